@@ -1,0 +1,59 @@
+"""The `charrnn` command: puts the subcommands together and turns errors into messages and exit codes."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from charrnn import __version__
+from charrnn.cli import corpus, runs, vocab
+from charrnn.cli.console import say, show_error
+from charrnn.errors import CharRNNError
+
+app = typer.Typer(
+    name="charrnn",
+    help="Character-level recurrent language models: point it at a text, get a model.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (corpus.corpus, vocab.vocab, runs.runs):
+    app.command()(command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"charrnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def charrnn(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; exit 0, 1 (an error, explained), 2 (wrong usage) or 130 (Ctrl-C)."""
+    try:
+        app()
+        sys.stdout.flush()
+    except CharRNNError as error:
+        show_error(error)
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader (head, say) has gone: that is no error of ours. Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(0)
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        sys.exit(130)
+    except OSError as error:
+        show_error(CharRNNError(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}."))
+        sys.exit(1)

@@ -1,0 +1,33 @@
+"""Talking to the person at the terminal: stderr for talk, stdout for data."""
+
+import os
+import sys
+
+from charrnn.errors import CharRNNError
+
+
+def say(message: str) -> None:
+    """Print one line of talk on stderr, exactly as it is (no markup); a closed stderr is no reason to stop."""
+    try:
+        print(message, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        # Nobody listens any more. Point the descriptor elsewhere so that later writes do not fail either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def printable(text: str) -> str:
+    """Return text from outside with control characters escaped, safe to show on a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def show_error(error: CharRNNError) -> None:
+    """Print what happened and how to fix it, on stderr."""
+    say(f"charrnn: {error.message}")
+    if error.hint:
+        say(f"  {error.hint}")
+
+
+def write_data(text: str) -> None:
+    """Write text to stdout as UTF-8, exactly as it is (newlines untouched), and flush."""
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
+    sys.stdout.buffer.flush()

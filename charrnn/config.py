@@ -1,0 +1,112 @@
+"""The settings of a model and of a training run: the only home of defaults and of their checks."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from charrnn.errors import CharRNNError
+
+CELLS = ("rnn", "lstm", "gru")
+OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd", "adagrad", "adadelta")
+SCHEDULES = ("constant", "exponential", "cosine")
+SPLITS = ("tail", "char-rnn")
+
+
+def _at_least(settings: Any, low: float, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not value >= low:
+            raise CharRNNError(f"{_option(name)} is {value}; it must be at least {low}.")
+
+
+def _above_zero(settings: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise CharRNNError(f"{_option(name)} is {value}; it must be above 0 and finite.")
+
+
+def _one_of(settings: Any, name: str, choices: tuple[str, ...]) -> None:
+    value = getattr(settings, name)
+    if value not in choices:
+        raise CharRNNError(f"{_option(name)} is {value!r}; it must be one of {', '.join(choices)}.")
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The shape of a network. `embedding` is None for one-hot input, else the width of the embedding."""
+
+    cell: str = "lstm"
+    layers: int = 2
+    units: int = 512
+    embedding: int | None = None
+
+    def __post_init__(self) -> None:
+        _one_of(self, "cell", CELLS)
+        _at_least(self, 1, "layers", "units", "embedding")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a network is trained. None means off, or (for `lr`) the optimizer's own default.
+
+    Units: `seq`, `batch` in characters and streams; `warmup`, `eval_every`, `save_every`, `steps` in steps;
+    `minutes` of wall-clock time from the start of the command to its end.
+    """
+
+    batch: int = 64
+    seq: int = 128
+    dropout: float = 0.4
+    optimizer: str = "adam"
+    lr: float | None = None
+    epsilon: float | None = None
+    rho: float | None = None
+    momentum: float = 0.9
+    weight_decay: float | None = None
+    schedule: str = "cosine"
+    warmup: int = 100
+    decay: float = 0.97
+    decay_after: int = 10
+    clip_norm: float | None = 1.0
+    clip_value: float | None = None
+    sum_gradients: bool = False
+    epochs: float | None = None
+    steps: int | None = None
+    minutes: float | None = None
+    patience: int | None = None
+    eval_every: int | None = None
+    save_every: int | None = None
+    keep: int = 3
+    seed: int = 0
+    split: str = "tail"
+    val: float = 0.1
+
+    def __post_init__(self) -> None:
+        _one_of(self, "optimizer", OPTIMIZERS)
+        _one_of(self, "schedule", SCHEDULES)
+        _one_of(self, "split", SPLITS)
+        _at_least(self, 1, "batch", "seq", "steps", "patience", "eval_every", "save_every", "keep")
+        _at_least(self, 0, "warmup", "seed", "momentum", "weight_decay", "decay_after")
+        _above_zero(self, "lr", "epsilon", "clip_norm", "clip_value", "epochs", "minutes", "decay")
+        for name, high in (("dropout", 1.0), ("val", 1.0), ("momentum", 1.0), ("rho", 1.0)):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < high:
+                raise CharRNNError(f"{_option(name)} is {value}; it must be at least 0 and below {high:g}.")
+
+
+def to_json(config: ModelConfig | TrainConfig) -> dict[str, Any]:
+    """Return the fields of a config as a dict that JSON can hold."""
+    return asdict(config)
+
+
+def from_json[Config: (ModelConfig, TrainConfig)](kind: type[Config], data: dict[str, Any]) -> Config:
+    """Return the config that `to_json` gave `data` for; a field that this version does not know is an error."""
+    unknown = set(data) - {field.name for field in fields(kind)}
+    if unknown:
+        raise CharRNNError(
+            f"The settings {', '.join(sorted(unknown))} are unknown to this charrnn.", hint="Upgrade charrnn."
+        )
+    return kind(**data)
