@@ -1,9 +1,11 @@
 """The settings of a model and of a training run: the only home of defaults and of their checks."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from charrnn.errors import CharRNNError
+
+Config = TypeVar("Config", "ModelConfig", "TrainConfig")
 
 CELLS = ("rnn", "lstm", "gru")
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd", "adagrad", "adadelta")
@@ -102,7 +104,7 @@ def to_json(config: ModelConfig | TrainConfig) -> dict[str, Any]:
     return asdict(config)
 
 
-def from_json[Config: (ModelConfig, TrainConfig)](kind: type[Config], data: dict[str, Any]) -> Config:
+def from_json(kind: type[Config], data: dict[str, Any]) -> Config:
     """Return the config that `to_json` gave `data` for; a field that this version does not know is an error."""
     unknown = set(data) - {field.name for field in fields(kind)}
     if unknown:
