@@ -1,0 +1,92 @@
+"""`charrnn vocab`: which characters a text is made of."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from charrnn.cli.console import say, write_data
+
+# Unicode gives control characters no name of their own; these are its formal aliases, U+0000 to U+001F.
+# fmt: off
+_CONTROLS = (
+    "NULL", "START OF HEADING", "START OF TEXT", "END OF TEXT", "END OF TRANSMISSION", "ENQUIRY", "ACKNOWLEDGE",
+    "ALERT", "BACKSPACE", "CHARACTER TABULATION", "LINE FEED", "LINE TABULATION", "FORM FEED", "CARRIAGE RETURN",
+    "SHIFT OUT", "SHIFT IN", "DATA LINK ESCAPE", "DEVICE CONTROL ONE", "DEVICE CONTROL TWO", "DEVICE CONTROL THREE",
+    "DEVICE CONTROL FOUR", "NEGATIVE ACKNOWLEDGE", "SYNCHRONOUS IDLE", "END OF TRANSMISSION BLOCK", "CANCEL",
+    "END OF MEDIUM", "SUBSTITUTE", "ESCAPE", "INFORMATION SEPARATOR FOUR", "INFORMATION SEPARATOR THREE",
+    "INFORMATION SEPARATOR TWO", "INFORMATION SEPARATOR ONE",
+)
+# fmt: on
+_OTHER_CONTROLS = {"\x7f": "DELETE", "\x85": "NEXT LINE"}
+_NAMELESS = {"Cc": "CONTROL CHARACTER", "Co": "PRIVATE USE"}
+
+
+def vocab(
+    corpus: Annotated[list[str], typer.Argument(help="Text files, folders, or - for stdin.", metavar="CORPUS")],
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON instead of a table; a share is then a fraction of 1.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also write a vocabulary file, which `train --vocab` takes.")
+    ] = None,
+) -> None:
+    """Show which characters a text is made of: each with its code point, name, count and share."""
+    from collections import Counter
+
+    from charrnn.corpus import read_text
+    from charrnn.vocab import Vocabulary
+
+    text = read_text(corpus)
+    counts: Counter[str] = Counter()
+    for _, part in text.parts:
+        counts.update(part)
+    # Equal counts in the order of code points: the table of a text is always the same.
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    total = counts.total()
+    symbols = [
+        {
+            "character": character,
+            "code_point": f"U+{ord(character):04X}",
+            "name": character_name(character),
+            "count": count,
+            "share": count / total,
+        }
+        for character, count in ranked
+    ]
+    report = {"characters": total, "distinct": len(symbols), "bytes": text.bytes, "symbols": symbols}
+    if output is not None:
+        Vocabulary(tuple(sorted(counts))).save(output)
+    write_data(_json(report) if json else _table(report))
+    if output is not None:
+        say(f"Wrote {output}: {len(symbols):,} characters. Next: charrnn train CORPUS --vocab {output}")
+
+
+def character_name(character: str) -> str:
+    """Return the Unicode name of a character, for a control character its formal alias."""
+    import unicodedata
+
+    if character < " ":
+        return _CONTROLS[ord(character)]
+    nameless = _OTHER_CONTROLS.get(character) or _NAMELESS.get(unicodedata.category(character), "UNASSIGNED")
+    return unicodedata.name(character, nameless)
+
+
+def _json(report: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(report, ensure_ascii=False, indent=2) + "\n"
+
+
+def _table(report: dict[str, Any]) -> str:
+    rows = [("CHARACTER", "CODE POINT", "NAME", "COUNT", "SHARE")]
+    for symbol in report["symbols"]:
+        shown, share = repr(symbol["character"]), f"{100 * symbol['share']:.3f} %"
+        rows.append((shown, symbol["code_point"], symbol["name"], f"{symbol['count']:,}", share))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    lines = [
+        f"{shown:<{widths[0]}}  {code:<{widths[1]}}  {name:<{widths[2]}}  {count:>{widths[3]}}  {share:>{widths[4]}}\n"
+        for shown, code, name, count, share in rows
+    ]
+    totals = f"{report['characters']:,} characters, {report['distinct']:,} distinct, {report['bytes']:,} bytes\n"
+    return "".join(lines) + "\n" + totals

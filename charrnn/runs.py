@@ -1,0 +1,233 @@
+"""The folder of a training run: its name, its checkpoints, its log."""
+
+import difflib
+import hashlib
+import itertools
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from charrnn.checkpoint import (
+    TEMPORARY,
+    Checkpoint,
+    read_checkpoint,
+    serialise,
+    sync_folder,
+    write_durably,
+)
+from charrnn.errors import CharRNNError
+
+_STEP = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,})\.safetensors")
+_LEFT_OVER = re.compile(rf"\.(best|step-[0-9]+)\.safetensors\.[0-9a-f]{{8}}{re.escape(TEMPORARY)}")
+
+
+class Run:
+    """A folder of checkpoints and the log of their training. What else lies in it is never touched."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def modified(self) -> float:
+        """The time of the newest checkpoint, in seconds since 1970; without a checkpoint the folder's own."""
+        times = [_modified(path) for path in (*self.checkpoints(), self.best)]
+        return max(times) or _modified(self.path)
+
+    def checkpoints(self) -> list[Path]:
+        """Return the step checkpoints, in the order of their steps."""
+        files = [path for path in self.path.glob("step-*.safetensors") if _STEP.fullmatch(path.name)]
+        return sorted((path for path in files if path.is_file()), key=_step)
+
+    def newest(self) -> Path | None:
+        """Return the checkpoint of the highest step, or None."""
+        return self.checkpoints()[-1] if self.checkpoints() else None
+
+    def save(self, checkpoint: Checkpoint, step: int, best: bool, keep: int) -> None:
+        """Write the checkpoint of a step, as the best one too if it is, and remove all but the newest `keep` steps."""
+        data = serialise(checkpoint)
+        if best:
+            # First, and a file of its own: a crash in between repeats these steps and writes the same best again, and
+            # damage to one of the two files leaves the other.
+            write_durably(self.best, data)
+        write_durably(self.path / f"step-{step:08d}.safetensors", data)
+        # A later step than this one is a damaged file that training fell back from. It must not push out good ones.
+        known = [path for path in self.checkpoints() if _step(path) <= step]
+        left_over = [path for path in self.path.iterdir() if _LEFT_OVER.fullmatch(path.name)]
+        for path in [*known[: -max(keep, 1)], *left_over]:
+            if not path.is_symlink():
+                path.unlink(missing_ok=True)
+
+    def load_newest(self, training: bool = True) -> tuple[Checkpoint, Path, list[str]]:
+        """Return the newest valid checkpoint, its file, and a warning for each damaged one that was passed over.
+
+        When no step's checkpoint can be used, the best one is the last resort.
+        """
+        candidates = self.checkpoints()[::-1] + ([self.best] if self.best.is_file() else [])
+        if not candidates:
+            raise CharRNNError(f"The run {self.path} has no checkpoint yet.", "Train it anew: charrnn train corpus.txt")
+        errors: list[CharRNNError] = []
+        for path in candidates:
+            try:
+                checkpoint = read_checkpoint(path, training=training)
+            except CharRNNError as error:
+                errors.append(error)
+            else:
+                return checkpoint, path, [f"{error.message} Using {path.name} instead." for error in errors]
+        raise CharRNNError(f"No checkpoint of the run {self.path} can be used. {errors[0].message}", errors[0].hint)
+
+    def append_metrics(self, record: dict[str, Any]) -> None:
+        """Add one line to the log, the keys in the order given; a number that is not finite is a ValueError."""
+        line = json.dumps(record, allow_nan=False) + "\n"
+        with open(self.metrics, "ab") as file:
+            file.write(line.encode())
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """Return the records of the log; a last line that a crash cut off is left out."""
+        if not self.metrics.exists():
+            return []
+        lines = self.metrics.read_bytes().split(b"\n")[:-1]
+        try:
+            return [json.loads(line) for line in lines]
+        except ValueError as error:
+            raise CharRNNError(f"{self.metrics} has a line that is no JSON: {error}.", "Remove that line.") from None
+
+    def metrics_position(self) -> tuple[int, str]:
+        """Return the log's length in bytes and its SHA-256, both safe to record: what they cover is on disk."""
+        if not self.metrics.exists():
+            return 0, hashlib.sha256().hexdigest()
+        with open(self.metrics, "rb+") as file:
+            data = file.read()
+            os.fsync(file.fileno())
+        sync_folder(self.path)
+        return len(data), hashlib.sha256(data).hexdigest()
+
+    def restore_metrics(self, length: int, sha256: str) -> None:
+        """Cut the log back to the first `length` bytes, those that a checkpoint recorded."""
+        prefix = self.metrics.read_bytes()[:length] if self.metrics.exists() else b""
+        if len(prefix) != length or hashlib.sha256(prefix).hexdigest() != sha256:
+            raise CharRNNError(
+                f"{self.metrics} does not begin with the {length:,} bytes that the checkpoint recorded.",
+                "Put back the log that belongs to this run.",
+            )
+        if self.metrics.exists():
+            with open(self.metrics, "rb+") as file:
+                file.truncate(length)
+                os.fsync(file.fileno())
+
+
+def runs_folder() -> Path:
+    """Return the folder of runs: the environment's CHARRNN_CHECKPOINTS, or `checkpoints`."""
+    return Path(os.environ.get("CHARRNN_CHECKPOINTS") or "checkpoints")
+
+
+def list_runs(folder: Path | None = None) -> list[Run]:
+    """Return the runs in a folder (by default `runs_folder()`), the newest first."""
+    folder = folder or runs_folder()
+    if not folder.is_dir():
+        return []
+    runs = [Run(path) for path in folder.iterdir() if not path.name.startswith(".") and _is_run(path)]
+    return sorted(runs, key=lambda run: (-run.modified, run.name))
+
+
+def create_run(name: str | None, default_name: str, out: Path | None = None) -> Run:
+    """Make the folder of a new run in `out` (by default `runs_folder()`); an existing run is never taken.
+
+    Without a name it is `default_name`, or the first free of `default_name`-2, -3, ….
+    """
+    folder = out or runs_folder()
+    if name is not None and (not name.isprintable() or name[:1] in ("", ".") or set(name) & {"/", "\\"}):
+        raise CharRNNError(
+            f"{name!r} cannot name a run: a name is not empty, does not begin with a dot and has no slash.",
+            "The folder is chosen with --out.",
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise CharRNNError(f"{folder} is a file; runs need a folder.", "Choose another one with --out.") from None
+    base = re.sub(r"[^\w.-]+", "-", default_name).strip(".-")[:60] or "run"
+    names = [name] if name is not None else (base if n == 1 else f"{base}-{n}" for n in itertools.count(1))
+    for candidate in names:
+        try:
+            (folder / candidate).mkdir()
+        except FileExistsError:
+            continue
+        sync_folder(folder)
+        return Run(folder / candidate)
+    raise CharRNNError(
+        f"The run {folder / str(name)} exists already.", "Continue it with --resume, or choose another --name."
+    )
+
+
+def find_run(run: str, folder: Path | None = None) -> Run:
+    """Return the run that RUN means: a name in the folder of runs, the path of a run, or that of one of its files."""
+    folder = folder or runs_folder()
+    if run and _is_run(folder / run):
+        return Run(folder / run)
+    path = Path(run)
+    if path.suffix == ".safetensors" and path.is_file():
+        return Run(path.parent)
+    if run and _is_run(path):
+        return Run(path)
+    known = [other.name for other in list_runs(folder)]
+    near = difflib.get_close_matches(run, known, n=3)
+    if near:
+        hint = f"Did you mean {' or '.join(near)}?"
+    elif known:
+        hint = f"There {'is' if len(known) == 1 else 'are'} {', '.join(known[:5])}; charrnn runs lists them all."
+    else:
+        hint = "Train one first: charrnn train corpus.txt"
+    raise CharRNNError(f"There is no run {run!r} in {folder}, nor at that path.", hint)
+
+
+def find_checkpoint(run: str | None, folder: Path | None = None) -> Path:
+    """Return the file that RUN means: itself, or the run's best checkpoint, or its newest. None is the newest run."""
+    folder = folder or runs_folder()
+    if run is None:
+        candidates = list_runs(folder)
+    elif run.endswith(".safetensors") and Path(run).is_file():
+        return Path(run)
+    else:
+        candidates = [find_run(run, folder)]
+    for candidate in candidates:
+        path = candidate.best if candidate.best.is_file() else candidate.newest()
+        if path:
+            return path
+    what = f"The run {candidates[0].path} has" if run is not None else f"The runs in {folder} have"
+    raise CharRNNError(
+        f"{what} no checkpoint yet." if candidates else f"There is no run in {folder} yet.",
+        "Train one first: charrnn train corpus.txt",
+    )
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step-").removesuffix(".safetensors"))
+
+
+def _modified(path: Path) -> float:
+    # A trainer may remove a checkpoint between the listing and this look at it.
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a folder holds anything of a run, or nothing at all (a run that is about to begin)."""
+    if not path.is_dir():
+        return False
+    run = Run(path)
+    return run.best.is_file() or run.metrics.is_file() or bool(run.newest()) or not any(path.iterdir())

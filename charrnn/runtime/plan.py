@@ -1,0 +1,206 @@
+"""A cell's step as a list of NumPy calls into buffers allocated once: traced from its equations, never restated.
+
+Calling the equations on arrays allocates at every operation, and at one stream that costs more than the arithmetic.
+So the step runs once on `Node`s, which note what is asked of them; the notes become calls `function(*inputs, out)`.
+Activations of neighbouring blocks of one array are joined into one pass over all of them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from charrnn.cells import Cell
+
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+
+# sigmoid(x) = tanh(x / 2) / 2 + 1 / 2: with these (scale, shift) every activation is tanh(x * scale) * scale + shift.
+ACTIVATIONS = {"sigmoid": (0.5, 0.5), "tanh": (1.0, 0.0)}
+
+
+class Node:
+    """An array that a step computes: an operation, its operands, and its width; `array` is where its value will be."""
+
+    array: np.ndarray
+
+    def __init__(self, trace: list["Node"], operation: Any, operands: Sequence[Any], width: int):
+        self.trace, self.operation, self.operands, self.width = trace, operation, operands, width
+        self.shape = (None, width)
+        trace.append(self)
+
+    def _combine(self, function: np.ufunc, left: Any, right: Any) -> "Node":
+        return Node(self.trace, function, (left, right), self.width)
+
+    def __add__(self, other: Any) -> "Node":
+        return self._combine(np.add, self, other)
+
+    def __radd__(self, other: Any) -> "Node":
+        return self._combine(np.add, other, self)
+
+    def __sub__(self, other: Any) -> "Node":
+        return self._combine(np.subtract, self, other)
+
+    def __rsub__(self, other: Any) -> "Node":
+        return self._combine(np.subtract, other, self)
+
+    def __mul__(self, other: Any) -> "Node":
+        return self._combine(np.multiply, self, other)
+
+    def __rmul__(self, other: Any) -> "Node":
+        return self._combine(np.multiply, other, self)
+
+
+class TraceOps:
+    """The namespace `xp` of a traced step."""
+
+    @staticmethod
+    def sigmoid(x: Node) -> Node:
+        return Node(x.trace, "sigmoid", (x,), x.width)
+
+    @staticmethod
+    def tanh(x: Node) -> Node:
+        return Node(x.trace, "tanh", (x,), x.width)
+
+    @staticmethod
+    def split(x: Node, parts: int | Sequence[int], axis: int) -> list[Node]:
+        bounds = [x.width * n // parts for n in range(1, parts)] if isinstance(parts, int) else list(parts)
+        edges = [0, *bounds, x.width]
+        return [
+            Node(x.trace, "part", (x, low, high), high - low) for low, high in zip(edges, edges[1:], strict=False)
+        ]
+
+
+class Plan:
+    """One step of one layer: fill `zx`, make the `calls`, and `state` has advanced; `state[0]` is the output.
+
+    zx: (batch, gates * units), state: the cell's fields, (batch, units); without the batch axis when batch is 1, where
+    NumPy is fastest.
+    """
+
+    def __init__(
+        self, cell: Cell, matrices: Mapping[str, np.ndarray], vectors: Mapping[str, np.ndarray], batch: int = 1
+    ):
+        units, self.dtype = next(iter(matrices.values())).shape[0], next(iter(matrices.values())).dtype
+        self.lead = (batch,) if batch > 1 else ()
+        self.matrices = matrices
+        self.calls: list[Call] = []
+        trace: list[Node] = []
+        zx = Node(trace, "input", (), cell.gates * units)
+        old = [Node(trace, "input", (), units) for _ in cell.state_fields]
+
+        def dot(vector: Node, name: str) -> Node:
+            return Node(trace, "dot", (vector, name), matrices[name].shape[1])
+
+        new = cell.step(TraceOps, zx, cell.state(*old), dot, vectors)
+        for node in (zx, *old):
+            node.array = self._buffer(node.width)
+        self.zx = zx.array
+        self.state = [node.array for node in old]
+        in_place = {
+            node: was.array for node, was in zip(new, old, strict=True) if _last_use(trace, was) < trace.index(node)
+        }
+        done = set()
+        for node in trace:
+            if node not in done:
+                done |= self._compile(node, trace, in_place.get(node))
+        for node, was in zip(new, old, strict=True):
+            if node not in in_place:
+                self.calls.append((np.copyto, (was.array, node.array)))
+
+    def _buffer(self, width: int) -> np.ndarray:
+        return np.zeros((*self.lead, width), self.dtype)
+
+    def _compile(self, node: Node, trace: list[Node], out: np.ndarray | None) -> set[Node]:
+        """Add the calls that compute `node`, into `out` if given, and return the nodes that they have computed."""
+        operation, operands = node.operation, node.operands
+        if operation == "input":
+            return {node}
+        if operation == "part":
+            parent, low, high = operands
+            node.array = parent.array[..., low:high]
+            return {node}
+        if operation in ACTIVATIONS:
+            return self._activate(_neighbours(node, trace))
+        node.array = self._buffer(node.width) if out is None else out
+        if operation == "dot":
+            vector, name = operands
+            self.calls.append((product(vector.array), (vector.array, self.matrices[name], node.array)))
+        else:
+            values = [operand.array if isinstance(operand, Node) else self._constant(operand) for operand in operands]
+            self.calls.append((operation, (*values, node.array)))
+        return {node}
+
+    def _constant(self, value: Any) -> np.ndarray:
+        return np.asarray(value, self.dtype)
+
+    def _activate(self, nodes: list[Node]) -> set[Node]:
+        """Compute activations whose operands lie side by side in one array, in one pass over all of them."""
+        first, last = nodes[0].operands[0], nodes[-1].operands[0]
+        if len(nodes) == 1:
+            source = first.array
+        else:
+            parent = first.operands[0]
+            source = parent.array[..., first.operands[1] : last.operands[2]]
+        values = self._buffer(source.shape[-1])
+        low = 0
+        for node in nodes:
+            node.array = values[..., low : low + node.width]
+            low += node.width
+        if all(node.operation == "tanh" for node in nodes):
+            self.calls.append((np.tanh, (source, values)))
+        else:
+            widths = [node.width for node in nodes]
+            scale = self._constant(np.repeat([ACTIVATIONS[node.operation][0] for node in nodes], widths))
+            shift = self._constant(np.repeat([ACTIVATIONS[node.operation][1] for node in nodes], widths))
+            self.calls += [
+                (np.multiply, (source, scale, values)),
+                (np.tanh, (values, values)),
+                (np.multiply, (values, scale, values)),
+                (np.add, (values, shift, values)),
+            ]
+        return set(nodes)
+
+    def run(self, zx: np.ndarray) -> np.ndarray:
+        """Advance over zx, (time, batch, gates * units), from the present state; return the outputs."""
+        outputs = np.empty((*zx.shape[:2], self.state[0].shape[-1]), self.dtype)
+        calls, into, h = self.calls, self.zx, self.state[0]
+        for now, output in zip(zx if self.lead else zx[:, 0], outputs if self.lead else outputs[:, 0], strict=True):
+            into[...] = now
+            for function, arguments in calls:
+                function(*arguments)
+            output[...] = h
+        return outputs
+
+
+def product(vector: np.ndarray) -> Callable[..., Any]:
+    """Return the quickest matrix product for this left operand: np.dot spends less on its way to BLAS than matmul."""
+    return np.dot if vector.ndim == 1 else np.matmul
+
+
+def _last_use(trace: list[Node], node: Node) -> int:
+    """Return the place of the last operation that reads a node or a part of it, or -1."""
+    uses = [-1]
+    for place, user in enumerate(trace):
+        if node in user.operands:
+            uses.append(max(place, _last_use(trace, user)) if user.operation == "part" else place)
+    return max(uses)
+
+
+def _neighbours(node: Node, trace: list[Node]) -> list[Node]:
+    """Return the activations of one split array's blocks, side by side, that `node` belongs to; itself if alone."""
+    if node.operands[0].operation != "part":
+        return [node]
+    parent = node.operands[0].operands[0]
+    by_start: dict[int, Node] = {}
+    for other in trace:
+        if other.operation in ACTIVATIONS and other.operands[0].operation == "part":
+            part = other.operands[0]
+            if part.operands[0] is parent:
+                by_start.setdefault(part.operands[1], other)
+    group = [node]
+    while (after := by_start.get(group[-1].operands[0].operands[2])) is not None:
+        group.append(after)
+    ends = {other.operands[0].operands[2]: other for other in by_start.values()}
+    while (before := ends.get(group[0].operands[0].operands[1])) is not None:
+        group.insert(0, before)
+    return group

@@ -1,0 +1,24 @@
+"""How many steps a run takes: by --steps, by --epochs, or by --minutes once its speed has been measured."""
+
+import math
+
+from charrnn.config import TrainConfig
+
+# The share of --minutes that goes into measuring the speed, while the learning rate still warms up.
+MEASURE = 0.05
+
+
+def known_total(config: TrainConfig, steps_per_epoch: int) -> int | None:
+    """Return the number of steps that --steps and --epochs allow, whichever is less; None when only time limits."""
+    limits = [] if config.steps is None else [config.steps]
+    if config.epochs is not None:
+        limits.append(max(1, math.ceil(config.epochs * steps_per_epoch)))
+    return min(limits) if limits else None
+
+
+def measured_total(
+    done: int, seconds_left: float, seconds_per_step: float, seconds_per_evaluation: float, steps_per_evaluation: int
+) -> int:
+    """Return the number of steps, those already `done` included, that fill the time left; at least one more."""
+    per_step = seconds_per_step + seconds_per_evaluation / steps_per_evaluation
+    return done + max(1, int((seconds_left - seconds_per_evaluation) / per_step))

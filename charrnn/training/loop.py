@@ -1,0 +1,296 @@
+"""The training loop: it yields events (a step, an evaluation, a checkpoint, …) and knows no terminal."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from charrnn.cells import CELLS
+from charrnn.checkpoint import Checkpoint
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.corpus import Split, Streams
+from charrnn.errors import CharRNNError
+from charrnn.network import initial_weights
+from charrnn.runs import Run
+from charrnn.training import budget
+from charrnn.training.layers import CharRNN
+from charrnn.training.optimizers import learning_rate, make_optimizer
+from charrnn.training.step import TrainStep, fresh_states, shard_rows
+from charrnn.training.validation import Validation
+from charrnn.vocab import Vocabulary
+
+# A corpus of a few windows ends an epoch at every other step; evaluations keep at least this distance.
+STEPS_BETWEEN_EVALUATIONS = 100
+LOG_EVERY = 50
+HISTORY = 1000
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """A step was taken. `step` counts from 1; `total` is None until the speed is measured."""
+
+    step: int
+    total: int | None
+    epoch: float
+    nats: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The validation loss was estimated; `train_nats` is the mean since the last line of the log."""
+
+    step: int
+    epoch: float
+    train_nats: float
+    val_nats: float | None
+    best: bool
+    weights: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class BudgetFixed:
+    """The speed was measured and the number of steps that --minutes allows is decided, and on disk."""
+
+    total: int
+    characters_per_second: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Training is over: `reason` is "budget", "patience" or "interrupted"."""
+
+    reason: str
+    step: int
+
+
+Event = Stepped | Evaluated | BudgetFixed | Ended
+
+
+class Trainer:
+    """Trains one run. Set `interrupted` (from a signal handler, say) to stop at the end of the step, saved.
+
+    `clock` returns the seconds since the command began; `reserve` seconds of --minutes are left for what the caller
+    does at the end; `corpus` is what a checkpoint records of the text, for --resume.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        model: ModelConfig,
+        config: TrainConfig,
+        vocab: Vocabulary,
+        split: Split,
+        shards: int,
+        corpus: dict[str, Any],
+        resumed: Checkpoint | None = None,
+        clock: Any = time.perf_counter,
+        reserve: float = 0.0,
+    ):
+        self.run, self.model, self.config, self.vocab, self.shards = run, model, config, vocab, shards
+        self.corpus, self.clock, self.reserve = corpus, clock, reserve
+        self.interrupted = False
+        self.streams = Streams(split.train, config.batch, config.seq, config.seed, vocab.start)
+        weights = resumed.weights if resumed else initial_weights(model, vocab.size, config.seed)
+        self.net = CharRNN(model, vocab.size, weights)
+        self.optimizer = make_optimizer(config)
+        self.train_step = TrainStep(
+            self.net, self.optimizer, config.batch, shards, config.dropout, config.seed, config.sum_gradients
+        )
+        self.validation = Validation(self.net, split.val, vocab.start, shards) if split.val else None
+        self.states = fresh_states(self.net, config.batch, shards)
+        self.history: list[dict[str, Any]] = []
+        self.progress: dict[str, Any] = {
+            "step": 0,
+            "total": budget.known_total(config, self.streams.steps_per_epoch),
+            "best_nats": None,
+            "best_step": None,
+            "evaluations_since_best": 0,
+            "loss_sum": 0.0,
+            "loss_steps": 0,
+            "evaluated_step": 0,
+            "seconds": 0.0,
+        }
+        if resumed:
+            self._restore(resumed)
+        self.seconds_before = self.progress["seconds"] - self.clock()
+
+    @property
+    def step(self) -> int:
+        return self.progress["step"]
+
+    @property
+    def epoch(self) -> float:
+        return self.step / self.streams.steps_per_epoch
+
+    def events(self) -> Iterator[Event]:
+        """Train to the end of the budget; the run is saved at every evaluation and at the end."""
+        reason = "budget"
+        if self.progress["total"] is None:
+            yield from self._measure()
+        while not self.interrupted and self.step < self.progress["total"]:
+            yield self._one_step()
+            if self.step % LOG_EVERY == 0 and not self._evaluation_is_due():
+                self._log(None)
+            if self._evaluation_is_due():
+                yield self._evaluate()
+                patience = self.config.patience
+                if patience is not None and self.progress["evaluations_since_best"] >= patience:
+                    reason = "patience"
+                    break
+            elif self.config.save_every and self.step % self.config.save_every == 0:
+                self.save()
+        if self.interrupted:
+            reason = "interrupted"
+            self.save()
+        yield Ended(reason, self.step)
+
+    def _measure(self) -> Iterator[Event]:
+        """Take steps until the speed is known, then fix and record the number of steps that the time allows."""
+        assert self.config.minutes is not None
+        budget_seconds = 60 * self.config.minutes
+        # The first step compiles, the second warms up.
+        for _ in range(2):
+            yield self._one_step()
+        began, began_step = self.clock(), self.step
+        while not self.interrupted and (
+            self.step < began_step + 3 or self.clock() - began < budget.MEASURE * budget_seconds
+        ):
+            yield self._one_step()
+        if self.interrupted:
+            return
+        per_step = (self.clock() - began) / (self.step - began_step)
+        per_evaluation = 0.0
+        if self.validation:
+            # The first estimate compiles: only the second tells what the next will cost.
+            self.validation.estimate()
+            began = self.clock()
+            self.validation.estimate()
+            per_evaluation = self.clock() - began
+        began = self.clock()
+        self.save()
+        per_evaluation += self.clock() - began
+        left = budget_seconds - self.reserve - self.clock()
+        self.progress["total"] = budget.measured_total(
+            self.step, left, per_step, per_evaluation, self._evaluation_distance()
+        )
+        self.save()
+        characters = self.config.batch * self.config.seq
+        yield BudgetFixed(self.progress["total"], characters / per_step)
+
+    def _evaluation_distance(self) -> int:
+        """Return about how many steps lie between evaluations."""
+        epoch = self.streams.steps_per_epoch
+        by_epoch = -(-STEPS_BETWEEN_EVALUATIONS // epoch) * epoch
+        return min(by_epoch, self.config.eval_every or by_epoch)
+
+    def _evaluation_is_due(self) -> bool:
+        step, every = self.step, self.config.eval_every
+        if step == self.progress["total"] or (every and step % every == 0):
+            return True
+        distance = step - self.progress["evaluated_step"]
+        return self.streams.starts(step) and distance >= STEPS_BETWEEN_EVALUATIONS
+
+    def _one_step(self) -> Stepped:
+        step = self.step
+        if self.streams.starts(step):
+            self.states = fresh_states(self.net, self.config.batch, self.shards)
+        rate = learning_rate(self.config, step, self.progress["total"], self.streams.steps_per_epoch)
+        inputs, targets = self.streams.window(step)
+        loss, self.states = self.train_step(inputs, targets, self.states, step, rate)
+        nats = float(loss)
+        if not math.isfinite(nats):
+            newest = self.run.newest()
+            raise CharRNNError(
+                f"The loss became {nats} at step {step + 1}; training cannot go on from there.",
+                hint=f"Train again with a lower --lr (it was {rate:.2g})"
+                + (f"; {newest} is the last good checkpoint." if newest else "."),
+            )
+        self.progress["step"] = step + 1
+        self.progress["loss_sum"] += nats
+        self.progress["loss_steps"] += 1
+        return Stepped(step + 1, self.progress["total"], self.epoch, nats, rate)
+
+    def _evaluate(self) -> Evaluated:
+        val_nats = self.validation.estimate() if self.validation else None
+        best_so_far = self.progress["best_nats"]
+        best = val_nats is None or best_so_far is None or val_nats < best_so_far
+        self.progress["evaluated_step"] = self.step
+        self.progress["evaluations_since_best"] = 0 if best else self.progress["evaluations_since_best"] + 1
+        if best:
+            self.progress.update(best_nats=val_nats, best_step=self.step)
+        record = self._log(val_nats)
+        self.history = [*self.history, record][-HISTORY:]
+        self.save(best)
+        return Evaluated(self.step, self.epoch, record["train_nats"], val_nats, best, self.net.read())
+
+    def _log(self, val_nats: float | None) -> dict[str, Any]:
+        record = {
+            "step": self.step,
+            "epoch": round(self.epoch, 4),
+            "train_nats": self.progress["loss_sum"] / max(1, self.progress["loss_steps"]),
+            "val_nats": val_nats,
+            "learning_rate": learning_rate(
+                self.config, self.step - 1, self.progress["total"], self.streams.steps_per_epoch
+            ),
+            "seconds": round(self.seconds_before + self.clock(), 3),
+        }
+        self.run.append_metrics(record)
+        self.progress.update(loss_sum=0.0, loss_steps=0)
+        return record
+
+    def save(self, best: bool = False) -> None:
+        """Write a checkpoint from which training goes on exactly as it would have."""
+        length, sha256 = self.run.metrics_position()
+        self.progress["seconds"] = self.seconds_before + self.clock()
+        progress = {
+            **self.progress,
+            "corpus": self.corpus,
+            "shards": self.shards,
+            "metrics": {"bytes": length, "sha256": sha256},
+        }
+        # Named by place: Keras names optimizer variables after layers, and numbers those as they come.
+        slots = {f"{place:03d}": np.array(v) for place, v in enumerate(self.optimizer.variables)}
+        state = {
+            f"layer{layer}/{field}": np.concatenate(
+                [np.array(getattr(shard[layer], field)) for shard in self.states]
+            )
+            for layer in range(self.model.layers)
+            for field in CELLS[self.model.cell].state_fields
+        }
+        checkpoint = Checkpoint(
+            self.model, self.vocab, self.net.read(), self.config, progress, self.history, slots, state
+        )
+        self.run.save(checkpoint, self.step, best, self.config.keep)
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        known = set(self.progress)
+        total = self.progress["total"]
+        self.progress = {name: value for name, value in checkpoint.progress.items() if name in known}
+        # A budget given with --resume replaces the old one; otherwise the old one stands, measured or not.
+        if self.config != checkpoint.training:
+            self.progress["total"] = total
+            self.progress["evaluations_since_best"] = 0
+        self.history = list(checkpoint.history)
+        metrics = checkpoint.progress["metrics"]
+        self.run.restore_metrics(metrics["bytes"], metrics["sha256"])
+        variables = self.optimizer.variables
+        if len(checkpoint.slots) != len(variables):
+            raise CharRNNError(
+                f"The checkpoint has {len(checkpoint.slots)} optimizer slots; {self.config.optimizer} has "
+                f"{len(variables)}.",
+                hint="It was written with another version of Keras; train anew.",
+            )
+        for place, variable in enumerate(variables):
+            variable.assign(checkpoint.slots[f"{place:03d}"])
+        cell = CELLS[self.model.cell]
+        self.states = [
+            [
+                cell.state(*(checkpoint.state[f"layer{layer}/{field}"][rows] for field in cell.state_fields))
+                for layer in range(self.model.layers)
+            ]
+            for rows in shard_rows(self.config.batch, self.shards)
+        ]
