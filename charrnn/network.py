@@ -100,9 +100,7 @@ def _orthogonal(rng: np.random.Generator, size: int) -> np.ndarray:
     return q * np.sign(np.diag(r))
 
 
-def layer_parameters(
-    cell: Cell, weights: Mapping[str, Array], layer: int
-) -> tuple[dict[str, Array], dict[str, Array]]:
+def layer_parameters(cell: Cell, weights: Mapping[str, Array], layer: int) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the recurrent matrices and the vectors of a layer, by their names in the cell's equations."""
     matrices = {name: weights[f"layer{layer}/{name}"] for name in cell.matrices}
     vectors = {name: weights[f"layer{layer}/{name}"] for name in cell.vectors}
@@ -149,6 +147,7 @@ def forward(
     """
     cell = CELLS[model.cell]
     zx = xp.take(input_table(xp, weights) if table is None else table, ids, axis=0)
+    x: Array = None
     after = []
     for layer in range(model.layers):
         if layer:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from charrnn import __version__
-from charrnn.cli import corpus, runs, vocab
+from charrnn.cli import bench, corpus, eval, runs, sample, train, vocab
 from charrnn.cli.console import say, show_error
 from charrnn.errors import CharRNNError
 
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (corpus.corpus, vocab.vocab, runs.runs):
+for command in (corpus.corpus, vocab.vocab, train.train, sample.sample, eval.eval, runs.runs, bench.bench):
     app.command()(command)
 
 

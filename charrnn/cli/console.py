@@ -2,8 +2,12 @@
 
 import os
 import sys
+import time
 
 from charrnn.errors import CharRNNError
+
+# When the command began; --minutes counts from here. This module is imported first.
+STARTED = time.perf_counter()
 
 
 def say(message: str) -> None:

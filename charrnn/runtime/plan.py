@@ -5,6 +5,7 @@ So the step runs once on `Node`s, which note what is asked of them; the notes be
 Activations of neighbouring blocks of one array are joined into one pass over all of them.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -65,9 +66,7 @@ class TraceOps:
     def split(x: Node, parts: int | Sequence[int], axis: int) -> list[Node]:
         bounds = [x.width * n // parts for n in range(1, parts)] if isinstance(parts, int) else list(parts)
         edges = [0, *bounds, x.width]
-        return [
-            Node(x.trace, "part", (x, low, high), high - low) for low, high in zip(edges, edges[1:], strict=False)
-        ]
+        return [Node(x.trace, "part", (x, low, high), high - low) for low, high in itertools.pairwise(edges)]
 
 
 class Plan:

@@ -44,7 +44,7 @@ def start(shards: int) -> None:
 
 @contextmanager
 def _stderr_held_back() -> Iterator[None]:
-    """Keep what native code writes to descriptor 2 (TensorFlow greets on it, whatever its log level) unless it fails."""
+    """Keep back what native code writes to descriptor 2 (TensorFlow greets there at any log level) unless it fails."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         saved = os.dup(2)

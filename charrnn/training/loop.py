@@ -255,9 +255,7 @@ class Trainer:
         # Named by place: Keras names optimizer variables after layers, and numbers those as they come.
         slots = {f"{place:03d}": np.array(v) for place, v in enumerate(self.optimizer.variables)}
         state = {
-            f"layer{layer}/{field}": np.concatenate(
-                [np.array(getattr(shard[layer], field)) for shard in self.states]
-            )
+            f"layer{layer}/{field}": np.concatenate([np.array(getattr(shard[layer], field)) for shard in self.states])
             for layer in range(self.model.layers)
             for field in CELLS[self.model.cell].state_fields
         }

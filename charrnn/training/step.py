@@ -1,5 +1,6 @@
 """One step of training and one of evaluation, compiled: the batch cut into shards that run side by side."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ States = list[list[Any]]
 def shard_rows(batch: int, shards: int) -> list[slice]:
     """Return the rows of the batch that each shard computes: contiguous, sizes differing by one at most."""
     bounds = [batch * shard // shards for shard in range(shards + 1)]
-    return [slice(low, high) for low, high in zip(bounds, bounds[1:], strict=False)]
+    return [slice(low, high) for low, high in itertools.pairwise(bounds)]
 
 
 def fresh_states(net: CharRNN, batch: int, shards: int) -> States:
@@ -72,7 +73,9 @@ class TrainStep:
         optimizer.build(self.variables)
         self._compiled = tf.function(self._step, autograph=False)
 
-    def __call__(self, inputs: Any, targets: Any, states: States, step: int, learning_rate: float) -> tuple[Any, States]:
+    def __call__(
+        self, inputs: Any, targets: Any, states: States, step: int, learning_rate: float
+    ) -> tuple[Any, States]:
         """Return the mean loss in nats a character (not waited for) and the next states.
 
         inputs, targets: int32 (seq, batch); states: one list of layers' states a shard.

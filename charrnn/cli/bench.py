@@ -1,0 +1,154 @@
+"""`charrnn bench`: how fast this machine trains and samples a given model."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from charrnn.cli import options as o
+from charrnn.cli.console import say, write_data
+from charrnn.config import ModelConfig, TrainConfig
+
+_M, _T = ModelConfig(), TrainConfig()
+VOCAB = 65
+PEAK_SIZE = 2048
+# One process a library, so that neither finds the other's threads; the program prints GFLOPS.
+PEAKS = {
+    "numpy": """
+import time, numpy as np
+a = np.random.default_rng(0).random(({n}, {n}), dtype=np.float32)
+best = 1e9
+for _ in range(5):
+    t = time.perf_counter(); a @ a; best = min(best, time.perf_counter() - t)
+print(2 * {n} ** 3 / best / 1e9)
+""",
+    "tensorflow": """
+import time, tensorflow as tf
+a = tf.random.uniform(({n}, {n}))
+tf.matmul(a, a).numpy()
+best = 1e9
+for _ in range(5):
+    t = time.perf_counter(); tf.matmul(a, a)[0, 0].numpy(); best = min(best, time.perf_counter() - t)
+print(2 * {n} ** 3 / best / 1e9)
+""",
+}
+
+
+def bench(
+    corpus: Annotated[
+        list[str] | None, typer.Argument(metavar="[CORPUS...]", help="Estimate the time of an epoch of this text.")
+    ] = None,
+    cell: o.CellName = _M.cell,
+    layers: o.Layers = _M.layers,
+    units: o.Units = _M.units,
+    embedding: o.Embedding = _M.embedding,
+    batch: o.Batch = _T.batch,
+    seq: o.Seq = _T.seq,
+    dropout: o.Dropout = _T.dropout,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="How long to train, and to sample.")] = 10.0,
+    as_json: o.AsJson = False,
+) -> None:
+    """Measure how fast this machine trains and samples a model, as a share of what its processor can do."""
+    from charrnn.corpus import load_corpus
+    from charrnn.network import useful_products
+
+    model = ModelConfig(cell, layers, units, embedding)
+    config = TrainConfig(batch=batch, seq=seq, dropout=dropout)
+    text = load_corpus(corpus) if corpus else None
+    vocab_size = text.vocab.size if text else VOCAB
+    say("Measuring the peak of this machine's matrix products …")
+    peak = max(sgemm_gflops(library) for library in PEAKS)
+    say("Training …")
+    trained = train_speed(model, config, vocab_size, seconds)
+    say("Sampling …")
+    sampled = sample_speed(model, vocab_size, seconds)
+    # 6 = a multiply and an add, forwards, for the input's gradient and for the weights'.
+    facts: dict[str, Any] = {
+        "train_chars_per_second": trained,
+        "sample_chars_per_second": sampled,
+        "sgemm_gflops": peak,
+        "peak_share": trained * 6 * useful_products(model, vocab_size) / (peak * 1e9),
+    }
+    if text:
+        facts["epoch_seconds"] = len(text.ids) / trained
+    if as_json:
+        write_data(json.dumps(facts) + "\n")
+        return
+    lines = [
+        ("training", f"{trained:,.0f} characters/s"),
+        ("share of the peak", f"{facts['peak_share']:.0%} of {peak:,.0f} GFLOPS (float32 matrix products)"),
+        ("sampling", f"{sampled:,.0f} characters/s, one stream"),
+    ]
+    if text:
+        lines.append(("an epoch", f"{facts['epoch_seconds'] / 60:,.1f} minutes for {len(text.ids):,} characters"))
+    write_data("".join(f"{label:<20}{value}\n" for label, value in lines))
+
+
+def sgemm_gflops(library: str) -> float:
+    """Return the speed of a large float32 product in GFLOPS, all cores, in a process of its own, best of five."""
+    import os
+    import subprocess
+    import sys
+
+    result = subprocess.run(
+        [sys.executable, "-c", PEAKS[library].format(n=PEAK_SIZE)],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    return float(result.stdout)
+
+
+def train_speed(model: ModelConfig, config: TrainConfig, vocab_size: int, seconds: float) -> float:
+    """Return characters trained a second, compilation not counted."""
+    from time import perf_counter
+
+    import numpy as np
+
+    from charrnn.corpus import Streams
+    from charrnn.network import initial_weights
+    from charrnn.training import backend
+
+    shards = backend.shard_count(config.batch)
+    backend.start(shards)
+    from charrnn.training.layers import CharRNN
+    from charrnn.training.optimizers import base_rate, make_optimizer
+    from charrnn.training.step import TrainStep, fresh_states
+
+    ids = np.random.default_rng(0).integers(0, vocab_size, 4 * config.batch * config.seq)
+    streams = Streams(ids, config.batch, config.seq, config.seed, vocab_size)
+    net = CharRNN(model, vocab_size, initial_weights(model, vocab_size, config.seed))
+    step = TrainStep(net, make_optimizer(config), config.batch, shards, config.dropout, config.seed)
+    states = fresh_states(net, config.batch, shards)
+    done, began = 0, 0.0
+    while done < 5 or perf_counter() - began < seconds:
+        # The first step compiles and the second warms up.
+        if done == 2:
+            began = perf_counter()
+        loss, states = step(*streams.window(done), states, done, base_rate(config))
+        float(loss)
+        done += 1
+    return (done - 2) * config.batch * config.seq / (perf_counter() - began)
+
+
+def sample_speed(model: ModelConfig, vocab_size: int, seconds: float) -> float:
+    """Return characters sampled a second in one stream, by the code of `charrnn sample`."""
+    from time import perf_counter
+
+    from charrnn.cli.sample import characters
+    from charrnn.network import initial_weights
+    from charrnn.runtime.model import Model
+    from charrnn.vocab import Vocabulary
+
+    vocab = Vocabulary(tuple(chr(code) for code in range(33, 33 + vocab_size)))
+    network = Model(model, vocab, initial_weights(model, vocab_size, 0))
+    network.limit_threads()
+    stream = characters(network, vocab.symbols[0], 10**12, 1.0, 0)
+    for _ in range(100):
+        next(stream)
+    done, began = 0, perf_counter()
+    while perf_counter() - began < seconds:
+        for _ in range(100):
+            next(stream)
+        done += 100
+    return done / (perf_counter() - began)

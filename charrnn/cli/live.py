@@ -1,0 +1,158 @@
+"""The view of a training run on stderr: live on a terminal, plain lines elsewhere."""
+
+import math
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from charrnn.cli.console import printable, say
+
+if TYPE_CHECKING:
+    from charrnn.corpus import Corpus, Split
+    from charrnn.training.loop import Evaluated, Event, Stepped, Trainer
+
+SAMPLE = 200
+TEMPERATURE = 0.7
+# Plain lines come this often, in seconds, between evaluations.
+LINE_EVERY = 30.0
+
+
+class View:
+    """Shows the events of a training run; a context manager, so that the terminal is always put right again."""
+
+    def __init__(self, trainer: "Trainer", corpus: "Corpus", parts: "Split", quiet: bool):
+        self.trainer = trainer
+        self.quiet = quiet
+        self.bar: Any = None
+        self.train_nats: float | None = None
+        self.last_line = time.perf_counter()
+        self.characters = trainer.config.batch * trainer.config.seq
+        self.speed = _Speed()
+        self.val_nats: float | None = trainer.progress["best_nats"]
+        self.corpus, self.parts = corpus, parts
+
+    def __enter__(self) -> "View":
+        if self.quiet:
+            return self
+        from charrnn.network import parameter_count
+
+        t = self.trainer
+        width = "one-hot input" if t.model.embedding is None else f"embedding {t.model.embedding}"
+        say(
+            f"{len(self.corpus.ids):,} characters, {self.corpus.vocab.size} different; "
+            f"{len(self.parts.train):,} to train on, {sum(map(len, self.parts.val)):,} to validate."
+        )
+        say(
+            f"{t.model.cell} {t.model.layers}x{t.model.units}, {width}, "
+            f"{parameter_count(t.model, self.corpus.vocab.size):,} parameters; batch {t.config.batch}, "
+            f"seq {t.config.seq}, dropout {t.config.dropout:g}, {t.config.optimizer}. Run: {printable(t.run.name)}"
+        )
+        if sys.stderr.isatty():
+            self._start_bar()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def show(self, event: "Event") -> None:
+        """Draw one event."""
+        from charrnn.training import loop
+
+        if isinstance(event, loop.Stepped):
+            self.speed.add(event.step * self.characters)
+            nats = event.nats
+            self.train_nats = nats if self.train_nats is None else 0.98 * self.train_nats + 0.02 * nats
+            self._progress(event)
+        elif isinstance(event, loop.Evaluated):
+            self.val_nats = event.val_nats
+            self._evaluated(event)
+            self.speed.restart()
+        elif isinstance(event, loop.BudgetFixed):
+            self._say(f"{event.characters_per_second:,.0f} characters/s: {event.total:,} steps fit the time.")
+            self.speed.restart()
+
+    def _start_bar(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.bar = Progress(
+            TextColumn("{task.percentage:>3.0f}%"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[facts]}", markup=False),
+            TimeRemainingColumn(compact=True),
+            console=Console(stderr=True),
+            refresh_per_second=4,
+        )
+        self.task = self.bar.add_task("", total=self.trainer.progress["total"], facts="compiling")
+        self.bar.start()
+
+    def _progress(self, event: "Stepped") -> None:
+        if self.quiet:
+            return
+        if self.bar is not None:
+            self.bar.update(self.task, completed=event.step, total=event.total, facts=self._facts(event))
+        elif time.perf_counter() - self.last_line > LINE_EVERY:
+            of = f"/{event.total:,}" if event.total else ""
+            eta = ""
+            if event.total and self.speed.rate:
+                left = (event.total - event.step) * self.characters / self.speed.rate
+                eta = f", {math.ceil(left / 60)} min left"
+            self._say(f"step {event.step:,}{of}, {self._facts(event)}{eta}")
+
+    def _facts(self, event: "Stepped") -> str:
+        facts = [f"epoch {event.epoch:.2f}"]
+        if self.speed.rate:
+            facts.append(f"{self.speed.rate:,.0f} chars/s")
+        if self.train_nats is not None:
+            facts.append(f"train {self.train_nats / math.log(2):.3f}")
+        if self.val_nats is not None:
+            facts.append(f"val {self.val_nats / math.log(2):.3f} bits/char")
+        facts.append(f"lr {event.learning_rate:.1e}")
+        return ", ".join(facts)
+
+    def _evaluated(self, event: "Evaluated") -> None:
+        val = "" if event.val_nats is None else f", validation {event.val_nats / math.log(2):.4f}"
+        self._say(
+            f"epoch {event.epoch:.2f}, step {event.step:,}: train {event.train_nats / math.log(2):.4f}{val} "
+            f"bits per character{' (best so far)' if event.best and event.val_nats is not None else ''}"
+        )
+        if not self.quiet:
+            for line in self._sample(event).splitlines():
+                self._say("  | " + printable(line))
+
+    def _sample(self, event: "Evaluated") -> str:
+        from charrnn.cli.sample import characters
+        from charrnn.runtime.model import Model
+
+        model = Model(self.trainer.model, self.trainer.vocab, event.weights)
+        return "".join(characters(model, "", SAMPLE, TEMPERATURE, seed=event.step))
+
+    def _say(self, line: str) -> None:
+        if self.quiet:
+            return
+        self.last_line = time.perf_counter()
+        if self.bar is not None:
+            self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            say(line)
+
+
+class _Speed:
+    """Characters a second over the last steps; restarted after what is no training."""
+
+    def __init__(self) -> None:
+        self.rate: float | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        self.since: tuple[float, int] | None = None
+
+    def add(self, characters: int) -> None:
+        now = time.perf_counter()
+        if self.since is None:
+            self.since = (now, characters)
+        elif now - self.since[0] > 1.0:
+            self.rate = (characters - self.since[1]) / (now - self.since[0])
+            if now - self.since[0] > 10.0:
+                self.since = (now, characters)
