@@ -113,10 +113,10 @@ def input_table(xp: Any, weights: Mapping[str, Array]) -> Array:
     return (xp.matmul(weights["embedding"], w) if "embedding" in weights else w) + b
 
 
-def project(xp: Any, x: Array, w: Array) -> Array:
-    """Return x W for x (time, batch, n) as one large product, (time, batch, m)."""
+def project(xp: Any, x: Array, w: Array, b: Array) -> Array:
+    """Return x W + b for x (time, batch, n) as one large product, (time, batch, m)."""
     flat = xp.reshape(x, (-1, x.shape[-1]))
-    return xp.reshape(xp.matmul(flat, w), (*x.shape[:-1], w.shape[-1]))
+    return xp.reshape(xp.add(xp.matmul(flat, w), b), (*x.shape[:-1], w.shape[-1]))
 
 
 def zero_state(xp: Any, model: ModelConfig, batch: int, dtype: Any) -> list[Any]:
@@ -151,9 +151,9 @@ def forward(
     after = []
     for layer in range(model.layers):
         if layer:
-            zx = project(xp, x, weights[f"layer{layer}/W"]) + weights[f"layer{layer}/b"]
+            zx = project(xp, x, weights[f"layer{layer}/W"], weights[f"layer{layer}/b"])
         matrices, vectors = layer_parameters(cell, weights, layer)
         x, state = scan(cell, zx, states[layer], matrices, vectors, reset)
         x = dropout(layer, x)
         after.append(state)
-    return project(xp, x, weights["output/W"]) + weights["output/b"], after
+    return project(xp, x, weights["output/W"], weights["output/b"]), after

@@ -2,27 +2,33 @@
 
 import numpy as np
 
+# Nothing is likelier than the likeliest by more at any temperature below; and nothing overflows.
+COLDEST = 1e-30
 
-def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Return next-character probabilities, (..., vocab), float64; rows sum to 1. Temperature 0 is greedy.
 
-    softmax(logits / temperature), Ackley, Hinton & Sejnowski 1985.
+def weights(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """Return numbers in proportion to the next character's probabilities, (..., vocab); the likeliest has 1.
+
+    softmax(logits / temperature) but for its denominator, Ackley, Hinton & Sejnowski 1985. Temperature 0 is greedy:
+    all but the first of the likeliest have 0.
     """
     if temperature == 0:
-        greedy = np.zeros(logits.shape)
+        greedy = np.zeros_like(logits)
         np.put_along_axis(greedy, logits.argmax(axis=-1, keepdims=True), 1.0, axis=-1)
         return greedy
-    scaled = np.subtract(logits, logits.max(axis=-1, keepdims=True), dtype=np.float64)
-    # Divided after the subtraction, so that a tiny temperature gives -inf and not nan.
-    with np.errstate(over="ignore"):
-        scaled /= temperature
-    np.exp(scaled, out=scaled)
-    scaled /= scaled.sum(axis=-1, keepdims=True)
-    return scaled
+    scaled = logits - logits.max(axis=-1, keepdims=True)
+    scaled /= max(temperature, COLDEST)
+    return np.exp(scaled, out=scaled)
 
 
-def pick(probabilities: np.ndarray, uniform: float) -> int:
-    """Return the id, of one row of probabilities, that a uniform draw from [0, 1) falls on."""
-    cumulative = probabilities.cumsum()
+def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """Return next-character probabilities, (..., vocab), float64; rows sum to 1."""
+    unscaled = weights(logits.astype(np.float64), temperature)
+    return unscaled / unscaled.sum(axis=-1, keepdims=True)
+
+
+def pick(weights: np.ndarray, uniform: float) -> int:
+    """Return the id, of one row of weights, that a uniform draw from [0, 1) falls on."""
+    cumulative = weights.cumsum(dtype=np.float64)
     # Scaled by the sum as it was added up: rounding must not let the draw fall behind the last character.
     return int(cumulative.searchsorted(uniform * cumulative[-1], side="right"))

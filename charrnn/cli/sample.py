@@ -53,7 +53,7 @@ def characters(model: "Model", prime: str, length: int, temperature: float, seed
     import numpy as np
 
     from charrnn.runtime.model import Stream
-    from charrnn.sampling import pick, probabilities
+    from charrnn.sampling import pick, weights
 
     vocab, stream = model.vocab, Stream(model)
     rng = np.random.Generator(np.random.Philox(seed))
@@ -65,7 +65,7 @@ def characters(model: "Model", prime: str, length: int, temperature: float, seed
     while length > 0:
         block = min(length, 4096)
         for uniform in rng.random(block).tolist():
-            chosen = pick(probabilities(logits, temperature), uniform)
+            chosen = pick(weights(logits, temperature), uniform)
             yield symbols[chosen]
             logits = step(chosen)
         length -= block

@@ -8,12 +8,12 @@ from charrnn.config import TrainConfig
 MEASURE = 0.05
 
 
-def known_total(config: TrainConfig, steps_per_epoch: int) -> int | None:
-    """Return the number of steps that --steps and --epochs allow, whichever is less; None when only time limits."""
+def counted_total(config: TrainConfig, steps_per_epoch: int) -> int | None:
+    """Return the number of steps that --steps and --epochs allow, whichever is less; None when neither limits."""
     limits = [] if config.steps is None else [config.steps]
     if config.epochs is not None:
         limits.append(max(1, math.ceil(config.epochs * steps_per_epoch)))
-    return min(limits) if limits else None
+    return min(limits, default=None)
 
 
 def measured_total(

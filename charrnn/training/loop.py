@@ -94,6 +94,7 @@ class Trainer:
         self.corpus, self.clock, self.reserve = corpus, clock, reserve
         self.interrupted = False
         self.streams = Streams(split.train, config.batch, config.seq, config.seed, vocab.start)
+        self.counted = budget.counted_total(config, self.streams.steps_per_epoch)
         weights = resumed.weights if resumed else initial_weights(model, vocab.size, config.seed)
         self.net = CharRNN(model, vocab.size, weights)
         self.optimizer = make_optimizer(config)
@@ -105,7 +106,7 @@ class Trainer:
         self.history: list[dict[str, Any]] = []
         self.progress: dict[str, Any] = {
             "step": 0,
-            "total": budget.known_total(config, self.streams.steps_per_epoch),
+            "total": self.counted if config.minutes is None else None,
             "best_nats": None,
             "best_step": None,
             "evaluations_since_best": 0,
@@ -131,6 +132,8 @@ class Trainer:
         reason = "budget"
         if self.progress["total"] is None:
             yield from self._measure()
+            if not self.interrupted and self._evaluation_is_due():
+                yield self._evaluate()
         while not self.interrupted and self.step < self.progress["total"]:
             yield self._one_step()
             if self.step % LOG_EVERY == 0 and not self._evaluation_is_due():
@@ -152,15 +155,21 @@ class Trainer:
         """Take steps until the speed is known, then fix and record the number of steps that the time allows."""
         assert self.config.minutes is not None
         budget_seconds = 60 * self.config.minutes
-        # The first step compiles, the second warms up.
-        for _ in range(2):
-            yield self._one_step()
+        last = math.inf if self.counted is None else self.counted
+        # The first step compiles and the second warms up: the clock starts after them.
+        compiling = 2
         began, began_step = self.clock(), self.step
-        while not self.interrupted and (
+        while self.step < last and (
             self.step < began_step + 3 or self.clock() - began < budget.MEASURE * budget_seconds
         ):
             yield self._one_step()
-        if self.interrupted:
+            if self.interrupted:
+                return
+            if compiling:
+                compiling -= 1
+                began, began_step = self.clock(), self.step
+        if self.step == began_step:
+            self.progress["total"] = self.step
             return
         per_step = (self.clock() - began) / (self.step - began_step)
         per_evaluation = 0.0
@@ -174,9 +183,8 @@ class Trainer:
         self.save()
         per_evaluation += self.clock() - began
         left = budget_seconds - self.reserve - self.clock()
-        self.progress["total"] = budget.measured_total(
-            self.step, left, per_step, per_evaluation, self._evaluation_distance()
-        )
+        total = budget.measured_total(self.step, left, per_step, per_evaluation, self._evaluation_distance())
+        self.progress["total"] = int(min(total, last))
         self.save()
         characters = self.config.batch * self.config.seq
         yield BudgetFixed(self.progress["total"], characters / per_step)
