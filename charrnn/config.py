@@ -73,7 +73,7 @@ class ModelConfig:
 
     cell: str = "lstm"
     layers: int = 2
-    units: int = 512
+    units: int = 256
     embedding: int | None = None
 
     def __post_init__(self) -> None:
@@ -89,9 +89,9 @@ class TrainConfig:
     `minutes` of wall-clock time from the start of the command to its end.
     """
 
-    batch: int = 64
-    seq: int = 128
-    dropout: float = 0.4
+    batch: int = 32
+    seq: int = 64
+    dropout: float = 0.3
     optimizer: str = "adam"
     lr: float | None = None
     epsilon: float | None = None

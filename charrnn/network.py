@@ -69,7 +69,8 @@ def check_weights(weights: Mapping[str, np.ndarray], model: ModelConfig, vocab_s
 def initial_weights(model: ModelConfig, vocab_size: int, seed: int) -> dict[str, np.ndarray]:
     """Return fresh float32 parameters; each is a function of (seed, its place) alone, whatever the backend.
 
-    Input and output matrices: Glorot uniform, block by block. Recurrent blocks: orthogonal (Saxe et al. 2014).
+    Input and output matrices: uniform of variance 1 / inputs (LeCun et al. 1998), where a one-hot input counts as one.
+    Recurrent blocks: orthogonal (Saxe et al. 2014).
     """
     cell, units = CELLS[model.cell], model.units
     weights = {}
@@ -87,8 +88,8 @@ def initial_weights(model: ModelConfig, vocab_size: int, seed: int) -> dict[str,
         elif parameter in cell.vectors:
             value = np.full(shape, cell.vectors[parameter])
         else:
-            block = vocab_size if name == "output/W" else units
-            limit = np.sqrt(6.0 / (shape[0] + block))
+            one_hot = name == "layer0/W" and model.embedding is None
+            limit = np.sqrt(3.0 / (1 if one_hot else shape[0]))
             value = rng.uniform(-limit, limit, shape)
         weights[name] = value.astype(np.float32)
     return weights
