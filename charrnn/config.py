@@ -123,7 +123,7 @@ class TrainConfig:
         _at_least(self, 1, "batch", "seq", "steps", "patience", "eval_every", "save_every", "keep")
         _at_least(self, 0, "warmup", "seed", "momentum", "weight_decay", "decay_after")
         _above_zero(self, "lr", "epsilon", "clip_norm", "clip_value", "epochs", "minutes", "decay")
-        for name, high in (("dropout", 1.0), ("val", 1.0), ("momentum", 1.0), ("rho", 1.0)):
+        for name, high in (("dropout", 1.0), ("val", 1.0), ("momentum", 1.0), ("rho", 1.0), ("seed", 2.0**63)):
             value = getattr(self, name)
             if value is not None and not 0 <= value < high:
                 raise CharRNNError(f"{_option(name)} is {value}; it must be at least 0 and below {high:g}.")

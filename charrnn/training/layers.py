@@ -5,12 +5,41 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from charrnn import network
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
 from charrnn.training.scan import scan
+
+# Up to so many rows, the gradient of a look-up is quicker as a product with one-hot rows than as a sum by segments.
+ONE_HOT_ROWS = 256
+
+
+@tf.custom_gradient
+def look_up(table: Any, ids: Any) -> Any:
+    """Return the rows of table, (rows, width), at ids; the gradient is dense, as the optimizers need it."""
+
+    def gradient(d: Any) -> Any:
+        rows, width = table.shape
+        flat, d = tf.reshape(ids, (-1,)), tf.reshape(d, (-1, width))
+        if rows <= ONE_HOT_ROWS:
+            return tf.matmul(tf.one_hot(flat, rows, dtype=d.dtype), d, transpose_a=True), None
+        return tf.math.unsorted_segment_sum(d, flat, rows), None
+
+    return tf.gather(table, ids), gradient
+
+
+class NetworkOps:
+    """The namespace `xp` of the network in training: keras.ops, but for the look-up."""
+
+    @staticmethod
+    def take(x: Any, indices: Any, axis: int) -> Any:
+        return look_up(tf.convert_to_tensor(x), indices)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(ops, name)
 
 
 class CharRNN(keras.layers.Layer):
@@ -40,7 +69,7 @@ class CharRNN(keras.layers.Layer):
         self, ids: Any, states: Any, dropout: Callable[[int, Any], Any] = lambda layer, x: x, reset: Any = None
     ) -> tuple[Any, list[Any]]:
         values = {name: ops.convert_to_tensor(variable) for name, variable in self.parameters.items()}
-        return network.forward(ops, self.model, values, ids, states, scan, dropout, reset)
+        return network.forward(NetworkOps(), self.model, values, ids, states, scan, dropout, reset)
 
 
 @keras.saving.register_keras_serializable(package="charrnn")

@@ -34,9 +34,10 @@ def make_optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
 
 
 def learning_rate(config: TrainConfig, step: int, total: int | None, steps_per_epoch: int) -> float:
-    """Return the rate of step `step` (from 0) of `total`; a linear warm-up comes before every schedule but constant.
+    """Return the rate of step `step` (from 0) of `total`.
 
-    `total` may be None only while the warm-up lasts, or for a schedule that does not depend on it.
+    cosine warms up linearly, then falls along half a cosine (Loshchilov & Hutter 2017) to the end; while `total` is
+    None, not yet measured, it stays up.
     """
     rate = base_rate(config)
     if config.schedule == "constant":
@@ -44,9 +45,12 @@ def learning_rate(config: TrainConfig, step: int, total: int | None, steps_per_e
     if config.schedule == "exponential":
         epochs = step // steps_per_epoch
         return rate * config.decay ** max(0, epochs - config.decay_after + 1)
-    if step < config.warmup:
-        return rate * (step + 1) / config.warmup
-    assert total is not None, "the cosine needs its end"
-    done = min(1.0, (step - config.warmup) / max(1, total - config.warmup))
+    # A short run warms up for a tenth of itself.
+    warmup = config.warmup if total is None else min(config.warmup, total // 10)
+    if step < warmup:
+        return rate * (step + 1) / warmup
+    if total is None:
+        return rate
+    done = min(1.0, (step - warmup) / max(1, total - warmup))
     # Down to a hundredth, not to nothing: the last steps should still teach something.
     return rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))

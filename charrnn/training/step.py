@@ -102,9 +102,7 @@ class TrainStep:
         with tf.GradientTape() as tape:
             logits, after = self.net.call(inputs, states, dropout=drop)
             loss = cross_entropy(logits, targets) / (inputs.shape[0] * self.batch)
-        gradients = tape.gradient(loss, [variable.value for variable in self.variables])
-        # The look-up's gradient comes as a sparse one; the optimizers move every row at every step.
-        return loss, after, [tf.convert_to_tensor(gradient) for gradient in gradients]
+        return loss, after, tape.gradient(loss, [variable.value for variable in self.variables])
 
 
 class EvalStep:
