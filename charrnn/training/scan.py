@@ -24,127 +24,144 @@ FROM_VALUE: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
 UNROLL = (5, 4, 3, 2, 1)
 
 
-class Ops:
-    """The namespace `xp` of a step: keras.ops, but for the activations, which `on_activation(name, x)` answers."""
+class Answers:
+    """The namespace `xp` of a step: keras.ops, but for the activations, which `activation(name, x)` answers."""
 
-    def __init__(self, on_activation: Callable[[str, tf.Tensor], tf.Tensor]):
+    def __init__(self, activation: Callable[[str, Any], Any]):
         for name in FROM_VALUE:
-            setattr(self, name, lambda x, name=name: on_activation(name, x))
+            setattr(self, name, lambda x, name=name: activation(name, x))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(ops, name)
 
 
 class Step:
-    """One time step of a cell, forwards and backwards, over flat lists of tensors.
+    """One time step of a cell, forwards and backwards.
 
-    A record of a step is [previous state..., left operands of dots..., products of dots..., activations...];
-    `kept` says which of them the backward step reads.
+    The step is seen as a chain of calls, recurrent products and activations, with cheap arithmetic between them. Its
+    record is [previous state..., values of the calls..., operands of the calls...]. Backwards every recorded value is
+    a leaf, so that the arithmetic before it need not run again; the gradient crosses a call by the rule for its kind.
     """
 
     def __init__(self, cell: Cell, batch: int, units: int, dtype: Any):
-        self.cell = cell
-        self.units = units
-        self.dots: list[str] = []
-        self.operand_is_state: list[bool] = []
-        self.kept: set[int] = set()
-        self.shapes: list[tuple[int, ...]] = []
-        self._trace(batch, dtype)
+        self.cell, self.batch, self.units, self.dtype = cell, batch, units, dtype
+        self.calls: list[tuple[str, bool]] = []
+        self._trace()
 
-    def _trace(self, batch: int, dtype: Any) -> None:
-        """Run the step once on placeholders, to learn its dots and what its backward step reads."""
+    @property
+    def dots(self) -> list[tuple[int, str]]:
+        """Return the place among the calls, and the matrix, of every recurrent product."""
+        return [(place, name) for place, (name, is_dot) in enumerate(self.calls) if is_dot]
+
+    def _trace(self) -> None:
+        """Run the step once on placeholders, to learn its calls, their order, and what its backward step reads."""
+        cell, units, fields = self.cell, self.units, len(self.cell.state_fields)
         with tf.Graph().as_default():
 
-            def placeholder(width: int) -> tf.Tensor:
-                return tf.compat.v1.placeholder(dtype, (batch, width))
+            def placeholder(*shape: int) -> Any:
+                return tf.compat.v1.placeholder(self.dtype, shape)
 
-            zx = placeholder(self.cell.gates * self.units)
-            state = [placeholder(self.units) for _ in self.cell.state_fields]
-            matrices = {
-                name: tf.compat.v1.placeholder(dtype, (self.units, blocks * self.units))
-                for name, blocks in self.cell.matrices.items()
-            }
-            vectors = {name: tf.compat.v1.placeholder(dtype, (self.units,)) for name in self.cell.vectors}
-            _, record = self.forward(zx, state, matrices, vectors, tracing=True)
+            zx = placeholder(self.batch, cell.gates * units)
+            state = [placeholder(self.batch, units) for _ in range(fields)]
+            matrices = {name: placeholder(units, blocks * units) for name, blocks in cell.matrices.items()}
+            vectors = {name: placeholder(units) for name in cell.vectors}
+            _, record = self.forward(zx, state, matrices, vectors, self.calls)
             self.shapes = [tuple(tensor.shape) for tensor in record]
-            stand_ins = [tf.compat.v1.placeholder(dtype, shape) for shape in self.shapes]
-            incoming = [placeholder(self.units) for _ in self.cell.state_fields]
+            stand_ins = [placeholder(*shape) for shape in self.shapes]
+            self.levels, operands = self._levels(zx, stand_ins, vectors)
+            # The operand of a product that is simply the output before need not be recorded again.
+            self.operand_is_output = [operands[place] is stand_ins[0] for place, _ in self.dots]
+            incoming = [placeholder(self.batch, units) for _ in range(fields)]
             transposed = {name: tf.transpose(matrix) for name, matrix in matrices.items()}
-            results = self.backward(zx, stand_ins, transposed, vectors, incoming)
-            read = _ancestors([t for part in results for t in part if t is not None])
+            d_zx, d_state, d_dots, d_vectors = self.backward(zx, stand_ins, transposed, vectors, incoming)
+            read = _ancestors([d_zx, *d_state, *d_dots, *d_vectors])
+            self.reads = {place for place, tensor in enumerate(stand_ins) if tensor.op in read}
             # Where zx and a product are only ever added, their gradients are one tensor: it is written once.
-            d_zx, d_products = results[0][0], results[2]
-            self.is_d_zx = [d is d_zx for d in d_products]
-            self.kept = {i for i, tensor in enumerate(stand_ins) if tensor.op in read}
+            self.is_d_zx = [d is d_zx for d in d_dots]
+
+    def _levels(self, zx: Any, record: Sequence[Any], vectors: dict) -> tuple[list[list[int]], list[Any]]:
+        """Return the calls grouped by how many calls in a row lead to them, the last first; and their operands."""
+        _, operands, values = self._replay(zx, record, vectors)
+        level: list[int] = []
+        for operand in operands:
+            before = _ancestors([operand])
+            earlier = [level[place] for place, value in enumerate(values[: len(level)]) if value.op in before]
+            level.append(1 + max(earlier, default=-1))
+        depths = sorted(set(level), reverse=True)
+        return [[place for place, depth in enumerate(level) if depth == wanted] for wanted in depths], operands
 
     def forward(
-        self, zx: Any, state: Sequence[Any], matrices: dict, vectors: dict, tracing: bool = False
+        self, zx: Any, state: Sequence[Any], matrices: dict, vectors: dict, calls: list[tuple[str, bool]] | None = None
     ) -> tuple[list[Any], list[Any]]:
-        """Return the next state and the record of this step."""
-        operands, products, activations = [], [], []
+        """Return the next state and the record of this step; note the name and kind of each call in `calls`."""
+        values: list[Any] = []
+        operands: list[Any] = []
+
+        def call(name: str, is_dot: bool, operand: Any, value: Any) -> Any:
+            if calls is not None:
+                calls.append((name, is_dot))
+            operands.append(operand)
+            values.append(value)
+            return value
 
         def dot(vector: Any, name: str) -> Any:
-            operands.append(vector)
-            products.append(tf.matmul(vector, matrices[name]))
-            if tracing:
-                self.dots.append(name)
-                self.operand_is_state.append(vector is state[0])
-            return products[-1]
+            return call(name, True, vector, tf.matmul(vector, matrices[name]))
 
         def activation(name: str, x: Any) -> Any:
-            activations.append(getattr(ops, name)(x))
-            return activations[-1]
+            return call(name, False, x, getattr(ops, name)(x))
 
-        new = self.cell.step(Ops(activation), zx, self.cell.state(*state), dot, vectors)
-        return list(new), [*state, *operands, *products, *activations]
+        new = self.cell.step(Answers(activation), zx, self.cell.state(*state), dot, vectors)
+        return list(new), [*state, *values, *operands]
+
+    def _replay(self, zx: Any, record: Sequence[Any], vectors: dict) -> tuple[list[Any], list[Any], list[Any]]:
+        """Run the step with recorded values as the answers to its calls: the next state, operands, values."""
+        fields = len(self.cell.state_fields)
+        values = list(record[fields : fields + len(self.calls)])
+        operands: list[Any] = []
+
+        def answer(name: str, operand: Any) -> Any:
+            operands.append(operand)
+            return values[len(operands) - 1]
+
+        new = self.cell.step(
+            Answers(answer), zx, self.cell.state(*record[:fields]), lambda vector, name: answer(name, vector), vectors
+        )
+        return list(new), operands, values
 
     def backward(
         self, zx: Any, record: Sequence[Any], transposed: dict, vectors: dict, incoming: Sequence[Any]
-    ) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
-        """Return the gradients ([zx], previous state, products, vectors) from those of the next state.
+    ) -> tuple[Any, list[Any], list[Any], list[Any]]:
+        """Return the gradients of zx, the previous state, the products and the vectors from those of the next state.
 
         `transposed` holds the transposes of the recurrent matrices, by name.
         """
-        fields, dots = len(self.cell.state_fields), len(self.dots)
-        state = list(record[:fields])
-        products = record[fields + dots : fields + 2 * dots]
-        activations = iter(record[fields + 2 * dots :])
-        d_products: list[Any] = [None] * dots
-        count = iter(range(dots))
-
-        def dot(vector: Any, name: str) -> Any:
-            place = next(count)
-
-            @tf.custom_gradient
-            def recorded(vector: Any) -> Any:
-                def gradient(dz: Any) -> Any:
-                    d_products[place] = dz
-                    return tf.matmul(dz, transposed[name])
-
-                return tf.identity(products[place]), gradient
-
-            return recorded(vector)
-
-        def activation(name: str, x: Any) -> Any:
-            y = next(activations)
-
-            @tf.custom_gradient
-            def recorded(x: Any) -> Any:
-                return tf.identity(y), lambda dy: FROM_VALUE[name](y, dy)
-
-            return recorded(x)
-
-        watched = [zx, *state, *vectors.values()]
-        with tf.GradientTape() as tape:
-            tape.watch(watched)
-            new = self.cell.step(Ops(activation), zx, self.cell.state(*state), dot, vectors)
-        gradients = tape.gradient(
-            list(new), watched, output_gradients=list(incoming), unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
-        return gradients[:1], gradients[1 : 1 + fields], d_products, gradients[1 + fields :]
+        fields = len(self.cell.state_fields)
+        sources = [zx, *record[: fields + len(self.calls)], *vectors.values()]
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(sources)
+            new, operands, values = self._replay(zx, record, vectors)
+        totals = tape.gradient(new, sources, output_gradients=list(incoming))
+        first_value = 1 + fields
+        for level in self.levels:
+            reached = [place for place in level if totals[first_value + place] is not None]
+            d_operands = []
+            for place in reached:
+                name, is_dot = self.calls[place]
+                d = totals[first_value + place]
+                d_operands.append(tf.matmul(d, transposed[name]) if is_dot else FROM_VALUE[name](values[place], d))
+            if reached:
+                more = tape.gradient([operands[place] for place in reached], sources, output_gradients=d_operands)
+                totals = [_sum(total, part) for total, part in zip(totals, more, strict=True)]
+        totals = [tf.zeros_like(source) if d is None else d for d, source in zip(totals, sources, strict=True)]
+        d_dots = [totals[first_value + place] for place, _ in self.dots]
+        return totals[0], totals[1:first_value], d_dots, totals[first_value + len(self.calls) :]
 
 
-def _ancestors(tensors: Sequence[tf.Tensor]) -> set[Any]:
+def _sum(a: Any, b: Any) -> Any:
+    return b if a is None else a if b is None else a + b
+
+
+def _ancestors(tensors: Sequence[Any]) -> set[Any]:
     """Return every operation whose value these tensors depend on."""
     seen: set[Any] = set()
     pending = [tensor.op for tensor in tensors]
@@ -173,7 +190,7 @@ def scan(
     steps, batch, _ = zx.shape
     units = state[0].shape[-1]
     step = Step(cell, batch, units, zx.dtype)
-    fields, dots = len(cell.state_fields), len(step.dots)
+    fields = len(cell.state_fields)
     unroll = next(n for n in UNROLL if steps % n == 0)
     keep = None if reset is None else tf.cast(tf.logical_not(reset), zx.dtype)[:, :, None]
 
@@ -185,10 +202,12 @@ def scan(
         state = operands[:fields]
         matrices_ = dict(zip(matrices, operands[fields:], strict=False))
         vectors_ = dict(zip(vectors, operands[fields + len(matrices) :], strict=True))
-        # The left operands of dots are needed after the loop, whatever the backward step itself reads.
-        wanted = step.kept | {
-            fields + place for place in range(dots) if keep is not None or not step.operand_is_state[place]
-        }
+        # The left operands of products are needed after the loop, whatever the backward step itself reads.
+        left = [
+            None if keep is None and is_output else fields + len(step.calls) + place
+            for (place, _), is_output in zip(step.dots, step.operand_is_output, strict=True)
+        ]
+        wanted = step.reads | {place for place in left if place is not None}
         records = {place: array(step.shapes[place]) for place in sorted(wanted)}
 
         def forward(t: Any, state: Any, outputs: Any, records: Any) -> Any:
@@ -212,26 +231,26 @@ def scan(
         def gradient(d_outputs: Any, *d_last: Any) -> Any:
             # A product with a transposed operand runs at two thirds of the speed: transpose once, not at every step.
             transposed = {name: tf.transpose(matrix) for name, matrix in matrices_.items()}
-            own_dz = [place for place in range(dots) if not step.is_d_zx[place]]
+            own_dz = [n for n, is_d_zx in enumerate(step.is_d_zx) if not is_d_zx]
 
-            def backward(t: Any, d_state: Any, d_vectors: Any, d_zx: Any, d_products: Any) -> Any:
+            def backward(t: Any, d_state: Any, d_vectors: Any, d_zx: Any, d_dots: Any) -> Any:
                 for t_now in [t - n for n in range(unroll)]:
                     record = [
-                        records[place].read(t_now) if place in step.kept else tf.zeros(shape, zx.dtype)
+                        records[place].read(t_now) if place in step.reads else tf.zeros(shape, zx.dtype)
                         for place, shape in enumerate(step.shapes)
                     ]
                     incoming = [d_outputs[t_now] + d_state[0], *d_state[1:]]
-                    (d_zx_now,), d_state, d_products_now, d_vectors_now = step.backward(
+                    d_zx_now, d_state, d_dots_now, d_vectors_now = step.backward(
                         zx[t_now], record, transposed, vectors_, incoming
                     )
                     if keep is not None:
                         d_state = [value * keep[t_now] for value in d_state]
                     d_vectors = [total + value for total, value in zip(d_vectors, d_vectors_now, strict=True)]
                     d_zx = d_zx.write(t_now, d_zx_now)
-                    d_products = {place: a.write(t_now, d_products_now[place]) for place, a in d_products.items()}
-                return t - unroll, d_state, d_vectors, d_zx, d_products
+                    d_dots = {n: a.write(t_now, d_dots_now[n]) for n, a in d_dots.items()}
+                return t - unroll, d_state, d_vectors, d_zx, d_dots
 
-            _, d_state, d_vectors, d_zx, d_products = tf.while_loop(
+            _, d_state, d_vectors, d_zx, d_dots = tf.while_loop(
                 lambda t, *_: t >= 0,
                 backward,
                 (
@@ -239,17 +258,17 @@ def scan(
                     list(d_last),
                     [tf.zeros_like(v) for v in vectors_.values()],
                     array(zx.shape[1:]),
-                    {place: array(step.shapes[fields + dots + place]) for place in own_dz},
+                    {n: array(step.shapes[fields + step.dots[n][0]]) for n in own_dz},
                 ),
                 parallel_iterations=1,
                 maximum_iterations=steps // unroll,
             )
             d_zx = d_zx.stack()
             d_matrices = {name: tf.zeros_like(matrix) for name, matrix in matrices_.items()}
-            for place, name in enumerate(step.dots):
-                dz = d_products[place].stack() if place in own_dz else d_zx
-                if fields + place in records:
-                    d_matrices[name] += _sum_of_outer(records[fields + place].stack(), dz)
+            for n, (_, name) in enumerate(step.dots):
+                dz = d_dots[n].stack() if n in own_dz else d_zx
+                if left[n] is not None:
+                    d_matrices[name] += _sum_of_outer(records[left[n]].stack(), dz)
                 else:
                     d_matrices[name] += _sum_of_outer(outputs[:-1], dz[1:]) + _sum_of_outer(state[0], dz[0])
             return d_zx, *d_state, *d_matrices.values(), *d_vectors
