@@ -123,6 +123,8 @@ class TrainConfig:
         _at_least(self, 1, "batch", "seq", "steps", "patience", "eval_every", "save_every", "keep")
         _at_least(self, 0, "warmup", "seed", "momentum", "weight_decay", "decay_after")
         _above_zero(self, "lr", "epsilon", "clip_norm", "clip_value", "epochs", "minutes", "decay")
+        if self.clip_norm is not None and self.clip_value is not None:
+            raise CharRNNError("--clip-norm and --clip-value exclude each other.", hint="Set one of them to 0.")
         for name, high in (("dropout", 1.0), ("val", 1.0), ("momentum", 1.0), ("rho", 1.0), ("seed", 2.0**63)):
             value = getattr(self, name)
             if value is not None and not 0 <= value < high:

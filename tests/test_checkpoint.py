@@ -32,7 +32,7 @@ def golden() -> Checkpoint:
             "embedding": np.arange(16, dtype=np.float32).reshape(8, 2) - 5,
             "layer0/W": np.linspace(-1, 1, 18, dtype=np.float64).astype(np.float32).reshape(2, 9),
         },
-        training=TrainConfig(batch=2, seq=5, lr=0.002, epochs=1.5, steps=None),
+        training=TrainConfig(batch=2, seq=5, dropout=0.4, lr=0.002, epochs=1.5, steps=None, patience=None),
         progress={"step": 12, "best_nats": 1.25, "file_sha256": "0" * 64, "weights_sha256": "0" * 64, "none": None},
         history=[{"step": 6, "val_nats": 2.5}, {"step": 12, "val_nats": 1.25}],
         slots={

@@ -41,6 +41,7 @@ def charrnn(
 
 def main() -> None:
     """Run the command line; exit 0, 1 (an error, explained), 2 (wrong usage) or 130 (Ctrl-C)."""
+    _open_closed_descriptors()
     try:
         app()
         sys.stdout.flush()
@@ -48,12 +49,35 @@ def main() -> None:
         show_error(error)
         sys.exit(1)
     except BrokenPipeError:
-        # The reader (head, say) has gone: that is no error of ours. Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(0)
+        _leave_quietly()
     except KeyboardInterrupt:
         say("Interrupted.")
         sys.exit(130)
+    except SystemExit as exit:
+        # Typer catches these two itself and leaves only this trace of them.
+        if isinstance(exit.__context__, BrokenPipeError):
+            _leave_quietly()
+        if isinstance(exit.__context__, KeyboardInterrupt):
+            say("Interrupted.")
+        raise
     except OSError as error:
         show_error(CharRNNError(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}."))
         sys.exit(1)
+
+
+def _leave_quietly() -> None:
+    """Exit with 0: the reader of our output (head, say) has gone, and that is no error of ours."""
+    # Python flushes stdout once more at exit, and would complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(0)
+
+
+def _open_closed_descriptors() -> None:
+    """Open the null device on whichever of stdin, stdout and stderr was closed, before a data file gets its number."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))

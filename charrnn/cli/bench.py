@@ -36,7 +36,7 @@ print(2 * {n} ** 3 / best / 1e9)
 
 def bench(
     corpus: Annotated[
-        list[str] | None, typer.Argument(metavar="[CORPUS...]", help="Estimate the time of an epoch of this text.")
+        list[str] | None, typer.Argument(metavar="CORPUS", help="Estimate the time of an epoch of this text.")
     ] = None,
     cell: o.CellName = _M.cell,
     layers: o.Layers = _M.layers,

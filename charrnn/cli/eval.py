@@ -15,7 +15,7 @@ def eval(
     arguments: Annotated[
         list[str],
         typer.Argument(
-            metavar="[RUN|FILE] TEXT...",
+            metavar="[RUN|FILE] TEXT",
             help="A run or checkpoint (by default the newest run's best), then text files, folders, or - for stdin.",
         ),
     ],

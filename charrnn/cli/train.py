@@ -1,5 +1,6 @@
 """`charrnn train`: a model from a text."""
 
+import math
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,7 +105,7 @@ def _begin(values: dict[str, Any], given: dict[str, Any]) -> None:
         config = replace(config, batch=batch, seq=seq)
     parts = split(corpus.ids, config.split, config.val, config.batch)
     with _interruptible() as interrupted:
-        _start_backend(shards := backend.shard_count(config.batch), values["quiet"])
+        shards = backend.shard_count(config.batch)
         run = create_run(values["name"], corpus.name, values["out"])
         _train(run, model, config, corpus, parts, shards, None, values["quiet"], interrupted)
 
@@ -144,13 +145,14 @@ def _resume(name: str, given: dict[str, Any], quiet: bool) -> None:
             f"{recorded['sha256'][:16]}….",
             hint="Put the old text back, or train a new run.",
         )
-    if checkpoint.progress["total"] == checkpoint.progress["step"] and config == checkpoint.training:
+    done = checkpoint.progress["step"]
+    if (done == checkpoint.progress["total"] and config == checkpoint.training) or done >= (config.steps or math.inf):
         raise CharRNNError(
-            f"The run {run.name} has reached the end of its budget.", hint="Give it more: --epochs, --steps, --minutes."
+            f"The run {run.name} has taken {done:,} steps and reached the end of its budget.",
+            hint="Give it more: --epochs, --steps, --minutes.",
         )
     parts = split(corpus.ids, config.split, config.val, config.batch)
     with _interruptible() as interrupted:
-        _start_backend(checkpoint.progress["shards"], quiet)
         say(f"Resuming {run.name} after step {checkpoint.progress['step']:,}.")
         _train(
             run, checkpoint.model, config, corpus, parts, checkpoint.progress["shards"], checkpoint, quiet, interrupted
@@ -168,6 +170,8 @@ def configs(values: dict[str, Any], given: dict[str, Any]) -> tuple[ModelConfig,
         chosen |= {key: given.get(key) for key in BUDGET}
     elif all(chosen[key] is None for key in BUDGET):
         chosen["minutes"] = DEFAULT_MINUTES
+    if "clip_value" in given and "clip_norm" not in given:
+        chosen["clip_norm"] = None
     model = ModelConfig(**{field.name: chosen[field.name] for field in fields(ModelConfig)})
     return model, TrainConfig(**{field.name: chosen[field.name] for field in fields(TrainConfig)})
 
@@ -216,11 +220,13 @@ def _train(
 
     from charrnn.cli import report
     from charrnn.cli.live import View
-    from charrnn.training.loop import Ended, Trainer
 
     identity = {"sources": list(corpus.sources), "sha256": corpus.sha256, "characters": len(corpus.ids)}
-    trainer: Trainer | None = None
+    trainer: Any = None
     try:
+        _start_backend(shards, quiet)
+        from charrnn.training.loop import Ended, Trainer
+
         trainer = Trainer(
             run,
             model,

@@ -1,6 +1,5 @@
 """A trained model that reads and predicts text: loaded from a checkpoint, stepped on NumPy."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from charrnn import network
 from charrnn.cells import CELLS
 from charrnn.checkpoint import read_checkpoint
 from charrnn.config import ModelConfig
+from charrnn.cores import usable_cores
 from charrnn.runtime import ops
 from charrnn.runtime.plan import Call, Plan, product
 from charrnn.vocab import Vocabulary
@@ -40,7 +40,7 @@ class Model:
         A core's cache holds about that much; what fits one core is not worth sharing.
         """
         largest = max(array.nbytes for name, array in self.weights.items() if name != "layer0/W")
-        threads = max(1, min(os.cpu_count() or 1, largest // BYTES_PER_THREAD))
+        threads = max(1, min(usable_cores(), largest // BYTES_PER_THREAD))
         ThreadpoolController().limit(limits=threads, user_api="blas")
 
 

@@ -23,6 +23,8 @@ class Node:
     """An array that a step computes: an operation, its operands, and its width; `array` is where its value will be."""
 
     array: np.ndarray
+    # NumPy arrays leave arithmetic with a node to the node.
+    __array_ufunc__ = None
 
     def __init__(self, trace: list["Node"], operation: Any, operands: Sequence[Any], width: int):
         self.trace, self.operation, self.operands, self.width = trace, operation, operands, width
@@ -95,16 +97,25 @@ class Plan:
             node.array = self._buffer(node.width)
         self.zx = zx.array
         self.state = [node.array for node in old]
-        in_place = {
-            node: was.array for node, was in zip(new, old, strict=True) if _last_use(trace, was) < trace.index(node)
-        }
-        done = set()
+        in_place = _in_place(trace, new, old)
+        done: set[Node] = set()
         for node in trace:
             if node not in done:
                 done |= self._compile(node, trace, in_place.get(node))
-        for node, was in zip(new, old, strict=True):
-            if node not in in_place:
-                self.calls.append((np.copyto, (was.array, node.array)))
+        self._store([(node.array, was.array, _root(node) in old) for node, was in zip(new, old, strict=True)])
+
+    def _store(self, moves: list[tuple[np.ndarray, np.ndarray, bool]]) -> None:
+        """Add the calls that move the new state to where the old one is: (from, to, whether from an old state)."""
+        moves = [move for move in moves if move[0] is not move[1]]
+        late = []
+        for source, target, is_old in moves:
+            if is_old:
+                # Another field may be stored over it first.
+                kept = np.empty_like(target)
+                self.calls.append((np.copyto, (kept, source)))
+                source = kept
+            late.append((np.copyto, (target, source)))
+        self.calls += late
 
     def _buffer(self, width: int) -> np.ndarray:
         return np.zeros((*self.lead, width), self.dtype)
@@ -174,6 +185,24 @@ class Plan:
 def product(vector: np.ndarray) -> Callable[..., Any]:
     """Return the quickest matrix product for this left operand: np.dot spends less on its way to BLAS than matmul."""
     return np.dot if vector.ndim == 1 else np.matmul
+
+
+def _in_place(trace: list[Node], new: Sequence[Node], old: Sequence[Node]) -> dict[Node, np.ndarray]:
+    """Return the nodes of the new state that may be computed right where the old state is, and where that is."""
+    kept = {_root(node) for node in new}
+    return {
+        node: was.array
+        for node, was in zip(new, old, strict=True)
+        if (node.operation == "dot" or isinstance(node.operation, np.ufunc))
+        and list(new).count(node) == 1
+        and was not in kept
+        and _last_use(trace, was) < trace.index(node)
+    }
+
+
+def _root(node: Node) -> Node:
+    """Return the node that this one is a part of, or itself."""
+    return _root(node.operands[0]) if node.operation == "part" else node
 
 
 def _last_use(trace: list[Node], node: Node) -> int:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from charrnn.cores import usable_cores
 from charrnn.errors import CharRNNError
 
 SHARD_ROWS = 16
@@ -14,8 +15,7 @@ SHARD_ROWS = 16
 
 def shard_count(batch: int, cores: int | None = None) -> int:
     """Return into how many shards a batch is cut, one thread each: min(cores, batch // 16), at least 1."""
-    cores = len(os.sched_getaffinity(0)) if cores is None and hasattr(os, "sched_getaffinity") else cores
-    return max(1, min(cores or os.cpu_count() or 1, batch // SHARD_ROWS))
+    return max(1, min(cores or usable_cores(), batch // SHARD_ROWS))
 
 
 def start(shards: int) -> None:
@@ -51,7 +51,7 @@ def _stderr_held_back() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             held.seek(0)
             os.write(saved, held.read())
             raise

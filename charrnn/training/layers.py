@@ -63,7 +63,7 @@ class CharRNN(keras.layers.Layer):
 
     def read(self) -> dict[str, np.ndarray]:
         """Return a copy of every parameter."""
-        return {name: np.array(variable) for name, variable in self.parameters.items()}
+        return {name: np.array(ops.convert_to_numpy(variable)) for name, variable in self.parameters.items()}
 
     def call(
         self, ids: Any, states: Any, dropout: Callable[[int, Any], Any] = lambda layer, x: x, reset: Any = None

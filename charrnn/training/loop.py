@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from keras import ops
 
 from charrnn.cells import CELLS
 from charrnn.checkpoint import Checkpoint
@@ -17,7 +18,7 @@ from charrnn.network import initial_weights
 from charrnn.runs import Run
 from charrnn.training import budget
 from charrnn.training.layers import CharRNN
-from charrnn.training.optimizers import learning_rate, make_optimizer
+from charrnn.training.optimizers import base_rate, learning_rate, make_optimizer
 from charrnn.training.step import TrainStep, fresh_states, shard_rows
 from charrnn.training.validation import Validation
 from charrnn.vocab import Vocabulary
@@ -211,16 +212,19 @@ class Trainer:
         loss, self.states = self.train_step(inputs, targets, self.states, step, rate)
         nats = float(loss)
         if not math.isfinite(nats):
-            newest = self.run.newest()
-            raise CharRNNError(
-                f"The loss became {nats} at step {step + 1}; training cannot go on from there.",
-                hint=f"Train again with a lower --lr (it was {rate:.2g})"
-                + (f"; {newest} is the last good checkpoint." if newest else "."),
-            )
+            raise self._diverged(f"The loss became {nats} at step {step + 1}")
         self.progress["step"] = step + 1
         self.progress["loss_sum"] += nats
         self.progress["loss_steps"] += 1
         return Stepped(step + 1, self.progress["total"], self.epoch, nats, rate)
+
+    def _diverged(self, what: str) -> CharRNNError:
+        newest = self.run.newest()
+        return CharRNNError(
+            f"{what}; training cannot go on from there.",
+            hint=f"Train again with a lower --lr (it was {base_rate(self.config):.2g})"
+            + (f"; {newest} is the last good checkpoint." if newest else "."),
+        )
 
     def _evaluate(self) -> Evaluated:
         val_nats = self.validation.estimate() if self.validation else None
@@ -261,15 +265,18 @@ class Trainer:
             "metrics": {"bytes": length, "sha256": sha256},
         }
         # Named by place: Keras names optimizer variables after layers, and numbers those as they come.
-        slots = {f"{place:03d}": np.array(v) for place, v in enumerate(self.optimizer.variables)}
+        slots = {f"{place:03d}": ops.convert_to_numpy(v) for place, v in enumerate(self.optimizer.variables)}
         state = {
-            f"layer{layer}/{field}": np.concatenate([np.array(getattr(shard[layer], field)) for shard in self.states])
+            f"layer{layer}/{field}": np.concatenate(
+                [ops.convert_to_numpy(getattr(shard[layer], field)) for shard in self.states]
+            )
             for layer in range(self.model.layers)
             for field in CELLS[self.model.cell].state_fields
         }
-        checkpoint = Checkpoint(
-            self.model, self.vocab, self.net.read(), self.config, progress, self.history, slots, state
-        )
+        weights = self.net.read()
+        if not all(np.isfinite(array).all() for part in (weights, slots, state) for array in part.values()):
+            raise self._diverged(f"After step {self.step} some weights are no finite numbers")
+        checkpoint = Checkpoint(self.model, self.vocab, weights, self.config, progress, self.history, slots, state)
         self.run.save(checkpoint, self.step, best, self.config.keep)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -277,7 +284,9 @@ class Trainer:
         total = self.progress["total"]
         self.progress = {name: value for name, value in checkpoint.progress.items() if name in known}
         # A budget given with --resume replaces the old one; otherwise the old one stands, measured or not.
-        if self.config != checkpoint.training:
+        old = checkpoint.training
+        assert old is not None
+        if any(getattr(self.config, name) != getattr(old, name) for name in ("epochs", "steps", "minutes")):
             self.progress["total"] = total
             self.progress["evaluations_since_best"] = 0
         self.history = list(checkpoint.history)

@@ -1,0 +1,61 @@
+"""Train PyTorch's own recurrent layers for a while; print characters a second, by kind of input, as JSON.
+
+Run by benchmarks/train.py under a Python that has torch, with one argument, the task as JSON: ids (a .npy file), vocab,
+cell, layers, units, batch, seq, seconds, threads. nn.GRU resets after the product, unlike charrnn's GRU (Cho 2014).
+"""
+
+import json
+import sys
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, one_hot
+from two_lengths import rate, windows
+
+task = json.loads(sys.argv[1])
+batch, seq, vocab = task["batch"], task["seq"], task["vocab"]
+ids = np.load(task["ids"])
+torch.set_num_threads(task["threads"])
+kind = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[task["cell"]]
+
+
+class Network(nn.Module):
+    """The input (one-hot, or an embedding as wide), stacked layers, logits."""
+
+    def __init__(self, embedded: bool):
+        super().__init__()
+        self.embedding = nn.Embedding(vocab, vocab) if embedded else None
+        self.recurrent = kind(vocab, task["units"], task["layers"])
+        self.output = nn.Linear(task["units"], vocab)
+
+    def forward(self, ids, state):  # type: ignore[no-untyped-def]
+        x = one_hot(ids, vocab).float() if self.embedding is None else self.embedding(ids)
+        x, state = self.recurrent(x, state)
+        return self.output(x), state
+
+
+def trainer(embedded: bool):  # type: ignore[no-untyped-def]
+    """Return a function that trains a network for so many steps."""
+    network = Network(embedded)
+    optimizer = torch.optim.Adam(network.parameters(), 2e-3)
+
+    def train(steps: int) -> None:
+        state = None
+        for x, y in windows(ids, batch, seq, steps):
+            # torch is fastest with time first.
+            inputs, targets = (torch.from_numpy(np.ascontiguousarray(part.T)).long() for part in (x, y))
+            logits, state = network(inputs, state)
+            state = tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
+            loss = cross_entropy(logits.reshape(-1, vocab), targets.reshape(-1))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            loss.item()
+
+    return train
+
+
+ways = {"one-hot": trainer(False), "embedding": trainer(True)}
+print(json.dumps({name: rate(train, batch * seq, task["seconds"]) for name, train in ways.items()}))

@@ -1,0 +1,42 @@
+"""Write docs/cli.md: the --help of every command, whatever the terminal and the environment are like."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from charrnn.cli.app import app
+
+PATH = Path(__file__).with_name("cli.md")
+WIDTH = 100
+# Typer's version is noted because each lays help out in its own way; the test is strict only under the one noted.
+INTRODUCTION = f"""\
+# Commands
+
+<!-- Laid out by Typer {typer.__version__}. -->
+
+What `--help` says, command by command. This page is written by `docs/generate_cli.py` (`make docs`) and held true by
+`tests/test_docs.py`; edit the commands in `charrnn/cli/` instead.
+"""
+
+
+def render() -> str:
+    """Return the page."""
+    return INTRODUCTION + "".join(f"\n## {name}\n\n```text\n{text}\n```\n" for name, text in helps())
+
+
+def helps() -> list[tuple[str, str]]:
+    """Return the name and the help of `charrnn` and of each of its commands, as they list themselves."""
+    group: Any = typer.main.get_command(app)
+    # The width is given here so that nobody asks the terminal or COLUMNS for it.
+    context = group.make_context("charrnn", [], resilient_parsing=True, terminal_width=WIDTH)
+    pages = [("charrnn", group.get_help(context))]
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        below = command.make_context(name, [], parent=context, resilient_parsing=True)
+        pages.append((f"charrnn {name}", command.get_help(below)))
+    return pages
+
+
+if __name__ == "__main__":
+    PATH.write_text(render(), encoding="utf-8")

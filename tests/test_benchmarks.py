@@ -1,0 +1,50 @@
+"""That the benchmarks run and print their tables; the figures are for docs/benchmarks.md."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+pytestmark = pytest.mark.slow
+
+
+def table(script, *arguments):
+    """Run a benchmark; return the cells of its rows."""
+    result = subprocess.run([sys.executable, BENCHMARKS / script, *arguments], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("Machine: ")
+    rows = [line.strip("| ").split(" | ") for line in result.stdout.splitlines() if line.startswith("| ")]
+    return rows, result
+
+
+def test_train(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog\n" * 60)
+    sizes = ("--sizes", "1x8:4:8", "--repeats", "1", "--seconds", "0.2")
+    (heads, *rows), result = table("train.py", "--text", str(text), "--cells", "lstm", "gru", "rnn", *sizes)
+    assert heads == ["cell", "size", "charrnn", "Keras", "to Keras", "of the peak"]
+    assert [row[:2] for row in rows] == [[cell, "1x8, batch 4, seq 8"] for cell in ("lstm", "gru", "rnn")]
+    assert all(row[4].endswith("x") and float(row[4][:-1]) > 0 for row in rows)
+    assert "28 different" in result.stdout
+
+
+def test_train_says_what_failed(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog\n" * 60)
+    arguments = ("--text", str(text), "--cells", "rnn", "--sizes", "1x8:4:8", "--repeats", "1", "--seconds", "0.2")
+    # A Python without torch that passes for one with it until the work begins.
+    torch = tmp_path / "python"
+    torch.write_text('#!/bin/sh\n[ "$1" = -c ] && echo 0.0 || exit 3\n')
+    torch.chmod(0o755)
+    (_, row), result = table("train.py", *arguments, "--torch", str(torch), "--keep-going")
+    assert row[4] == "failed" and "torch failed: exit 3" in result.stderr
+
+
+def test_sample():
+    rows, _ = table("sample.py", "--sizes", "1x8", "--repeats", "1", "--starts", "1", "--seconds", "0.2")
+    assert [row[0] for row in rows[:2]] == ["LSTM", "1x8"]
+    assert rows[1][2].endswith(" MB")
+    assert [row[0] for row in rows[4:]] == ["`charrnn --help`", "`charrnn sample, 1x8, to the first character`"]

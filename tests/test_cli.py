@@ -1,0 +1,508 @@
+"""The commands as a shell runs them: in processes of their own."""
+
+import ast
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import charrnn
+from charrnn.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from charrnn.config import PRESETS, ModelConfig
+from charrnn.network import initial_weights
+from charrnn.vocab import Vocabulary
+
+# Trained runs are shared: with `pytest -n 2 --dist loadgroup` one worker makes them once.
+pytestmark = pytest.mark.xdist_group("cli")
+
+COMMAND = str(Path(sysconfig.get_path("scripts"), "charrnn"))
+COMMANDS = ("corpus", "vocab", "train", "sample", "eval", "runs", "bench")
+HEAVY = {"keras", "tensorflow", "jax"}
+CHATTER = ("I0000", "E0000", "oneDNN", "cudart", "cuda", "WARNING", "Traceback", "absl")
+TEXT = "".join(f"{n} green bottles hanging on the wall,\n" for n in range(400, 300, -1))
+SMALL = ("--units", "16", "--batch", "8", "--seq", "16")
+
+
+def charrnn_in(folder, *arguments, command=COMMAND, stdin=b""):
+    """Run the command in a folder; return the finished process, stdout in bytes and stderr as text."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("CHARRNN_")}
+    result = subprocess.run(
+        [*shlex.split(command), *map(str, arguments)], cwd=folder, env=environment, input=stdin, capture_output=True
+    )
+    result.stderr = result.stderr.decode()
+    return result
+
+
+def started(folder, *arguments, text=True) -> Any:
+    """Start the command in a folder, its stdout and stderr in pipes."""
+    return subprocess.Popen(
+        [COMMAND, *map(str, arguments)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=text
+    )
+
+
+def found(pattern, text):
+    """Return the groups of the first place in a text that matches."""
+    match = re.search(pattern, text)
+    assert match, text
+    return match.groups()
+
+
+def refused(result, code=1):
+    """Assert that a command failed as it should; return what it said."""
+    assert result.returncode == code, result.stderr
+    assert result.stdout == b""
+    assert "Traceback" not in result.stderr
+    lines = result.stderr.splitlines()
+    if code == 1:
+        assert lines[0].startswith("charrnn: ") and len(lines) <= 2, result.stderr
+    else:
+        assert lines[0].startswith("Usage: ") and lines[-1].startswith("Error: "), result.stderr
+    return result.stderr
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    """A folder with a run `small` of an untrained model, and texts."""
+    folder = tmp_path_factory.mktemp("small")
+    model, vocab = ModelConfig("lstm", 2, 16), Vocabulary.of("abcdefgh \n☞é")
+    (folder / "checkpoints/small").mkdir(parents=True)
+    write_checkpoint(
+        folder / "checkpoints/small/best.safetensors",
+        Checkpoint(model, vocab, initial_weights(model, vocab.size, 1)),
+    )
+    (folder / "text.txt").write_text("bad cafe ☞\n" * 20, encoding="utf-8")
+    (folder / "empty.txt").write_bytes(b"")
+    (folder / "undecodable.txt").write_bytes(b"abc\xff\xfedef")
+    (folder / "binary").mkdir()
+    (folder / "binary/blob").write_bytes(b"\0\1\2")
+    damaged = bytearray((folder / "checkpoints/small/best.safetensors").read_bytes())
+    damaged[-1000] ^= 1
+    (folder / "damaged.safetensors").write_bytes(damaged)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A folder with toy.txt and the run `toy` of six real steps; `result` is the process that trained it."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "toy.txt").write_text(TEXT)
+    result = charrnn_in(folder, "train", "toy.txt", *SMALL, "--steps", 6, "--eval-every", 3)
+    assert result.returncode == 0, result.stderr
+    return folder, result
+
+
+# What is imported
+
+
+LAYERS = (
+    ("errors", ""),
+    ("config", "vocab", "cells", "corpora"),
+    ("network",),
+    ("checkpoint", "sampling", "corpus", "runs"),
+    ("runtime", "training"),
+    ("cli",),
+)
+RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
+
+
+def imports(source):
+    """Return the dotted names that a module's source imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def upward(module, source):
+    """Return the imports of a charrnn module ("runtime/model.py") that DESIGN section 2 forbids."""
+    part = module.removesuffix(".py").removesuffix("__init__").split("/")[0]
+    wrong = set()
+    for name in imports(source):
+        top, _, below = name.partition(".")
+        below = below.split(".")[0]
+        if top == "charrnn":
+            to = below if below in RANK else ""
+            if RANK[to] > RANK[part] or {part, to} == {"runtime", "training"}:
+                wrong.add(name)
+            if part in LAYERS[1] and to not in (part, *LAYERS[0]) and (part, to) != ("config", "vocab"):
+                wrong.add(name)
+        elif (top in HEAVY and part != "training") or (top in ("rich", "typer") and part != "cli"):
+            wrong.add(name)
+    return wrong
+
+
+def test_imports_point_down():
+    package = Path(charrnn.__file__).parent
+    modules = [path.relative_to(package).as_posix() for path in package.rglob("*.py")]
+    assert len(modules) > 25
+    assert {module: upward(module, (package / module).read_text()) for module in modules} == {
+        module: set() for module in modules
+    }
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("cells.py", "from charrnn.network import forward"),
+        ("vocab.py", "from charrnn import config"),
+        ("runtime/model.py", "def f():\n    from charrnn.training import scan"),
+        ("training/loop.py", "import charrnn.runtime.model"),
+        ("training/loop.py", "from charrnn.cli.console import say"),
+        ("training/loop.py", "import rich.progress"),
+        ("cli/bench.py", "def f():\n    import tensorflow as tf"),
+        ("checkpoint.py", "import keras"),
+        ("errors.py", "from charrnn.config import TrainConfig"),
+    ],
+)
+def test_an_import_that_points_up_is_noticed(module, source):
+    assert upward(module, source)
+
+
+@pytest.mark.parametrize("arguments", [(), *((command,) for command in COMMANDS)])
+def test_help_imports_nothing_heavy(arguments, tmp_path):
+    result = charrnn_in(
+        tmp_path, *arguments, "--help", command=f"{shlex.quote(sys.executable)} -X importtime {COMMAND}"
+    )
+    assert result.returncode == 0
+    assert result.stdout.startswith(b"Usage: charrnn")
+    loaded = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert "typer" in loaded and "charrnn.cli.train" in loaded
+    assert {name for name in loaded if name.split(".")[0] in {"numpy", "rich", *HEAVY}} == set()
+
+
+@pytest.mark.parametrize("arguments", [("sample", "small", "-n", "10"), ("eval", "small", "text.txt")])
+def test_using_a_model_imports_no_framework(small, arguments):
+    script = (
+        "import sys; from charrnn.cli.app import main\n"
+        "try: main()\n"
+        "finally: print(*sys.modules, sep='\\n', file=sys.stderr)"
+    )
+    result = charrnn_in(small, "-c", script, *arguments, command=shlex.quote(sys.executable))
+    loaded = set(result.stderr.split())
+    assert result.stdout and "charrnn.runtime.model" in loaded
+    assert {name for name in loaded if name.split(".")[0] in HEAVY} == set()
+
+
+# Data and pipes
+
+
+def test_a_reader_that_leaves_ends_sampling_quietly(small):
+    process = started(small, "sample", "small", "--length", 10**9, text=False)
+    assert len(process.stdout.read(100)) == 100
+    process.stdout.close()
+    try:
+        # Sampling all of it would take hours.
+        assert process.wait(timeout=60) == 0
+        assert process.stderr.read() == b""
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+DATA = [
+    ("--help",),
+    ("--version",),
+    ("corpus",),
+    ("vocab", "text.txt"),
+    ("runs",),
+    ("sample", "small", "-n", "5000"),
+    ("eval", "small", "text.txt"),
+]
+
+
+@pytest.mark.parametrize("arguments", DATA, ids=" ".join)
+def test_a_reader_that_was_never_there_is_no_error(small, arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = subprocess.run([COMMAND, *arguments], cwd=small, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("arguments", DATA, ids=" ".join)
+def test_a_full_disk_is_told_in_one_line(small, arguments):
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run([COMMAND, *arguments], cwd=small, stdout=full, stderr=subprocess.PIPE)
+    assert result.returncode == 1
+    assert result.stderr.startswith(b"charrnn: ") and result.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("arguments", DATA, ids=" ".join)
+def test_a_closed_stdout_gives_no_traceback(small, arguments):
+    result = charrnn_in(small, "-c", 'exec "$0" "$@" >&-', COMMAND, *arguments, command="sh")
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.splitlines()) <= 2
+
+
+def test_a_closed_stderr_puts_no_talk_into_the_data(small):
+    result = charrnn_in(small, "-c", 'exec "$0" "$@" 2>&-', COMMAND, "sample", "unknown", command="sh")
+    assert (result.returncode, result.stdout) == (1, b"")
+
+
+def test_a_closed_stdin_gives_no_traceback(small):
+    result = charrnn_in(small, "-c", 'exec "$0" "$@" <&-', COMMAND, "vocab", "-", command="sh")
+    refused(result)
+
+
+def test_a_seed_gives_the_same_text_and_another_seed_another(small):
+    def sampled(*options):
+        result = charrnn_in(small, "sample", "small", "-n", "300", *options)
+        assert (result.returncode, result.stderr) == (0, "")
+        return result.stdout
+
+    assert sampled("--seed", "3") == sampled("--seed", "3")
+    assert len({sampled("--seed", "3"), sampled("--seed", "4"), sampled(), sampled()}) == 4
+
+
+@pytest.mark.parametrize("length", [0, 1, 17, 4097])
+def test_length_counts_characters_exactly(small, length):
+    result = charrnn_in(small, "sample", "small", "--length", length, "--prime", "a☞", "--seed", 1)
+    text = result.stdout.decode()
+    assert text.startswith("a☞") and len(text) == 2 + length
+
+
+def test_sampling_without_a_name_takes_the_newest_run(small):
+    named = charrnn_in(small, "sample", "small", "-n", 50, "--seed", 1)
+    assert named.stdout
+    assert charrnn_in(small, "sample", "-n", 50, "--seed", 1).stdout == named.stdout
+    assert (
+        charrnn_in(small, "sample", "checkpoints/small/best.safetensors", "-n", 50, "--seed", 1).stdout == named.stdout
+    )
+
+
+def test_eval_prints_what_scripts_rely_on(small):
+    facts = json.loads(charrnn_in(small, "eval", "small", "text.txt", "--json").stdout)
+    assert list(facts) == ["characters", "bits_per_char", "nats_per_char", "perplexity", "bits_per_byte"]
+    assert facts["characters"] == 220
+    assert charrnn_in(small, "eval", "small", "-", "--json", stdin=(small / "text.txt").read_bytes()).stdout
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("sample", "small", "--prime", "abcZQ"), "'Z' 'Q'"),
+        (("sample", "unknown"), "no run 'unknown'"),
+        (("sample", "damaged.safetensors"), "damaged.safetensors is damaged"),
+        (("eval", "small", "missing.txt"), "missing.txt does not exist"),
+        (("eval", "small", "empty.txt"), "empty.txt is empty"),
+        (("eval", "small", "binary"), "binary holds no text"),
+        (("eval", "small", "undecodable.txt"), "undecodable.txt is not UTF-8"),
+        (("eval", "small"), "No text was named"),
+        (("eval", "damaged.safetensors", "text.txt"), "damaged"),
+        (("train",), "No text to train on"),
+        (("train", "missing.txt"), "missing.txt does not exist"),
+        (("train", "empty.txt"), "empty.txt is empty"),
+        (("train", "binary"), "binary holds no text"),
+        (("train", "undecodable.txt"), "undecodable.txt is not UTF-8"),
+        (("train", "text.txt", "--vocab", "missing.json"), "missing.json does not exist"),
+        (("train", "text.txt", "--vocab", "text.txt"), "text.txt is no vocabulary"),
+        (("train", "text.txt", "--units", "0"), "--units is 0"),
+        (("train", "text.txt", "--lr", "nan"), "--lr is nan"),
+        (("train", "text.txt", "--cell", "hopfield"), "one of rnn, lstm, gru"),
+        (("train", "text.txt", "--preset", "nobody"), "no preset 'nobody'"),
+        (("train", "--resume", "unknown"), "no run 'unknown'"),
+        (("train", "--resume", "small"), "no training to resume"),
+        (("vocab", "missing.txt"), "missing.txt does not exist"),
+        (("corpus", "pyhton"), "charrnn corpus python"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_bad_input_gets_one_clear_message(small, arguments, said):
+    before = sorted(small.rglob("*"))
+    assert said in refused(charrnn_in(small, *arguments))
+    assert sorted(small.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("evaluate",),
+        ("eval",),
+        ("sample", "--tmep", "1"),
+        ("sample", "small", "--temp", "-1"),
+        ("sample", "small", "--temp", "nan"),
+        ("sample", "small", "--seed", "-1"),
+        ("train", "text.txt", "--units", "many"),
+        ("bench", "--seconds", "0"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_explained(small, arguments):
+    refused(charrnn_in(small, *arguments), code=2)
+
+
+def test_a_vocabulary_that_does_not_fit(small, tmp_path):
+    (tmp_path / "abc.txt").write_text("abc")
+    assert charrnn_in(tmp_path, "vocab", "abc.txt", "-o", "abc.json").returncode == 0
+    said = refused(charrnn_in(tmp_path, "train", small / "text.txt", "--vocab", "abc.json"))
+    assert "lacks characters of" in said and "'d' (U+0064)" in said
+    assert not (tmp_path / "checkpoints").exists()
+
+
+# Training
+
+
+def test_training_talks_plainly_on_stderr_alone(trained):
+    _, result = trained
+    assert result.stdout == b""
+    assert [word for word in CHATTER if word in result.stderr] == []
+    assert "\x1b" not in result.stderr and "\r" not in result.stderr
+    lines = result.stderr.splitlines()
+    assert lines[-1] == "Sample from it: charrnn sample toy --temp 0.8"
+    for said in (
+        r"3,900 characters, 26 different; 3,510 to train on, 390 ",
+        r"lstm 2x16, .*batch 8, seq 16.* Run: toy$",
+    ):
+        assert re.search(said, result.stderr, re.M)
+    assert re.search(r"step 6: train [\d.]+, validation [\d.]+ bits", result.stderr)
+    assert re.search(r"bzip2 [\d.]+, xz [\d.]+", result.stderr)
+
+
+def test_what_a_run_leaves_behind(trained):
+    run = trained[0] / "checkpoints/toy"
+    files = {"best.safetensors", "metrics.jsonl", "step-00000003.safetensors", "step-00000006.safetensors"}
+    assert {path.name for path in run.iterdir()} == files
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [3, 6]
+    for record in records:
+        assert list(record) == ["step", "epoch", "train_nats", "val_nats", "learning_rate", "seconds"]
+    listed = json.loads(charrnn_in(trained[0], "runs", "--json").stdout)
+    assert [(run["name"], run["steps"], run["units"]) for run in listed if run["name"] == "toy"] == [("toy", 6, 16)]
+
+
+def test_eval_agrees_with_what_training_reported(trained):
+    folder, result = trained
+    bits, nats, characters = found(
+        r"Validation: ([\d.]+) bits per character \(([\d.]+) nats\), exactly, on ([\d,]+) characters", result.stderr
+    )
+    (folder / "tail.txt").write_text(TEXT[-int(characters.replace(",", "")) :])
+    facts = json.loads(charrnn_in(folder, "eval", "toy", "tail.txt", "--json").stdout)
+    assert f"{facts['nats_per_char']:.4f}" == nats
+    assert f"{facts['bits_per_char']:.4f}" == bits
+    estimate = json.loads((folder / "checkpoints/toy/metrics.jsonl").read_text().splitlines()[-1])["val_nats"]
+    assert abs(estimate - facts["nats_per_char"]) < 0.005
+
+
+def test_a_preset_reaches_the_checkpoint_and_an_existing_run_is_left_alone(trained, tmp_path):
+    shutil.copytree(trained[0], tmp_path, dirs_exist_ok=True)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "checkpoints/toy").iterdir()}
+    options = ("--preset", "char-rnn", "--units", 8, "--batch", 4, "--seq", 8, "--steps", 2)
+    result = charrnn_in(tmp_path, "train", "toy.txt", *options)
+    assert result.returncode == 0, result.stderr
+    # "toy" is taken and stays as it was; other settings than the preset's can be asked for.
+    checkpoint = read_checkpoint(tmp_path / "checkpoints/toy-2/step-00000002.safetensors")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "checkpoints/toy").iterdir()} == before
+    settings = {**vars(checkpoint.model), **vars(checkpoint.training)}
+    expected = {**PRESETS["char-rnn"], "units": 8, "batch": 4, "seq": 8, "steps": 2, "epochs": None}
+    assert {key: settings[key] for key in expected} == expected
+
+
+def test_a_name_that_is_taken_is_refused(trained):
+    result = charrnn_in(trained[0], "train", "toy.txt", *SMALL, "--steps", 2, "--name", "toy", "--quiet")
+    assert "--resume" in refused(result)
+
+
+def test_a_finished_run_says_so(trained):
+    assert "reached the end of its budget" in refused(charrnn_in(trained[0], "train", "--resume", "toy"))
+    assert "--units" in refused(charrnn_in(trained[0], "train", "--resume", "toy", "--units", "8"))
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(trained, tmp_path):
+    """A finished run is resumed with a budget that it cannot reach, and interrupted."""
+    shutil.copytree(trained[0], tmp_path, dirs_exist_ok=True)
+    process = started(tmp_path, "train", "--resume", "toy", "--steps", 10**7, "--eval-every", 20)
+    said = []
+    for line in process.stderr:
+        said.append(line.rstrip("\n"))
+        if "step 40:" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    rest, _ = process.communicate()[::-1]
+    said += rest.splitlines()
+    assert process.returncode == 130, said
+    assert "Resuming toy after step 6." in said
+    step = int(found(r"^Stopped after step ([\d,]+), saved\.", said[-1])[0].replace(",", ""))
+    assert said[-1].endswith("charrnn train --resume toy")
+    assert step >= 40
+    checkpoint = read_checkpoint(tmp_path / f"checkpoints/toy/step-{step:08d}.safetensors", training=True)
+    assert checkpoint.progress["step"] == step
+    assert [word for word in CHATTER if word in "\n".join(said)] == []
+
+
+def test_ctrl_c_before_the_first_step_leaves_nothing(trained, tmp_path):
+    (tmp_path / "toy.txt").write_text(TEXT)
+    process = started(tmp_path, "train", "toy.txt", *SMALL, "--steps", 10**7)
+    assert process.stderr.readline() == "Loading TensorFlow …\n"
+    process.send_signal(signal.SIGINT)
+    out, said = process.communicate()
+    assert (process.returncode, out) == (130, "")
+    assert said.splitlines()[-1:] == ["Interrupted."] and [word for word in CHATTER if word in said] == []
+    assert list(tmp_path.rglob("*.safetensors")) == []
+
+
+# Runs the command line several times in one process, so that TensorFlow is loaded once.
+SEVERAL = """
+import json, sys
+from charrnn.cli.app import main
+for name, *arguments in json.loads(sys.argv[1]):
+    print("==", name, file=sys.stderr)
+    sys.argv = ["charrnn", *arguments]
+    try:
+        main()
+    except SystemExit as exit:
+        print("exit", exit.code or 0, file=sys.stderr)
+"""
+
+
+def test_short_texts_train_or_are_refused_and_a_finished_run_can_go_on(trained, tmp_path):
+    shutil.copytree(trained[0], tmp_path, dirs_exist_ok=True)
+    texts = {
+        "one": "a",
+        "two": "ab",
+        "three": "abc",
+        "same": "a" * 500,
+        "forty": "forty characters, no more and no less ☞\n",
+    }
+    assert len(texts["forty"]) == 40
+    calls = []
+    for name, text in texts.items():
+        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
+        size = [] if name == "forty" else ["--batch", "8", "--seq", "16"]
+        calls.append([name, "train", f"{name}.txt", "--layers", "1", "--units", "4", "--steps", "3", *size])
+    calls.append(["clip", "train", "toy.txt", *SMALL, "--steps", "3", "--clip-value", "1"])
+    calls.append(["resume", "train", "--resume", "toy", "--steps", "12"])
+    result = charrnn_in(tmp_path, "-c", SEVERAL, json.dumps(calls), command=shlex.quote(sys.executable))
+    assert result.stdout == b""
+    # That a new function is traced for every run TensorFlow finds worth a WARNING, in a process that trains several.
+    assert [word for word in CHATTER if word in result.stderr and word != "WARNING"] == []
+    said = dict(part.split("\n", 1) for part in result.stderr.split("== ")[1:])
+    assert list(said) == [name for name, *_ in calls]
+    assert re.match(r"charrnn: .*\n  .*\nexit 1\n", said["one"])
+    for name in ("two", "three", "same", "forty", "clip", "resume"):
+        trained_it = said[name].endswith("exit 0\n") and "Sample from it:" in said[name]
+        assert trained_it or (
+            name in ("two", "three", "clip") and re.search(r"charrnn: .*\n(  .*\n)?exit 1\n", said[name])
+        ), said
+    assert re.search(
+        r"The text is short \(40 characters\): training with --batch \d+ --seq \d+ instead of", said["forty"]
+    )
+    assert read_checkpoint(tmp_path / "checkpoints/toy/step-00000012.safetensors").progress["step"] == 12
+    steps = [json.loads(line)["step"] for line in (tmp_path / "checkpoints/toy/metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps)) and steps[:2] == [3, 6] and steps[-1] == 12

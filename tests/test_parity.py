@@ -1,0 +1,83 @@
+"""Bar 5: the Keras model and the NumPy runtime give the same logits on the same weights."""
+
+import numpy as np
+import pytest
+from conftest import random_weights
+
+from charrnn.cells import CELLS
+from charrnn.config import ModelConfig
+from charrnn.network import parameter_shapes
+from charrnn.runtime.model import Model, Stream
+from charrnn.training.layers import CharRNN
+from charrnn.training.step import fresh_states
+from charrnn.vocab import Vocabulary
+
+BATCH, UNITS = 3, 12
+
+
+def keras_logits(config: ModelConfig, weights, ids: np.ndarray, dtype: str) -> np.ndarray:
+    net = CharRNN(config, weights["output/b"].shape[0], weights, dtype)
+    logits, _ = net.call(ids, fresh_states(net, ids.shape[1], 1)[0])
+    logits = np.array(logits)
+    assert logits.dtype == dtype
+    return logits
+
+
+def runtime_logits(model: Model, ids: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the logits by every way through the runtime."""
+    whole, cut, stepped, alone, one = (Stream(model, batch) for batch in (BATCH, BATCH, BATCH, 1, 1))
+    bounds = ((0, 1), (1, 130), (130, 131), (131, len(ids)))
+    return {
+        "feed": whole.feed(ids),
+        "feed in chunks": np.concatenate([cut.feed(ids[low:high]) for low, high in bounds]),
+        "step": np.stack([stepped.step(row).copy() for row in ids]),
+        "feed of one text": alone.feed(ids[:, 1:2]),
+        "step of one text": np.stack([one.step(int(row[1])).copy() for row in ids])[:, None],
+    }
+
+
+def differences(
+    config: ModelConfig, dtype: str, vocab: Vocabulary, change=lambda weights: weights, characters: int = 500
+) -> dict[str, float]:
+    """Return the largest difference by each way, a share of max(1, largest |logit|); `change` spoils one side."""
+    # Deep in the range where gates saturate, yet no chaos: an rnn's would magnify rounding beyond any bound.
+    weights = random_weights(config, vocab.size, dtype, scale=1.2 if config.cell == "rnn" else 3.0)
+    ids = np.random.default_rng(1).integers(0, vocab.size + 1, (characters, BATCH))
+    expected = keras_logits(config, weights, ids, dtype)
+    assert expected.shape == (characters, BATCH, vocab.size) and expected.std() > 0.1
+    scale = max(1.0, float(np.abs(expected).max()))
+    found = {}
+    for way, logits in runtime_logits(Model(config, vocab, change(weights)), ids).items():
+        assert logits.dtype == dtype
+        of_these = expected[:, 1:2] if "one text" in way else expected
+        assert logits.shape == of_these.shape
+        found[way] = float(np.abs(logits - of_these).max()) / scale
+    return found
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("embedding", [None, 7])
+@pytest.mark.parametrize("cell", CELLS)
+def test_logits_of_training_and_runtime_agree(cell, embedding, dtype, vocab):
+    config = ModelConfig(cell=cell, layers=3, units=UNITS, embedding=embedding)
+    assert len(parameter_shapes(config, vocab.size)) == 3 * (2 + len(CELLS[cell].matrices)) + 2 + bool(embedding)
+    for way, difference in differences(config, dtype, vocab).items():
+        assert difference < {"float64": 1e-9, "float32": 1e-5}[dtype], way
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_exchanged_gates_break_the_parity(cell, layer, vocab):
+    config = ModelConfig(cell=cell, layers=3, units=UNITS)
+
+    def exchange(weights):
+        """Exchange the first two gates of one layer."""
+        spoiled = dict(weights)
+        for name in ("W", "U", "b"):
+            blocks = np.split(weights[f"layer{layer}/{name}"], weights[f"layer{layer}/{name}"].shape[-1] // UNITS, -1)
+            blocks[:2] = blocks[1::-1]
+            spoiled[f"layer{layer}/{name}"] = np.concatenate(blocks, axis=-1)
+        return spoiled
+
+    for way, difference in differences(config, "float64", vocab, exchange, characters=140).items():
+        assert difference > 1e-3, way
