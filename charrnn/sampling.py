@@ -2,8 +2,8 @@
 
 import numpy as np
 
-# Nothing is likelier than the likeliest by more at any temperature below; and nothing overflows.
-COLDEST = 1e-30
+# Beyond these a temperature changes nothing any more; and a float32 holds both, and what is divided by them.
+COLDEST, HOTTEST = 1e-30, 1e30
 
 
 def weights(logits: np.ndarray, temperature: float) -> np.ndarray:
@@ -17,7 +17,7 @@ def weights(logits: np.ndarray, temperature: float) -> np.ndarray:
         np.put_along_axis(greedy, logits.argmax(axis=-1, keepdims=True), 1.0, axis=-1)
         return greedy
     scaled = logits - logits.max(axis=-1, keepdims=True)
-    scaled /= max(temperature, COLDEST)
+    scaled /= min(max(temperature, COLDEST), HOTTEST)
     return np.exp(scaled, out=scaled)
 
 

@@ -55,14 +55,19 @@ def main() -> None:
         sys.exit(130)
     except SystemExit as exit:
         # Typer catches these two itself and leaves only this trace of them.
-        if isinstance(exit.__context__, BrokenPipeError):
+        if _came_of(exit, BrokenPipeError):
             _leave_quietly()
-        if isinstance(exit.__context__, KeyboardInterrupt):
+        if _came_of(exit, KeyboardInterrupt):
             say("Interrupted.")
         raise
     except OSError as error:
         show_error(CharRNNError(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}."))
         sys.exit(1)
+
+
+def _came_of(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Return whether an exception was raised while one of `kind` was being handled."""
+    return error is not None and (isinstance(error, kind) or _came_of(error.__context__, kind))
 
 
 def _leave_quietly() -> None:

@@ -228,6 +228,8 @@ class Trainer:
 
     def _evaluate(self) -> Evaluated:
         val_nats = self.validation.estimate() if self.validation else None
+        if val_nats is not None and not math.isfinite(val_nats):
+            raise self._diverged(f"The validation loss became {val_nats} at step {self.step}")
         best_so_far = self.progress["best_nats"]
         best = val_nats is None or best_so_far is None or val_nats < best_so_far
         self.progress["evaluated_step"] = self.step
