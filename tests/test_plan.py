@@ -38,7 +38,7 @@ def disagreement(cell, batch, dtype="float64", units=UNITS, steps=30, seed=0, na
     vectors = {name: rng.normal(0, 1, units).astype(dtype) for name in cell.vectors}
     zx = rng.normal(0, 1, (steps, batch, cell.gates * units)).astype(dtype)
     state = cell.state(*(rng.normal(0, 0.5, (batch, units)).astype(dtype) for _ in cell.state_fields))
-    plan = Plan(cell, matrices, vectors, batch=batch)
+    plan = Plan(cell, units, matrices, vectors, batch, dtype)
     for array, value in zip(plan.state, state, strict=True):
         array[...] = value if batch > 1 else value[0]
     expected = []
@@ -69,7 +69,7 @@ def test_chunks_equal_one_long_run(name, batch):
     cell, rng = CELLS[name], np.random.default_rng(0)
     matrices = random_matrices(cell, UNITS, rng, "float64")
     zx = rng.normal(size=(23, batch, cell.gates * UNITS))
-    whole, cut = Plan(cell, matrices, {}, batch), Plan(cell, matrices, {}, batch)
+    whole, cut = (Plan(cell, UNITS, matrices, {}, batch, "float64") for _ in range(2))
     expected = whole.run(zx)
     got = np.concatenate([cut.run(zx[low:high]) for low, high in ((0, 1), (1, 10), (10, 10), (10, 23))])
     assert (got == expected).all()

@@ -53,9 +53,9 @@ class Stream:
     def __init__(self, model: Model, batch: int = 1):
         self.model = model
         self.batch = batch
-        weights, cell = model.weights, CELLS[model.config.cell]
+        weights, cell, units = model.weights, CELLS[model.config.cell], model.config.units
         self.plans = [
-            Plan(cell, *network.layer_parameters(cell, weights, layer), batch=batch)
+            Plan(cell, units, *network.layer_parameters(cell, weights, layer), batch, model.table.dtype)
             for layer in range(model.config.layers)
         ]
         self.logits = np.zeros((*self.plans[0].lead, model.vocab.size), self.plans[0].dtype)

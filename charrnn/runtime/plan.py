@@ -79,9 +79,15 @@ class Plan:
     """
 
     def __init__(
-        self, cell: Cell, matrices: Mapping[str, np.ndarray], vectors: Mapping[str, np.ndarray], batch: int = 1
+        self,
+        cell: Cell,
+        units: int,
+        matrices: Mapping[str, np.ndarray],
+        vectors: Mapping[str, np.ndarray],
+        batch: int = 1,
+        dtype: Any = np.float32,
     ):
-        units, self.dtype = next(iter(matrices.values())).shape[0], next(iter(matrices.values())).dtype
+        self.dtype = np.dtype(dtype)
         self.lead = (batch,) if batch > 1 else ()
         self.matrices = matrices
         self.calls: list[Call] = []

@@ -4,8 +4,8 @@ import math
 
 from charrnn.config import TrainConfig
 
-# The share of --minutes that goes into measuring the speed, while the learning rate still warms up.
-MEASURE = 0.05
+# How much of --minutes goes into measuring the speed, while the learning rate still warms up: a share, and seconds.
+MEASURE, MEASURE_AT_MOST = 0.05, 30.0
 
 
 def counted_total(config: TrainConfig, steps_per_epoch: int) -> int | None:

@@ -147,7 +147,8 @@ class Trainer:
                     break
             elif self.config.save_every and self.step % self.config.save_every == 0:
                 self.save()
-        if self.interrupted:
+        # An interruption that came with the last step has nothing left to interrupt.
+        if self.interrupted and self.step != self.progress["total"]:
             reason = "interrupted"
             self.save()
         yield Ended(reason, self.step)
@@ -156,13 +157,12 @@ class Trainer:
         """Take steps until the speed is known, then fix and record the number of steps that the time allows."""
         assert self.config.minutes is not None
         budget_seconds = 60 * self.config.minutes
+        measure = min(budget.MEASURE * budget_seconds, budget.MEASURE_AT_MOST)
         last = math.inf if self.counted is None else self.counted
         # The first step compiles and the second warms up: the clock starts after them.
         compiling = 2
         began, began_step = self.clock(), self.step
-        while self.step < last and (
-            self.step < began_step + 3 or self.clock() - began < budget.MEASURE * budget_seconds
-        ):
+        while self.step < last and (self.step < began_step + 3 or self.clock() - began < measure):
             yield self._one_step()
             if self.interrupted:
                 return

@@ -7,7 +7,7 @@ import keras
 from charrnn.config import TrainConfig
 
 # Keras's own default of 0.001 leaves Adadelta standing still and SGD crawling.
-DEFAULT_RATES = {"adam": 5e-3, "adamw": 5e-3, "rmsprop": 2e-3, "sgd": 0.5, "adagrad": 2e-2, "adadelta": 1.0}
+DEFAULT_RATES = {"adam": 5e-3, "adamw": 5e-3, "rmsprop": 2e-3, "sgd": 0.5, "adagrad": 0.5, "adadelta": 1.0}
 
 
 def base_rate(config: TrainConfig) -> float:
