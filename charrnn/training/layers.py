@@ -1,6 +1,7 @@
 """The network as Keras sees it: its parameters as Keras variables, and each cell as an ordinary Keras cell."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import keras
@@ -66,10 +67,16 @@ class CharRNN(keras.layers.Layer):
         return {name: np.array(ops.convert_to_numpy(variable)) for name, variable in self.parameters.items()}
 
     def call(
-        self, ids: Any, states: Any, dropout: Callable[[int, Any], Any] = lambda layer, x: x, reset: Any = None
+        self,
+        ids: Any,
+        states: Any,
+        dropout: Callable[[int, Any], Any] = lambda layer, x: x,
+        reset: Any = None,
+        gradient_wanted: bool = True,
     ) -> tuple[Any, list[Any]]:
+        run = partial(scan, gradient_wanted=gradient_wanted)
         values = {name: ops.convert_to_tensor(variable) for name, variable in self.parameters.items()}
-        return network.forward(NetworkOps(), self.model, values, ids, states, scan, dropout, reset)
+        return network.forward(NetworkOps(), self.model, values, ids, states, run, dropout, reset)
 
 
 @keras.saving.register_keras_serializable(package="charrnn")

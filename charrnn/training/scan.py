@@ -179,12 +179,19 @@ def _sum_of_outer(a: Any, dz: Any) -> Any:
 
 
 def scan(
-    cell: Cell, zx: Any, state: Any, matrices: dict[str, Any], vectors: dict[str, Any], reset: Any = None
+    cell: Cell,
+    zx: Any,
+    state: Any,
+    matrices: dict[str, Any],
+    vectors: dict[str, Any],
+    reset: Any = None,
+    gradient_wanted: bool = True,
 ) -> tuple[Any, Any]:
     """Run a cell over time; its gradient is the fast one described above.
 
     zx: (time, batch, gates * units), both lengths static; state: the cell's state, each field (batch, units);
     matrices: (units, blocks * units) each; reset: (time, batch) booleans, true where the state returns to zero first.
+    Without `gradient_wanted` nothing is recorded, and no gradient can be taken.
     Returns the outputs, (time, batch, units), and the last state.
     """
     steps, batch, _ = zx.shape
@@ -207,7 +214,7 @@ def scan(
             None if keep is None and is_output else fields + len(step.calls) + place
             for (place, _), is_output in zip(step.dots, step.operand_is_output, strict=True)
         ]
-        wanted = step.reads | {place for place in left if place is not None}
+        wanted = set() if not gradient_wanted else step.reads | {place for place in left if place is not None}
         records = {place: array(step.shapes[place]) for place in sorted(wanted)}
 
         def forward(t: Any, state: Any, outputs: Any, records: Any) -> Any:

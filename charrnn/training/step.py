@@ -120,7 +120,7 @@ class EvalStep:
     def _step(self, inputs: Any, targets: Any, weights: Any, states: States) -> Any:
         losses, after = [], []
         for rows, state in zip(self.rows, states, strict=True):
-            logits, new = self.net.call(inputs[:, rows], state)
+            logits, new = self.net.call(inputs[:, rows], state, gradient_wanted=False)
             losses.append(cross_entropy(logits, targets[:, rows], weights[:, rows]))
             after.append(new)
         return sum(losses[1:], losses[0]), after
