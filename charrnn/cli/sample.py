@@ -1,5 +1,6 @@
 """`charrnn sample`: new text from a trained model."""
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,7 +46,7 @@ def sample(
             piece.clear()
             written = perf_counter()
     # A terminal's prompt belongs on a line of its own; a file gets the characters asked for and no other.
-    write_data("".join(piece) + ("\n" if _to_terminal() else ""))
+    write_data("".join(piece) + ("\n" if sys.stdout.isatty() else ""))
 
 
 def characters(model: "Model", prime: str, length: int, temperature: float, seed: int | None) -> Iterator[str]:
@@ -79,9 +80,3 @@ def check_prime(model: "Model", prime: str) -> None:
             f"--prime holds characters that the model has never seen: {' '.join(map(repr, unknown))}.",
             hint="Leave them out, or train on a text that has them.",
         )
-
-
-def _to_terminal() -> bool:
-    import sys
-
-    return sys.stdout.isatty()

@@ -199,10 +199,7 @@ def _in_place(trace: list[Node], new: Sequence[Node], old: Sequence[Node]) -> di
     return {
         node: was.array
         for node, was in zip(new, old, strict=True)
-        if (node.operation == "dot" or isinstance(node.operation, np.ufunc))
-        and list(new).count(node) == 1
-        and was not in kept
-        and _last_use(trace, was) < trace.index(node)
+        if was not in kept and _last_use(trace, was) < trace.index(node)
     }
 
 
