@@ -1,6 +1,5 @@
 """`charrnn train`: a model from a text."""
 
-import math
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,6 +113,7 @@ def _resume(name: str, given: dict[str, Any], quiet: bool) -> None:
     """Continue a run from its newest checkpoint, with another budget if one is given."""
     from charrnn.corpus import load_corpus, split
     from charrnn.runs import find_run
+    from charrnn.training.budget import counted_total
 
     run = find_run(name, given.get("out"))
     checkpoint, path, warnings = run.load_newest()
@@ -145,13 +145,15 @@ def _resume(name: str, given: dict[str, Any], quiet: bool) -> None:
             f"{recorded['sha256'][:16]}….",
             hint="Put the old text back, or train a new run.",
         )
+    parts = split(corpus.ids, config.split, config.val, config.batch)
     done = checkpoint.progress["step"]
-    if (done == checkpoint.progress["total"] and config == checkpoint.training) or done >= (config.steps or math.inf):
+    counted = counted_total(config, len(parts.train) // config.batch // config.seq)
+    same_budget = all(getattr(config, name) == getattr(checkpoint.training, name) for name in BUDGET)
+    if (done == checkpoint.progress["total"] and same_budget) or (counted is not None and done >= counted):
         raise CharRNNError(
             f"The run {run.name} has taken {done:,} steps and reached the end of its budget.",
             hint="Give it more: --epochs, --steps, --minutes.",
         )
-    parts = split(corpus.ids, config.split, config.val, config.batch)
     with _interruptible() as interrupted:
         say(f"Resuming {run.name} after step {checkpoint.progress['step']:,}.")
         _train(
