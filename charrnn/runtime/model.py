@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from charrnn import network
 from charrnn.cells import CELLS
@@ -41,7 +40,11 @@ class Model:
         """
         largest = max(array.nbytes for name, array in self.weights.items() if name != "layer0/W")
         threads = max(1, min(usable_cores(), largest // BYTES_PER_THREAD))
-        ThreadpoolController().limit(limits=threads, user_api="blas")
+        # Every core is BLAS's own default, and the import takes as long as reading a model.
+        if threads < usable_cores():
+            from threadpoolctl import ThreadpoolController
+
+            ThreadpoolController().limit(limits=threads, user_api="blas")
 
 
 class Stream:
