@@ -20,7 +20,7 @@ from safetensors.numpy import save
 
 from charrnn import __version__
 from charrnn.config import Config, ModelConfig, TrainConfig, from_json, to_json
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, NotWritten
 from charrnn.vocab import Vocabulary
 
 FORMAT = 1
@@ -117,7 +117,7 @@ def write_durably(path: Path, data: bytes | bytearray) -> None:
             raise
         sync_folder(path.parent)
     except OSError as error:
-        raise CharRNNError(
+        raise NotWritten(
             f"{path} could not be written: {error.strerror or error}.",
             hint="Free some space or choose another folder; the checkpoints written before are intact.",
         ) from error

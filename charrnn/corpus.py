@@ -24,15 +24,17 @@ _BINARY_PROBE = 8192
 class Text:
     """What the sources hold, newlines untouched.
 
-    `parts` pairs the name of each file with its text; `sha256` and `bytes` are of all files' bytes in that order;
-    `sources` are what the user named, as absolute paths ('-' stays); `name` is that of the first, safe as a file name.
+    `parts` pairs the name of each file with its text; `sha256` and `byte_count` are of all files' bytes in that order;
+    `sources` are what the user named, as absolute paths ('-' stays); `name` is that of the first, safe as a file name;
+    `stdin` holds the bytes that came from there, which cannot be read again.
     """
 
     parts: tuple[tuple[str, str], ...]
     sha256: str
-    bytes: int
+    byte_count: int
     sources: tuple[str, ...]
     name: str
+    stdin: bytes | None = None
 
     @property
     def text(self) -> str:
@@ -47,9 +49,10 @@ class Corpus:
     ids: np.ndarray
     vocab: Vocabulary
     sha256: str
-    bytes: int
+    byte_count: int
     sources: tuple[str, ...]
     name: str
+    stdin: bytes | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,17 +70,19 @@ def read_text(sources: Sequence[str | Path]) -> Text:
     """
     if not sources:
         raise CharRNNError("No text was named.", hint="Name a file, a folder, or - for stdin.")
-    digest, size, parts = hashlib.sha256(), 0, []
+    digest, size, parts, stdin = hashlib.sha256(), 0, [], None
     for source in map(str, sources):
         before = size
         for where, data in _contents(source):
             digest.update(data)
             size += len(data)
             parts.append((where, _decode(data, where)))
+            if source == STDIN:
+                stdin = data
         if size == before:
             raise _no_text(source)
     named = tuple(source if source == STDIN else os.path.abspath(source) for source in map(str, sources))
-    return Text(tuple(parts), digest.hexdigest(), size, named, _name(named[0]))
+    return Text(tuple(parts), digest.hexdigest(), size, named, _name(named[0]), stdin)
 
 
 def load_corpus(sources: Sequence[str | Path], vocab: Vocabulary | None = None) -> Corpus:
@@ -86,7 +91,7 @@ def load_corpus(sources: Sequence[str | Path], vocab: Vocabulary | None = None) 
     if vocab is None:
         vocab = Vocabulary.of(text.text)
     ids = np.concatenate([vocab.encode(part, where) for where, part in text.parts])
-    return Corpus(ids, vocab, text.sha256, text.bytes, text.sources, text.name)
+    return Corpus(ids, vocab, text.sha256, text.byte_count, text.sources, text.name, text.stdin)
 
 
 def _contents(source: str) -> Iterator[tuple[str, bytes]]:

@@ -1,4 +1,4 @@
-"""The one exception that users are shown."""
+"""The exceptions that users are shown."""
 
 
 class CharRNNError(Exception):
@@ -15,3 +15,7 @@ class CharRNNError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+class NotWritten(CharRNNError):
+    """A file could not be written (the disk is full, say); what stood there before is intact."""

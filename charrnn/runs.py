@@ -1,33 +1,40 @@
 """The folder of a training run: its name, its checkpoints, its log."""
 
+import contextlib
 import difflib
-import hashlib
 import itertools
-import json
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 from charrnn.checkpoint import (
     TEMPORARY,
     Checkpoint,
     read_checkpoint,
     serialise,
-    sync_folder,
     write_durably,
 )
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, NotWritten
+from charrnn.lock import LOCK, Lock
+from charrnn.metrics import MetricsLog
 
 _STEP = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,})\.safetensors")
-_LEFT_OVER = re.compile(rf"\.(best|step-[0-9]+)\.safetensors\.[0-9a-f]{{8}}{re.escape(TEMPORARY)}")
+_LEFT_OVER = re.compile(
+    rf"\.(best\.safetensors|step-[0-9]+\.safetensors|stdin\.txt)\.[0-9a-f]{{8}}{re.escape(TEMPORARY)}"
+)
 
 
 class Run:
-    """A folder of checkpoints and the log of their training. What else lies in it is never touched."""
+    """A folder of checkpoints and the log of their training. What else lies in it is never touched.
+
+    `ahead` holds what must be on disk before the next checkpoint, by path: a failed save leaves it for the next one.
+    """
 
     def __init__(self, path: Path):
         self.path = path
+        self.log = MetricsLog(path / "metrics.jsonl")
+        self.lock = Lock(path)
+        self.ahead: dict[Path, bytes | bytearray] = {}
 
     @property
     def name(self) -> str:
@@ -38,8 +45,9 @@ class Run:
         return self.path / "best.safetensors"
 
     @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
+    def stdin(self) -> Path:
+        """Where a text that came through a pipe is kept, for resuming."""
+        return self.path / "stdin.txt"
 
     @property
     def modified(self) -> float:
@@ -60,16 +68,36 @@ class Run:
         """Write the checkpoint of a step, as the best one too if it is, and remove all but the newest `keep` steps."""
         data = serialise(checkpoint)
         if best:
-            # First, and a file of its own: a crash in between repeats these steps and writes the same best again, and
-            # damage to one of the two files leaves the other.
-            write_durably(self.best, data)
+            # A file of its own: damage to one of the two leaves the other.
+            self.ahead[self.best] = data
+        self.log.sync()
+        # A crash after these repeats the steps that led here, and writes the same again.
+        for path in list(self.ahead):
+            write_durably(path, self.ahead[path])
+            del self.ahead[path]
         write_durably(self.path / f"step-{step:08d}.safetensors", data)
+        self._tidy(step, keep)
+
+    def _tidy(self, step: int, keep: int) -> None:
+        """Remove the step checkpoints that have had their time, and what interrupted writes have left."""
         # A later step than this one is a damaged file that training fell back from. It must not push out good ones.
         known = [path for path in self.checkpoints() if _step(path) <= step]
-        left_over = [path for path in self.path.iterdir() if _LEFT_OVER.fullmatch(path.name)]
-        for path in [*known[: -max(keep, 1)], *left_over]:
-            if not path.is_symlink():
-                path.unlink(missing_ok=True)
+        try:
+            left_over = [path for path in self.path.iterdir() if _LEFT_OVER.fullmatch(path.name)]
+            for path in [*known[: -max(keep, 1)], *left_over]:
+                if not path.is_symlink():
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise NotWritten(
+                f"An old checkpoint could not be removed: {error.strerror}: {error.filename}.",
+                hint="Mend the folder's permissions.",
+            ) from error
+
+    def abandon(self) -> None:
+        """Give up the lock; a run to which nothing was written leaves no trace."""
+        self.lock.release()
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
 
     def load_newest(self, training: bool = True) -> tuple[Checkpoint, Path, list[str]]:
         """Return the newest valid checkpoint, its file, and a warning for each damaged one that was passed over.
@@ -88,45 +116,6 @@ class Run:
             else:
                 return checkpoint, path, [f"{error.message} Using {path.name} instead." for error in errors]
         raise CharRNNError(f"No checkpoint of the run {self.path} can be used. {errors[0].message}", errors[0].hint)
-
-    def append_metrics(self, record: dict[str, Any]) -> None:
-        """Add one line to the log, the keys in the order given; a number that is not finite is a ValueError."""
-        line = json.dumps(record, allow_nan=False) + "\n"
-        with open(self.metrics, "ab") as file:
-            file.write(line.encode())
-
-    def read_metrics(self) -> list[dict[str, Any]]:
-        """Return the records of the log; a last line that a crash cut off is left out."""
-        if not self.metrics.exists():
-            return []
-        lines = self.metrics.read_bytes().split(b"\n")[:-1]
-        try:
-            return [json.loads(line) for line in lines]
-        except ValueError as error:
-            raise CharRNNError(f"{self.metrics} has a line that is no JSON: {error}.", "Remove that line.") from None
-
-    def metrics_position(self) -> tuple[int, str]:
-        """Return the log's length in bytes and its SHA-256, both safe to record: what they cover is on disk."""
-        if not self.metrics.exists():
-            return 0, hashlib.sha256().hexdigest()
-        with open(self.metrics, "rb+") as file:
-            data = file.read()
-            os.fsync(file.fileno())
-        sync_folder(self.path)
-        return len(data), hashlib.sha256(data).hexdigest()
-
-    def restore_metrics(self, length: int, sha256: str) -> None:
-        """Cut the log back to the first `length` bytes, those that a checkpoint recorded."""
-        prefix = self.metrics.read_bytes()[:length] if self.metrics.exists() else b""
-        if len(prefix) != length or hashlib.sha256(prefix).hexdigest() != sha256:
-            raise CharRNNError(
-                f"{self.metrics} does not begin with the {length:,} bytes that the checkpoint recorded.",
-                "Put back the log that belongs to this run.",
-            )
-        if self.metrics.exists():
-            with open(self.metrics, "rb+") as file:
-                file.truncate(length)
-                os.fsync(file.fileno())
 
 
 def runs_folder() -> Path:
@@ -158,6 +147,8 @@ def create_run(name: str | None, default_name: str, out: Path | None = None) -> 
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise CharRNNError(f"{folder} is a file; runs need a folder.", "Choose another one with --out.") from None
+    except OSError as error:
+        raise _no_folder(folder, error) from error
     base = re.sub(r"[^\w.-]+", "-", default_name).strip(".-")[:60] or "run"
     names = [name] if name is not None else (base if n == 1 else f"{base}-{n}" for n in itertools.count(1))
     for candidate in names:
@@ -165,11 +156,16 @@ def create_run(name: str | None, default_name: str, out: Path | None = None) -> 
             (folder / candidate).mkdir()
         except FileExistsError:
             continue
-        sync_folder(folder)
+        except OSError as error:
+            raise _no_folder(folder / candidate, error) from error
         return Run(folder / candidate)
     raise CharRNNError(
         f"The run {folder / str(name)} exists already.", "Continue it with --resume, or choose another --name."
     )
+
+
+def _no_folder(folder: Path, error: OSError) -> CharRNNError:
+    return NotWritten(f"The folder {folder} cannot be made: {error.strerror}.", "Choose another one with --out.")
 
 
 def find_run(run: str, folder: Path | None = None) -> Run:
@@ -226,8 +222,9 @@ def _modified(path: Path) -> float:
 
 
 def _is_run(path: Path) -> bool:
-    """Whether a folder holds anything of a run, or nothing at all (a run that is about to begin)."""
+    """Whether a folder holds anything of a run, or nothing yet (a run that is about to begin)."""
     if not path.is_dir():
         return False
     run = Run(path)
-    return run.best.is_file() or run.metrics.is_file() or bool(run.newest()) or not any(path.iterdir())
+    trained = run.best.is_file() or run.log.path.is_file() or bool(run.newest())
+    return trained or all(entry.name == LOCK for entry in path.iterdir())

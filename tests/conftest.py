@@ -1,14 +1,20 @@
+import os
 import re
+import shlex
+import subprocess
+import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from charrnn.checkpoint import Checkpoint, write_checkpoint
 from charrnn.config import ModelConfig
-from charrnn.network import parameter_shapes
+from charrnn.network import initial_weights, parameter_shapes
 from charrnn.vocab import Vocabulary
 
+COMMAND = str(Path(sysconfig.get_path("scripts"), "charrnn"))
 _NEEDS_KERAS = re.compile(r"^(import|from) (keras|tensorflow|charrnn\.training)\b", re.MULTILINE)
 
 
@@ -44,3 +50,34 @@ def random_weights(
         fan_in = 1 if name.endswith("/b") or len(shape) == 1 or name == "embedding" else shape[0]
         weights[name] = rng.normal(0, 0.5 * scale / np.sqrt(fan_in), shape).astype(dtype)
     return weights
+
+
+def charrnn_in(folder, *arguments, command=COMMAND, stdin=b""):
+    """Run the command in a folder; return the finished process, stdout in bytes and stderr as text."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("CHARRNN_")}
+    result = subprocess.run(
+        [*shlex.split(command), *map(str, arguments)], cwd=folder, env=environment, input=stdin, capture_output=True
+    )
+    result.stderr = result.stderr.decode()
+    return result
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    """A folder with a run `small` of an untrained model, and texts."""
+    folder = tmp_path_factory.mktemp("small")
+    model, vocab = ModelConfig("lstm", 2, 16), Vocabulary.of("abcdefgh \n☞é")
+    (folder / "checkpoints/small").mkdir(parents=True)
+    write_checkpoint(
+        folder / "checkpoints/small/best.safetensors",
+        Checkpoint(model, vocab, initial_weights(model, vocab.size, 1)),
+    )
+    (folder / "text.txt").write_text("bad cafe ☞\n" * 20, encoding="utf-8")
+    (folder / "empty.txt").write_bytes(b"")
+    (folder / "undecodable.txt").write_bytes(b"abc\xff\xfedef")
+    (folder / "binary").mkdir()
+    (folder / "binary/blob").write_bytes(b"\0\1\2")
+    damaged = bytearray((folder / "checkpoints/small/best.safetensors").read_bytes())
+    damaged[-1000] ^= 1
+    (folder / "damaged.safetensors").write_bytes(damaged)
+    return folder

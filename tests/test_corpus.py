@@ -31,7 +31,7 @@ def test_text_is_exactly_what_the_bytes_say(tmp_path):
     path = write(tmp_path / "odd.txt", content)
     text = read_text([path])
     assert text.text.encode() == content
-    assert (text.sha256, text.bytes) == (hashlib.sha256(content).hexdigest(), len(content))
+    assert (text.sha256, text.byte_count) == (hashlib.sha256(content).hexdigest(), len(content))
     assert (text.sources, text.name) == ((str(path),), "odd")
 
 
@@ -41,7 +41,7 @@ def test_several_sources_are_concatenated(tmp_path, monkeypatch):
     corpus = load_corpus([two, "-", one])
     assert corpus.vocab.decode(corpus.ids) == "c\ndéab"
     assert corpus.sha256 == hashlib.sha256("c\ndéab".encode()).hexdigest()
-    assert (corpus.bytes, len(corpus.ids)) == (7, 6)
+    assert (corpus.byte_count, len(corpus.ids)) == (7, 6)
     assert (corpus.sources, corpus.name) == ((str(two), "-", str(one)), "two")
     assert corpus.ids.dtype == np.uint8
 

@@ -1,7 +1,9 @@
 """The trainer: what a resumed run repeats, what is on disk and when, and why training ends."""
 
+import errno
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -10,14 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import charrnn.checkpoint
 from charrnn.checkpoint import Checkpoint, read_checkpoint
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import Split, split
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, NotWritten
 from charrnn.runs import Run
 from charrnn.runtime.evaluate import mean_nats
 from charrnn.runtime.model import Model
-from charrnn.training.loop import BudgetFixed, Ended, Evaluated, Stepped, Trainer
+from charrnn.training.events import BudgetFixed, Ended, Evaluated, Saved, SaveFailed, Stepped
+from charrnn.training.loop import Trainer
 from charrnn.vocab import Vocabulary
 
 # 5 streams in shards of 2 and 3; 16 steps an epoch.
@@ -472,12 +476,12 @@ def test_an_interruption_while_the_speed_is_measured_is_saved_and_resumed(tmp_pa
 def test_seconds_in_the_log_go_on_over_a_resumption(tmp_path):
     run = Run(tmp_path / "run")
     list(timed(make_trainer(run.path, replace(QUICK, steps=10))).events())
-    seconds = json.loads(run.metrics.read_text().splitlines()[-1])["seconds"]
+    seconds = json.loads(run.log.path.read_text().splitlines()[-1])["seconds"]
     assert seconds == 10 * 1.0 + 2.0 + 2 * 10.0
     trainer = resume(run.path, 10, replace(QUICK, steps=20), clock=(clock := Clock()))
     clock.now = 4.0
     list(trainer.events())
-    assert json.loads(run.metrics.read_text().splitlines()[-1])["seconds"] == seconds + 4.0
+    assert json.loads(run.log.path.read_text().splitlines()[-1])["seconds"] == seconds + 4.0
 
 
 def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path):
@@ -491,3 +495,82 @@ def test_a_text_too_short_for_the_batch_is_refused(tmp_path):
     with pytest.raises(CharRNNError, match="streams"):
         Trainer(Run(tmp_path), SMALL, QUICK, Vocabulary.of(TEXT), Split(ids, ()), 2, {})
     assert math.prod((QUICK.batch, QUICK.seq)) > len(ids)
+
+
+# Saving
+
+
+def full_disk(monkeypatch, trainer: Trainer, steps: set[int]) -> list[int]:
+    """Let the disk be full while these steps are saved; return the list of the saves that failed."""
+    real, failed = charrnn.checkpoint.sync_folder, []
+
+    def sync_folder(folder: Path) -> None:
+        if trainer.step in steps:
+            failed.append(trainer.step)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(folder)
+
+    # All that a save writes is on disk then, but not known to be: the log's lines, the first of the files.
+    monkeypatch.setattr("charrnn.metrics.sync_folder", sync_folder)
+    return failed
+
+
+def test_training_goes_on_when_a_save_fails_and_the_next_makes_up_for_it(unbroken, tmp_path, monkeypatch):
+    path, _ = unbroken
+    run = Run(tmp_path / "run")
+    trainer = make_trainer(run.path, CONFIG, MODEL)
+    failed = full_disk(monkeypatch, trainer, {10, 14, 30, 35})
+    events = list(trainer.events())
+    told = [event for event in events if isinstance(event, SaveFailed)]
+    assert [event.step for event in told] == failed == [10, 14, 30, 35]
+    assert all("No space left" in event.error.message for event in told)
+    assert events[-1] == Ended("budget", 40) and steps(run) == [7, 20, 21, 28, 40]
+    assert metrics(run.path) == metrics(path)
+    assert_same(last(run), last(Run(path)))
+    assert_same(read_checkpoint(run.best, training=True), read_checkpoint(Run(path).best, training=True))
+
+
+def test_a_best_that_could_not_be_saved_is_saved_with_the_next_step(tmp_path, monkeypatch):
+    run = Run(tmp_path / "run")
+    trainer = make_trainer(run.path)
+    full_disk(monkeypatch, trainer, {10})
+    for event in trainer.events():
+        if isinstance(event, Stepped) and event.step == 15:
+            break
+    assert steps(run) == [7, 14]
+    assert read_checkpoint(run.best).progress["step"] == last(run).progress["best_step"] == 10
+
+
+def test_a_last_save_that_fails_ends_with_an_error(tmp_path, monkeypatch):
+    trainer = make_trainer(tmp_path / "run")
+    full_disk(monkeypatch, trainer, {40})
+    with pytest.raises(NotWritten, match="No space left"):
+        list(trainer.events())
+    assert steps(trainer.run)[-1] == 35
+
+
+def test_an_interruption_that_cannot_be_saved_is_an_error(tmp_path, monkeypatch):
+    trainer = make_trainer(tmp_path / "run")
+    full_disk(monkeypatch, trainer, {12})
+
+    def interrupt(event: Stepped) -> None:
+        trainer.interrupted = event.step == 12
+
+    with pytest.raises(NotWritten):
+        list(after(trainer, interrupt))
+    assert steps(trainer.run) == [7, 10]
+
+
+def test_a_save_that_is_asked_for_is_made_and_changes_nothing(unbroken, tmp_path):
+    path, _ = unbroken
+    run = Run(tmp_path / "run")
+    trainer = make_trainer(run.path, CONFIG, MODEL)
+
+    def ask(event: Stepped) -> None:
+        trainer.save_wanted = event.step in (3, 10, 12)
+
+    events = list(after(trainer, ask))
+    assert [event.step for event in events if isinstance(event, Saved)] == [3, 10, 12]
+    assert steps(run) == sorted({3, 12, *steps(Run(path))})
+    assert metrics(run.path) == metrics(path)
+    assert_same(last(run), last(Run(path)))

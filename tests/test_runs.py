@@ -1,5 +1,4 @@
 import errno
-import hashlib
 import json
 import math
 import os
@@ -238,51 +237,6 @@ def test_the_best_checkpoint_is_the_last_resort(folder):
 def test_a_run_without_checkpoints_cannot_be_loaded(folder):
     with pytest.raises(CharRNNError, match="no checkpoint yet"):
         create_run("play", "").load_newest()
-
-
-def test_the_log_is_lines_of_json_in_the_order_given(folder):
-    run = create_run("play", "")
-    assert run.read_metrics() == [] and run.metrics_position() == (0, hashlib.sha256(b"").hexdigest())
-    records = [{"step": 1, "epoch": 0.5, "val_nats": None}, {"step": 2, "a": "é\n"}]
-    for record in records:
-        run.append_metrics(record)
-    data = run.metrics.read_bytes()
-    assert data.splitlines()[0] == b'{"step": 1, "epoch": 0.5, "val_nats": null}' and data.count(b"\n") == 2
-    assert run.read_metrics() == records
-    with pytest.raises(ValueError):
-        run.append_metrics({"val_nats": math.nan})
-    with open(run.metrics, "ab") as file:
-        file.write(b'{"step": 3, "tra')
-    assert run.read_metrics() == records
-
-
-def test_a_log_that_is_no_json_is_an_error(folder):
-    run = create_run("play", "")
-    run.metrics.write_text("nonsense\n")
-    with pytest.raises(CharRNNError, match="no JSON"):
-        run.read_metrics()
-
-
-def test_the_log_is_cut_back_to_what_a_checkpoint_recorded(folder):
-    run = create_run("play", "")
-    start = run.metrics_position()
-    run.restore_metrics(*start)
-    for step in (1, 2):
-        run.append_metrics({"step": step})
-    recorded = run.metrics_position()
-    run.append_metrics({"step": 3})
-    with open(run.metrics, "ab") as file:
-        file.write(b'{"st')
-    run.restore_metrics(*recorded)
-    assert run.read_metrics() == [{"step": 1}, {"step": 2}] and run.metrics_position() == recorded
-    for change in (lambda: damage(run.metrics, 3), lambda: os.truncate(run.metrics, 5), run.metrics.unlink):
-        change()
-        before = run.metrics.read_bytes() if run.metrics.exists() else None
-        with pytest.raises(CharRNNError, match="does not begin with"):
-            run.restore_metrics(*recorded)
-        assert (run.metrics.read_bytes() if run.metrics.exists() else None) == before
-    with pytest.raises(CharRNNError):
-        run.restore_metrics(2**60, recorded[1])
 
 
 def test_a_run_is_found_by_name_by_path_and_by_file(folder, tmp_path, monkeypatch):

@@ -387,8 +387,7 @@ def configs_of(tmp_path, monkeypatch, checkpoints):
 
     def run(*arguments: str) -> tuple[ModelConfig, TrainConfig]:
         seen = []
-        monkeypatch.setattr(command, "_train", lambda run, model, config, *rest: seen.append((model, config)))
-        monkeypatch.setattr(command, "_start_backend", lambda shards, quiet: None)
+        monkeypatch.setattr(command, "train_run", lambda run, model, config, *rest: seen.append((model, config)))
         result = CliRunner().invoke(app, ["train", str(corpus), *arguments], catch_exceptions=False)
         assert result.exit_code == 0, result.output
         return seen[0]

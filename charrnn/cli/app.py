@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from charrnn import __version__
-from charrnn.cli import bench, corpus, eval, runs, sample, train, vocab
+from charrnn.cli import bench, corpus, eval, runs, sample, signals, train, verify, vocab
 from charrnn.cli.console import say, show_error
 from charrnn.errors import CharRNNError
 
@@ -20,7 +20,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (corpus.corpus, vocab.vocab, train.train, sample.sample, eval.eval, runs.runs, bench.bench):
+for command in (
+    corpus.corpus,
+    vocab.vocab,
+    train.train,
+    sample.sample,
+    eval.eval,
+    runs.runs,
+    verify.verify,
+    bench.bench,
+):
     app.command()(command)
 
 
@@ -32,11 +41,14 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def charrnn(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    pass
+    # Training has more to lose than a traceback, and installs handlers of its own.
+    if context.invoked_subcommand != "train":
+        signals.restore_defaults()
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ def eval(
         "bits_per_char": nats / math.log(2),
         "nats_per_char": nats,
         "perplexity": math.exp(nats),
-        "bits_per_byte": nats / math.log(2) * len(ids) / text.bytes,
+        "bits_per_byte": nats / math.log(2) * len(ids) / text.byte_count,
     }
     if as_json:
         write_data(json.dumps(facts) + "\n")

@@ -9,7 +9,8 @@ from charrnn.cli.console import printable, say
 
 if TYPE_CHECKING:
     from charrnn.corpus import Corpus, Split
-    from charrnn.training.loop import Evaluated, Event, Stepped, Trainer
+    from charrnn.training.events import Evaluated, Event, Stepped
+    from charrnn.training.loop import Trainer
 
 SAMPLE = 200
 TEMPERATURE = 0.7
@@ -57,20 +58,30 @@ class View:
 
     def show(self, event: "Event") -> None:
         """Draw one event."""
-        from charrnn.training import loop
+        from charrnn.training import events
 
-        if isinstance(event, loop.Stepped):
+        if isinstance(event, events.Stepped):
             self.speed.add(event.step * self.characters)
             nats = event.nats
             self.train_nats = nats if self.train_nats is None else 0.98 * self.train_nats + 0.02 * nats
             self._progress(event)
-        elif isinstance(event, loop.Evaluated):
+        elif isinstance(event, events.Evaluated):
             self.val_nats = event.val_nats
             self._evaluated(event)
             self.speed.restart()
-        elif isinstance(event, loop.BudgetFixed):
+        elif isinstance(event, events.BudgetFixed):
             self._say(f"{event.characters_per_second:,.0f} characters/s: {event.total:,} steps fit the time.")
             self.speed.restart()
+        elif isinstance(event, events.Saved):
+            self._say(f"Saved after step {event.step:,}.")
+        elif isinstance(event, events.SaveFailed):
+            self._warn(f"Not saved after step {event.step:,}: {event.error.message} Training goes on in memory.")
+        elif isinstance(event, events.RolledBack):
+            self.train_nats = None
+            self._warn(
+                f"Training went wrong: {event.why}. Back at step {event.step:,}, from now on with "
+                f"{event.rate_scale:g} times the learning rate."
+            )
 
     def _start_bar(self) -> None:
         from rich.console import Console
@@ -127,6 +138,13 @@ class View:
 
         model = Model(self.trainer.model, self.trainer.vocab, event.weights)
         return "".join(characters(model, "", SAMPLE, TEMPERATURE, seed=event.step))
+
+    def _warn(self, line: str) -> None:
+        """Print what even --quiet does not silence."""
+        if self.quiet:
+            say(line)
+        else:
+            self._say(line)
 
     def _say(self, line: str) -> None:
         if self.quiet:

@@ -131,6 +131,10 @@ Resume = Annotated[
     str | None,
     typer.Option("--resume", metavar="RUN", help="Continue a run from its newest checkpoint."),
 ]
+CorpusChangedOk = Annotated[
+    bool,
+    typer.Option("--corpus-changed-ok", help="Resume although the text is no longer the same."),
+]
 EvalEvery = Annotated[
     int | None,
     typer.Option("--eval-every", callback=_off, help="Steps between evaluations, besides each epoch's end."),

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from charrnn.corpus import Corpus, Split
     from charrnn.runs import Run
-    from charrnn.training.loop import Ended, Trainer
+    from charrnn.training.events import Ended
+    from charrnn.training.loop import Trainer
 
 # Training this far below validation, in nats a character, means that the text is being learnt by heart.
 MEMORISED = 0.5
@@ -42,12 +43,12 @@ def seconds_needed(model: ModelConfig, vocab: Vocabulary, val: Sequence["np.ndar
     return 1.0 + (perf_counter() - began) / 200 * max(map(len, val)) * 1.1
 
 
-def at_the_end(run: "Run", trainer: "Trainer", corpus: "Corpus", parts: "Split", ended: "Ended | None") -> None:
+def at_the_end(run: "Run", trainer: "Trainer", corpus: "Corpus", parts: "Split", ended: "Ended") -> None:
     """Evaluate the best checkpoint exactly and say what there is to say, on stderr."""
     from charrnn.runtime.evaluate import mean_nats
     from charrnn.runtime.model import Model
 
-    if ended is not None and ended.reason == "patience":
+    if ended.reason == "patience":
         say(f"Stopped early: no better for {trainer.config.patience} evaluations.")
     best = run.best if run.best.is_file() else run.newest()
     assert best is not None

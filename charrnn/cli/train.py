@@ -1,15 +1,14 @@
 """`charrnn train`: a model from a text."""
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from charrnn.cli import options as o
-from charrnn.cli.console import STARTED, printable, say
+from charrnn.cli.console import printable, say
+from charrnn.cli.session import session, train_run
+from charrnn.cli.signals import Signals
 from charrnn.config import DEFAULT_MINUTES, PRESETS, ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
 
@@ -62,11 +61,13 @@ def train(
     name: o.Name = None,
     out: o.Out = None,
     resume: o.Resume = None,
+    corpus_changed_ok: o.CorpusChangedOk = False,
     quiet: o.Quiet = False,
 ) -> None:
     """Train a model on a text and say how to sample from it.
 
-    The run is saved at every evaluation and when it is interrupted (Ctrl-C); --resume goes on from there.
+    The run is saved at every evaluation and when it is interrupted (Ctrl-C); --resume goes on from there, exactly as if
+    it had never stopped. SIGUSR1 saves it and goes on.
     """
     values = dict(context.params)
     given = {
@@ -75,13 +76,14 @@ def train(
         # The enum's class is not public; its names are.
         if getattr(context.get_parameter_source(key), "name", "") != "DEFAULT"
     }
-    if resume is not None:
-        _resume(resume, given, quiet)
-    else:
-        _begin(values, given)
+    with Signals() as asked:
+        if resume is not None:
+            _resume(resume, given, asked)
+        else:
+            _begin(values, given, asked)
 
 
-def _begin(values: dict[str, Any], given: dict[str, Any]) -> None:
+def _begin(values: dict[str, Any], given: dict[str, Any], asked: Signals) -> None:
     """Train a new run."""
     from charrnn.corpus import fit_batch, load_corpus, split
     from charrnn.runs import create_run
@@ -103,25 +105,34 @@ def _begin(values: dict[str, Any], given: dict[str, Any]) -> None:
         )
         config = replace(config, batch=batch, seq=seq)
     parts = split(corpus.ids, config.split, config.val, config.batch)
-    with _interruptible() as interrupted:
+    with session(asked, lambda: create_run(values["name"], corpus.name, values["out"])) as run:
+        if corpus.stdin is not None:
+            run.ahead[run.stdin] = corpus.stdin
         shards = backend.shard_count(config.batch)
-        run = create_run(values["name"], corpus.name, values["out"])
-        _train(run, model, config, corpus, parts, shards, None, values["quiet"], interrupted)
+        train_run(run, model, config, corpus, parts, shards, None, values["quiet"], asked)
 
 
-def _resume(name: str, given: dict[str, Any], quiet: bool) -> None:
+def _resume(name: str, given: dict[str, Any], asked: Signals) -> None:
     """Continue a run from its newest checkpoint, with another budget if one is given."""
-    from charrnn.corpus import load_corpus, split
     from charrnn.runs import find_run
-    from charrnn.training.budget import counted_total
 
-    run = find_run(name, given.get("out"))
-    checkpoint, path, warnings = run.load_newest()
-    for warning in warnings:
-        say(printable(warning))
-    if checkpoint.training is None:
-        raise CharRNNError(f"{path} holds a model but no training to resume.")
-    fixed = set(given) - set(FREE_ON_RESUME) - {"resume", "quiet", "out", "corpus"}
+    with session(asked, lambda: find_run(name, given.get("out"))) as run:
+        checkpoint, path, warnings = run.load_newest()
+        for warning in warnings:
+            say(printable(warning))
+        if checkpoint.training is None:
+            raise CharRNNError(f"{path} holds a model but no training to resume.")
+        config = _resumed_config(checkpoint.training, given)
+        corpus = _resumed_corpus(run, checkpoint, given)
+        parts = _resumed_parts(run, checkpoint, config, corpus)
+        say(f"Resuming {run.name} after step {checkpoint.progress['step']:,}.")
+        shards = checkpoint.progress["shards"]
+        train_run(run, checkpoint.model, config, corpus, parts, shards, checkpoint, bool(given.get("quiet")), asked)
+
+
+def _resumed_config(trained: TrainConfig, given: dict[str, Any]) -> TrainConfig:
+    """Return the settings of the run with the changes that are allowed."""
+    fixed = set(given) - {*FREE_ON_RESUME, "resume", "quiet", "out", "corpus", "corpus_changed_ok"}
     if fixed:
         raise CharRNNError(
             f"A resumed run keeps its settings; {', '.join('--' + key.replace('_', '-') for key in sorted(fixed))} "
@@ -131,20 +142,34 @@ def _resume(name: str, given: dict[str, Any], quiet: bool) -> None:
     changed = {key: given[key] for key in FREE_ON_RESUME if key in given}
     if set(changed) & set(BUDGET):
         changed = {**dict.fromkeys(BUDGET), **changed}
-    config = replace(checkpoint.training, **changed)
+    return replace(trained, **changed)
+
+
+def _resumed_corpus(run: "Run", checkpoint: "Checkpoint", given: dict[str, Any]) -> "Corpus":
+    """Return the text that the run was trained on, checked by its content."""
+    from charrnn.corpus import STDIN, load_corpus
+
     recorded = checkpoint.progress["corpus"]
-    sources = given.get("corpus") or recorded["sources"]
-    if sources == ["-"]:
-        raise CharRNNError(
-            "This run was trained on stdin, which is gone.", hint=f"Save the text and name it: --resume {name} TEXT"
-        )
-    corpus = load_corpus(sources, checkpoint.vocab)
+    sources = [str(run.stdin) if source == STDIN else source for source in recorded["sources"]]
+    corpus = load_corpus(given.get("corpus") or sources, checkpoint.vocab)
     if corpus.sha256 != recorded["sha256"]:
-        raise CharRNNError(
-            f"The text has changed since this run began: its SHA-256 is {corpus.sha256[:16]}…, it was "
-            f"{recorded['sha256'][:16]}….",
-            hint="Put the old text back, or train a new run.",
-        )
+        digests = f"its SHA-256 is {corpus.sha256}, it was {recorded['sha256']}"
+        if not given.get("corpus_changed_ok"):
+            raise CharRNNError(
+                f"The text has changed since this run began: {digests}.",
+                hint="Put the old text back, train a new run, or go on with the new text: --corpus-changed-ok.",
+            )
+        say(f"The text has changed ({digests}): going on with the new one.")
+        return corpus
+    # Where the text lay when the run began stays on record, unless another place was named.
+    return corpus if given.get("corpus") else replace(corpus, sources=tuple(recorded["sources"]))
+
+
+def _resumed_parts(run: "Run", checkpoint: "Checkpoint", config: TrainConfig, corpus: "Corpus") -> "Split":
+    """Return the training and validation parts; a run that has nothing left to do is an error."""
+    from charrnn.corpus import split
+    from charrnn.training.budget import counted_total
+
     parts = split(corpus.ids, config.split, config.val, config.batch)
     done = checkpoint.progress["step"]
     counted = counted_total(config, len(parts.train) // config.batch // config.seq)
@@ -154,11 +179,7 @@ def _resume(name: str, given: dict[str, Any], quiet: bool) -> None:
             f"The run {run.name} has taken {done:,} steps and reached the end of its budget.",
             hint="Give it more: --epochs, --steps, --minutes.",
         )
-    with _interruptible() as interrupted:
-        say(f"Resuming {run.name} after step {checkpoint.progress['step']:,}.")
-        _train(
-            run, checkpoint.model, config, corpus, parts, checkpoint.progress["shards"], checkpoint, quiet, interrupted
-        )
+    return parts
 
 
 def configs(values: dict[str, Any], given: dict[str, Any]) -> tuple[ModelConfig, TrainConfig]:
@@ -176,83 +197,3 @@ def configs(values: dict[str, Any], given: dict[str, Any]) -> tuple[ModelConfig,
         chosen["clip_norm"] = None
     model = ModelConfig(**{field.name: chosen[field.name] for field in fields(ModelConfig)})
     return model, TrainConfig(**{field.name: chosen[field.name] for field in fields(TrainConfig)})
-
-
-def _start_backend(shards: int, quiet: bool) -> None:
-    from charrnn.training import backend
-
-    if not quiet:
-        say("Loading TensorFlow …")
-    backend.start(shards)
-
-
-@contextmanager
-def _interruptible() -> Iterator[dict[str, Any]]:
-    """Turn SIGINT and SIGTERM into a wish to stop, once a trainer is there to hear it; a second one stops at once."""
-    wish: dict[str, Any] = {"trainer": None, "signal": None}
-
-    def handler(number: int, frame: Any) -> None:
-        trainer = wish["trainer"]
-        if trainer is None or wish["signal"] is not None:
-            raise SystemExit(128 + number) if number != signal.SIGINT else KeyboardInterrupt
-        wish["signal"] = number
-        trainer.interrupted = True
-
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield wish
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
-
-
-def _train(
-    run: "Run",
-    model: ModelConfig,
-    config: TrainConfig,
-    corpus: "Corpus",
-    parts: "Split",
-    shards: int,
-    resumed: "Checkpoint | None",
-    quiet: bool,
-    interrupted: dict[str, Any],
-) -> None:
-    """Train, show it, and report."""
-    from time import perf_counter
-
-    from charrnn.cli import report
-    from charrnn.cli.live import View
-
-    identity = {"sources": list(corpus.sources), "sha256": corpus.sha256, "characters": len(corpus.ids)}
-    trainer: Any = None
-    try:
-        _start_backend(shards, quiet)
-        from charrnn.training.loop import Ended, Trainer
-
-        trainer = Trainer(
-            run,
-            model,
-            config,
-            corpus.vocab,
-            parts,
-            shards,
-            identity,
-            resumed,
-            clock=lambda: perf_counter() - STARTED,
-            reserve=report.seconds_needed(model, corpus.vocab, parts.val),
-        )
-        interrupted["trainer"] = trainer
-        ended = None
-        with View(trainer, corpus, parts, quiet) as view:
-            for event in trainer.events():
-                view.show(event)
-                if isinstance(event, Ended):
-                    ended = event
-    finally:
-        # A run that never took a step leaves no trace.
-        if run.newest() is None and not any(run.path.iterdir()):
-            run.path.rmdir()
-    if ended is not None and ended.reason == "interrupted":
-        say(f"Stopped after step {ended.step:,}, saved. Go on with: charrnn train --resume {report.shell_name(run)}")
-        raise SystemExit(128 + interrupted["signal"])
-    report.at_the_end(run, trainer, corpus, parts, ended)

@@ -54,7 +54,7 @@ def vocab(
         }
         for character, count in ranked
     ]
-    report = {"characters": total, "distinct": len(symbols), "bytes": text.bytes, "symbols": symbols}
+    report = {"characters": total, "distinct": len(symbols), "bytes": text.byte_count, "symbols": symbols}
     if output is not None:
         Vocabulary(tuple(sorted(counts))).save(output)
     write_data(_json(report) if json else _table(report))

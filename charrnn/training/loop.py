@@ -2,8 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,12 @@ from charrnn.cells import CELLS
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import Split, Streams
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, NotWritten
 from charrnn.network import initial_weights
 from charrnn.runs import Run
-from charrnn.training import budget
+from charrnn.training import budget, guard
+from charrnn.training.events import BudgetFixed, Ended, Evaluated, Event, RolledBack, Saved, SaveFailed, Stepped
+from charrnn.training.guard import Diverged
 from charrnn.training.layers import CharRNN
 from charrnn.training.optimizers import base_rate, learning_rate, make_optimizer
 from charrnn.training.step import TrainStep, fresh_states, shard_rows
@@ -29,53 +30,12 @@ LOG_EVERY = 50
 HISTORY = 1000
 
 
-@dataclass(frozen=True)
-class Stepped:
-    """A step was taken. `step` counts from 1; `total` is None until the speed is measured."""
-
-    step: int
-    total: int | None
-    epoch: float
-    nats: float
-    learning_rate: float
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """The validation loss was estimated; `train_nats` is the mean since the last line of the log."""
-
-    step: int
-    epoch: float
-    train_nats: float
-    val_nats: float | None
-    best: bool
-    weights: dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class BudgetFixed:
-    """The speed was measured and the number of steps that --minutes allows is decided, and on disk."""
-
-    total: int
-    characters_per_second: float
-
-
-@dataclass(frozen=True)
-class Ended:
-    """Training is over: `reason` is "budget", "patience" or "interrupted"."""
-
-    reason: str
-    step: int
-
-
-Event = Stepped | Evaluated | BudgetFixed | Ended
-
-
 class Trainer:
-    """Trains one run. Set `interrupted` (from a signal handler, say) to stop at the end of the step, saved.
+    """Trains one run.
 
-    `clock` returns the seconds since the command began; `reserve` seconds of --minutes are left for what the caller
-    does at the end; `corpus` is what a checkpoint records of the text, for --resume.
+    Set `interrupted` (from a signal handler, say) to stop at the end of the step, saved; `save_wanted` to save there
+    and go on. `clock` returns the seconds since the command began; `reserve` seconds of --minutes are left for what the
+    caller does at the end; `corpus` is what a checkpoint records of the text, for --resume.
     """
 
     def __init__(
@@ -93,7 +53,8 @@ class Trainer:
     ):
         self.run, self.model, self.config, self.vocab, self.shards = run, model, config, vocab, shards
         self.corpus, self.clock, self.reserve = corpus, clock, reserve
-        self.interrupted = False
+        self.interrupted = self.save_wanted = False
+        self.unsaved = False
         self.streams = Streams(split.train, config.batch, config.seq, config.seed, vocab.start)
         self.counted = budget.counted_total(config, self.streams.steps_per_epoch)
         weights = resumed.weights if resumed else initial_weights(model, vocab.size, config.seed)
@@ -115,10 +76,15 @@ class Trainer:
             "loss_steps": 0,
             "evaluated_step": 0,
             "seconds": 0.0,
+            **guard.fresh(),
         }
+        self.seconds_before = -self.clock()
         if resumed:
             self._restore(resumed)
-        self.seconds_before = self.progress["seconds"] - self.clock()
+            self._take_budget(resumed)
+            self.seconds_before += self.progress["seconds"]
+        # The last good state, to which training returns when it goes wrong.
+        self.good = self._snapshot()
 
     @property
     def step(self) -> int:
@@ -129,29 +95,45 @@ class Trainer:
         return self.step / self.streams.steps_per_epoch
 
     def events(self) -> Iterator[Event]:
-        """Train to the end of the budget; the run is saved at every evaluation and at the end."""
-        reason = "budget"
-        if self.progress["total"] is None:
-            yield from self._measure()
-            if not self.interrupted and self._evaluation_is_due():
-                yield self._evaluate()
-        while not self.interrupted and self.step < self.progress["total"]:
+        """Train to the end of the budget; the run is saved at every evaluation and at the end.
+
+        Raises CharRNNError when training goes wrong again and again, and NotWritten when the last save fails.
+        """
+        reason = None
+        while reason is None:
+            try:
+                if self.progress["total"] is None:
+                    yield from self._measure()
+                reason = yield from self._train()
+                if reason == "interrupted" or self.unsaved:
+                    self.save()
+            except Diverged as divergence:
+                reason = None
+                yield from self._roll_back(divergence)
+        yield Ended(reason, self.step)
+
+    def _train(self) -> Generator[Event, None, str]:
+        """Take steps, and do what is due after each; return the reason to end."""
+        total = self.progress["total"]
+        # The measuring of the speed may have ended where an evaluation is due.
+        if self.step > self.progress["evaluated_step"] and not self.interrupted and self._evaluation_is_due():
+            yield from self._evaluate()
+        while total is None or self.step < total:
+            # An interruption that comes with the last step has nothing left to interrupt.
+            if self.interrupted:
+                return "interrupted"
             yield self._one_step()
-            if self.step % LOG_EVERY == 0 and not self._evaluation_is_due():
-                self._log(None)
             if self._evaluation_is_due():
-                yield self._evaluate()
+                yield from self._evaluate()
                 patience = self.config.patience
                 if patience is not None and self.progress["evaluations_since_best"] >= patience:
-                    reason = "patience"
-                    break
-            elif self.config.save_every and self.step % self.config.save_every == 0:
-                self.save()
-        # An interruption that came with the last step has nothing left to interrupt.
-        if self.interrupted and self.step != self.progress["total"]:
-            reason = "interrupted"
-            self.save()
-        yield Ended(reason, self.step)
+                    return "patience"
+                continue
+            if self.step % LOG_EVERY == 0:
+                self._log(None)
+            if self.save_wanted or (self.config.save_every and self.step % self.config.save_every == 0):
+                yield from self._save_or_go_on()
+        return "budget"
 
     def _measure(self) -> Iterator[Event]:
         """Take steps until the speed is known, then fix and record the number of steps that the time allows."""
@@ -181,12 +163,12 @@ class Trainer:
             self.validation.estimate()
             per_evaluation = self.clock() - began
         began = self.clock()
-        self.save()
+        yield from self._save_or_go_on()
         per_evaluation += self.clock() - began
         left = budget_seconds - self.reserve - self.clock()
         total = budget.measured_total(self.step, left, per_step, per_evaluation, self._evaluation_distance())
         self.progress["total"] = int(min(total, last))
-        self.save()
+        yield from self._save_or_go_on()
         characters = self.config.batch * self.config.seq
         yield BudgetFixed(self.progress["total"], characters / per_step)
 
@@ -207,58 +189,91 @@ class Trainer:
         step = self.step
         if self.streams.starts(step):
             self.states = fresh_states(self.net, self.config.batch, self.shards)
-        rate = learning_rate(self.config, step, self.progress["total"], self.streams.steps_per_epoch)
+        rate = self._rate(step)
         inputs, targets = self.streams.window(step)
         loss, self.states = self.train_step(inputs, targets, self.states, step, rate)
         nats = float(loss)
-        if not math.isfinite(nats):
-            raise self._diverged(f"The loss became {nats} at step {step + 1}")
+        guard.watch(self.progress, step + 1, nats)
         self.progress["step"] = step + 1
         self.progress["loss_sum"] += nats
         self.progress["loss_steps"] += 1
         return Stepped(step + 1, self.progress["total"], self.epoch, nats, rate)
 
-    def _diverged(self, what: str) -> CharRNNError:
-        newest = self.run.newest()
-        return CharRNNError(
-            f"{what}; training cannot go on from there.",
-            hint=f"Train again with a lower --lr (it was {base_rate(self.config):.2g})"
-            + (f"; {newest} is the last good checkpoint." if newest else "."),
-        )
+    def _rate(self, step: int) -> float:
+        schedule = learning_rate(self.config, step, self.progress["total"], self.streams.steps_per_epoch)
+        return self.progress["rate_scale"] * schedule
 
-    def _evaluate(self) -> Evaluated:
+    def _evaluate(self) -> Iterator[Event]:
         val_nats = self.validation.estimate() if self.validation else None
         if val_nats is not None and not math.isfinite(val_nats):
-            raise self._diverged(f"The validation loss became {val_nats} at step {self.step}")
+            raise Diverged(f"the validation loss became {val_nats} at step {self.step:,}")
         best_so_far = self.progress["best_nats"]
         best = val_nats is None or best_so_far is None or val_nats < best_so_far
         self.progress["evaluated_step"] = self.step
         self.progress["evaluations_since_best"] = 0 if best else self.progress["evaluations_since_best"] + 1
         if best:
-            self.progress.update(best_nats=val_nats, best_step=self.step)
+            self.progress.update(best_nats=val_nats, best_step=self.step, rollbacks=0)
         record = self._log(val_nats)
         self.history = [*self.history, record][-HISTORY:]
-        self.save(best)
-        return Evaluated(self.step, self.epoch, record["train_nats"], val_nats, best, self.net.read())
+        saved = list(self._save_or_go_on(best))
+        yield Evaluated(self.step, self.epoch, record["train_nats"], val_nats, best, self.good.weights)
+        yield from saved
 
-    def _log(self, val_nats: float | None) -> dict[str, Any]:
+    def _log(self, val_nats: float | None, **more: Any) -> dict[str, Any]:
         record = {
             "step": self.step,
             "epoch": round(self.epoch, 4),
             "train_nats": self.progress["loss_sum"] / max(1, self.progress["loss_steps"]),
             "val_nats": val_nats,
-            "learning_rate": learning_rate(
-                self.config, self.step - 1, self.progress["total"], self.streams.steps_per_epoch
-            ),
+            "learning_rate": self._rate(max(0, self.step - 1)),
             "seconds": round(self.seconds_before + self.clock(), 3),
+            **more,
         }
-        self.run.append_metrics(record)
+        self.run.log.append(record)
         self.progress.update(loss_sum=0.0, loss_steps=0)
         return record
 
+    def _roll_back(self, divergence: Diverged) -> Iterator[Event]:
+        """Return to the last good state and lower the rate; both are on disk before another step is taken."""
+        # Those of the last good state: what went wrong may have been an evaluation that had counted a gain.
+        failed, tries = self.step + 1, self.good.progress["rollbacks"] + 1
+        if tries > guard.TRIES:
+            newest = self.run.newest()
+            raise CharRNNError(
+                f"Training went wrong {tries} times in a row, at ever lower learning rates: {divergence}.",
+                hint=f"Train anew with a lower --lr (it was {base_rate(self.config):.2g}) or --clip-norm"
+                + (f"; {newest} is the last good checkpoint." if newest else "."),
+            )
+        scale = guard.LOWER * self.good.progress["rate_scale"]
+        self.net.load(self.good.weights)
+        self._restore(self.good)
+        self.progress.update(rollbacks=tries, rate_scale=scale, forgiven_step=failed)
+        self._log(None, train_nats=None, rollback=str(divergence))
+        saved = list(self._save_or_go_on())
+        yield RolledBack(self.step, str(divergence), scale)
+        yield from saved
+
+    def _save_or_go_on(self, best: bool = False) -> Iterator[Event]:
+        """Save; a disk that does not take it is no reason to lose what is in memory."""
+        asked, self.save_wanted = self.save_wanted, False
+        try:
+            self.save(best)
+        except NotWritten as error:
+            yield SaveFailed(self.step, error)
+        else:
+            if asked:
+                yield Saved(self.step)
+
     def save(self, best: bool = False) -> None:
-        """Write a checkpoint from which training goes on exactly as it would have."""
-        length, sha256 = self.run.metrics_position()
+        """Write a checkpoint from which training goes on exactly as it would have, or raise NotWritten."""
+        self.good = self._snapshot()
+        self.unsaved = True
+        self.run.save(self.good, self.step, best, self.config.keep)
+        self.unsaved = False
+
+    def _snapshot(self) -> Checkpoint:
+        """Return the state of training; Diverged if any of it is no finite number."""
+        length, sha256 = self.run.log.position()
         self.progress["seconds"] = self.seconds_before + self.clock()
         progress = {
             **self.progress,
@@ -277,23 +292,23 @@ class Trainer:
         }
         weights = self.net.read()
         if not all(np.isfinite(array).all() for part in (weights, slots, state) for array in part.values()):
-            raise self._diverged(f"After step {self.step} some weights are no finite numbers")
-        checkpoint = Checkpoint(self.model, self.vocab, weights, self.config, progress, self.history, slots, state)
-        self.run.save(checkpoint, self.step, best, self.config.keep)
+            raise Diverged(f"some weights are no finite numbers after step {self.step:,}")
+        return Checkpoint(self.model, self.vocab, weights, self.config, progress, self.history, slots, state)
 
-    def _restore(self, checkpoint: Checkpoint) -> None:
-        known = set(self.progress)
-        total = self.progress["total"]
-        self.progress = {name: value for name, value in checkpoint.progress.items() if name in known}
-        # A budget given with --resume replaces the old one; otherwise the old one stands, measured or not.
-        old = checkpoint.training
+    def _take_budget(self, resumed: Checkpoint) -> None:
+        """A budget given with --resume replaces the old one; otherwise the old one stands, measured or not."""
+        old = resumed.training
         assert old is not None
         if any(getattr(self.config, name) != getattr(old, name) for name in ("epochs", "steps", "minutes")):
-            self.progress["total"] = total
+            self.progress["total"] = self.counted if self.config.minutes is None else None
             self.progress["evaluations_since_best"] = 0
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        """Put everything but the weights back to where a checkpoint stands."""
+        self.progress |= {name: value for name, value in checkpoint.progress.items() if name in self.progress}
         self.history = list(checkpoint.history)
         metrics = checkpoint.progress["metrics"]
-        self.run.restore_metrics(metrics["bytes"], metrics["sha256"])
+        self.run.log.rewind(metrics["bytes"], metrics["sha256"])
         variables = self.optimizer.variables
         if len(checkpoint.slots) != len(variables):
             raise CharRNNError(

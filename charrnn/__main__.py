@@ -1,0 +1,15 @@
+"""Where the `charrnn` command begins, and `python -m charrnn`: signals first, then everything else."""
+
+from charrnn.cli import signals
+
+
+def main() -> None:
+    """Run the command line."""
+    signals.leave_early()
+    from charrnn.cli import app
+
+    app.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""What SIGINT, SIGTERM, SIGHUP and SIGUSR1 do.
+
+Nothing heavy is imported here: the first handlers stand before TensorFlow, NumPy and Typer are loaded. None raises an
+exception inside somebody else's code, where it might be swallowed.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# Windows lacks some of them.
+ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+SAVING = [getattr(signal, name) for name in ("SIGUSR1",) if hasattr(signal, name)]
+
+
+def leave_early() -> None:
+    """Until a command is known: end with one line, and ignore what asks to save."""
+    for number in ENDING:
+        _handle(number, lambda number, frame: leave(number, "Interrupted."))
+    for number in SAVING:
+        _handle(number, lambda number, frame: None)
+
+
+def restore_defaults() -> None:
+    """For commands that have nothing to save: Python's own ways."""
+    for number in (*ENDING, *SAVING):
+        _handle(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+def leave(number: int, last_words: str) -> None:
+    """End the process at once, as the shell expects of this signal."""
+    # A progress bar may have hidden the cursor.
+    cursor = "\x1b[?25h\r" if os.isatty(2) else ""
+    try:
+        os.write(2, f"{cursor}{last_words}\n".encode())
+    finally:
+        os._exit(128 + number)
+
+
+def _handle(number: int, handler: Any) -> None:
+    # What the parent had ignored stays so: nohup and `&` in scripts rely on it.
+    if signal.getsignal(number) is not signal.SIG_IGN:
+        signal.signal(number, handler)
+
+
+class Signals:
+    """A training run's answers to signals, while it is a context.
+
+    Without a `trainer` an ending signal ends the process, after `tidy` and with `last_words`. With one, the first asks
+    it to save and stop at the end of its step, a second ends the process; SIGUSR1 asks it to save and go on.
+    """
+
+    def __init__(self) -> None:
+        self.trainer: Any = None
+        self.received: int | None = None
+        self.last_words: Callable[[], str] = lambda: "Interrupted before the first step: nothing was written."
+        self.tidy: Callable[[], None] = lambda: None
+        self._holding, self._late = False, 0
+
+    def __enter__(self) -> "Signals":
+        self._before = {number: signal.getsignal(number) for number in (*ENDING, *SAVING)}
+        for number in ENDING:
+            _handle(number, self._end)
+        for number in SAVING:
+            _handle(number, self._save)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Let an ending signal that comes meanwhile take effect only afterwards."""
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+            if self._late:
+                self._end(self._late, None)
+
+    def _end(self, number: int, frame: Any) -> None:
+        if self._holding:
+            self._late = number
+            return
+        if self.trainer is None or self.received is not None:
+            self.tidy()
+            leave(number, self.last_words())
+        self.received = number
+        self.trainer.interrupted = True
+
+    def _save(self, number: int, frame: Any) -> None:
+        if self.trainer is not None:
+            self.trainer.save_wanted = True

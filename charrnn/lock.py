@@ -1,0 +1,84 @@
+"""One trainer a run: a lock on a file in the run's folder, which dies with the process that holds it."""
+
+import contextlib
+import errno
+import os
+import re
+from pathlib import Path
+
+from charrnn.errors import CharRNNError, NotWritten
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = ".charrnn-lock"
+
+
+class Lock:
+    """The lock of a folder: advisory (flock), taken by trainers and by nobody who only reads."""
+
+    def __init__(self, folder: Path):
+        self.path = folder / LOCK
+        self.descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock; CharRNNError, naming the holder, if a living process has it.
+
+        Where the file system knows no locks there is none to take, and nothing is refused.
+        """
+        if fcntl is None:
+            return
+        while self.descriptor is None:
+            try:
+                descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            except OSError as error:
+                raise NotWritten(
+                    f"{self.path.parent} cannot be written to: {error.strerror}.",
+                    hint="Training saves its checkpoints there: mend the folder's permissions, or copy the run.",
+                ) from error
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                    raise self._held(descriptor) from None
+                os.close(descriptor)
+                return
+            # Its holder may have removed the file between our opening it and our locking it.
+            if self._is_still(descriptor):
+                self.descriptor = descriptor
+                self._sign()
+            else:
+                os.close(descriptor)
+
+    def release(self) -> None:
+        """Give the lock back, if it is held, and remove its file."""
+        if self.descriptor is not None:
+            # While it is still held: a file removed after that might be another holder's.
+            with contextlib.suppress(OSError):
+                self.path.unlink(missing_ok=True)
+            os.close(self.descriptor)
+            self.descriptor = None
+
+    def _is_still(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.stat(self.path))
+        except FileNotFoundError:
+            return False
+
+    def _sign(self) -> None:
+        assert self.descriptor is not None
+        # On a full disk the lock holds all the same, without a name.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self.descriptor, 0)
+            os.write(self.descriptor, f"process {os.getpid()} on {os.uname().nodename}\n".encode())
+
+    def _held(self, descriptor: int) -> CharRNNError:
+        text = os.read(descriptor, 200).decode(errors="replace").strip()
+        os.close(descriptor)
+        holder = text if re.fullmatch(r"process [0-9]+ on [\w.-]+", text) else "another process has its lock"
+        return CharRNNError(
+            f"The run {self.path.parent} is being trained: {holder}.",
+            hint="Wait for it or stop it, or train a run of another --name.",
+        )

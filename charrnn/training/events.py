@@ -1,0 +1,73 @@
+"""What happens during training, as the loop tells it to whoever watches."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.errors import NotWritten
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """A step was taken. `step` counts from 1; `total` is None until the speed is measured."""
+
+    step: int
+    total: int | None
+    epoch: float
+    nats: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The validation loss was estimated; `train_nats` is the mean since the last line of the log."""
+
+    step: int
+    epoch: float
+    train_nats: float
+    val_nats: float | None
+    best: bool
+    weights: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class BudgetFixed:
+    """The speed was measured and the number of steps that --minutes allows is decided, and on disk."""
+
+    total: int
+    characters_per_second: float
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint was written because somebody asked for it."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class SaveFailed:
+    """A checkpoint could not be written; training goes on, and the next save makes up for it."""
+
+    step: int
+    error: NotWritten
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """Training went wrong (`why`); it goes on from `step`, at `rate_scale` times the rate of its schedule."""
+
+    step: int
+    why: str
+    rate_scale: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Training is over: `reason` is "budget", "patience" or "interrupted"."""
+
+    reason: str
+    step: int
+
+
+Event = Stepped | Evaluated | BudgetFixed | Saved | SaveFailed | RolledBack | Ended

@@ -1,0 +1,37 @@
+"""Whether a checkpoint can be trusted: its bytes, its shapes and its numbers."""
+
+from pathlib import Path
+
+import numpy as np
+
+from charrnn.cells import CELLS
+from charrnn.checkpoint import Checkpoint, read_checkpoint
+from charrnn.errors import CharRNNError
+from charrnn.network import check_weights
+
+
+def fault(path: Path) -> CharRNNError | None:
+    """Return what is wrong with a checkpoint (format, digests, shapes, numbers that are not finite), or None."""
+    try:
+        checkpoint = read_checkpoint(path, training=True)
+        check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
+        _check_state(checkpoint, path)
+        for part in (checkpoint.weights, checkpoint.slots, checkpoint.state):
+            for name, array in part.items():
+                if not np.isfinite(array).all():
+                    raise CharRNNError(f"{path}: {name} holds numbers that are not finite.")
+    except CharRNNError as error:
+        return error
+    return None
+
+
+def _check_state(checkpoint: Checkpoint, path: Path) -> None:
+    """Raise CharRNNError unless the hidden state is that of the model and of its training."""
+    if checkpoint.training is None:
+        return
+    model, batch = checkpoint.model, checkpoint.training.batch
+    fields = CELLS[model.cell].state_fields
+    expected = {f"layer{layer}/{field}": (batch, model.units) for layer in range(model.layers) for field in fields}
+    found = {name: array.shape for name, array in checkpoint.state.items()}
+    if found != expected:
+        raise CharRNNError(f"{path}: its hidden state has shapes {found}; the model needs {expected}.")
