@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_CORPUS := corpora/python.txt
 
-.PHONY: demo test test-slow lint docs clean
+.PHONY: demo test test-slow soak lint docs clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "charrnn needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -29,6 +29,12 @@ test: lint
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
+
+# The full counts of docs/reliability.md, whose table it writes; about forty minutes on two cores.
+soak: $(VENV)/installed
+	rm -f soak.jsonl
+	CHARRNN_SOAK=$(CURDIR)/soak.jsonl $(BIN)/python -m pytest tests/faults -n 2 --dist worksteal -q
+	$(BIN)/python docs/generate_reliability.py soak.jsonl
 
 docs: $(VENV)/installed
 	$(BIN)/python docs/generate_cli.py

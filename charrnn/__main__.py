@@ -8,7 +8,10 @@ def main() -> None:
     signals.leave_early()
     from charrnn.cli import app
 
-    app.main()
+    try:
+        app.main()
+    finally:
+        signals.ignore()
 
 
 if __name__ == "__main__":

@@ -29,6 +29,12 @@ def restore_defaults() -> None:
         _handle(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
+def ignore() -> None:
+    """At the very end: Python resets handlers before it is gone, and a signal would change the exit code."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def leave(number: int, last_words: str) -> None:
     """End the process at once, as the shell expects of this signal."""
     # A progress bar may have hidden the cursor.
@@ -70,6 +76,9 @@ class Signals:
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self.received is not None:
+            # The process ends as it was asked to, and has said so.
+            ignore()
 
     @contextmanager
     def held_back(self) -> Iterator[None]:

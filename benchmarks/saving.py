@@ -1,0 +1,76 @@
+"""What a checkpoint costs training: prints a Markdown table.
+
+    python benchmarks/saving.py
+
+An LSTM trains a few steps and saves a few times in one process, and the medians are compared as if it saved every 100
+steps: once as the newest checkpoint alone, and once as the best one too.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import machine
+import numpy as np
+
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.corpus import Split
+from charrnn.runs import Run
+from charrnn.training import backend
+from charrnn.vocab import Vocabulary
+
+SIZES = {"2x128": (2, 128, 50, 50), "2x512": (2, 512, 64, 128)}
+EVERY = 100
+VOCAB = Vocabulary(tuple(chr(code) for code in range(33, 98)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--repeats", type=int, default=15, help="steps and saves that are timed")
+    args = parser.parse_args()
+    print(machine.describe("charrnn", "numpy", "tensorflow", "keras"))
+    print(
+        f"\n| LSTM | a step, s | a save, s | a save as best too, s | file, MB | cost every {EVERY} steps | as best too |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    shards = {name: backend.shard_count(SIZES[name][2]) for name in args.sizes}
+    backend.start(max(shards.values()))
+    for name in args.sizes:
+        with tempfile.TemporaryDirectory(dir=".") as folder:
+            step, plain, best, size = measure(*SIZES[name], shards[name], Path(folder), args.repeats)
+        costs = [f"{save / (EVERY * step + save):.2%}" for save in (plain, best)]
+        print(
+            f"| {name} | {step:.4f} | {plain:.3f} | {best:.3f} | {size / 1e6:.1f} | {' | '.join(costs)} |", flush=True
+        )
+
+
+def measure(
+    layers: int, units: int, batch: int, seq: int, shards: int, folder: Path, repeats: int
+) -> tuple[float, float, float, int]:
+    """Return the median seconds of a step, of a save and of a save as best, and a checkpoint's size in bytes."""
+    from charrnn.training.loop import Trainer
+
+    ids = np.random.default_rng(0).integers(0, VOCAB.size, 500_000).astype(np.uint8)
+    config = TrainConfig(batch=batch, seq=seq, dropout=0.0, steps=10**6)
+    trainer = Trainer(Run(folder), ModelConfig("lstm", layers, units), config, VOCAB, Split(ids, ()), shards, {})
+    events = trainer.events()
+    for _ in range(3):
+        next(events)
+    steps = [timed(lambda: next(events)) for _ in range(repeats)]
+    plain = [timed(trainer.save) for _ in range(repeats)]
+    best = [timed(lambda: trainer.save(best=True)) for _ in range(repeats)]
+    return median(steps), median(plain), median(best), trainer.run.best.stat().st_size
+
+
+def timed(action: Any) -> float:
+    began = perf_counter()
+    action()
+    return perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Promise 1: resume is exact, however often and wherever the process is killed."""
+
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from faults.conftest import Tally, share
+from faults.harness import Chain, differences, write_text
+
+KILLS_A_CHAIN = 10
+# A third of the kills at least is to land inside a save; half of them try to.
+AIMS = {"save": 5, "step": 3, "start": 2}
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Chain]:
+    """Return, by threads, runs that nothing disturbed."""
+    given = os.environ.get("CHARRNN_SOAK_TEXT")
+    text = Path(given) if given else write_text(tmp_path_factory.mktemp("text") / "text.txt")
+    chains = {threads: Chain(tmp_path_factory.mktemp(f"unbroken{threads}"), text, threads) for threads in (1, 2)}
+    for chain in chains.values():
+        chain.finish()
+    return chains
+
+
+@pytest.mark.promise(1)
+@pytest.mark.parametrize("number", range(share(1, 30)))
+def test_resume_is_exact_after_every_kill(
+    number: int, unbroken: dict[int, Chain], tmp_path: Path, tally: Tally
+) -> None:
+    reference = unbroken[2 - number % 2]
+    chain = Chain(tmp_path, reference.text, reference.threads)
+    rng = random.Random(number)
+    for aim in rng.sample(list(AIMS), k=KILLS_A_CHAIN, counts=list(AIMS.values())):
+        before = chain.left_over()
+        process = chain.start()
+        try:
+            killed = _reach(aim, chain, process, before, rng)
+            process.kill()
+        finally:
+            process.communicate()
+        # What a kill inside a save leaves behind is the file that was being written.
+        tally.inject(landed=bool(chain.left_over() - before))
+        tally.check(killed, f"the run ended before it could be killed ({aim})")
+    chain.finish()
+    for difference in differences(reference.run, chain.run):
+        tally.fail(difference)
+    names = [[path.name for path in run.checkpoints()] for run in (reference.run, chain.run)]
+    tally.check(names[0] == names[1], f"checkpoints: {names}")
+    tally.check(not chain.left_over(), "temporary files were left")
+    assert tally.landed >= tally.injected * 0.3, f"{tally.landed} of {tally.injected} kills landed inside a save"
+
+
+def _reach(aim: str, chain: Chain, process: object, before: set[str], rng: random.Random) -> bool:
+    """Wait for the moment to kill; return whether the process still ran then."""
+    if aim == "start":
+        time.sleep(rng.uniform(0, 3))
+        return process.poll() is None
+    newest = chain.newest()
+    if not chain.wait_for(process, lambda: chain.newest() != newest):
+        return False
+    if aim == "step":
+        time.sleep(rng.uniform(0, 0.1))
+        return process.poll() is None
+    for _ in range(rng.randint(1, 3)):
+        seen = chain.left_over()
+        if not chain.wait_for(process, lambda seen=seen: chain.left_over() - seen):
+            return False
+    return True
+
+
+def test_a_difference_would_be_seen(unbroken: dict[int, Chain]) -> None:
+    assert differences(unbroken[1].run, unbroken[2].run)
+    assert not differences(unbroken[1].run, unbroken[1].run)

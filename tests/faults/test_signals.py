@@ -1,0 +1,121 @@
+"""Promise 12: signals at any moment, imports and compilation included; resuming afterwards is exact."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from faults.conftest import Tally, share
+from faults.harness import LIMIT, Chain, differences, write_text
+
+SIGNALS_A_CHAIN = 10
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    folder = tmp_path_factory.mktemp("unbroken")
+    chain = Chain(folder, write_text(folder / "text.txt"), 1)
+    chain.finish()
+    return chain
+
+
+def _wait_for_handlers(process: subprocess.Popen) -> None:
+    """Wait until the process catches SIGTERM; before that it is Python that starts, and none of our code runs."""
+    deadline = time.monotonic() + LIMIT
+    while process.poll() is None and time.monotonic() < deadline:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+        if caught >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.0005)
+
+
+@pytest.mark.promise(12)
+@pytest.mark.parametrize("number", range(share(1, 20)))
+def test_signals_at_random_moments(number: int, unbroken: Chain, tmp_path: Path, tally: Tally) -> None:
+    chain, rng = Chain(tmp_path, unbroken.text, unbroken.threads), random.Random(number)
+    for _ in range(SIGNALS_A_CHAIN):
+        before = chain.newest()
+        process = chain.start()
+        try:
+            _wait_for_handlers(process)
+            # Half of them while Python imports and TensorFlow compiles, half of them while it trains.
+            if rng.random() < 0.5:
+                time.sleep(rng.uniform(0, 4))
+            elif chain.wait_for(process, lambda before=before: chain.newest() != before):
+                time.sleep(rng.uniform(0, 0.15))
+            ending, twice = rng.choice([signal.SIGINT, signal.SIGTERM]), rng.random() < 0.2
+            if rng.random() < 0.3:
+                process.send_signal(signal.SIGUSR1)
+            alive = process.poll() is None
+            process.send_signal(ending)
+            if twice:
+                time.sleep(rng.uniform(0, 0.02))
+                process.send_signal(ending)
+            _, stderr = process.communicate(timeout=LIMIT)
+        finally:
+            process.kill()
+            process.communicate()
+        tally.inject(landed=alive)
+        if alive:
+            _judge(chain, before, process.returncode, stderr, ending, twice, tally)
+    chain.finish()
+    for difference in differences(unbroken.run, chain.run):
+        tally.fail(difference)
+
+
+def _judge(chain: Chain, before: str | None, code: int, stderr: str, ending: int, twice: bool, tally: Tally) -> None:
+    lines = stderr.splitlines()
+    if code == 0:
+        # It came with the last step, or after it.
+        tally.check(lines[-1:] != [] and "charrnn sample" in lines[-1], f"exit 0 after {ending}: {stderr}")
+        return
+    tally.check(code == 128 + ending, f"exit {code} after signal {ending}: {stderr}")
+    tally.check("Traceback" not in stderr, stderr)
+    newest = chain.newest()
+    if newest is None:
+        tally.check(len(lines) == 1 and "nterrupted" in lines[0], f"before the first step: {stderr!r}")
+        tally.check(not chain.run.path.exists() or twice, f"left behind: {list(chain.folder.rglob('*'))}")
+    elif newest != before and not twice:
+        step = int(newest.removeprefix("step-").removesuffix(".safetensors"))
+        said = f"Stopped after step {step:,}, saved." in stderr or "The run is saved" in stderr
+        tally.check(said and "charrnn " in lines[-1], f"{newest}: {stderr!r}")
+
+
+@pytest.mark.promise(12)
+def test_sigusr1_saves_and_goes_on(unbroken: Chain, tmp_path: Path, tally: Tally) -> None:
+    chain = Chain(tmp_path, unbroken.text, unbroken.threads)
+    process = chain.start()
+    assert chain.wait_for(process, lambda: chain.newest() is not None)
+    for _ in range(share(3, 20)):
+        alive = process.poll() is None
+        process.send_signal(signal.SIGUSR1)
+        tally.inject(alive)
+        time.sleep(0.01)
+    _, stderr = process.communicate(timeout=LIMIT)
+    tally.check(process.returncode == 0, stderr)
+    assert tally.landed
+    for difference in differences(unbroken.run, chain.run):
+        tally.fail(difference)
+
+
+@pytest.mark.promise(12)
+def test_what_the_parent_ignores_stays_ignored(unbroken: Chain, tmp_path: Path, tally: Tally) -> None:
+    """As under nohup, and for what a script starts with &."""
+    chain = Chain(tmp_path, unbroken.text, unbroken.threads)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = chain.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert chain.wait_for(process, lambda: chain.newest() is not None)
+    os.kill(process.pid, signal.SIGINT)
+    tally.inject(process.poll() is None)
+    _, stderr = process.communicate(timeout=LIMIT)
+    tally.check(process.returncode == 0, stderr)
