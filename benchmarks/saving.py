@@ -33,19 +33,16 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15, help="steps and saves that are timed")
     args = parser.parse_args()
     print(machine.describe("charrnn", "numpy", "tensorflow", "keras"))
-    print(
-        f"\n| LSTM | a step, s | a save, s | a save as best too, s | file, MB | cost every {EVERY} steps | as best too |"
-    )
-    print("|---|---|---|---|---|---|---|")
+    heads = ["LSTM", "a step, s", "a save, s", "as best too, s", "file, MB", f"cost every {EVERY} steps", "as best too"]
+    print("\n| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
     shards = {name: backend.shard_count(SIZES[name][2]) for name in args.sizes}
     backend.start(max(shards.values()))
     for name in args.sizes:
         with tempfile.TemporaryDirectory(dir=".") as folder:
             step, plain, best, size = measure(*SIZES[name], shards[name], Path(folder), args.repeats)
         costs = [f"{save / (EVERY * step + save):.2%}" for save in (plain, best)]
-        print(
-            f"| {name} | {step:.4f} | {plain:.3f} | {best:.3f} | {size / 1e6:.1f} | {' | '.join(costs)} |", flush=True
-        )
+        cells = [name, f"{step:.4f}", f"{plain:.3f}", f"{best:.3f}", f"{size / 1e6:.1f}", *costs]
+        print("| " + " | ".join(cells) + " |", flush=True)
 
 
 def measure(

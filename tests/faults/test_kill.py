@@ -11,9 +11,8 @@ import pytest
 from faults.conftest import Tally, share
 from faults.harness import Chain, differences, write_text
 
-KILLS_A_CHAIN = 10
-# A third of the kills at least is to land inside a save; half of them try to.
-AIMS = {"save": 5, "step": 3, "start": 2}
+# A third of the kills at least is to land inside a save; half of them or more try to.
+AIMS = {"save": share(3, 5), "step": share(1, 3), "start": share(1, 2)}
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 
@@ -30,14 +29,14 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Chain]:
 
 
 @pytest.mark.promise(1)
-@pytest.mark.parametrize("number", range(share(1, 30)))
+@pytest.mark.parametrize("number", range(share(2, 30)))
 def test_resume_is_exact_after_every_kill(
     number: int, unbroken: dict[int, Chain], tmp_path: Path, tally: Tally
 ) -> None:
     reference = unbroken[2 - number % 2]
     chain = Chain(tmp_path, reference.text, reference.threads)
     rng = random.Random(number)
-    for aim in rng.sample(list(AIMS), k=KILLS_A_CHAIN, counts=list(AIMS.values())):
+    for aim in rng.sample(list(AIMS), k=sum(AIMS.values()), counts=list(AIMS.values())):
         before = chain.left_over()
         process = chain.start()
         try:
