@@ -3,6 +3,7 @@
 docs/checkpoints.md describes the bytes.
 """
 
+import errno
 import hashlib
 import json
 import math
@@ -129,6 +130,10 @@ def sync_folder(folder: Path) -> None:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            # Some network file systems cannot do this for a folder; there is nothing better to do there.
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                raise
         finally:
             os.close(descriptor)
 

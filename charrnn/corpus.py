@@ -18,6 +18,7 @@ STDIN = "-"
 
 # As grep and git judge: a file with a NUL byte near its beginning is no text.
 _BINARY_PROBE = 8192
+_LOG = "metrics.jsonl"
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,10 @@ def _folder(folder: str) -> Iterator[tuple[str, bytes]]:
     found = []
     # Without onerror, os.walk would silently leave out a folder that it may not read.
     for parent, folders, files in os.walk(folder, onerror=stop):
+        if _LOG in files and any(name.endswith(".safetensors") for name in files):
+            # A run that was trained on this very folder, most likely: its log is no part of the text.
+            folders[:] = []
+            continue
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(parent, name) for name in files if not name.startswith(".")]
     for path in sorted(found):

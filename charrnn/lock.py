@@ -36,7 +36,7 @@ class Lock:
             except OSError as error:
                 raise NotWritten(
                     f"{self.path.parent} cannot be written to: {error.strerror}.",
-                    hint="Training saves its checkpoints there: mend the folder's permissions, or copy the run.",
+                    hint="Training saves its checkpoints there: make it writeable, or copy the run to another folder.",
                 ) from error
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -44,6 +44,7 @@ class Lock:
                 if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                     raise self._held(descriptor) from None
                 os.close(descriptor)
+                self.path.unlink(missing_ok=True)
                 return
             # Its holder may have removed the file between our opening it and our locking it.
             if self._is_still(descriptor):
@@ -54,12 +55,13 @@ class Lock:
 
     def release(self) -> None:
         """Give the lock back, if it is held, and remove its file."""
-        if self.descriptor is not None:
+        # A signal handler may call this while it runs.
+        descriptor, self.descriptor = self.descriptor, None
+        if descriptor is not None:
             # While it is still held: a file removed after that might be another holder's.
             with contextlib.suppress(OSError):
                 self.path.unlink(missing_ok=True)
-            os.close(self.descriptor)
-            self.descriptor = None
+            os.close(descriptor)
 
     def _is_still(self, descriptor: int) -> bool:
         try:

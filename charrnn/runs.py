@@ -5,18 +5,21 @@ import difflib
 import itertools
 import os
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from charrnn.checkpoint import (
     TEMPORARY,
     Checkpoint,
     read_checkpoint,
+    read_header,
     serialise,
     write_durably,
 )
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.lock import LOCK, Lock
 from charrnn.metrics import MetricsLog
+from charrnn.verify import check
 
 _STEP = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,})\.safetensors")
 _LEFT_OVER = re.compile(
@@ -35,6 +38,7 @@ class Run:
         self.log = MetricsLog(path / "metrics.jsonl")
         self.lock = Lock(path)
         self.ahead: dict[Path, bytes | bytearray] = {}
+        self.is_new = False
 
     @property
     def name(self) -> str:
@@ -66,6 +70,8 @@ class Run:
 
     def save(self, checkpoint: Checkpoint, step: int, best: bool, keep: int) -> None:
         """Write the checkpoint of a step, as the best one too if it is, and remove all but the newest `keep` steps."""
+        # First, for they may be what fills the disk.
+        self._remove(Path(entry) for entry in os.scandir(self.path) if _LEFT_OVER.fullmatch(entry.name))
         data = serialise(checkpoint)
         if best:
             # A file of its own: damage to one of the two leaves the other.
@@ -76,46 +82,53 @@ class Run:
             write_durably(path, self.ahead[path])
             del self.ahead[path]
         write_durably(self.path / f"step-{step:08d}.safetensors", data)
-        self._tidy(step, keep)
-
-    def _tidy(self, step: int, keep: int) -> None:
-        """Remove the step checkpoints that have had their time, and what interrupted writes have left."""
         # A later step than this one is a damaged file that training fell back from. It must not push out good ones.
         known = [path for path in self.checkpoints() if _step(path) <= step]
-        try:
-            left_over = [path for path in self.path.iterdir() if _LEFT_OVER.fullmatch(path.name)]
-            for path in [*known[: -max(keep, 1)], *left_over]:
-                if not path.is_symlink():
+        self._remove(known[: -max(keep, 1)])
+
+    def _remove(self, paths: Iterable[Path]) -> None:
+        """Remove files of ours that have had their time; one that cannot be removed is no reason to stop."""
+        for path in list(paths):
+            if not path.is_symlink():
+                with contextlib.suppress(OSError):
                     path.unlink(missing_ok=True)
-        except OSError as error:
-            raise NotWritten(
-                f"An old checkpoint could not be removed: {error.strerror}: {error.filename}.",
-                hint="Mend the folder's permissions.",
-            ) from error
 
     def abandon(self) -> None:
-        """Give up the lock; a run to which nothing was written leaves no trace."""
+        """Give up the lock; a new run to which nothing was written leaves no trace."""
         self.lock.release()
-        with contextlib.suppress(OSError):
-            self.path.rmdir()
+        if self.is_new:
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
 
-    def load_newest(self, training: bool = True) -> tuple[Checkpoint, Path, list[str]]:
-        """Return the newest valid checkpoint, its file, and a warning for each damaged one that was passed over.
-
-        When no step's checkpoint can be used, the best one is the last resort.
-        """
-        candidates = self.checkpoints()[::-1] + ([self.best] if self.best.is_file() else [])
-        if not candidates:
-            raise CharRNNError(f"The run {self.path} has no checkpoint yet.", "Train it anew: charrnn train corpus.txt")
+    def load_newest(self) -> tuple[Checkpoint, Path, list[str]]:
+        """Return the newest sound checkpoint, its file, and a warning for each bad one that was passed over."""
         errors: list[CharRNNError] = []
-        for path in candidates:
+        for path in self._candidates():
             try:
-                checkpoint = read_checkpoint(path, training=training)
+                checkpoint = read_checkpoint(path, training=True)
+                check(checkpoint, path)
             except CharRNNError as error:
                 errors.append(error)
             else:
                 return checkpoint, path, [f"{error.message} Using {path.name} instead." for error in errors]
+        if not errors:
+            raise CharRNNError(f"The run {self.path} has no checkpoint yet.", "Train it anew: charrnn train corpus.txt")
         raise CharRNNError(f"No checkpoint of the run {self.path} can be used. {errors[0].message}", errors[0].hint)
+
+    def _candidates(self) -> Iterator[Path]:
+        """Yield the newest checkpoint, and then what can stand in for it: the best has its place by its step."""
+        known = self.checkpoints()
+        if known:
+            yield known.pop()
+        if self.best.is_file():
+            try:
+                step = read_header(self.best).progress["step"]
+            except (CharRNNError, KeyError):
+                step = -1
+            while known and _step(known[-1]) >= step:
+                yield known.pop()
+            yield self.best
+        yield from reversed(known)
 
 
 def runs_folder() -> Path:
@@ -158,7 +171,9 @@ def create_run(name: str | None, default_name: str, out: Path | None = None) -> 
             continue
         except OSError as error:
             raise _no_folder(folder / candidate, error) from error
-        return Run(folder / candidate)
+        run = Run(folder / candidate)
+        run.is_new = True
+        return run
     raise CharRNNError(
         f"The run {folder / str(name)} exists already.", "Continue it with --resume, or choose another --name."
     )

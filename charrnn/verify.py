@@ -13,16 +13,20 @@ from charrnn.network import check_weights
 def fault(path: Path) -> CharRNNError | None:
     """Return what is wrong with a checkpoint (format, digests, shapes, numbers that are not finite), or None."""
     try:
-        checkpoint = read_checkpoint(path, training=True)
-        check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
-        _check_state(checkpoint, path)
-        for part in (checkpoint.weights, checkpoint.slots, checkpoint.state):
-            for name, array in part.items():
-                if not np.isfinite(array).all():
-                    raise CharRNNError(f"{path}: {name} holds numbers that are not finite.")
+        check(read_checkpoint(path, training=True), path)
     except CharRNNError as error:
         return error
     return None
+
+
+def check(checkpoint: Checkpoint, path: Path) -> None:
+    """Raise CharRNNError unless a checkpoint that was read whole has the shapes of its model, and finite numbers."""
+    check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
+    _check_state(checkpoint, path)
+    for part in (checkpoint.weights, checkpoint.slots, checkpoint.state):
+        for name, array in part.items():
+            if not np.isfinite(array).all():
+                raise CharRNNError(f"{path}: {name} holds numbers that are not finite.")
 
 
 def _check_state(checkpoint: Checkpoint, path: Path) -> None:

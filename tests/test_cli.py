@@ -460,6 +460,7 @@ def test_a_resumed_run_finds_its_text_or_says_why_not(trained, tmp_path):
     # The run names the text by its absolute path, which this copy is not: another place for the same text is fine.
     text.write_text(TEXT[:-6] + TEXT[-12:-6])
     after = hashlib.sha256(text.read_bytes()).hexdigest()
+    (tmp_path / "empty").mkdir()
     lock = Lock(tmp_path / "checkpoints/toy")
     piped = ("--layers", 1, "--units", 4, "--batch", 8, "--seq", 16, "--quiet")
     lock.acquire()
@@ -486,3 +487,16 @@ def test_a_resumed_run_finds_its_text_or_says_why_not(trained, tmp_path):
     assert said["piped"][1] == said["piped-again"][1] == 0
     assert (tmp_path / "checkpoints/piped/step-00000006.safetensors").is_file()
     assert not list((tmp_path / "checkpoints").rglob(".charrnn-lock"))
+    # A text that is piped in when a run is resumed is kept as well.
+    said = several(
+        tmp_path,
+        [
+            ("in", "train", "-", "--resume", "toy", "--steps", 15, "--quiet"),
+            ("on", "train", "--resume", "toy", "--steps", 18, "--quiet"),
+            ("empty", "train", "--resume", "empty"),
+        ],
+        stdin=text.read_bytes(),
+    )
+    assert said["in"][1] == said["on"][1] == 0, said
+    assert said["empty"][1] == 1 and "no checkpoint yet" in said["empty"][0]
+    assert (tmp_path / "empty").is_dir(), "a folder of the user's was removed"

@@ -73,6 +73,15 @@ def test_a_folder_gives_its_text_files_in_sorted_order(tmp_path):
     assert read_text([tmp_path]).text == "123" + "4" * 8192 + "\0"
 
 
+def test_a_run_in_the_folder_is_no_part_of_its_text(tmp_path):
+    """`charrnn train .` puts one there; its log must not change the text when the run is resumed."""
+    write(tmp_path / "a.txt", b"text")
+    write(tmp_path / "checkpoints" / "a" / "metrics.jsonl", b"{}")
+    write(tmp_path / "checkpoints" / "a" / "step-00000001.safetensors", b"\0")
+    write(tmp_path / "z" / "metrics.jsonl", b"ours")
+    assert read_text([tmp_path]).text == "textours"
+
+
 def test_a_hidden_folder_is_read_when_it_is_named(tmp_path):
     write(tmp_path / ".notes" / "a.txt", b"a")
     assert read_text([tmp_path / ".notes"]).text == "a"

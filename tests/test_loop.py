@@ -574,3 +574,33 @@ def test_a_save_that_is_asked_for_is_made_and_changes_nothing(unbroken, tmp_path
     assert steps(run) == sorted({3, 12, *steps(Run(path))})
     assert metrics(run.path) == metrics(path)
     assert_same(last(run), last(Run(path)))
+
+
+def test_a_run_that_ended_by_patience_has_ended(tmp_path):
+    config = replace(QUICK, lr=1e-9, patience=2)
+    run = Run(tmp_path / "run")
+    events = list(make_trainer(run.path, config).events())
+    assert events[-1].reason == "patience"
+    again = list(resume(run.path, events[-1].step).events())
+    assert again == [events[-1]]
+    more = list(resume(run.path, events[-1].step, replace(config, patience=3)).events())
+    assert isinstance(more[0], Stepped)
+
+
+def test_an_interruption_at_the_last_step_of_the_measurement_still_ends_the_run(tmp_path):
+    run = Run(tmp_path / "run")
+    trainer = timed(make_trainer(run.path, replace(MINUTES, steps=4)))
+
+    def interrupt(event: Stepped) -> None:
+        trainer.interrupted = event.step == 4
+
+    events = list(after(trainer, interrupt))
+    assert events[-1] == Ended("budget", 4) and any(isinstance(event, Evaluated) for event in events)
+
+
+def test_slots_of_another_shape_are_refused(tmp_path):
+    list(make_trainer(tmp_path / "run", replace(QUICK, steps=1)).events())
+    checkpoint = last(Run(tmp_path / "run"))
+    checkpoint.slots["002"] = np.zeros(3, np.float32)
+    with pytest.raises(CharRNNError, match="optimizer slots"):
+        make_trainer(tmp_path / "run", checkpoint.training, SMALL, checkpoint)

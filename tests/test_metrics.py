@@ -28,10 +28,9 @@ def full(monkeypatch, log: MetricsLog) -> None:
     """Let the disk take 5 bytes of a line and no more."""
 
     def write(self: MetricsLog) -> None:
-        start = self.length - len(self.unwritten)
         with open(self.path, "ab") as file:
-            file.truncate(start)
-            file.write(self.unwritten[:5])
+            file.truncate(self.written)
+            file.write(self.lines[self.written :][:5])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(MetricsLog, "_write", write)
@@ -58,7 +57,7 @@ def test_a_resumed_log_is_cut_back_by_its_first_line_and_not_before(log):
         file.write(b'{"st')
     before = log.path.read_bytes()
     again = MetricsLog(log.path)
-    again.rewind(*recorded)
+    again.resume(*recorded)
     assert again.position() == recorded and log.path.read_bytes() == before
     again.append({"step": 4})
     assert steps(again) == [1, 2, 4]
@@ -71,7 +70,7 @@ def test_saving_cuts_a_resumed_log_back_too(log):
     recorded = log.position()
     log.append({"step": 2})
     again = MetricsLog(log.path)
-    again.rewind(*recorded)
+    again.resume(*recorded)
     again.sync()
     assert steps(again) == [1]
 
@@ -81,10 +80,10 @@ def test_a_log_goes_back_within_one_process(log):
         log.append({"step": step})
     recorded = log.position()
     log.append({"step": 3})
-    log.rewind(*recorded)
+    log.rewind(recorded[0])
     log.append({"step": 4})
     assert steps(log) == [1, 2, 4]
-    log.rewind(*EMPTY)
+    log.rewind(0)
     log.append({"step": 5})
     assert steps(log) == [5]
 
@@ -97,21 +96,39 @@ def test_a_log_that_is_another_is_refused_and_left_alone(log):
     for other in (good[:-1], good[:3] + b"X" + good[4:], b""):
         log.path.write_bytes(other)
         with pytest.raises(CharRNNError, match="does not begin with"):
-            MetricsLog(log.path).rewind(*recorded)
+            MetricsLog(log.path).resume(*recorded)
         assert log.path.read_bytes() == other
     log.path.write_bytes(good)
     with pytest.raises(CharRNNError):
-        MetricsLog(log.path).rewind(2**60, recorded[1])
+        MetricsLog(log.path).resume(2**60, recorded[1])
 
 
-def test_a_log_that_was_moved_away_begins_anew(log):
+def test_a_log_that_was_moved_away_begins_anew_with_the_next_checkpoint(log):
     log.append({"step": 1})
     recorded = log.position()
     log.path.unlink()
     again = MetricsLog(log.path)
-    again.rewind(*recorded)
+    again.resume(*recorded)
     again.append({"step": 2})
-    assert steps(again) == [2]
+    # A crash now leaves what was there: a checkpoint, and no log.
+    assert not log.path.exists()
+    MetricsLog(log.path).resume(*recorded)
+    again.sync()
+    again.append({"step": 3})
+    assert steps(again) == [2, 3]
+    MetricsLog(log.path).resume(*again.position())
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: os.truncate(path, 5)])
+def test_a_log_that_is_removed_or_cut_while_training_is_written_again(log, spoil):
+    for step in (1, 2):
+        log.append({"step": step})
+    spoil(log.path)
+    log.append({"step": 3})
+    assert steps(log) == [1, 2, 3]
+    spoil(log.path)
+    log.sync()
+    assert steps(log) == [1, 2, 3]
 
 
 def test_no_line_is_lost_to_a_full_disk(log, monkeypatch):
@@ -129,7 +146,7 @@ def test_no_line_is_lost_to_a_full_disk(log, monkeypatch):
     with monkeypatch.context() as patch:
         full(patch, log)
         log.append({"step": 4})
-        log.rewind(*inside)
+        log.rewind(inside[0])
     log.append({"step": 5})
     assert steps(log) == [1, 2, 5]
 
@@ -141,7 +158,7 @@ def test_lines_in_memory_alone_can_be_gone_back_among(log, monkeypatch):
         log.append({"step": 2})
         inside = log.position()
         log.append({"step": 3})
-        log.rewind(*inside)
+        log.rewind(inside[0])
         assert log.position() == inside
     log.sync()
     assert steps(log) == [1, 2]

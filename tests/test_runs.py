@@ -17,15 +17,17 @@ from charrnn.cli.app import app
 from charrnn.cli.runs import age, size
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError
+from charrnn.network import initial_weights
 from charrnn.runs import Run, create_run, find_checkpoint, find_run, list_runs, runs_folder
 from charrnn.vocab import Vocabulary
 
 
 def at_step(step: int, best_nats: float | None = 1.5) -> Checkpoint:
+    model = ModelConfig(cell="lstm", layers=2, units=4)
     return Checkpoint(
-        model=ModelConfig(cell="lstm", layers=2, units=4),
+        model=model,
         vocab=Vocabulary(("a", "b")),
-        weights={"output/b": np.full(2, step, np.float32)},
+        weights={**initial_weights(model, 2, 0), "output/b": np.full(2, step, np.float32)},
         slots={"m": np.full(3, step, np.float32)},
         progress={"step": step, "best_nats": best_nats},
     )
@@ -219,8 +221,22 @@ def test_loading_falls_back_by_name(folder):
     assert len(warnings) == 2
     assert "step-00000004.safetensors is damaged" in warnings[0] and "step-00000003.safetensors" in warnings[1]
     assert all("Using step-00000002.safetensors instead" in warning for warning in warnings)
-    # The damage is in an optimizer slot, which a reader that does not train never sees.
-    assert run.load_newest(training=False)[1].name == "step-00000004.safetensors"
+
+
+def test_a_sound_file_with_unsound_numbers_is_passed_over_too(folder):
+    run = new_run(folder, steps=(1, 2))
+    bad = at_step(3)
+    bad.slots["m"][0] = math.nan
+    run.save(bad, 3, best=False, keep=9)
+    _, path, warnings = run.load_newest()
+    assert path.name == "step-00000002.safetensors" and "not finite" in warnings[0]
+
+
+def test_the_best_checkpoint_stands_in_for_the_step_that_it_is(folder):
+    run = new_run(folder, steps=(1, 2, 3), best=3)
+    damage(run.newest())
+    checkpoint, path, _ = run.load_newest()
+    assert (checkpoint.progress["step"], path) == (3, run.best)
 
 
 def test_the_best_checkpoint_is_the_last_resort(folder):

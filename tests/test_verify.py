@@ -1,5 +1,6 @@
 """`charrnn verify` (every bit of a file: tests/faults/test_corruption.py)."""
 
+import hashlib
 import json
 import os
 from dataclasses import replace
@@ -21,7 +22,8 @@ MODEL, VOCAB = ModelConfig("lstm", 1, 3), Vocabulary.of("ab\n")
 def whole() -> Checkpoint:
     state = {f"layer0/{name}": np.zeros((2, 3), np.float32) for name in ("h", "c")}
     weights = initial_weights(MODEL, VOCAB.size, 0)
-    return Checkpoint(MODEL, VOCAB, weights, TrainConfig(batch=2), {"step": 1}, state=state)
+    progress = {"step": 1, "metrics": {"bytes": 3, "sha256": hashlib.sha256(b"{}\n").hexdigest()}}
+    return Checkpoint(MODEL, VOCAB, weights, TrainConfig(batch=2), progress, state=state)
 
 
 @pytest.fixture
@@ -31,6 +33,7 @@ def folder(tmp_path: Path) -> Path:
     run.mkdir(parents=True)
     for name in ("step-00000001", "step-00000002", "best"):
         write_checkpoint(run / f"{name}.safetensors", whole())
+    (run / "metrics.jsonl").write_text("{}\n{}\n")
     (run / "notes.safetensors").write_text("not ours")
     return tmp_path
 
@@ -42,7 +45,11 @@ def test_a_good_run_is_ok(folder):
         "step-00000001.safetensors: ok",
         "step-00000002.safetensors: ok",
         "best.safetensors: ok",
+        "metrics.jsonl: ok",
     ]
+    (folder / "checkpoints/play/metrics.jsonl").write_text("{ }\n")
+    result = charrnn_in(folder, "verify", "play")
+    assert result.returncode == 1 and "metrics.jsonl does not begin with the 3 bytes" in result.stdout.decode()
 
 
 def test_a_bad_file_is_named_with_its_reason_and_gives_exit_1(folder):
@@ -52,11 +59,11 @@ def test_a_bad_file_is_named_with_its_reason_and_gives_exit_1(folder):
     bad.write_bytes(data)
     result = charrnn_in(folder, "verify", "play")
     lines = result.stdout.decode().splitlines()
-    assert (result.returncode, result.stderr) == (1, "") and len(lines) == 3
+    assert (result.returncode, result.stderr) == (1, "") and len(lines) == 4
     assert "step-00000002.safetensors is damaged: its training state does not match" in lines[1]
     facts = json.loads(charrnn_in(folder, "verify", "play", "--json").stdout)
-    assert [list(fact) for fact in facts] == [["path", "ok", "fault"]] * 3
-    assert [fact["ok"] for fact in facts] == [True, False, True] and "is damaged" in facts[1]["fault"]
+    assert [list(fact) for fact in facts] == [["path", "ok", "fault"]] * 4
+    assert [fact["ok"] for fact in facts] == [True, False, True, True] and "is damaged" in facts[1]["fault"]
     # Only the others were asked about.
     assert charrnn_in(folder, "verify", "checkpoints/play/best.safetensors").returncode == 0
 

@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.console import printable, say
@@ -53,8 +54,7 @@ class View:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()
+        self._on_bar(lambda bar: bar.stop())
 
     def show(self, event: "Event") -> None:
         """Draw one event."""
@@ -78,6 +78,7 @@ class View:
             self._warn(f"Not saved after step {event.step:,}: {event.error.message} Training goes on in memory.")
         elif isinstance(event, events.RolledBack):
             self.train_nats = None
+            self.speed.restart()
             self._warn(
                 f"Training went wrong: {event.why}. Back at step {event.step:,}, from now on with "
                 f"{event.rate_scale:g} times the learning rate."
@@ -101,15 +102,16 @@ class View:
     def _progress(self, event: "Stepped") -> None:
         if self.quiet:
             return
-        if self.bar is not None:
-            self.bar.update(self.task, completed=event.step, total=event.total, facts=self._facts(event))
-        elif time.perf_counter() - self.last_line > LINE_EVERY:
+        facts = self._facts(event)
+        if self._on_bar(lambda bar: bar.update(self.task, completed=event.step, total=event.total, facts=facts)):
+            return
+        if time.perf_counter() - self.last_line > LINE_EVERY:
             of = f"/{event.total:,}" if event.total else ""
             eta = ""
             if event.total and self.speed.rate:
                 left = (event.total - event.step) * self.characters / self.speed.rate
                 eta = f", {math.ceil(left / 60)} min left"
-            self._say(f"step {event.step:,}{of}, {self._facts(event)}{eta}")
+            self._say(f"step {event.step:,}{of}, {facts}{eta}")
 
     def _facts(self, event: "Stepped") -> str:
         facts = [f"epoch {event.epoch:.2f}"]
@@ -150,10 +152,17 @@ class View:
         if self.quiet:
             return
         self.last_line = time.perf_counter()
-        if self.bar is not None:
-            self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
-        else:
+        if not self._on_bar(lambda bar: bar.console.print(line, markup=False, highlight=False, soft_wrap=True)):
             say(line)
+
+    def _on_bar(self, action: Callable[[Any], None]) -> bool:
+        """Do something with the bar; return whether there is one. A terminal that has gone is no reason to stop."""
+        if self.bar is not None:
+            try:
+                action(self.bar)
+            except OSError:
+                self.bar = None
+        return self.bar is not None
 
 
 class _Speed:

@@ -1,7 +1,7 @@
 """One process's share in a training run: its lock, its signals, its view, and the report at its end."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from charrnn.cli.console import STARTED, say
@@ -30,8 +30,10 @@ def session(asked: Signals, find: Callable[[], "Run"]) -> Iterator["Run"]:
             run.abandon()
             raise
     try:
-        # The run's own name is to last as well.
-        sync_folder(run.path.parent)
+        if run.is_new:
+            # Its name is to last as well; where the parent may not be read, that is the file system's affair.
+            with suppress(OSError):
+                sync_folder(run.path.parent)
         yield run
     finally:
         run.abandon()
@@ -54,6 +56,8 @@ def train_run(
     from charrnn.cli import report
     from charrnn.cli.live import View
 
+    if corpus.stdin is not None:
+        run.ahead[run.stdin] = corpus.stdin
     _start_backend(shards, quiet)
     from charrnn.training.events import Ended, Stepped
     from charrnn.training.loop import Trainer

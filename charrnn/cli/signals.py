@@ -7,7 +7,7 @@ exception inside somebody else's code, where it might be swallowed.
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 # Windows lacks some of them.
@@ -15,8 +15,15 @@ ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if h
 SAVING = [getattr(signal, name) for name in ("SIGUSR1",) if hasattr(signal, name)]
 
 
+# The real stderr: what native code writes while TensorFlow loads is held back from descriptor 2 (training/backend.py).
+_stderr = 2
+
+
 def leave_early() -> None:
     """Until a command is known: end with one line, and ignore what asks to save."""
+    global _stderr
+    with suppress(OSError):
+        _stderr = os.dup(2)
     for number in ENDING:
         _handle(number, lambda number, frame: leave(number, "Interrupted."))
     for number in SAVING:
@@ -37,10 +44,10 @@ def ignore() -> None:
 
 def leave(number: int, last_words: str) -> None:
     """End the process at once, as the shell expects of this signal."""
-    # A progress bar may have hidden the cursor.
-    cursor = "\x1b[?25h\r" if os.isatty(2) else ""
     try:
-        os.write(2, f"{cursor}{last_words}\n".encode())
+        # A progress bar may have hidden the cursor.
+        cursor = "\x1b[?25h\r" if os.isatty(_stderr) else ""
+        os.write(_stderr, f"{cursor}{last_words}\n".encode())
     finally:
         os._exit(128 + number)
 
@@ -96,8 +103,10 @@ class Signals:
             self._late = number
             return
         if self.trainer is None or self.received is not None:
-            self.tidy()
-            leave(number, self.last_words())
+            try:
+                self.tidy()
+            finally:
+                leave(number, self.last_words())
         self.received = number
         self.trainer.interrupted = True
 

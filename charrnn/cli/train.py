@@ -106,8 +106,6 @@ def _begin(values: dict[str, Any], given: dict[str, Any], asked: Signals) -> Non
         config = replace(config, batch=batch, seq=seq)
     parts = split(corpus.ids, config.split, config.val, config.batch)
     with session(asked, lambda: create_run(values["name"], corpus.name, values["out"])) as run:
-        if corpus.stdin is not None:
-            run.ahead[run.stdin] = corpus.stdin
         shards = backend.shard_count(config.batch)
         train_run(run, model, config, corpus, parts, shards, None, values["quiet"], asked)
 

@@ -7,32 +7,41 @@ from typing import Any
 LOWER, TRIES = 0.5, 5
 # How far the loss of a step may stand above its mean: in nats, and in mean deviations (8 sigma of a normal loss).
 LEAP, DEVIATIONS = 1.0, 10.0
+# Steps behind a leap in which the next ones are taken for the same stretch of text.
+ABOUT = 20
 _SMOOTH = 0.98
 
 
 class Diverged(Exception):
-    """Training has gone wrong; the message says how, without a full stop."""
+    """Training has gone wrong at step `step` (from 1); the message says how, without a full stop."""
+
+    def __init__(self, what: str, step: int):
+        super().__init__(f"{what} at step {step:,}")
+        self.step = step
 
 
 def fresh() -> dict[str, Any]:
     """Return what the guard remembers before the first step; it is part of the run's progress."""
-    return {"loss_mean": None, "loss_deviation": 0.0, "rate_scale": 1.0, "rollbacks": 0, "forgiven_step": 0}
+    return {"loss_mean": None, "loss_deviation": 0.0, "rate_scale": 1.0, "rollbacks": 0, "forgiven_step": -ABOUT}
 
 
 def watch(progress: dict[str, Any], step: int, nats: float) -> None:
     """Take note of the loss of step `step` (from 1), or raise Diverged.
 
-    A leap counts once: what leaps again at the same step, after a return at a lower rate, is in the text.
+    What leaps again about where it leapt before, after a return at a lower rate, is in the text, and is passed by; so
+    are all leaps after TRIES returns without any gain.
     """
     if not math.isfinite(nats):
-        raise Diverged(f"the loss became {nats} at step {step:,}")
+        raise Diverged(f"the loss became {nats}", step)
     mean, deviation = progress["loss_mean"], progress["loss_deviation"]
     if mean is None:
         # A step knows nothing yet of how far losses stray: at first only a leap of many nats counts.
         progress.update(loss_mean=nats, loss_deviation=max(LEAP, nats))
         return
     leap = nats - mean
-    if leap > max(LEAP, DEVIATIONS * deviation) and step > progress["forgiven_step"] and progress["rollbacks"] < TRIES:
-        raise Diverged(f"the loss leapt from about {mean:.2f} to {nats:.2f} nats at step {step:,}")
+    if leap > max(LEAP, DEVIATIONS * deviation) and progress["rollbacks"] < TRIES:
+        if step > progress["forgiven_step"] + ABOUT:
+            raise Diverged(f"the loss leapt from about {mean:.2f} to {nats:.2f} nats", step)
+        return
     progress["loss_mean"] = _SMOOTH * mean + (1 - _SMOOTH) * nats
     progress["loss_deviation"] = _SMOOTH * deviation + (1 - _SMOOTH) * abs(leap)

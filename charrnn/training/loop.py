@@ -81,6 +81,8 @@ class Trainer:
         self.seconds_before = -self.clock()
         if resumed:
             self._restore(resumed)
+            metrics = resumed.progress["metrics"]
+            self.run.log.resume(metrics["bytes"], metrics["sha256"])
             self._take_budget(resumed)
             self.seconds_before += self.progress["seconds"]
         # The last good state, to which training returns when it goes wrong.
@@ -114,20 +116,21 @@ class Trainer:
 
     def _train(self) -> Generator[Event, None, str]:
         """Take steps, and do what is due after each; return the reason to end."""
-        total = self.progress["total"]
+        total, patience = self.progress["total"], self.config.patience
         # The measuring of the speed may have ended where an evaluation is due.
-        if self.step > self.progress["evaluated_step"] and not self.interrupted and self._evaluation_is_due():
+        due = self.step > self.progress["evaluated_step"] and self._evaluation_is_due()
+        if due and (self.step == total or not self.interrupted):
             yield from self._evaluate()
         while total is None or self.step < total:
+            # A run that ended so and is resumed without a change has ended.
+            if patience is not None and self.progress["evaluations_since_best"] >= patience:
+                return "patience"
             # An interruption that comes with the last step has nothing left to interrupt.
             if self.interrupted:
                 return "interrupted"
             yield self._one_step()
             if self._evaluation_is_due():
                 yield from self._evaluate()
-                patience = self.config.patience
-                if patience is not None and self.progress["evaluations_since_best"] >= patience:
-                    return "patience"
                 continue
             if self.step % LOG_EVERY == 0:
                 self._log(None)
@@ -146,7 +149,7 @@ class Trainer:
         began, began_step = self.clock(), self.step
         while self.step < last and (self.step < began_step + 3 or self.clock() - began < measure):
             yield self._one_step()
-            if self.interrupted:
+            if self.interrupted and self.step < last:
                 return
             if compiling:
                 compiling -= 1
@@ -206,7 +209,7 @@ class Trainer:
     def _evaluate(self) -> Iterator[Event]:
         val_nats = self.validation.estimate() if self.validation else None
         if val_nats is not None and not math.isfinite(val_nats):
-            raise Diverged(f"the validation loss became {val_nats} at step {self.step:,}")
+            raise Diverged(f"the validation loss became {val_nats}", self.step)
         best_so_far = self.progress["best_nats"]
         best = val_nats is None or best_so_far is None or val_nats < best_so_far
         self.progress["evaluated_step"] = self.step
@@ -236,7 +239,7 @@ class Trainer:
     def _roll_back(self, divergence: Diverged) -> Iterator[Event]:
         """Return to the last good state and lower the rate; both are on disk before another step is taken."""
         # Those of the last good state: what went wrong may have been an evaluation that had counted a gain.
-        failed, tries = self.step + 1, self.good.progress["rollbacks"] + 1
+        tries = self.good.progress["rollbacks"] + 1
         if tries > guard.TRIES:
             newest = self.run.newest()
             raise CharRNNError(
@@ -247,9 +250,14 @@ class Trainer:
         scale = guard.LOWER * self.good.progress["rate_scale"]
         self.net.load(self.good.weights)
         self._restore(self.good)
-        self.progress.update(rollbacks=tries, rate_scale=scale, forgiven_step=failed)
+        self.run.log.rewind(self.good.progress["metrics"]["bytes"])
+        self.progress.update(rollbacks=tries, rate_scale=scale, forgiven_step=divergence.step)
         self._log(None, train_nats=None, rollback=str(divergence))
-        saved = list(self._save_or_go_on())
+        if self.step:
+            saved = list(self._save_or_go_on())
+        else:
+            # Before any training there is nothing worth a file: a new start would come to the same.
+            self.good, saved = self._snapshot(), []
         yield RolledBack(self.step, str(divergence), scale)
         yield from saved
 
@@ -292,7 +300,7 @@ class Trainer:
         }
         weights = self.net.read()
         if not all(np.isfinite(array).all() for part in (weights, slots, state) for array in part.values()):
-            raise Diverged(f"some weights are no finite numbers after step {self.step:,}")
+            raise Diverged("some weights became numbers that are not finite", self.step)
         return Checkpoint(self.model, self.vocab, weights, self.config, progress, self.history, slots, state)
 
     def _take_budget(self, resumed: Checkpoint) -> None:
@@ -304,16 +312,15 @@ class Trainer:
             self.progress["evaluations_since_best"] = 0
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        """Put everything but the weights back to where a checkpoint stands."""
+        """Put everything but the weights and the log back to where a checkpoint stands."""
         self.progress |= {name: value for name, value in checkpoint.progress.items() if name in self.progress}
         self.history = list(checkpoint.history)
-        metrics = checkpoint.progress["metrics"]
-        self.run.log.rewind(metrics["bytes"], metrics["sha256"])
         variables = self.optimizer.variables
-        if len(checkpoint.slots) != len(variables):
+        shapes = {name: slot.shape for name, slot in checkpoint.slots.items()}
+        if shapes != {f"{place:03d}": tuple(variable.shape) for place, variable in enumerate(variables)}:
             raise CharRNNError(
-                f"The checkpoint has {len(checkpoint.slots)} optimizer slots; {self.config.optimizer} has "
-                f"{len(variables)}.",
+                f"The checkpoint's {len(shapes)} optimizer slots are not the {len(variables)} of "
+                f"{self.config.optimizer}.",
                 hint="It was written with another version of Keras; train anew.",
             )
         for place, variable in enumerate(variables):

@@ -40,7 +40,7 @@ class Chain:
     def run(self) -> Run:
         return Run(self.folder / "run")
 
-    def start(self) -> subprocess.Popen:
+    def start(self, one_core: bool = False) -> subprocess.Popen:
         """Start the command: --resume if there is a checkpoint, else anew."""
         common = ["--out", str(self.folder), "--quiet"]
         if self.run.newest() is not None:
@@ -56,8 +56,7 @@ class Chain:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            # Two shards on a machine of one core must give the same; taking turns is all that it costs.
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            preexec_fn=(lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})) if one_core else None,
         )
 
     def finish(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import charrnn.checkpoint
 from charrnn.checkpoint import Checkpoint
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config import ModelConfig
 from charrnn.errors import NotWritten
 from charrnn.network import initial_weights
 from charrnn.runs import Run
@@ -30,7 +30,7 @@ def checkpoint(run: Run, step: int, best_step: int | None) -> Checkpoint:
     progress = {"step": step, "best_step": best_step, "metrics": {"bytes": length, "sha256": sha256}}
     weights = initial_weights(MODEL, VOCAB.size, step)
     slots = {"000": np.full(3, step, np.float32)}
-    return Checkpoint(MODEL, VOCAB, weights, TrainConfig(), progress, slots=slots)
+    return Checkpoint(MODEL, VOCAB, weights, None, progress, slots=slots)
 
 
 def save(run: Run, step: int, best: bool) -> None:
@@ -88,7 +88,7 @@ def _judge(folder: Path, done: int, tally: Tally) -> None:
         return
     try:
         found, path, _ = run.load_newest()
-        run.log.rewind(found.progress["metrics"]["bytes"], found.progress["metrics"]["sha256"])
+        run.log.resume(found.progress["metrics"]["bytes"], found.progress["metrics"]["sha256"])
     except Exception as error:
         if done:
             tally.fail(f"after {done} saves: {error}")

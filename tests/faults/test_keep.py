@@ -93,7 +93,7 @@ def _history(folder: Path, disk: Mortal, rng: random.Random, tally: Tally, where
             best = on_disk
             if there:
                 position = read_checkpoint(run.checkpoints()[-1]).progress["metrics"]
-                run.log.rewind(position["bytes"], position["sha256"])
+                run.log.resume(position["bytes"], position["sha256"])
             continue
         disk.countdown = None
         there, best = [*there, step][-keep:], step if is_best else best

@@ -74,6 +74,22 @@ def _reach(aim: str, chain: Chain, process: object, before: set[str], rng: rando
     return True
 
 
+@pytest.mark.promise(1)
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs to choose cores")
+def test_resume_is_exact_on_another_number_of_cores(unbroken: dict[int, Chain], tmp_path: Path, tally: Tally) -> None:
+    reference = unbroken[2]
+    chain = Chain(tmp_path, reference.text, reference.threads)
+    for one_core in (True, False, True):
+        newest, process = chain.newest(), chain.start(one_core)
+        assert chain.wait_for(process, lambda newest=newest: chain.newest() != newest)
+        process.kill()
+        process.communicate()
+        tally.inject()
+    chain.finish()
+    for difference in differences(reference.run, chain.run):
+        tally.fail(difference)
+
+
 def test_a_difference_would_be_seen(unbroken: dict[int, Chain]) -> None:
     assert differences(unbroken[1].run, unbroken[2].run)
     assert not differences(unbroken[1].run, unbroken[1].run)
