@@ -5,10 +5,6 @@ import time
 from collections.abc import Generator, Iterator
 from typing import Any
 
-import numpy as np
-from keras import ops
-
-from charrnn.cells import CELLS
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import Split, Streams
@@ -20,7 +16,8 @@ from charrnn.training.events import BudgetFixed, Ended, Evaluated, Event, Rolled
 from charrnn.training.guard import Diverged
 from charrnn.training.layers import CharRNN
 from charrnn.training.optimizers import base_rate, learning_rate, make_optimizer
-from charrnn.training.step import TrainStep, fresh_states, shard_rows
+from charrnn.training.snapshot import is_finite, read_slots, read_states, states_of, write_slots
+from charrnn.training.step import TrainStep, fresh_states
 from charrnn.training.validation import Validation
 from charrnn.vocab import Vocabulary
 
@@ -289,17 +286,8 @@ class Trainer:
             "shards": self.shards,
             "metrics": {"bytes": length, "sha256": sha256},
         }
-        # Named by place: Keras names optimizer variables after layers, and numbers those as they come.
-        slots = {f"{place:03d}": ops.convert_to_numpy(v) for place, v in enumerate(self.optimizer.variables)}
-        state = {
-            f"layer{layer}/{field}": np.concatenate(
-                [ops.convert_to_numpy(getattr(shard[layer], field)) for shard in self.states]
-            )
-            for layer in range(self.model.layers)
-            for field in CELLS[self.model.cell].state_fields
-        }
-        weights = self.net.read()
-        if not all(np.isfinite(array).all() for part in (weights, slots, state) for array in part.values()):
+        weights, slots, state = self.net.read(), read_slots(self.optimizer), read_states(self.states)
+        if not is_finite(weights, slots, state):
             raise Diverged("some weights became numbers that are not finite", self.step)
         return Checkpoint(self.model, self.vocab, weights, self.config, progress, self.history, slots, state)
 
@@ -315,21 +303,5 @@ class Trainer:
         """Put everything but the weights and the log back to where a checkpoint stands."""
         self.progress |= {name: value for name, value in checkpoint.progress.items() if name in self.progress}
         self.history = list(checkpoint.history)
-        variables = self.optimizer.variables
-        shapes = {name: slot.shape for name, slot in checkpoint.slots.items()}
-        if shapes != {f"{place:03d}": tuple(variable.shape) for place, variable in enumerate(variables)}:
-            raise CharRNNError(
-                f"The checkpoint's {len(shapes)} optimizer slots are not the {len(variables)} of "
-                f"{self.config.optimizer}.",
-                hint="It was written with another version of Keras; train anew.",
-            )
-        for place, variable in enumerate(variables):
-            variable.assign(checkpoint.slots[f"{place:03d}"])
-        cell = CELLS[self.model.cell]
-        self.states = [
-            [
-                cell.state(*(checkpoint.state[f"layer{layer}/{field}"][rows] for field in cell.state_fields))
-                for layer in range(self.model.layers)
-            ]
-            for rows in shard_rows(self.config.batch, self.shards)
-        ]
+        write_slots(self.optimizer, checkpoint.slots, self.config.optimizer)
+        self.states = states_of(checkpoint, self.config.batch, self.shards)
