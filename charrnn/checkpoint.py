@@ -20,7 +20,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from charrnn import __version__
-from charrnn.config import Config, ModelConfig, TrainConfig, from_json, to_json
+from charrnn.config import DEFAULT_TEXT, Config, ModelConfig, TextConfig, TrainConfig, from_json, to_json
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.vocab import Vocabulary
 
@@ -57,6 +57,7 @@ class Checkpoint:
     history: list[dict[str, Any]] = field(default_factory=list)
     slots: dict[str, np.ndarray] = field(default_factory=dict)
     state: dict[str, np.ndarray] = field(default_factory=dict)
+    text: TextConfig = DEFAULT_TEXT
     version: str = __version__
 
 
@@ -77,6 +78,7 @@ def serialise(checkpoint: Checkpoint) -> bytearray:
         "history": checkpoint.history,
         "model": to_json(checkpoint.model),
         "progress": checkpoint.progress,
+        "text": to_json(checkpoint.text),
         "training": checkpoint.training and to_json(checkpoint.training),
         "version": checkpoint.version,
         "vocab": checkpoint.vocab.to_json(),
@@ -243,6 +245,8 @@ def _parse(head: bytearray, data_bytes: int) -> tuple[Checkpoint, dict[str, _Pla
             training=None if training is None else _config(TrainConfig, training),
             progress=progress,
             history=list(history),
+            # The first files of this format have none: they were read as the defaults say.
+            text=_config(TextConfig, content.get("text", {})),
             version=version,
         )
     except KeyError as error:

@@ -5,12 +5,15 @@ from typing import Any, TypeVar
 
 from charrnn.errors import CharRNNError
 
-Config = TypeVar("Config", "ModelConfig", "TrainConfig")
+Config = TypeVar("Config", "ModelConfig", "TrainConfig", "TextConfig")
 
 CELLS = ("rnn", "lstm", "gru")
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd", "adagrad", "adadelta")
 SCHEDULES = ("constant", "exponential", "cosine")
 SPLITS = ("tail", "char-rnn")
+ERRORS = ("strict", "replace")
+NEWLINES = ("keep", "lf")
+NORMAL_FORMS = ("nfc", "nfd", "nfkc", "nfkd")
 
 # What a run may take when no --epochs, --steps or --minutes is given.
 DEFAULT_MINUTES = 10.0
@@ -131,7 +134,35 @@ class TrainConfig:
                 raise CharRNNError(f"{_option(name)} is {value}; it must be at least 0 and below {high:g}.")
 
 
-def to_json(config: ModelConfig | TrainConfig) -> dict[str, Any]:
+@dataclass(frozen=True)
+class TextConfig:
+    """How bytes become the text that a model sees; what is not the default is part of the model."""
+
+    encoding: str = "utf-8"
+    errors: str = "strict"
+    newlines: str = "keep"
+    normalize: str | None = None
+    lower: bool = False
+
+    def __post_init__(self) -> None:
+        _one_of(self, "errors", ERRORS)
+        _one_of(self, "newlines", NEWLINES)
+        if self.normalize is not None:
+            _one_of(self, "normalize", NORMAL_FORMS)
+        try:
+            # What matters is that it is an encoding of text; that a space alone is none of UTF-16 does not.
+            b" ".decode(self.encoding or "none", "ignore")
+        except LookupError:
+            raise CharRNNError(
+                f"--encoding {self.encoding!r} is none that Python knows.",
+                hint="Such as utf-8, utf-16, latin-1, cp1252.",
+            ) from None
+
+
+DEFAULT_TEXT = TextConfig()
+
+
+def to_json(config: ModelConfig | TrainConfig | TextConfig) -> dict[str, Any]:
     """Return the fields of a config as a dict that JSON can hold."""
     return asdict(config)
 

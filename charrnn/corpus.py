@@ -3,27 +3,25 @@
 import hashlib
 import os
 import re
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
+from charrnn.config import DEFAULT_TEXT, TextConfig
 from charrnn.errors import CharRNNError
+from charrnn.sources import STDIN, documents
+from charrnn.text import decode
 from charrnn.vocab import Vocabulary
 
-STDIN = "-"
-
-# As grep and git judge: a file with a NUL byte near its beginning is no text.
-_BINARY_PROBE = 8192
-_LOG = "metrics.jsonl"
+NOTICES = 3
 
 
 @dataclass(frozen=True)
 class Text:
-    """What the sources hold, newlines untouched.
+    """What the sources hold, read as `config` says; `notices` are what a person should know of that.
 
     `parts` pairs the name of each file with its text; `sha256` and `byte_count` are of all files' bytes in that order;
     `sources` are what the user named, as absolute paths ('-' stays); `name` is that of the first, safe as a file name;
@@ -36,6 +34,9 @@ class Text:
     sources: tuple[str, ...]
     name: str
     stdin: bytes | None = None
+    config: TextConfig = DEFAULT_TEXT
+    include: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -54,6 +55,9 @@ class Corpus:
     sources: tuple[str, ...]
     name: str
     stdin: bytes | None = None
+    config: TextConfig = DEFAULT_TEXT
+    include: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,97 +68,83 @@ class Split:
     val: tuple[np.ndarray, ...]
 
 
-def read_text(sources: Sequence[str | Path]) -> Text:
-    """Return the text of files, folders (recursively, sorted, binary and hidden files left out) and '-' for stdin.
+def read_text(
+    sources: Sequence[str | Path],
+    config: TextConfig = DEFAULT_TEXT,
+    include: Sequence[str] = (),
+) -> Text:
+    """Return the text of sources: files, folders, patterns and '-' for stdin, unpacked (`charrnn.sources`).
 
-    A source that is missing, unreadable, without text or not UTF-8 is a CharRNNError.
+    A source that is missing, unreadable, without text or not in the encoding is a CharRNNError.
     """
     if not sources:
         raise CharRNNError("No text was named.", hint="Name a file, a folder, or - for stdin.")
-    digest, size, parts, stdin = hashlib.sha256(), 0, [], None
+    digest, size, parts, stdin, notices = hashlib.sha256(), 0, [], None, []
     for source in map(str, sources):
         before = size
-        for where, data in _contents(source):
+        for where, data in documents(source, include):
             digest.update(data)
             size += len(data)
-            parts.append((where, _decode(data, where)))
+            text, noticed = decode(data, config, where)
+            parts.append((where, text))
+            notices += noticed
             if source == STDIN:
                 stdin = data
         if size == before:
-            raise _no_text(source)
+            raise _no_text(source, include)
     named = tuple(source if source == STDIN else os.path.abspath(source) for source in map(str, sources))
-    return Text(tuple(parts), digest.hexdigest(), size, named, _name(named[0]), stdin)
+    return Text(
+        tuple(parts),
+        digest.hexdigest(),
+        size,
+        named,
+        _name(named[0]),
+        stdin,
+        config,
+        tuple(include),
+        tuple(_brief(notices)),
+    )
 
 
-def load_corpus(sources: Sequence[str | Path], vocab: Vocabulary | None = None) -> Corpus:
+def load_corpus(
+    sources: Sequence[str | Path],
+    vocab: Vocabulary | None = None,
+    config: TextConfig = DEFAULT_TEXT,
+    include: Sequence[str] = (),
+) -> Corpus:
     """Return the sources' text as ids of `vocab`, by default the vocabulary of that text itself."""
-    text = read_text(sources)
+    text = read_text(sources, config, include)
     if vocab is None:
         vocab = Vocabulary.of(text.text)
     ids = np.concatenate([vocab.encode(part, where) for where, part in text.parts])
-    return Corpus(ids, vocab, text.sha256, text.byte_count, text.sources, text.name, text.stdin)
+    return Corpus(
+        ids,
+        vocab,
+        text.sha256,
+        text.byte_count,
+        text.sources,
+        text.name,
+        text.stdin,
+        text.config,
+        text.include,
+        text.notices,
+    )
 
 
-def _contents(source: str) -> Iterator[tuple[str, bytes]]:
-    try:
-        if source == STDIN:
-            yield "stdin", sys.stdin.buffer.read()
-        elif os.path.isdir(source):
-            yield from _folder(source)
-        else:
-            yield source, Path(source).read_bytes()
-    except FileNotFoundError as error:
-        raise CharRNNError(
-            f"{error.filename} does not exist.",
-            hint="Check the path, or type `charrnn corpus` for the texts that charrnn can get for you.",
-        ) from None
-    except OSError as error:
-        raise CharRNNError(
-            f"{error.filename or source} cannot be read: {error.strerror}.",
-            hint="Check its permissions, or name another file.",
-        ) from error
+def _brief(notices: list[str]) -> list[str]:
+    """Return the first few of many notices."""
+    more = len(notices) - NOTICES
+    return notices if more <= 0 else [*notices[:NOTICES], f"… and {more:,} more such notices."]
 
 
-def _folder(folder: str) -> Iterator[tuple[str, bytes]]:
-    def stop(error: OSError) -> None:
-        raise error
-
-    found = []
-    # Without onerror, os.walk would silently leave out a folder that it may not read.
-    for parent, folders, files in os.walk(folder, onerror=stop):
-        if _LOG in files and any(name.endswith(".safetensors") for name in files):
-            # A run that was trained on this very folder, most likely: its log is no part of the text.
-            folders[:] = []
-            continue
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in files if not name.startswith(".")]
-    for path in sorted(found):
-        if path.is_file():
-            with path.open("rb") as file:
-                head = file.read(_BINARY_PROBE)
-                if b"\0" not in head:
-                    yield str(path), head + file.read()
-
-
-def _decode(data: bytes, where: str) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        encoding = "UTF-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "LATIN1"
-        raise CharRNNError(
-            f"{where} is not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start:,}, line {line:,}.",
-            hint=f"Convert it to UTF-8; if it is {encoding}: iconv -f {encoding} -t UTF-8 OLD.txt > NEW.txt",
-        ) from None
-
-
-def _no_text(source: str) -> CharRNNError:
+def _no_text(source: str, include: Sequence[str]) -> CharRNNError:
     if source == STDIN:
         return CharRNNError("stdin is empty; a text was expected.", hint="Pipe a text into charrnn, or name a file.")
     if os.path.isdir(source):
         return CharRNNError(
             f"The folder {source} holds no text file (hidden, empty and binary files do not count).",
-            hint="Name a folder with text in it, or a file.",
+            hint="Name a folder with text in it, or a file."
+            + (f" Only names that match {' or '.join(include)} were looked at." if include else ""),
         )
     return CharRNNError(f"{source} is empty; a text was expected.", hint="Name a file with text in it.")
 

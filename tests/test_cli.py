@@ -75,7 +75,7 @@ LAYERS = (
     ("errors", ""),
     ("config", "vocab", "cells", "corpora"),
     ("network",),
-    ("checkpoint", "sampling", "corpus", "runs", "metrics", "lock", "verify"),
+    ("checkpoint", "sampling", "sources", "text", "corpus", "runs", "metrics", "lock", "verify"),
     ("runtime", "training"),
     ("cli", "__main__"),
 )

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from charrnn.cli import train as command
 from charrnn.cli.app import app
-from charrnn.config import DEFAULT_MINUTES, OPTIMIZERS, PRESETS, SCHEDULES, ModelConfig, TrainConfig
+from charrnn.config import DEFAULT_MINUTES, OPTIMIZERS, PRESETS, SCHEDULES, ModelConfig, TextConfig, TrainConfig
 from charrnn.corpus import Streams
 from charrnn.errors import CharRNNError
 from charrnn.runtime.evaluate import mean_nats
@@ -378,6 +378,8 @@ TRAIN_VALUES = {
     "patience": 4, "eval_every": 6, "save_every": 8, "keep": 9, "seed": 10, "split": "char-rnn", "val": 0.25,
 }  # fmt: skip
 
+TEXT_VALUES = {"encoding": "latin-1", "errors": "replace", "newlines": "lf", "normalize": "nfkc", "lower": True}
+
 
 @pytest.fixture
 def configs_of(tmp_path, monkeypatch, checkpoints):
@@ -385,9 +387,11 @@ def configs_of(tmp_path, monkeypatch, checkpoints):
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("abcdefgh\n" * 2000)
 
-    def run(*arguments: str) -> tuple[ModelConfig, TrainConfig]:
+    def run(*arguments: str) -> tuple[ModelConfig, TrainConfig, TextConfig]:
         seen = []
-        monkeypatch.setattr(command, "train_run", lambda run, model, config, *rest: seen.append((model, config)))
+        monkeypatch.setattr(
+            command, "train_run", lambda run, model, config, *rest: seen.append((model, config, rest[0].config))
+        )
         result = CliRunner().invoke(app, ["train", str(corpus), *arguments], catch_exceptions=False)
         assert result.exit_code == 0, result.output
         return seen[0]
@@ -396,24 +400,29 @@ def configs_of(tmp_path, monkeypatch, checkpoints):
 
 
 def test_without_options_the_defaults_arrive(configs_of):
-    assert configs_of() == (ModelConfig(), TrainConfig(minutes=DEFAULT_MINUTES))
+    assert configs_of() == (ModelConfig(), TrainConfig(minutes=DEFAULT_MINUTES), TextConfig())
 
 
 def test_every_field_has_an_option_of_its_name_and_default():
     options = {option.name: option for option in typer.main.get_command(app).commands["train"].params}
-    for kind, values in ((ModelConfig, MODEL_VALUES), (TrainConfig, TRAIN_VALUES)):
+    for kind, values in ((ModelConfig, MODEL_VALUES), (TrainConfig, TRAIN_VALUES), (TextConfig, TEXT_VALUES)):
         assert {field.name for field in fields(kind)} == set(values)
         for field in fields(kind):
             assert options[field.name].opts == ["--" + field.name.replace("_", "-")]
             assert options[field.name].default == field.default != values[field.name]
 
 
-@pytest.mark.parametrize("name", [*MODEL_VALUES, *TRAIN_VALUES])
+@pytest.mark.parametrize("name", [*MODEL_VALUES, *TRAIN_VALUES, *TEXT_VALUES])
 def test_a_value_other_than_the_default_reaches_the_trainer(name, configs_of):
-    value = {**MODEL_VALUES, **TRAIN_VALUES}[name]
+    value = {**MODEL_VALUES, **TRAIN_VALUES, **TEXT_VALUES}[name]
     flag = "--" + name.replace("_", "-")
-    model, config = configs_of(*([flag] if value is True else [flag, str(value)]))
+    model, config, text = configs_of(*([flag] if value is True else [flag, str(value)]))
     budget = {} if name in ("epochs", "steps", "minutes") else {"minutes": DEFAULT_MINUTES}
+    if name in TEXT_VALUES:
+        expected = (ModelConfig(), TrainConfig(**budget), replace(TextConfig(), **{name: value}))
+        assert (model, config, text) == expected
+        return
+    assert text == TextConfig()
     if name in MODEL_VALUES:
         assert (model, config) == (replace(ModelConfig(), **{name: value}), TrainConfig(**budget))
         return
@@ -428,17 +437,17 @@ def test_a_value_other_than_the_default_reaches_the_trainer(name, configs_of):
 def test_zero_turns_off_what_has_an_off(configs_of):
     names = ("clip_norm", "clip_value", "patience", "eval_every", "save_every")
     arguments = [argument for name in ("embedding", *names) for argument in ("--" + name.replace("_", "-"), "0")]
-    model, config = configs_of(*arguments)
+    model, config, _ = configs_of(*arguments)
     assert model.embedding is None
     assert {getattr(config, name) for name in names} == {None}
 
 
 def test_a_preset_gives_way_to_what_is_said(configs_of):
-    model, config = configs_of("--preset", "char-rnn")
+    model, config, _ = configs_of("--preset", "char-rnn")
     for name, value in PRESETS["char-rnn"].items():
         assert getattr(model if hasattr(model, name) else config, name) == value
     make_optimizer(config)
-    model, config = configs_of("--preset", "char-rnn", "--units", "9", "--steps", "3", "--lr", "0.5")
+    model, config, _ = configs_of("--preset", "char-rnn", "--units", "9", "--steps", "3", "--lr", "0.5")
     assert (model.units, model.layers, config.steps, config.epochs, config.lr) == (9, 2, 3, None, 0.5)
 
 

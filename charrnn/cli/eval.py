@@ -2,12 +2,13 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from charrnn.cli.console import write_data
-from charrnn.cli.options import AsJson
+from charrnn.cli import options as o
+from charrnn.cli.console import printable, say, write_data
 from charrnn.errors import CharRNNError
 
 
@@ -19,7 +20,14 @@ def eval(
             help="A run or checkpoint (by default the newest run's best), then text files, folders, or - for stdin.",
         ),
     ],
-    as_json: AsJson = False,
+    include: o.Include = None,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", help="The text's encoding; by default that of the training text.")
+    ] = None,
+    errors: Annotated[
+        str | None, typer.Option("--errors", help="strict or replace; by default as in training.")
+    ] = None,
+    as_json: o.AsJson = False,
 ) -> None:
     """Measure how well a model predicts a text: bits and nats per character, perplexity, over the whole of it."""
     from charrnn.corpus import read_text
@@ -29,8 +37,11 @@ def eval(
 
     run, sources = split_arguments(arguments)
     path = find_checkpoint(run)
-    text = read_text(sources)
     model = Model.load(path)
+    config = replace(model.text, encoding=encoding or model.text.encoding, errors=errors or model.text.errors)
+    text = read_text(sources, config, include or ())
+    for notice in text.notices:
+        say(printable(notice))
     model.limit_threads()
     ids = model.vocab.encode(text.text, ", ".join(sources))
     nats = mean_nats(model, [ids])

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from charrnn.config import CELLS, DEFAULT_MINUTES, OPTIMIZERS, PRESETS, SCHEDULES, SPLITS
+from charrnn.config import (
+    CELLS,
+    DEFAULT_MINUTES,
+    ERRORS,
+    NEWLINES,
+    NORMAL_FORMS,
+    OPTIMIZERS,
+    PRESETS,
+    SCHEDULES,
+    SPLITS,
+)
 
 
 def _off(value: float | None) -> float | None:
@@ -14,8 +24,9 @@ def _off(value: float | None) -> float | None:
 
 
 # Arguments
-Texts = Annotated[list[str], typer.Argument(metavar="TEXT", help="Text files, folders, or - for stdin.")]
-Corpus = Annotated[list[str] | None, typer.Argument(metavar="CORPUS", help="Text files, folders, or - for stdin.")]
+_TEXT = "Text files (.gz, .bz2, .xz, .zst too), folders, patterns, or - for stdin."
+Texts = Annotated[list[str], typer.Argument(metavar="CORPUS", help=_TEXT)]
+Corpus = Annotated[list[str] | None, typer.Argument(metavar="CORPUS", help=_TEXT)]
 RunOrFile = Annotated[
     str | None,
     typer.Argument(
@@ -45,6 +56,20 @@ Preset = Annotated[
 ]
 
 # Data
+Include = Annotated[
+    list[str] | None,
+    typer.Option("--include", metavar="PATTERN", help="Of folders, only files whose names match, such as '*.txt'."),
+]
+Encoding = Annotated[str, typer.Option("--encoding", help="The text's encoding, any that Python knows.")]
+Errors = Annotated[
+    str, typer.Option("--errors", help=f"Bytes that the encoding does not know: {', '.join(ERRORS)} (by U+FFFD).")
+]
+Newlines = Annotated[str, typer.Option("--newlines", help=f"Line ends: {', '.join(NEWLINES)} (CRLF and CR become LF).")]
+Normalize = Annotated[
+    str | None,
+    typer.Option("--normalize", help=f"Unicode form: {', '.join(NORMAL_FORMS)}.", show_default=False),
+]
+Lower = Annotated[bool, typer.Option("--lower", help="Make all letters lower case.")]
 Batch = Annotated[int, typer.Option("--batch", help="Streams read side by side.")]
 Seq = Annotated[int, typer.Option("--seq", help="Characters a window: how far gradients go back.")]
 Split = Annotated[

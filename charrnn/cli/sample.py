@@ -32,9 +32,11 @@ def sample(
 
     from charrnn.runs import find_checkpoint
     from charrnn.runtime.model import Model
+    from charrnn.text import prepare
 
     model = Model.load(find_checkpoint(run))
     model.limit_threads()
+    prime = prepare(prime, model.text)
     check_prime(model, prime)
     write_data(prime)
     piece: list[str] = []

@@ -69,8 +69,14 @@ def train_run(
         corpus.vocab,
         parts,
         shards,
-        {"sources": list(corpus.sources), "sha256": corpus.sha256, "characters": len(corpus.ids)},
+        {
+            "sources": list(corpus.sources),
+            "include": list(corpus.include),
+            "sha256": corpus.sha256,
+            "characters": len(corpus.ids),
+        },
         resumed,
+        corpus.config,
         clock=lambda: perf_counter() - STARTED,
         reserve=report.seconds_needed(model, corpus.vocab, parts.val),
     )

@@ -9,7 +9,7 @@ from charrnn.cli import options as o
 from charrnn.cli.console import printable, say
 from charrnn.cli.session import session, train_run
 from charrnn.cli.signals import Signals
-from charrnn.config import DEFAULT_MINUTES, PRESETS, ModelConfig, TrainConfig
+from charrnn.config import DEFAULT_MINUTES, DEFAULT_TEXT, PRESETS, ModelConfig, TextConfig, TrainConfig
 from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
@@ -32,6 +32,12 @@ def train(
     units: o.Units = _M.units,
     embedding: o.Embedding = _M.embedding,
     vocab: o.Vocab = None,
+    include: o.Include = None,
+    encoding: o.Encoding = DEFAULT_TEXT.encoding,
+    errors: o.Errors = DEFAULT_TEXT.errors,
+    newlines: o.Newlines = DEFAULT_TEXT.newlines,
+    normalize: o.Normalize = DEFAULT_TEXT.normalize,
+    lower: o.Lower = DEFAULT_TEXT.lower,
     batch: o.Batch = _T.batch,
     seq: o.Seq = _T.seq,
     split: o.Split = _T.split,
@@ -96,7 +102,10 @@ def _begin(values: dict[str, Any], given: dict[str, Any], asked: Signals) -> Non
         )
     model, config = configs(values, given)
     vocab = Vocabulary.load(values["vocab"]) if values["vocab"] else None
-    corpus = load_corpus(values["corpus"], vocab)
+    text = TextConfig(**{field.name: values[field.name] for field in fields(TextConfig)})
+    corpus = load_corpus(values["corpus"], vocab, text, values["include"] or ())
+    for notice in corpus.notices:
+        say(printable(notice))
     batch, seq = fit_batch(len(corpus.ids) - int(len(corpus.ids) * config.val), config.batch, config.seq)
     if (batch, seq) != (config.batch, config.seq):
         say(
@@ -149,7 +158,9 @@ def _resumed_corpus(run: "Run", checkpoint: "Checkpoint", given: dict[str, Any])
 
     recorded = checkpoint.progress["corpus"]
     sources = [str(run.stdin) if source == STDIN else source for source in recorded["sources"]]
-    corpus = load_corpus(given.get("corpus") or sources, checkpoint.vocab)
+    corpus = load_corpus(
+        given.get("corpus") or sources, checkpoint.vocab, checkpoint.text, recorded.get("include") or ()
+    )
     if corpus.sha256 != recorded["sha256"]:
         digests = f"its SHA-256 is {corpus.sha256}, it was {recorded['sha256']}"
         if not given.get("corpus_changed_ok"):

@@ -5,7 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn.cli.console import say, write_data
+from charrnn.cli import options as o
+from charrnn.cli.console import printable, say, write_data
+from charrnn.config import DEFAULT_TEXT, TextConfig
 
 # Unicode gives control characters no name of their own; these are its formal aliases, U+0000 to U+001F.
 # fmt: off
@@ -23,10 +25,16 @@ _NAMELESS = {"Cc": "CONTROL CHARACTER", "Co": "PRIVATE USE"}
 
 
 def vocab(
-    corpus: Annotated[list[str], typer.Argument(help="Text files, folders, or - for stdin.", metavar="CORPUS")],
+    corpus: o.Texts,
     json: Annotated[
         bool, typer.Option("--json", help="Print JSON instead of a table; a share is then a fraction of 1.")
     ] = False,
+    include: o.Include = None,
+    encoding: o.Encoding = DEFAULT_TEXT.encoding,
+    errors: o.Errors = DEFAULT_TEXT.errors,
+    newlines: o.Newlines = DEFAULT_TEXT.newlines,
+    normalize: o.Normalize = DEFAULT_TEXT.normalize,
+    lower: o.Lower = DEFAULT_TEXT.lower,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also write a vocabulary file, which `train --vocab` takes.")
     ] = None,
@@ -37,7 +45,9 @@ def vocab(
     from charrnn.corpus import read_text
     from charrnn.vocab import Vocabulary
 
-    text = read_text(corpus)
+    text = read_text(corpus, TextConfig(encoding, errors, newlines, normalize, lower), include or ())
+    for notice in text.notices:
+        say(printable(notice))
     counts: Counter[str] = Counter()
     for _, part in text.parts:
         counts.update(part)

@@ -8,7 +8,7 @@ import numpy as np
 from charrnn import network
 from charrnn.cells import CELLS
 from charrnn.checkpoint import read_checkpoint
-from charrnn.config import ModelConfig
+from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
 from charrnn.cores import usable_cores
 from charrnn.runtime import ops
 from charrnn.runtime.plan import Call, Plan, product
@@ -18,11 +18,18 @@ BYTES_PER_THREAD = 2 << 20
 
 
 class Model:
-    """A network and its vocabulary. Weights are those of `network.parameter_shapes`, float32 or float64."""
+    """A network, its vocabulary, how it wants its text; weights as `network.parameter_shapes`, float32 or float64."""
 
-    def __init__(self, config: ModelConfig, vocab: Vocabulary, weights: Mapping[str, np.ndarray]):
+    def __init__(
+        self,
+        config: ModelConfig,
+        vocab: Vocabulary,
+        weights: Mapping[str, np.ndarray],
+        text: TextConfig = DEFAULT_TEXT,
+    ):
         self.config = config
         self.vocab = vocab
+        self.text = text
         self.weights = dict(weights)
         self.table = network.input_table(ops, self.weights)
 
@@ -31,7 +38,7 @@ class Model:
         """Read a checkpoint; CharRNNError if it is damaged or does not fit its own model."""
         checkpoint = read_checkpoint(path)
         network.check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
-        return cls(checkpoint.model, checkpoint.vocab, checkpoint.weights)
+        return cls(checkpoint.model, checkpoint.vocab, checkpoint.weights, checkpoint.text)
 
     def limit_threads(self) -> None:
         """Let BLAS use a thread for every 2 MB of the largest recurrent matrix, at least one, at most every core.

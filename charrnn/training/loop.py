@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from charrnn.checkpoint import Checkpoint
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig, TrainConfig
 from charrnn.corpus import Split, Streams
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.network import initial_weights
@@ -32,7 +32,7 @@ class Trainer:
 
     Set `interrupted` (from a signal handler, say) to stop at the end of the step, saved; `save_wanted` to save there
     and go on. `clock` returns the seconds since the command began; `reserve` seconds of --minutes are left for what the
-    caller does at the end; `corpus` is what a checkpoint records of the text, for --resume.
+    caller does at the end; `corpus` and `text` are what a checkpoint records of the text and how it was read.
     """
 
     def __init__(
@@ -45,11 +45,12 @@ class Trainer:
         shards: int,
         corpus: dict[str, Any],
         resumed: Checkpoint | None = None,
+        text: TextConfig = DEFAULT_TEXT,
         clock: Any = time.perf_counter,
         reserve: float = 0.0,
     ):
         self.run, self.model, self.config, self.vocab, self.shards = run, model, config, vocab, shards
-        self.corpus, self.clock, self.reserve = corpus, clock, reserve
+        self.corpus, self.text, self.clock, self.reserve = corpus, text, clock, reserve
         self.interrupted = self.save_wanted = False
         self.unsaved = False
         self.streams = Streams(split.train, config.batch, config.seq, config.seed, vocab.start)
@@ -289,7 +290,7 @@ class Trainer:
         weights, slots, state = self.net.read(), read_slots(self.optimizer), read_states(self.states)
         if not is_finite(weights, slots, state):
             raise Diverged("some weights became numbers that are not finite", self.step)
-        return Checkpoint(self.model, self.vocab, weights, self.config, progress, self.history, slots, state)
+        return Checkpoint(self.model, self.vocab, weights, self.config, progress, self.history, slots, state, self.text)
 
     def _take_budget(self, resumed: Checkpoint) -> None:
         """A budget given with --resume replaces the old one; otherwise the old one stands, measured or not."""
