@@ -15,6 +15,10 @@ ERRORS = ("strict", "replace")
 NEWLINES = ("keep", "lf")
 NORMAL_FORMS = ("nfc", "nfd", "nfkc", "nfkd")
 
+# What limits a run; and what may be given anew when it is resumed.
+BUDGET = ("epochs", "steps", "minutes")
+FREE_ON_RESUME = (*BUDGET, "patience", "eval_every", "save_every", "keep")
+
 # What a run may take when no --epochs, --steps or --minutes is given.
 DEFAULT_MINUTES = 10.0
 

@@ -111,11 +111,12 @@ def load_corpus(
     vocab: Vocabulary | None = None,
     config: TextConfig = DEFAULT_TEXT,
     include: Sequence[str] = (),
+    besides: Sequence[str] = (),
 ) -> Corpus:
-    """Return the sources' text as ids of `vocab`, by default the vocabulary of that text itself."""
+    """Return the sources' text as ids of `vocab`, by default the characters of that text itself and those `besides`."""
     text = read_text(sources, config, include)
     if vocab is None:
-        vocab = Vocabulary.of(text.text)
+        vocab = Vocabulary.of(text.text + "".join(besides))
     ids = np.concatenate([vocab.encode(part, where) for where, part in text.parts])
     return Corpus(
         ids,

@@ -75,7 +75,7 @@ LAYERS = (
     ("errors", ""),
     ("config", "vocab", "cells", "corpora"),
     ("network",),
-    ("checkpoint", "sampling", "sources", "text", "corpus", "runs", "metrics", "lock", "verify"),
+    ("checkpoint", "sampling", "sources", "text", "corpus", "runs", "metrics", "lock", "verify", "transfer"),
     ("runtime", "training"),
     ("cli", "__main__"),
 )

@@ -50,6 +50,18 @@ Vocab = Annotated[
     Path | None,
     typer.Option("--vocab", help="A vocabulary file of `charrnn vocab -o`; else the corpus' own."),
 ]
+Init = Annotated[
+    str | None,
+    typer.Option(
+        "--init",
+        metavar="RUN|FILE",
+        help="Begin with the weights of a trained model, whatever its characters; its size is taken over.",
+        show_default=False,
+    ),
+]
+DropUnused = Annotated[
+    bool, typer.Option("--drop-unused", help="With --init: forget the model's characters that the text lacks.")
+]
 Preset = Annotated[
     str | None,
     typer.Option("--preset", help=f"Settings to start from: {', '.join(PRESETS)}. Other options override them."),

@@ -1,6 +1,6 @@
 """One process's share in a training run: its lock, its signals, its view, and the report at its end."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,8 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from charrnn.checkpoint import Checkpoint
     from charrnn.corpus import Corpus, Split
     from charrnn.runs import Run
@@ -49,6 +51,7 @@ def train_run(
     resumed: "Checkpoint | None",
     quiet: bool,
     asked: Signals,
+    weights: "Mapping[str, np.ndarray] | None" = None,
 ) -> None:
     """Train, show it, and report."""
     from time import perf_counter
@@ -77,6 +80,7 @@ def train_run(
         },
         resumed,
         corpus.config,
+        weights,
         clock=lambda: perf_counter() - STARTED,
         reserve=report.seconds_needed(model, corpus.vocab, parts.val),
     )

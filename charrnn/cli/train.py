@@ -7,20 +7,21 @@ import typer
 
 from charrnn.cli import options as o
 from charrnn.cli.console import printable, say
+from charrnn.cli.resume import resume_run
 from charrnn.cli.session import session, train_run
 from charrnn.cli.signals import Signals
-from charrnn.config import DEFAULT_MINUTES, DEFAULT_TEXT, PRESETS, ModelConfig, TextConfig, TrainConfig
+from charrnn.config import BUDGET, DEFAULT_MINUTES, DEFAULT_TEXT, PRESETS, ModelConfig, TextConfig, TrainConfig
 from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from charrnn.checkpoint import Checkpoint
-    from charrnn.corpus import Corpus, Split
-    from charrnn.runs import Run
+    from charrnn.corpus import Corpus
 
 _M, _T = ModelConfig(), TrainConfig()
-BUDGET = ("epochs", "steps", "minutes")
-# What may be changed when a run is resumed, besides its budget.
-FREE_ON_RESUME = (*BUDGET, "patience", "eval_every", "save_every", "keep")
+# Characters that a report names.
+SHOWN = 60
 
 
 def train(
@@ -32,6 +33,8 @@ def train(
     units: o.Units = _M.units,
     embedding: o.Embedding = _M.embedding,
     vocab: o.Vocab = None,
+    init: o.Init = None,
+    drop_unused: o.DropUnused = False,
     include: o.Include = None,
     encoding: o.Encoding = DEFAULT_TEXT.encoding,
     errors: o.Errors = DEFAULT_TEXT.errors,
@@ -84,7 +87,7 @@ def train(
     }
     with Signals() as asked:
         if resume is not None:
-            _resume(resume, given, asked)
+            resume_run(resume, given, asked)
         else:
             _begin(values, given, asked)
 
@@ -101,11 +104,19 @@ def _begin(values: dict[str, Any], given: dict[str, Any], asked: Signals) -> Non
             "No text to train on was named.", hint="Name one: charrnn train corpus.txt (charrnn corpus gets you one)."
         )
     model, config = configs(values, given)
+    trained = _trained(values["init"], given) if values["init"] else None
+    if trained is not None:
+        model = trained.model
+    elif values["drop_unused"]:
+        raise CharRNNError("--drop-unused needs a model to begin with.", hint="Name one: --init RUN")
     vocab = Vocabulary.load(values["vocab"]) if values["vocab"] else None
-    text = TextConfig(**{field.name: values[field.name] for field in fields(TextConfig)})
-    corpus = load_corpus(values["corpus"], vocab, text, values["include"] or ())
+    before = trained.text if trained else DEFAULT_TEXT
+    text = replace(before, **{field.name: given[field.name] for field in fields(TextConfig) if field.name in given})
+    besides = trained.vocab.symbols if trained and not values["drop_unused"] else ()
+    corpus = load_corpus(values["corpus"], vocab, text, values["include"] or (), besides)
     for notice in corpus.notices:
         say(printable(notice))
+    weights = _transferred(trained, corpus, config.seed) if trained else None
     batch, seq = fit_batch(len(corpus.ids) - int(len(corpus.ids) * config.val), config.batch, config.seq)
     if (batch, seq) != (config.batch, config.seq):
         say(
@@ -116,79 +127,43 @@ def _begin(values: dict[str, Any], given: dict[str, Any], asked: Signals) -> Non
     parts = split(corpus.ids, config.split, config.val, config.batch)
     with session(asked, lambda: create_run(values["name"], corpus.name, values["out"])) as run:
         shards = backend.shard_count(config.batch)
-        train_run(run, model, config, corpus, parts, shards, None, values["quiet"], asked)
+        train_run(run, model, config, corpus, parts, shards, None, values["quiet"], asked, weights)
 
 
-def _resume(name: str, given: dict[str, Any], asked: Signals) -> None:
-    """Continue a run from its newest checkpoint, with another budget if one is given."""
-    from charrnn.runs import find_run
+def _trained(init: str, given: dict[str, Any]) -> "Checkpoint":
+    """Return the model to begin with; options that ask for another size are an error."""
+    from charrnn.checkpoint import read_checkpoint
+    from charrnn.network import check_weights
+    from charrnn.runs import find_checkpoint
 
-    with session(asked, lambda: find_run(name, given.get("out"))) as run:
-        checkpoint, path, warnings = run.load_newest()
-        for warning in warnings:
-            say(printable(warning))
-        if checkpoint.training is None:
-            raise CharRNNError(f"{path} holds a model but no training to resume.")
-        config = _resumed_config(checkpoint.training, given)
-        corpus = _resumed_corpus(run, checkpoint, given)
-        parts = _resumed_parts(run, checkpoint, config, corpus)
-        say(f"Resuming {run.name} after step {checkpoint.progress['step']:,}.")
-        shards = checkpoint.progress["shards"]
-        train_run(run, checkpoint.model, config, corpus, parts, shards, checkpoint, bool(given.get("quiet")), asked)
-
-
-def _resumed_config(trained: TrainConfig, given: dict[str, Any]) -> TrainConfig:
-    """Return the settings of the run with the changes that are allowed."""
-    fixed = set(given) - {*FREE_ON_RESUME, "resume", "quiet", "out", "corpus", "corpus_changed_ok"}
-    if fixed:
-        raise CharRNNError(
-            f"A resumed run keeps its settings; {', '.join('--' + key.replace('_', '-') for key in sorted(fixed))} "
-            "cannot be changed.",
-            hint="A new budget can be given: --epochs, --steps, --minutes.",
-        )
-    changed = {key: given[key] for key in FREE_ON_RESUME if key in given}
-    if set(changed) & set(BUDGET):
-        changed = {**dict.fromkeys(BUDGET), **changed}
-    return replace(trained, **changed)
-
-
-def _resumed_corpus(run: "Run", checkpoint: "Checkpoint", given: dict[str, Any]) -> "Corpus":
-    """Return the text that the run was trained on, checked by its content."""
-    from charrnn.corpus import STDIN, load_corpus
-
-    recorded = checkpoint.progress["corpus"]
-    sources = [str(run.stdin) if source == STDIN else source for source in recorded["sources"]]
-    corpus = load_corpus(
-        given.get("corpus") or sources, checkpoint.vocab, checkpoint.text, recorded.get("include") or ()
-    )
-    if corpus.sha256 != recorded["sha256"]:
-        digests = f"its SHA-256 is {corpus.sha256}, it was {recorded['sha256']}"
-        if not given.get("corpus_changed_ok"):
+    path = find_checkpoint(init)
+    checkpoint = read_checkpoint(path)
+    check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
+    for field in fields(ModelConfig):
+        has = getattr(checkpoint.model, field.name)
+        if given.get(field.name, has) != has:
             raise CharRNNError(
-                f"The text has changed since this run began: {digests}.",
-                hint="Put the old text back, train a new run, or go on with the new text: --corpus-changed-ok.",
+                f"--{field.name} {given[field.name]} is not what {path} has: {has}.",
+                hint="A model keeps its cell and size; leave the option out.",
             )
-        say(f"The text has changed ({digests}): going on with the new one.")
-        return corpus
-    # Where the text lay when the run began stays on record, unless another place was named.
-    return corpus if given.get("corpus") else replace(corpus, sources=tuple(recorded["sources"]))
+    return checkpoint
 
 
-def _resumed_parts(run: "Run", checkpoint: "Checkpoint", config: TrainConfig, corpus: "Corpus") -> "Split":
-    """Return the training and validation parts; a run that has nothing left to do is an error."""
-    from charrnn.corpus import split
-    from charrnn.training.budget import counted_total
+def _transferred(trained: "Checkpoint", corpus: "Corpus", seed: int) -> "dict[str, np.ndarray]":
+    """Return the model's weights for the characters of this text, and say which are shared, new and unused."""
+    import numpy as np
 
-    parts = split(corpus.ids, config.split, config.val, config.batch)
-    done = checkpoint.progress["step"]
-    counted = counted_total(config, len(parts.train) // config.batch // config.seq)
-    same_budget = all(getattr(config, name) == getattr(checkpoint.training, name) for name in BUDGET)
-    if (done == checkpoint.progress["total"] and same_budget) or (counted is not None and done >= counted):
-        raise CharRNNError(
-            f"The run {run.name} has taken {done:,} steps and reached the end of its budget.",
-            hint="Give it more: --epochs, --steps, --minutes.",
-        )
-    return parts
+    from charrnn.transfer import transfer
+
+    old, new = set(trained.vocab.symbols), set(corpus.vocab.symbols)
+    used = {corpus.vocab.symbols[place] for place in np.unique(corpus.ids)}
+    say(f"Beginning with a trained {trained.model.cell}: {len(old & used):,} characters of this text are known to it.")
+    kept = "kept" if old <= new else "forgotten"
+    for what, characters in (("New to it", new - old), (f"Not in this text, {kept}", old - used)):
+        if characters:
+            shown = printable("".join(sorted(characters)[:SHOWN])) + (" …" if len(characters) > SHOWN else "")
+            say(f"  {what}: {shown} ({len(characters):,}).")
+    return transfer(trained.model, trained.weights, trained.vocab, corpus.vocab, seed)
 
 
 def configs(values: dict[str, Any], given: dict[str, Any]) -> tuple[ModelConfig, TrainConfig]:

@@ -2,11 +2,13 @@
 
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from charrnn.checkpoint import Checkpoint
-from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig, TrainConfig
+from charrnn.config import BUDGET, DEFAULT_TEXT, ModelConfig, TextConfig, TrainConfig
 from charrnn.corpus import Split, Streams
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.network import initial_weights
@@ -32,7 +34,8 @@ class Trainer:
 
     Set `interrupted` (from a signal handler, say) to stop at the end of the step, saved; `save_wanted` to save there
     and go on. `clock` returns the seconds since the command began; `reserve` seconds of --minutes are left for what the
-    caller does at the end; `corpus` and `text` are what a checkpoint records of the text and how it was read.
+    caller does at the end; `corpus` and `text` are what a checkpoint records of the text and how it was read;
+    `weights` are those to begin with, if not fresh ones.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Trainer:
         corpus: dict[str, Any],
         resumed: Checkpoint | None = None,
         text: TextConfig = DEFAULT_TEXT,
+        weights: Mapping[str, np.ndarray] | None = None,
         clock: Any = time.perf_counter,
         reserve: float = 0.0,
     ):
@@ -55,7 +59,8 @@ class Trainer:
         self.unsaved = False
         self.streams = Streams(split.train, config.batch, config.seq, config.seed, vocab.start)
         self.counted = budget.counted_total(config, self.streams.steps_per_epoch)
-        weights = resumed.weights if resumed else initial_weights(model, vocab.size, config.seed)
+        if weights is None:
+            weights = resumed.weights if resumed else initial_weights(model, vocab.size, config.seed)
         self.net = CharRNN(model, vocab.size, weights)
         self.optimizer = make_optimizer(config)
         self.train_step = TrainStep(
@@ -296,7 +301,7 @@ class Trainer:
         """A budget given with --resume replaces the old one; otherwise the old one stands, measured or not."""
         old = resumed.training
         assert old is not None
-        if any(getattr(self.config, name) != getattr(old, name) for name in ("epochs", "steps", "minutes")):
+        if any(getattr(self.config, name) != getattr(old, name) for name in BUDGET):
             self.progress["total"] = self.counted if self.config.minutes is None else None
             self.progress["evaluations_since_best"] = 0
 
