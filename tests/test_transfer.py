@@ -56,23 +56,10 @@ def test_nothing_shared_is_no_error():
 def test_training_begins_with_a_trained_model(tmp_path: Path):
     (tmp_path / "old.txt").write_text("the cat sat on the mat\n" * 60)
     (tmp_path / "new.txt").write_text("the cat sat on the λαμ\n" * 60)
-    size = ["--batch", "8", "--seq", "12", "--eval-every", "1"]
+    small = ["--batch", "8", "--seq", "12"]
+    size = [*small, "--eval-every", "1"]
     calls = [
-        [
-            "old",
-            "train",
-            "old.txt",
-            "--units",
-            "12",
-            "--layers",
-            "1",
-            "--steps",
-            "200",
-            "--eval-every",
-            "100",
-            *size[:4],
-            "--quiet",
-        ],
+        ["old", "train", "old.txt", "--units", "12", "--layers", "1", "--steps", "200", *small, "--quiet"],
         ["kept", "train", "new.txt", "--init", "old", "--steps", "1", *size, "--name", "kept", "--quiet"],
         ["dropped", "train", "new.txt", "--init", "old", "--drop-unused", "--steps", "1", *size, "--name", "dropped"],
         ["scratch", "train", "new.txt", "--units", "12", "--layers", "1", "--steps", "1", *size, "--name", "scratch"],
