@@ -13,6 +13,7 @@ SCHEDULES = ("constant", "exponential", "cosine")
 SPLITS = ("tail", "char-rnn")
 ERRORS = ("strict", "replace")
 NEWLINES = ("keep", "lf")
+UNKNOWN = ("error", "skip", "replace")
 NORMAL_FORMS = ("nfc", "nfd", "nfkc", "nfkd")
 
 # What limits a run; and what may be given anew when it is resumed.

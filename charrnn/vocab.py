@@ -20,6 +20,9 @@ VERSION = 1
 _BLOCK = 1 << 20
 _SHOWN = 10
 
+# What may stand for an unknown character, the first that a vocabulary has.
+STAND_INS = ("\ufffd", "?", " ")
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -91,16 +94,39 @@ class Vocabulary:
         known = set(self.symbols)
         return {character: count for character, count in Counter(text).items() if character not in known}
 
-    def _unknown_error(self, text: str, where: str, first: int) -> CharRNNError:
+    def admit(self, text: str, policy: str, where: str) -> tuple[str, str | None]:
+        """Return `text` without the characters outside the vocabulary, and a notice of what was done about them.
+
+        `policy` is one of config.UNKNOWN: "error" (a CharRNNError), "skip", or "replace" by the first of STAND_INS that
+        the vocabulary has.
+        """
         unknown = self.unknown(text)
+        if not unknown:
+            return text, None
+        if policy == "error":
+            self.encode(text, where)
+        stand_in = None if policy == "skip" else next((c for c in STAND_INS if c in self.symbols), None)
+        if policy == "replace" and stand_in is None:
+            raise CharRNNError(
+                f"The vocabulary has none of {', '.join(map(_named, STAND_INS))} to stand in for unknown characters.",
+                hint="Leave them out: --unknown skip",
+            )
+        done = "left out" if stand_in is None else f"replaced by {stand_in!r}"
+        notice = f"{sum(unknown.values()):,} characters of {where} are unknown and were {done}: {self._shown(unknown)}."
+        return text.translate({ord(character): stand_in for character in unknown}), notice
+
+    @staticmethod
+    def _shown(unknown: dict[str, int]) -> str:
         shown = [f"{_named(character)} x {count:,}" for character, count in list(unknown.items())[:_SHOWN]]
-        more = f" and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""
+        return ", ".join(shown) + (f" and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else "")
+
+    def _unknown_error(self, text: str, where: str, first: int) -> CharRNNError:
         line = text.count("\n", 0, first) + 1
         column = first - text.rfind("\n", 0, first)
         return CharRNNError(
-            f"The vocabulary of {self.size:,} lacks characters of {where}: {', '.join(shown)}{more}; "
+            f"The vocabulary of {self.size:,} lacks characters of {where}: {self._shown(self.unknown(text))}; "
             f"the first at line {line}, column {column}.",
-            hint="Remove or replace them, or use a vocabulary (or a model trained on text) that has them.",
+            hint="Remove or replace them (eval and sample: --unknown skip), or use a vocabulary that has them.",
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -219,6 +219,33 @@ def test_sampling_without_a_name_takes_the_newest_run(small):
     )
 
 
+def test_unknown_characters_follow_a_visible_policy(small, tmp_path):
+    (small / "strange.txt").write_text("badZ cafe Z☞\n", encoding="utf-8")
+    (small / "plain.txt").write_text("bad cafe ☞\n", encoding="utf-8")
+    skipped = charrnn_in(small, "eval", "small", "strange.txt", "--unknown", "skip")
+    assert skipped.returncode == 0 and "2 characters of strange.txt are unknown and were left out" in skipped.stderr
+    plain = charrnn_in(small, "eval", "small", "plain.txt")
+    assert skipped.stdout.splitlines()[:-1] == plain.stdout.splitlines()[:-1] and plain.stderr == ""
+    refused(charrnn_in(small, "eval", "small", "strange.txt"))
+    sampled = charrnn_in(small, "sample", "small", "--prime", "aZb", "--unknown", "replace", "-n", "2")
+    assert sampled.stdout.startswith(b"a b") and "replaced by ' '" in sampled.stderr
+
+
+def test_what_a_model_has_never_seen(small):
+    (small / "strange.txt").write_text("badZ cafe Z☞\nZ Y\nZ", encoding="utf-8")
+    result = charrnn_in(small, "vocab", "strange.txt", "--against", "small")
+    lines = result.stdout.decode().splitlines()
+    assert result.returncode == 0 and len(lines) == 7, lines
+    assert lines[1].split("  ")[0] == "'Z'" and lines[1].endswith("strange.txt:1:4 strange.txt:1:11 strange.txt:2:1")
+    assert lines[2].endswith("strange.txt:2:3")
+    assert lines[-2:] == ["2 of the distinct are unknown, 5 characters in all", "3 known ones do not occur: ghé"]
+    report = json.loads(charrnn_in(small, "vocab", "strange.txt", "--against", "small", "--json").stdout)
+    assert [symbol["count"] for symbol in report["symbols"]] == [4, 1] and report["unused"] == list("ghé")
+    charrnn_in(small, "vocab", "text.txt", "-o", "known.json")
+    against = charrnn_in(small, "vocab", "strange.txt", "--against", "known.json", "--json")
+    assert json.loads(against.stdout)["unused"] == []
+
+
 def test_eval_prints_what_scripts_rely_on(small):
     facts = json.loads(charrnn_in(small, "eval", "small", "text.txt", "--json").stdout)
     assert list(facts) == ["characters", "bits_per_char", "nats_per_char", "perplexity", "bits_per_byte"]
@@ -232,7 +259,12 @@ def test_eval_prints_what_scripts_rely_on(small):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("sample", "small", "--prime", "abcZQ"), "'Z' 'Q'"),
+        (("sample", "small", "--prime", "abcZQ"), "lacks characters of --prime: 'Z' (U+005A) x 1, 'Q'"),
+        (("sample", "small", "--prime", "ZQ", "--unknown", "skip"), "knows none of its characters"),
+        (("sample", "small", "--unknown", "forget"), "--unknown is 'forget'"),
+        (("train", "text.txt", "--encoding", "klingon"), "--encoding 'klingon'"),
+        (("train", "text.txt", "--normalize", "abc"), "--normalize is 'abc'"),
+        (("train", "*.html"), "Nothing matches"),
         (("sample", "unknown"), "no run 'unknown'"),
         (("sample", "damaged.safetensors"), "damaged.safetensors is damaged"),
         (("eval", "small", "missing.txt"), "missing.txt does not exist"),

@@ -92,6 +92,23 @@ def test_at_most_ten_unknown_characters_are_listed():
     assert "'K'" not in caught.value.message
 
 
+def test_unknown_characters_are_left_out_or_replaced_and_that_is_said():
+    vocab = Vocabulary.of("abc?\n")
+    assert vocab.admit("abc", "skip", "x") == ("abc", None)
+    assert vocab.admit("aéb☞☞", "skip", "x.txt") == (
+        "ab",
+        "3 characters of x.txt are unknown and were left out: 'é' (U+00E9) x 1, '☞' (U+261E) x 2.",
+    )
+    text, notice = vocab.admit("aéb", "replace", "x.txt")
+    assert text == "a?b" and "were replaced by '?'" in notice
+    assert Vocabulary.of("a\ufffd?").admit("é", "replace", "")[0] == "\ufffd"
+    assert Vocabulary.of("a ").admit("é", "replace", "")[0] == " "
+    with pytest.raises(CharRNNError, match="to stand in"):
+        Vocabulary.of("ab").admit("é", "replace", "")
+    with pytest.raises(CharRNNError, match=r"lacks characters of x\.txt"):
+        vocab.admit("é", "error", "x.txt")
+
+
 @pytest.mark.parametrize(
     ("symbols", "says"),
     [

@@ -3,13 +3,17 @@
 import json
 import math
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from charrnn.cli import options as o
 from charrnn.cli.console import printable, say, write_data
+from charrnn.config import UNKNOWN
 from charrnn.errors import CharRNNError
+
+if TYPE_CHECKING:
+    from charrnn.runtime.model import Model
 
 
 def eval(
@@ -27,6 +31,7 @@ def eval(
     errors: Annotated[
         str | None, typer.Option("--errors", help="strict or replace; by default as in training.")
     ] = None,
+    unknown: o.Unknown = UNKNOWN[0],
     as_json: o.AsJson = False,
 ) -> None:
     """Measure how well a model predicts a text: bits and nats per character, perplexity, over the whole of it."""
@@ -43,7 +48,7 @@ def eval(
     for notice in text.notices:
         say(printable(notice))
     model.limit_threads()
-    ids = model.vocab.encode(text.text, ", ".join(sources))
+    ids = model.vocab.encode(known_part(model, text.text, unknown, ", ".join(sources)))
     nats = mean_nats(model, [ids])
     facts = {
         "characters": len(ids),
@@ -85,3 +90,15 @@ def split_arguments(arguments: list[str]) -> tuple[str | None, list[str]]:
     if not sources:
         raise CharRNNError("No text was named.", hint=f"Name one: charrnn eval {first} TEXT")
     return run, sources
+
+
+def known_part(model: "Model", text: str, policy: str, where: str) -> str:
+    """Return what --unknown leaves of a text, and say what it did; a policy that is none is a CharRNNError."""
+    if policy not in UNKNOWN:
+        raise CharRNNError(f"--unknown is {policy!r}; it must be one of {', '.join(UNKNOWN)}.")
+    known, notice = model.vocab.admit(text, policy, where)
+    if text and not known:
+        raise CharRNNError(f"Nothing is left of {where}: the model knows none of its characters.")
+    if notice:
+        say(printable(notice))
+    return known

@@ -15,6 +15,7 @@ from charrnn.config import (
     PRESETS,
     SCHEDULES,
     SPLITS,
+    UNKNOWN,
 )
 
 
@@ -37,6 +38,11 @@ RunOrFile = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="The seed of everything random.")]
+
+Unknown = Annotated[
+    str,
+    typer.Option("--unknown", help=f"Characters that the model has never seen: {', '.join(UNKNOWN)} (by U+FFFD or ?)."),
+]
 
 # Model
 CellName = Annotated[str, typer.Option("--cell", help=f"The cell: {', '.join(CELLS)}.")]

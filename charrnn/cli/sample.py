@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charrnn.cli.console import write_data
-from charrnn.cli.options import RunOrFile, Seed
-from charrnn.errors import CharRNNError
+from charrnn.cli.eval import known_part
+from charrnn.cli.options import RunOrFile, Seed, Unknown
+from charrnn.config import UNKNOWN
 
 if TYPE_CHECKING:
     from charrnn.runtime.model import Model
@@ -25,6 +26,7 @@ def sample(
     ] = 1.0,
     length: Annotated[int, typer.Option("--length", "-n", min=0, help="Characters to sample.")] = 2000,
     prime: Annotated[str, typer.Option("--prime", "-p", help="Text to go on from; it is printed first.")] = "",
+    unknown: Unknown = UNKNOWN[0],
     seed: Annotated[int | None, Seed.__metadata__[0]] = None,
 ) -> None:
     """Sample new text, written as it is made. Without a run named: the newest run's best checkpoint."""
@@ -36,8 +38,7 @@ def sample(
 
     model = Model.load(find_checkpoint(run))
     model.limit_threads()
-    prime = prepare(prime, model.text)
-    check_prime(model, prime)
+    prime = known_part(model, prepare(prime, model.text), unknown, "--prime")
     write_data(prime)
     piece: list[str] = []
     written = 0.0
@@ -72,13 +73,3 @@ def characters(model: "Model", prime: str, length: int, temperature: float, seed
             yield symbols[chosen]
             logits = step(chosen)
         length -= block
-
-
-def check_prime(model: "Model", prime: str) -> None:
-    """Raise CharRNNError if the model has never seen a character of `prime`."""
-    unknown = model.vocab.unknown(prime)
-    if unknown:
-        raise CharRNNError(
-            f"--prime holds characters that the model has never seen: {' '.join(map(repr, unknown))}.",
-            hint="Leave them out, or train on a text that has them.",
-        )

@@ -1,13 +1,20 @@
 """`charrnn vocab`: which characters a text is made of."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from charrnn.cli import options as o
 from charrnn.cli.console import printable, say, write_data
 from charrnn.config import DEFAULT_TEXT, TextConfig
+
+if TYPE_CHECKING:
+    from charrnn.corpus import Text
+    from charrnn.vocab import Vocabulary
+
+# How many places of an unknown character are shown.
+PLACES = 3
 
 # Unicode gives control characters no name of their own; these are its formal aliases, U+0000 to U+001F.
 # fmt: off
@@ -35,6 +42,15 @@ def vocab(
     newlines: o.Newlines = DEFAULT_TEXT.newlines,
     normalize: o.Normalize = DEFAULT_TEXT.normalize,
     lower: o.Lower = DEFAULT_TEXT.lower,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="RUN|FILE",
+            help="Show only what a model, or a vocabulary file, has never seen, with a few places.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also write a vocabulary file, which `train --vocab` takes.")
     ] = None,
@@ -54,7 +70,7 @@ def vocab(
     # Equal counts in the order of code points: the table of a text is always the same.
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     total = counts.total()
-    symbols = [
+    symbols: list[dict[str, Any]] = [
         {
             "character": character,
             "code_point": f"U+{ord(character):04X}",
@@ -65,11 +81,40 @@ def vocab(
         for character, count in ranked
     ]
     report = {"characters": total, "distinct": len(symbols), "bytes": text.byte_count, "symbols": symbols}
+    if against is not None:
+        known = _known(against)
+        report["symbols"] = [
+            {**symbol, "places": _places(text, symbol["character"])}
+            for symbol in symbols
+            if symbol["character"] not in known.symbols
+        ]
+        report["unused"] = [symbol for symbol in known.symbols if symbol not in counts]
     if output is not None:
         Vocabulary(tuple(sorted(counts))).save(output)
     write_data(_json(report) if json else _table(report))
     if output is not None:
         say(f"Wrote {output}: {len(symbols):,} characters. Next: charrnn train CORPUS --vocab {output}")
+
+
+def _known(target: str) -> "Vocabulary":
+    """Return the vocabulary of a model or of a vocabulary file."""
+    from charrnn.checkpoint import read_header
+    from charrnn.runs import find_checkpoint
+    from charrnn.vocab import Vocabulary
+
+    return Vocabulary.load(target) if target.endswith(".json") else read_header(find_checkpoint(target)).vocab
+
+
+def _places(text: "Text", character: str) -> list[str]:
+    """Return where a character first stands, as FILE:LINE:COLUMN, from 1."""
+    found: list[str] = []
+    for where, part in text.parts:
+        place = part.find(character)
+        while place >= 0 and len(found) < PLACES:
+            line, before = part.count("\n", 0, place) + 1, part.rfind("\n", 0, place)
+            found.append(f"{where}:{line}:{place - before}")
+            place = part.find(character, place + 1)
+    return found
 
 
 def character_name(character: str) -> str:
@@ -89,14 +134,21 @@ def _json(report: dict[str, Any]) -> str:
 
 
 def _table(report: dict[str, Any]) -> str:
-    rows = [("CHARACTER", "CODE POINT", "NAME", "COUNT", "SHARE")]
+    rows = [("CHARACTER", "CODE POINT", "NAME", "COUNT", "SHARE", "PLACES" if "unused" in report else "")]
     for symbol in report["symbols"]:
         shown, share = repr(symbol["character"]), f"{100 * symbol['share']:.3f} %"
-        rows.append((shown, symbol["code_point"], symbol["name"], f"{symbol['count']:,}", share))
+        places = printable(" ".join(symbol.get("places", ())))
+        rows.append((shown, symbol["code_point"], symbol["name"], f"{symbol['count']:,}", share, places))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = [
-        f"{shown:<{widths[0]}}  {code:<{widths[1]}}  {name:<{widths[2]}}  {count:>{widths[3]}}  {share:>{widths[4]}}\n"
-        for shown, code, name, count, share in rows
+        f"{shown:<{widths[0]}}  {code:<{widths[1]}}  {name:<{widths[2]}}  {count:>{widths[3]}}  {share:>{widths[4]}}  "
+        f"{places}".rstrip()
+        + "\n"
+        for shown, code, name, count, share, places in rows
     ]
     totals = f"{report['characters']:,} characters, {report['distinct']:,} distinct, {report['bytes']:,} bytes\n"
+    if "unused" in report:
+        unseen = sum(symbol["count"] for symbol in report["symbols"])
+        totals += f"{len(report['symbols']):,} of the distinct are unknown, {unseen:,} characters in all\n"
+        totals += f"{len(report['unused']):,} known ones do not occur: {printable(''.join(report['unused'][:60]))}\n"
     return "".join(lines) + "\n" + totals
