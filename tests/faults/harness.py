@@ -35,6 +35,7 @@ class Chain:
     folder: Path
     text: Path
     threads: int
+    steps: int = STEPS
 
     @property
     def run(self) -> Run:
@@ -47,7 +48,7 @@ class Chain:
             words = ["--resume", "run", *common]
         else:
             shutil.rmtree(self.run.path, ignore_errors=True)
-            settings = {"units": 8, "batch": 16 * self.threads, "seq": 8, "dropout": 0.3, "steps": STEPS}
+            settings = {"units": 8, "batch": 16 * self.threads, "seq": 8, "dropout": 0.3, "steps": self.steps}
             settings |= {"eval-every": 9, "save-every": 2, "keep": 2, "patience": 0, "name": "run"}
             words = [str(self.text), *common, *(w for k, v in settings.items() for w in (f"--{k}", str(v)))]
         return subprocess.Popen(

@@ -13,6 +13,8 @@ from faults.conftest import Tally, share
 from faults.harness import LIMIT, Chain, differences, write_text
 
 SIGNALS_A_CHAIN = 10
+# So many that the run is not over before its last signal.
+STEPS = 800
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     folder = tmp_path_factory.mktemp("unbroken")
-    chain = Chain(folder, write_text(folder / "text.txt"), 1)
+    chain = Chain(folder, write_text(folder / "text.txt"), 1, STEPS)
     chain.finish()
     return chain
 
@@ -39,7 +41,7 @@ def _wait_for_handlers(process: subprocess.Popen) -> None:
 @pytest.mark.promise(12)
 @pytest.mark.parametrize("number", range(share(1, 20)))
 def test_signals_at_random_moments(number: int, unbroken: Chain, tmp_path: Path, tally: Tally) -> None:
-    chain, rng = Chain(tmp_path, unbroken.text, unbroken.threads), random.Random(number)
+    chain, rng = Chain(tmp_path, unbroken.text, unbroken.threads, STEPS), random.Random(number)
     for _ in range(SIGNALS_A_CHAIN):
         before = chain.newest()
         process = chain.start()
@@ -47,7 +49,7 @@ def test_signals_at_random_moments(number: int, unbroken: Chain, tmp_path: Path,
             _wait_for_handlers(process)
             # Half of them while Python imports and TensorFlow compiles, half of them while it trains.
             if rng.random() < 0.5:
-                time.sleep(rng.uniform(0, 4))
+                time.sleep(rng.uniform(0, 3.5))
             elif chain.wait_for(process, lambda before=before: chain.newest() != before):
                 time.sleep(rng.uniform(0, 0.15))
             ending, twice = rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]), rng.random() < 0.2
@@ -91,7 +93,7 @@ def _judge(chain: Chain, before: str | None, code: int, stderr: str, ending: int
 
 @pytest.mark.promise(12)
 def test_sigusr1_saves_and_goes_on(unbroken: Chain, tmp_path: Path, tally: Tally) -> None:
-    chain = Chain(tmp_path, unbroken.text, unbroken.threads)
+    chain = Chain(tmp_path, unbroken.text, unbroken.threads, STEPS)
     process = chain.start()
     assert chain.wait_for(process, lambda: chain.newest() is not None)
 
@@ -115,7 +117,7 @@ def test_sigusr1_saves_and_goes_on(unbroken: Chain, tmp_path: Path, tally: Tally
 @pytest.mark.promise(12)
 def test_what_the_parent_ignores_stays_ignored(unbroken: Chain, tmp_path: Path, tally: Tally) -> None:
     """As under nohup, and for what a script starts with &."""
-    chain = Chain(tmp_path, unbroken.text, unbroken.threads)
+    chain = Chain(tmp_path, unbroken.text, unbroken.threads, STEPS)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         process = chain.start()
