@@ -71,7 +71,7 @@ class Run:
     def save(self, checkpoint: Checkpoint, step: int, best: bool, keep: int) -> None:
         """Write the checkpoint of a step, as the best one too if it is, and remove all but the newest `keep` steps."""
         # First, for they may be what fills the disk.
-        self._remove(Path(entry) for entry in os.scandir(self.path) if _LEFT_OVER.fullmatch(entry.name))
+        self._remove(path for path in self.path.glob(".*") if _LEFT_OVER.fullmatch(path.name))
         data = serialise(checkpoint)
         if best:
             # A file of its own: damage to one of the two leaves the other.

@@ -604,3 +604,17 @@ def test_slots_of_another_shape_are_refused(tmp_path):
     checkpoint.slots["002"] = np.zeros(3, np.float32)
     with pytest.raises(CharRNNError, match="optimizer slots"):
         make_trainer(tmp_path / "run", checkpoint.training, SMALL, checkpoint)
+
+
+def test_a_folder_that_vanishes_is_a_save_that_failed(tmp_path):
+    trainer = make_trainer(tmp_path / "run")
+
+    def remove(event: Stepped) -> None:
+        if event.step == 12:
+            shutil.rmtree(trainer.run.path)
+
+    events = []
+    with pytest.raises(NotWritten):
+        for event in after(trainer, remove):
+            events.append(event)
+    assert [event.step for event in events if isinstance(event, SaveFailed)] == [14, 20, 21, 28, 30, 35, 40]
