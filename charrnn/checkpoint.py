@@ -3,12 +3,10 @@
 docs/checkpoints.md describes the bytes.
 """
 
-import errno
 import hashlib
 import json
 import math
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,12 +19,12 @@ from safetensors.numpy import save
 
 from charrnn import __version__
 from charrnn.config import DEFAULT_TEXT, Config, ModelConfig, TextConfig, TrainConfig, from_json, to_json
-from charrnn.errors import CharRNNError, NotWritten
+from charrnn.durable import write_durably
+from charrnn.errors import CharRNNError
 from charrnn.vocab import Vocabulary
 
 FORMAT = 1
 MAX_HEADER = 100_000_000
-TEMPORARY = ".charrnn-tmp"
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"} | {
     f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (8, 4, 2, 1)
 }
@@ -103,41 +101,6 @@ def serialise(checkpoint: Checkpoint) -> bytearray:
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint so that at every instant either the old file or the new one is there, whole."""
     write_durably(path, serialise(checkpoint))
-
-
-def write_durably(path: Path, data: bytes | bytearray) -> None:
-    """Put `data` at `path` through a temporary file beside it; a failure before the renaming changes nothing."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
-    try:
-        try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        sync_folder(path.parent)
-    except OSError as error:
-        raise NotWritten(
-            f"{path} could not be written: {error.strerror or error}.",
-            hint="Free some space or choose another folder; the checkpoints written before are intact.",
-        ) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable: a renamed file's new name is safe only then."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            # Some network file systems cannot do this for a folder; there is nothing better to do there.
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-                raise
-        finally:
-            os.close(descriptor)
 
 
 def read_checkpoint(path: Path, *, training: bool = False) -> Checkpoint:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from charrnn.checkpoint import sync_folder
+from charrnn.durable import sync_folder
 from charrnn.errors import CharRNNError, NotWritten
 
 

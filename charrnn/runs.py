@@ -8,14 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from charrnn.checkpoint import (
-    TEMPORARY,
-    Checkpoint,
-    read_checkpoint,
-    read_header,
-    serialise,
-    write_durably,
-)
+from charrnn.checkpoint import Checkpoint, read_checkpoint, read_header, serialise
+from charrnn.durable import TEMPORARY, write_durably
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.lock import LOCK, Lock
 from charrnn.metrics import MetricsLog

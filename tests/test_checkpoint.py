@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file, save
 
 from charrnn import checkpoint as module
+from charrnn import durable
 from charrnn.checkpoint import Checkpoint, read_checkpoint, read_header, serialise, write_checkpoint
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
@@ -347,7 +348,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(path, monkeypatch, cal
             fail()
 
     if call == "write":
-        monkeypatch.setattr(module, "open", FullDisk, raising=False)
+        monkeypatch.setattr(durable, "open", FullDisk, raising=False)
     else:
         monkeypatch.setattr(os, call, fail)
     with pytest.raises(CharRNNError, match="could not be written: No space left") as caught:

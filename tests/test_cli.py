@@ -74,7 +74,7 @@ def trained(tmp_path_factory):
 LAYERS = (
     ("errors", ""),
     ("config", "vocab", "cells", "corpora"),
-    ("network",),
+    ("network", "durable"),
     ("checkpoint", "sampling", "sources", "text", "corpus", "runs", "metrics", "lock", "verify", "transfer"),
     ("runtime", "training"),
     ("cli", "__main__"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import charrnn.checkpoint
+import charrnn.durable
 from charrnn.checkpoint import Checkpoint, read_checkpoint
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import Split, split
@@ -502,7 +502,7 @@ def test_a_text_too_short_for_the_batch_is_refused(tmp_path):
 
 def full_disk(monkeypatch, trainer: Trainer, steps: set[int]) -> list[int]:
     """Let the disk be full while these steps are saved; return the list of the saves that failed."""
-    real, failed = charrnn.checkpoint.sync_folder, []
+    real, failed = charrnn.durable.sync_folder, []
 
     def sync_folder(folder: Path) -> None:
         if trainer.step in steps:

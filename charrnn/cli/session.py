@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @contextmanager
 def session(asked: Signals, find: Callable[[], "Run"]) -> Iterator["Run"]:
     """Find or make a run and hold its lock; one that never took a step leaves no trace, however the process ends."""
-    from charrnn.checkpoint import sync_folder
+    from charrnn.durable import sync_folder
 
     # A signal between the making of the folder and the order to tidy it up would leave it.
     with asked.held_back():

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-import charrnn.checkpoint
+import charrnn.durable
 import charrnn.metrics
 
 SECTOR = 512
@@ -116,7 +116,7 @@ class Disk:
     def at_work(self, monkeypatch: pytest.MonkeyPatch) -> Any:
         """Take the place of what charrnn writes with."""
         with monkeypatch.context() as patch:
-            for module in (charrnn.checkpoint, charrnn.metrics):
+            for module in (charrnn.durable, charrnn.metrics):
                 patch.setattr(module, "open", self._open_file, raising=False)
             self.real = {name: getattr(os, name) for name in ("open", "fsync", "replace", "unlink")}
             patch.setattr(os, "open", self._open)

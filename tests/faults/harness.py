@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.checkpoint import TEMPORARY, Checkpoint, read_checkpoint
+from charrnn.checkpoint import Checkpoint, read_checkpoint
+from charrnn.durable import TEMPORARY
 from charrnn.runs import Run
 
 STEPS = 150

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import charrnn.checkpoint
+import charrnn.durable
+import charrnn.metrics
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import ModelConfig
 from charrnn.errors import NotWritten
@@ -109,7 +111,7 @@ def test_a_write_that_is_not_flushed_would_be_noticed(
             flush = disk._fsync
             patch.setattr(os, "fsync", lambda fd: flush(fd) if os.path.isdir(f"/proc/self/fd/{fd}") else None)
         else:
-            for module in (charrnn.checkpoint, charrnn.metrics):
+            for module in (charrnn.durable, charrnn.metrics):
                 patch.setattr(module, "sync_folder", lambda folder: None)
         ended = saves(Run(folder), disk, rng, 4)
     for _ in range(10):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.checkpoint import TEMPORARY, read_checkpoint
+from charrnn.checkpoint import read_checkpoint
+from charrnn.durable import TEMPORARY
 from charrnn.runs import Run
 from faults.conftest import Tally, share
 from faults.disk import Disk
