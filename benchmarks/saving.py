@@ -17,7 +17,7 @@ import machine
 import numpy as np
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.corpus import Split
+from charrnn.parts import Part, Split
 from charrnn.runs import Run
 from charrnn.training import backend
 from charrnn.vocab import Vocabulary
@@ -53,7 +53,7 @@ def measure(
 
     ids = np.random.default_rng(0).integers(0, VOCAB.size, 500_000).astype(np.uint8)
     config = TrainConfig(batch=batch, seq=seq, dropout=0.0, steps=10**6)
-    trainer = Trainer(Run(folder), ModelConfig("lstm", layers, units), config, VOCAB, Split(ids, ()), shards, {})
+    trainer = Trainer(Run(folder), ModelConfig("lstm", layers, units), config, VOCAB, Split(Part(ids)), shards, {})
     events = trainer.events()
     for _ in range(3):
         next(events)

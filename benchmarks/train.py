@@ -28,8 +28,12 @@ import numpy as np
 
 from charrnn.cli.bench import PEAKS, sgemm_gflops
 from charrnn.config import CELLS, ModelConfig, TrainConfig
-from charrnn.corpus import Corpus, Streams, load_corpus, split
+from charrnn.corpus import Corpus, as_ids
 from charrnn.network import useful_products
+from charrnn.parts import split
+from charrnn.reading import read_text
+from charrnn.streams import Streams
+from charrnn.vocab import Vocabulary
 
 CHARRNN = (sys.executable, "-c", "from charrnn.cli.app import main; main()")
 PEERS = Path(__file__).parent / "peers"
@@ -82,9 +86,9 @@ class Bench:
 
     def __init__(self, text: Path, corpus: Corpus, folder: Path, torch: str | None, seconds: float):
         self.text, self.corpus, self.folder, self.torch, self.seconds = text, corpus, folder, torch, seconds
-        self.train = split(corpus.ids, "tail", TrainConfig.val, 1).train
+        self.train = split(corpus.part, TrainConfig()).train
         self.ids = folder / "ids.npy"
-        np.save(self.ids, self.train)
+        np.save(self.ids, self.train.ids())
         self.runs = 0
 
     def speeds(self, contender: str, cell: str, size: Size) -> dict[str, float]:
@@ -146,13 +150,14 @@ def main() -> None:
         text = args.text or folder / "python.txt"
         if not args.text:
             run([*CHARRNN, "corpus", "python", "--size", TEXT_SIZE, "-o", str(text)])
-        corpus = load_corpus([text])
+        read = read_text([text])
+        corpus = as_ids(read, Vocabulary.of(read.symbols))
         contenders = ["charrnn", "keras", *(["torch"] if args.torch else [])]
         others = (
             {"torch": run([args.torch, "-c", "import torch; print(torch.__version__)"]).strip()} if args.torch else {}
         )
         print(machine.describe("charrnn", "numpy", "tensorflow", "keras", others=others))
-        print(f"Text: {text.name}, {len(corpus.ids):,} characters, {corpus.vocab.size} different.", flush=True)
+        print(f"Text: {text.name}, {len(corpus):,} characters, {corpus.vocab.size} different.", flush=True)
         bench = Bench(text, corpus, folder, args.torch, args.seconds)
         # Files and libraries are read from the disk once, before anything counts.
         bench.charrnn_run("rnn", Size(1, 8, 8, 8), 1)

@@ -1,5 +1,6 @@
 """The settings of a model and of a training run: the only home of defaults and of their checks."""
 
+import codecs
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
@@ -10,7 +11,9 @@ Config = TypeVar("Config", "ModelConfig", "TrainConfig", "TextConfig")
 CELLS = ("rnn", "lstm", "gru")
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd", "adagrad", "adadelta")
 SCHEDULES = ("constant", "exponential", "cosine")
-SPLITS = ("tail", "char-rnn")
+# Of each stream, with --split char-rnn.
+CHAR_RNN_VAL = 0.05
+SPLITS = ("tail", "documents", "char-rnn")
 ERRORS = ("strict", "replace")
 NEWLINES = ("keep", "lf")
 UNKNOWN = ("error", "skip", "replace")
@@ -123,6 +126,7 @@ class TrainConfig:
     seed: int = 0
     split: str = "tail"
     val: float = 0.1
+    test: float = 0.0
 
     def __post_init__(self) -> None:
         _one_of(self, "optimizer", OPTIMIZERS)
@@ -133,35 +137,86 @@ class TrainConfig:
         _above_zero(self, "lr", "epsilon", "clip_norm", "clip_value", "epochs", "minutes", "decay")
         if self.clip_norm is not None and self.clip_value is not None:
             raise CharRNNError("--clip-norm and --clip-value exclude each other.", hint="Set one of them to 0.")
-        for name, high in (("dropout", 1.0), ("val", 1.0), ("momentum", 1.0), ("rho", 1.0), ("seed", 2.0**63)):
+        for name, high in (
+            ("dropout", 1.0),
+            ("val", 1.0),
+            ("test", 1.0),
+            ("momentum", 1.0),
+            ("rho", 1.0),
+            ("seed", 2.0**63),
+        ):
             value = getattr(self, name)
             if value is not None and not 0 <= value < high:
                 raise CharRNNError(f"{_option(name)} is {value}; it must be at least 0 and below {high:g}.")
+        if self.val + self.test >= 1:
+            raise CharRNNError(f"--val {self.val} and --test {self.test} leave nothing to train on.")
+        if self.test and self.split == "char-rnn":
+            raise CharRNNError("--split char-rnn has no test part.", hint="Leave out --test, or use --split tail.")
 
 
 @dataclass(frozen=True)
 class TextConfig:
-    """How bytes become the text that a model sees; what is not the default is part of the model."""
+    """How bytes become the text that a model sees; what is not the default is part of the model.
+
+    Documents are files or, with `lines`, lines. `separator` is put behind each; with `resets` the model forgets there.
+    """
 
     encoding: str = "utf-8"
     errors: str = "strict"
     newlines: str = "keep"
     normalize: str | None = None
     lower: bool = False
+    bytes: bool = False
+    lines: bool = False
+    separator: str | None = None
+    reset_at_documents: bool = False
+
+    @property
+    def resets(self) -> bool:
+        """Return whether the hidden state returns to its beginning where a document does."""
+        return self.lines or self.reset_at_documents
+
+    @property
+    def document_end(self) -> str | None:
+        """Return the character that ends every document, if one does."""
+        return "\n" if self.lines else self.separator
 
     def __post_init__(self) -> None:
+        self._check_documents()
+        self._check_bytes()
         _one_of(self, "errors", ERRORS)
         _one_of(self, "newlines", NEWLINES)
         if self.normalize is not None:
             _one_of(self, "normalize", NORMAL_FORMS)
         try:
-            # What matters is that it is an encoding of text; that a space alone is none of UTF-16 does not.
+            # What matters is that it is an encoding of text, and one that can be read a block at a time.
             b" ".decode(self.encoding or "none", "ignore")
-        except LookupError:
+            if codecs.lookup(self.encoding).incrementaldecoder is None:
+                raise LookupError
+        except (LookupError, ValueError):
             raise CharRNNError(
                 f"--encoding {self.encoding!r} is none that Python knows.",
                 hint="Such as utf-8, utf-16, latin-1, cp1252.",
             ) from None
+
+    def _check_documents(self) -> None:
+        end = self.separator
+        if end is not None and (len(end) != 1 or "\ud800" <= end <= "\udfff" or (self.bytes and end > "\xff")):
+            raise CharRNNError(
+                f"--separator is {end!r}; it must be one {'byte' if self.bytes else 'character'}.",
+                hint=r"Such as '\n' or '\x1e'.",
+            )
+        if self.lines and (end is not None or self.reset_at_documents):
+            raise CharRNNError(
+                "--lines makes documents of lines; --separator and --reset-at-documents are for documents that are "
+                "files."
+            )
+
+    def _check_bytes(self) -> None:
+        names = ("encoding", "errors", "normalize", "lower")
+        changed = [_option(name) for name in names if getattr(self, name) != getattr(TextConfig, name)]
+        if self.bytes and changed:
+            raise CharRNNError(f"--bytes takes bytes as they are; {' and '.join(changed)} cannot be had with it.")
 
 
 DEFAULT_TEXT = TextConfig()

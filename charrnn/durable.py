@@ -3,7 +3,9 @@
 import errno
 import os
 import secrets
+import shutil
 from pathlib import Path
+from typing import BinaryIO
 
 from charrnn.errors import NotWritten
 
@@ -11,13 +13,21 @@ from charrnn.errors import NotWritten
 TEMPORARY = ".charrnn-tmp"
 
 
-def write_durably(path: Path, data: bytes | bytearray) -> None:
+# What can be written: bytes, or a file that can be read from its beginning, as often as it takes.
+Content = bytes | bytearray | BinaryIO
+
+
+def write_durably(path: Path, data: Content) -> None:
     """Put `data` at `path` through a temporary file beside it; a failure before the renaming changes nothing."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
     try:
         try:
             with open(temporary, "xb") as file:
-                file.write(data)
+                if isinstance(data, bytes | bytearray):
+                    file.write(data)
+                else:
+                    data.seek(0)
+                    shutil.copyfileobj(data, file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)

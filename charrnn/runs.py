@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from charrnn.checkpoint import Checkpoint, read_checkpoint, read_header, serialise
-from charrnn.durable import TEMPORARY, write_durably
+from charrnn.durable import TEMPORARY, Content, write_durably
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.lock import LOCK, Lock
 from charrnn.metrics import MetricsLog
@@ -31,7 +31,7 @@ class Run:
         self.path = path
         self.log = MetricsLog(path / "metrics.jsonl")
         self.lock = Lock(path)
-        self.ahead: dict[Path, bytes | bytearray] = {}
+        self.ahead: dict[Path, Content] = {}
         self.is_new = False
 
     @property

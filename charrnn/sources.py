@@ -6,15 +6,19 @@ import glob
 import gzip
 import lzma
 import os
+import stat
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from charrnn.errors import CharRNNError
 
 STDIN = "-"
+BLOCK = 1 << 18
 
 # As grep and git judge: a file with a NUL byte near its beginning is no text, unless a mark says that it is UTF-16.
 _BINARY_PROBE = 8192
@@ -22,23 +26,19 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _LOG = "metrics.jsonl"
 
 
-def _open_plain(path: Path) -> Any:
-    return open(path, "rb")
-
-
-def _open_zstd(path: Path) -> Any:
+def _open_zstd(file: BinaryIO) -> Any:
     try:
         import zstandard
     except ImportError:
         raise CharRNNError(
-            f"{path} is compressed with zstd, which needs the package zstandard.",
+            f"{file.name} is compressed with zstd, which needs the package zstandard.",
             hint="pip install zstandard, or unpack it first: zstd -d",
         ) from None
-    return zstandard.open(path, "rb")
+    return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
 
 
-_OPEN: dict[str, Callable[[Path], Any]] = {
-    ".gz": gzip.open,
+_UNPACK: dict[str, Callable[[BinaryIO], Any]] = {
+    ".gz": lambda file: gzip.GzipFile(fileobj=file),
     ".bz2": bz2.open,
     ".xz": lzma.open,
     ".lzma": lzma.open,
@@ -46,22 +46,84 @@ _OPEN: dict[str, Callable[[Path], Any]] = {
 }
 _DAMAGED = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
 
+# Of a file as it lies on disk: device, inode, size in bytes, time of its last change in ns.
+Stamp = tuple[int, int, int, int]
 
-def documents(source: str, include: Sequence[str] = ()) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and the bytes of every document that a source means, unpacked, in a stable order.
 
-    A source is a file, a folder (recursively; hidden, binary and empty files left out, those that match none of the
-    `include` patterns too), a pattern such as 'books/*.txt', or '-' for stdin. What cannot be read is a CharRNNError.
-    """
+@dataclass(frozen=True)
+class Document:
+    """A file, or stdin where `path` is None. One that was met in a folder is passed over if it is `text_only`."""
+
+    name: str
+    path: Path | None = None
+    text_only: bool = False
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """Return what tells one state of an ordinary file from another; None of a pipe, a device or a lost file."""
+        try:
+            found = os.stat(self.path) if self.path else None
+        except OSError:
+            return None
+        if found is None or not stat.S_ISREG(found.st_mode):
+            return None
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+    def blocks(self) -> Iterator[tuple[bytes, int]]:
+        """Yield the document's bytes, unpacked, in blocks; with each, how many of its bytes on disk were read so far.
+
+        What cannot be read is a CharRNNError. A file that is `text_only` and no text yields nothing.
+        """
+        with _explained(self.name):
+            if self.path is None:
+                yield from self._read(sys.stdin.buffer, sys.stdin.buffer)
+                return
+            with open(self.path, "rb") as file:
+                unpack = _UNPACK.get(self.path.suffix.lower())
+                yield from self._read(unpack(file) if unpack else file, file)
+
+    def _read(self, unpacked: Any, file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+        seekable = file.seekable()
+        done = 0
+        try:
+            head = _read_fully(unpacked, _BINARY_PROBE)
+            if self.text_only and b"\0" in head and not head.startswith(_UTF16_MARKS):
+                return
+            block = head
+            while block:
+                done += len(block)
+                yield block, file.tell() if seekable else done
+                block = unpacked.read(BLOCK)
+        except _DAMAGED as error:
+            raise self._damaged(error) from None
+        except OSError as error:
+            # bz2 says so of damage too; without a number it is not the system that says it.
+            if error.errno is None:
+                raise self._damaged(error) from None
+            raise
+        except Exception as error:
+            # The error of zstandard, which may not be installed.
+            if type(error).__name__ == "ZstdError":
+                raise self._damaged(error) from None
+            raise
+
+    def _damaged(self, error: Exception) -> CharRNNError:
+        return CharRNNError(f"{self.name} cannot be unpacked: {error}.", hint="Copy or download it again.")
+
+
+def _read_fully(file: Any, size: int) -> bytes:
+    """Return `size` bytes, fewer only at the end: a packed file or a pipe may give its bytes in small pieces."""
+    data = file.read(size)
+    while data and len(data) < size and (more := file.read(size - len(data))):
+        data += more
+    return data
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Make what the system says of a file a CharRNNError that names it."""
     try:
-        if source == STDIN:
-            yield "stdin", sys.stdin.buffer.read()
-        elif os.path.isdir(source):
-            yield from _folder(source, include)
-        elif not os.path.exists(source) and glob.has_magic(source):
-            yield from _pattern(source, include)
-        else:
-            yield source, read(Path(source))
+        yield
     except FileNotFoundError as error:
         raise CharRNNError(
             f"{error.filename} does not exist.",
@@ -69,49 +131,42 @@ def documents(source: str, include: Sequence[str] = ()) -> Iterator[tuple[str, b
         ) from None
     except OSError as error:
         raise CharRNNError(
-            f"{error.filename or source} cannot be read: {error.strerror or error}.",
+            f"{error.filename or name} cannot be read: {error.strerror or error}.",
             hint="Check its permissions, or name another file.",
         ) from error
 
 
-def read(path: Path, *, text_only: bool = False) -> bytes:
-    """Return a file's bytes, unpacked if its name says that it is packed; CharRNNError if the packing is damaged.
+def documents(source: str, include: Sequence[str] = ()) -> list[Document]:
+    """Return the documents that a source means, in a stable order.
 
-    With `text_only` nothing is returned of a file that is no text; no more than its beginning is read then.
+    A source is a file, a folder (recursively; hidden, binary and empty files left out, those that match none of the
+    `include` patterns too), a pattern such as 'books/*.txt', or '-' for stdin.
     """
-    try:
-        with _OPEN.get(path.suffix.lower(), _open_plain)(path) as file:
-            head = file.read(_BINARY_PROBE)
-            if text_only and b"\0" in head and not head.startswith(_UTF16_MARKS):
-                return b""
-            return head + file.read()
-    except _DAMAGED as error:
-        raise _damaged(path, error) from None
-    except OSError as error:
-        # bz2 says so of damage too; without a number it is not the system that says it.
-        if error.errno is None:
-            raise _damaged(path, error) from None
-        raise
+    with _explained(source):
+        if source == STDIN:
+            return [Document("stdin")]
+        if os.path.isdir(source):
+            return _folder(source, include)
+        if not os.path.exists(source) and glob.has_magic(source):
+            return _pattern(source, include)
+        return [Document(source, Path(source))]
 
 
-def _damaged(path: Path, error: Exception) -> CharRNNError:
-    return CharRNNError(f"{path} cannot be unpacked: {error}.", hint="Copy or download it again.")
-
-
-def _pattern(pattern: str, include: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    found = sorted(glob.glob(pattern, recursive=True))
-    if not found:
+def _pattern(pattern: str, include: Sequence[str]) -> list[Document]:
+    matches = sorted(glob.glob(pattern, recursive=True))
+    if not matches:
         raise CharRNNError(f"Nothing matches {pattern}.", hint="Check the pattern; ** matches folders too.")
-    for path in found:
-        if os.path.isdir(path):
+    found = []
+    for path in matches:
+        if not os.path.isdir(path):
+            found.append(Document(path, Path(path)))
+        elif "**" not in pattern:
             # With ** the files of a folder match by themselves.
-            if "**" not in pattern:
-                yield from _folder(path, include)
-        else:
-            yield path, read(Path(path))
+            found += _folder(path, include)
+    return found
 
 
-def _folder(folder: str, include: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+def _folder(folder: str, include: Sequence[str]) -> list[Document]:
     def stop(error: OSError) -> None:
         raise error
 
@@ -124,11 +179,7 @@ def _folder(folder: str, include: Sequence[str]) -> Iterator[tuple[str, bytes]]:
             continue
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(parent, name) for name in files if not name.startswith(".") and _wanted(name, include)]
-    for path in sorted(found):
-        if path.is_file():
-            data = read(path, text_only=True)
-            if data:
-                yield str(path), data
+    return [Document(str(path), path, text_only=True) for path in sorted(found) if path.is_file()]
 
 
 def _wanted(name: str, include: Sequence[str]) -> bool:

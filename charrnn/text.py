@@ -1,6 +1,7 @@
-"""From bytes to the text that a model sees: encoding, line ends, Unicode forms."""
+"""From bytes to the text that a model sees: encoding, line ends, Unicode forms; a block at a time."""
 
 import codecs
+import io
 import unicodedata
 
 from charrnn.config import TextConfig
@@ -14,43 +15,139 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+# How much of a document is looked at to tell its encoding.
+_HEAD = 1024
+# Raw bytes as text: byte b is the character U+00b.
+BYTES = "latin-1"
+# What is held back to the next block when no place to cut it was found: at most so many characters.
+_HELD = 1 << 20
+_LOOK_BACK = 4096
 
 
-def decode(data: bytes, config: TextConfig, where: str) -> tuple[str, list[str]]:
-    """Return the text of a document, and notices: what a person should know of how it was read.
+class Decoder:
+    """Turns the bytes of one document into text, block by block; how they are cut into blocks makes no difference.
 
-    A byte order mark at the beginning is dropped, and decides between the forms of Unicode. Bytes that the encoding
-    does not know are a CharRNNError that names `where`, unless --errors says otherwise.
+    A byte order mark at the beginning is dropped, and decides between the forms of Unicode.
     """
-    encoding, mark, notices = config.encoding, b"", []
-    for known, marked in _MARKS:
-        if data.startswith(known) and _is_unicode(config.encoding):
-            encoding, mark = marked, known
-            if not _same(marked, config.encoding):
-                notices.append(f"{where} is {marked.removesuffix('-le').removesuffix('-be').upper()} by its mark.")
-            break
-    try:
-        text = data[len(mark) :].decode(encoding, config.errors)
-    except UnicodeDecodeError as error:
-        raise _undecodable(data, encoding, error.start + len(mark), where) from None
-    except ValueError as error:
-        raise CharRNNError(f"{where} cannot be decoded as {encoding}: {error}.") from None
-    returns = text.count("\r")
-    if returns and config.newlines == "keep":
-        notices.append(
-            f"{where} has carriage returns ({returns:,}: line ends of Windows or of old), which the model would learn; "
-            "--newlines lf makes plain line ends of them."
-        )
-    return prepare(text, config), notices
+
+    def __init__(self, config: TextConfig, where: str):
+        self.config, self.where = config, where
+        self.notices: list[str] = []
+        self.returns = 0
+        self._head: bytes | None = b""
+        self._fed = self._line_breaks = 0
+        self._held = ""
+        self._newlines = io.IncrementalNewlineDecoder(None, translate=True) if config.newlines == "lf" else None
+
+    def feed(self, data: bytes, last: bool = False) -> str:
+        """Return the text of the next block, as far as it is settled; with `last`, all that is left.
+
+        Bytes that the encoding does not know are a CharRNNError with their place, unless --errors says otherwise.
+        """
+        if self._head is not None:
+            self._head += data
+            if len(self._head) < _HEAD and not last:
+                return ""
+            data, self._head = self._head, None
+            self.encoding, mark = self._recognised(data)
+            self._decoder = codecs.getincrementaldecoder(self.encoding)(self.config.errors)
+            self._fed, data = len(mark), data[len(mark) :]
+        return self._prepared(self._decoded(data, last), last)
+
+    def close(self) -> str:
+        """Return the text that is left at the end of the document, and settle the notices."""
+        text = self.feed(b"", last=True)
+        if self.returns:
+            self.notices.append(
+                f"{self.where} has carriage returns ({self.returns:,}: line ends of Windows or of old), which the "
+                "model would learn; --newlines lf makes plain line ends of them."
+            )
+        return text
+
+    def _recognised(self, head: bytes) -> tuple[str, bytes]:
+        """Return the encoding of a document that begins with `head`, and its mark."""
+        if self.config.bytes:
+            return BYTES, b""
+        if _is_unicode(self.config.encoding):
+            for mark, encoding in _MARKS:
+                if head.startswith(mark):
+                    if not _same(encoding, self.config.encoding):
+                        form = encoding.removesuffix("-le").removesuffix("-be").upper()
+                        self.notices.append(f"{self.where} is {form} by its mark.")
+                    return encoding, mark
+        unmarked = _unmarked_utf16(head)
+        if unmarked and _same("utf-8", self.config.encoding):
+            self.notices.append(f"{self.where} is taken for {unmarked.upper()}: every other byte of it is zero.")
+            return unmarked, b""
+        return self.config.encoding, b""
+
+    def _decoded(self, data: bytes, last: bool) -> str:
+        self._fed += len(data)
+        self._line_breaks += data.count(b"\n")
+        try:
+            return self._decoder.decode(data, last)
+        except UnicodeDecodeError as error:
+            # What it was given is this block behind what was left of the one before.
+            left = error.object[error.start :]
+            line = self._line_breaks - left.count(b"\n") + 1
+            likely = "utf-16" if b"\0" in error.object[:100] else "latin-1"
+            raise CharRNNError(
+                f"{self.where} is not {self.encoding.upper()}: byte 0x{left[0]:02x} at offset "
+                f"{self._fed - len(left):,}, line {line:,}.",
+                hint=f"Name its encoding (--encoding {likely}, say), have such bytes replaced (--errors replace), or "
+                "train on raw bytes (--bytes).",
+            ) from None
+        except ValueError as error:
+            raise CharRNNError(f"{self.where} cannot be decoded as {self.encoding}: {error}.") from None
+
+    def _prepared(self, text: str, last: bool) -> str:
+        if self._newlines:
+            text = self._newlines.decode(text, last)
+        else:
+            self.returns += text.count("\r")
+        if self.config.normalize is None and not self.config.lower:
+            return text
+        text = self._held + text
+        cut = len(text) if last else _safe_cut(text)
+        self._held = text[cut:]
+        return _formed(text[:cut], self.config)
 
 
 def prepare(text: str, config: TextConfig) -> str:
-    """Return text as the model was trained to see it: line ends, Unicode form and case as configured."""
+    """Return text as the model was trained to see it: raw bytes, line ends, Unicode form and case as configured."""
+    if config.bytes:
+        text = text.encode("utf-8", "surrogateescape").decode(BYTES)
     if config.newlines == "lf":
         text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _formed(text, config)
+
+
+def _formed(text: str, config: TextConfig) -> str:
     if config.normalize is not None:
         text = unicodedata.normalize(config.normalize.upper(), text)  # type: ignore[arg-type]
     return text.lower() if config.lower else text
+
+
+def _safe_cut(text: str) -> int:
+    """Return a place where text can be cut so that both parts, normalized or in lower case, give what the whole gives.
+
+    White space is such a place; else any character that cannot join the one before. (In lower case, a sigma's form
+    depends on the rest of its word.) A text that has none for long is cut anyway.
+    """
+    places = range(len(text) - 1, max(0, len(text) - _LOOK_BACK), -1)
+    for place in places:
+        if text[place].isspace():
+            return place
+    for place in places:
+        if not _joins(text[place]):
+            return place
+    return len(text) if len(text) > _HELD else 0
+
+
+def _joins(character: str) -> bool:
+    """Return whether a character may combine with the one before it: marks and the later parts of Hangul syllables."""
+    first = unicodedata.normalize("NFKD", character)[0]
+    return unicodedata.category(first)[0] == "M" or "\u1160" <= first <= "\u11ff"
 
 
 def _is_unicode(encoding: str) -> bool:
@@ -62,10 +159,10 @@ def _same(marked: str, encoding: str) -> bool:
     return marked.startswith(codecs.lookup(encoding).name.removesuffix("-sig"))
 
 
-def _undecodable(data: bytes, encoding: str, place: int, where: str) -> CharRNNError:
-    line = data.count(b"\n", 0, place) + 1
-    likely = "utf-16" if b"\0" in data[:100] else "latin-1"
-    return CharRNNError(
-        f"{where} is not {encoding.upper()}: byte 0x{data[place]:02x} at offset {place:,}, line {line:,}.",
-        hint=f"Name its encoding (--encoding {likely}, say), or have such bytes replaced: --errors replace",
-    )
+def _unmarked_utf16(head: bytes) -> str | None:
+    """Return the form of UTF-16 that bytes without a mark are in, as far as Western text lets one tell, or None."""
+    pairs = len(head) // 2
+    even, odd = head[0 : 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
+    if pairs < 2 or even + odd < 0.8 * pairs or min(even, odd) > 0:
+        return None
+    return "utf-16-le" if odd else "utf-16-be"

@@ -14,12 +14,14 @@ def transfer(
 ) -> dict[str, np.ndarray]:
     """Return the weights for the vocabulary `new` of a model trained with `old`.
 
-    A character of both keeps its input row and its output column, and the start symbol its row; one that is new gets
-    fresh ones, and the mean of the old output biases. All other weights stay.
+    A character of both keeps its input row and its output column, as does the unknown symbol, and the start symbol its
+    row; one that is new gets fresh ones, and the mean of the old output biases. All other weights stay.
     """
     places = {symbol: place for place, symbol in enumerate(old.symbols)}
     to = [place for place, symbol in enumerate(new.symbols) if symbol in places]
     of = [places[new.symbols[place]] for place in to]
+    if new.unknown_id is not None and old.unknown_id is not None:
+        to, of = [*to, new.unknown_id], [*of, old.unknown_id]
     result = {}
     for name, fresh in initial_weights(model, new.size, seed).items():
         if name == ("layer0/W" if model.embedding is None else "embedding"):

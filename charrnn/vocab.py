@@ -3,6 +3,7 @@
 import json
 import os
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,9 +27,13 @@ STAND_INS = ("\ufffd", "?", " ")
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The characters that a model knows, sorted by code point; the id of a character is its place among them."""
+    """The characters that a model knows, sorted by code point; the id of a character is its place among them.
+
+    With `has_unknown` one id more, behind them, stands for all other characters; it is never sampled.
+    """
 
     symbols: tuple[str, ...]
+    has_unknown: bool = False
 
     def __post_init__(self) -> None:
         if not self.symbols:
@@ -45,14 +50,19 @@ class Vocabulary:
                 )
 
     @classmethod
-    def of(cls, text: str) -> "Vocabulary":
+    def of(cls, text: Iterable[str], has_unknown: bool = False) -> "Vocabulary":
         """Return the vocabulary of just the characters of `text`."""
-        return cls(tuple(sorted(set(text))))
+        return cls(tuple(sorted(set(text))), has_unknown)
 
     @property
     def size(self) -> int:
-        """Return how many characters can be predicted."""
-        return len(self.symbols)
+        """Return how many ids can be predicted."""
+        return len(self.symbols) + self.has_unknown
+
+    @property
+    def unknown_id(self) -> int | None:
+        """Return the id that stands for all unknown characters, or None."""
+        return len(self.symbols) if self.has_unknown else None
 
     @property
     def start(self) -> int:
@@ -61,13 +71,15 @@ class Vocabulary:
 
     @cached_property
     def _codes(self) -> np.ndarray:
-        return np.array([ord(symbol) for symbol in self.symbols], dtype="<u4")
+        symbols = (*self.symbols, STAND_INS[0]) if self.has_unknown else self.symbols
+        return np.array([ord(symbol) for symbol in symbols], dtype="<u4")
 
     @cached_property
     def _table(self) -> np.ndarray:
         # No character has the id `start`, so it can mean "unknown" here; the last row is for all code points above.
-        table = np.full(int(self._codes[-1]) + 2, self.start, dtype=np.min_scalar_type(self.start))
-        table[self._codes] = np.arange(self.size)
+        codes = self._codes[: len(self.symbols)]
+        table = np.full(int(codes[-1]) + 2, self.start, dtype=np.min_scalar_type(self.start))
+        table[codes] = np.arange(len(codes))
         return table
 
     def encode(self, text: str, where: str = "the text") -> np.ndarray:
@@ -79,13 +91,21 @@ class Vocabulary:
         for begin in range(0, len(text), _BLOCK):
             codes = np.frombuffer(text[begin : begin + _BLOCK].encode("utf-32-le", "surrogatepass"), "<u4")
             ids[begin : begin + _BLOCK] = self._table.take(codes, mode="clip")
-        strange = ids == self.start
-        if strange.any():
-            raise self._unknown_error(text, where, int(strange.argmax()))
+        if (ids == self.start).any():
+            self.admission(self.unknown(text), "error", where, lambda: _place(text, next(iter(self.unknown(text)))))
         return ids
 
+    def table(self, symbols: str) -> np.ndarray:
+        """Return the ids of some characters, int32; -1 stands for one that is unknown."""
+        points = np.frombuffer(symbols.encode("utf-32-le", "surrogatepass"), "<u4")
+        ids = self._table.take(points, mode="clip").astype(np.int32)
+        return np.where(ids == self.start, -1, ids)
+
     def decode(self, ids: Any) -> str:
-        """Return the text of `ids`, an array or sequence of integers, each at least 0 and below `size`."""
+        """Return the text of `ids`, an array or sequence of integers, each at least 0 and below `size`.
+
+        The id of unknown characters becomes U+FFFD.
+        """
         codes = self._codes[np.asarray(ids, dtype=np.intp)]
         return codes.tobytes().decode("utf-32-le", "surrogatepass")
 
@@ -94,40 +114,53 @@ class Vocabulary:
         known = set(self.symbols)
         return {character: count for character, count in Counter(text).items() if character not in known}
 
-    def admit(self, text: str, policy: str, where: str) -> tuple[str, str | None]:
-        """Return `text` without the characters outside the vocabulary, and a notice of what was done about them.
-
-        `policy` is one of config.UNKNOWN: "error" (a CharRNNError), "skip", or "replace" by the first of STAND_INS that
-        the vocabulary has.
-        """
+    def admit(self, text: str, policy: str | None, where: str) -> tuple[np.ndarray, str | None]:
+        """Return the ids of `text`, what is unknown treated by `policy` (`admission`), and a notice of that."""
         unknown = self.unknown(text)
+        ids = self.table(text)
         if not unknown:
-            return text, None
+            return ids, None
+        stand_in, notice = self.admission(unknown, policy, where, lambda: _place(text, next(iter(unknown))))
+        ids = ids[ids >= 0] if stand_in is None else np.where(ids < 0, stand_in, ids)
+        if not len(ids):
+            raise nothing_left(where)
+        return ids, notice
+
+    def admission(
+        self, unknown: Mapping[str, int], policy: str | None, where: str, first: Callable[[], str]
+    ) -> tuple[int | None, str]:
+        """Return the id that stands in for unknown characters, None if they are left out, and a notice of that.
+
+        `policy` is one of config.UNKNOWN: "error" (a CharRNNError that says where the `first` stands), "skip", or
+        "replace" by the id of unknown characters, or else the first of STAND_INS that the vocabulary has. None is
+        "replace" for a vocabulary that has that id, else "error".
+        """
+        policy = policy or ("replace" if self.has_unknown else "error")
         if policy == "error":
-            self.encode(text, where)
-        stand_in = None if policy == "skip" else next((c for c in STAND_INS if c in self.symbols), None)
-        if policy == "replace" and stand_in is None:
             raise CharRNNError(
-                f"The vocabulary has none of {', '.join(map(_named, STAND_INS))} to stand in for unknown characters.",
-                hint="Leave them out: --unknown skip",
+                f"The vocabulary of {len(self.symbols):,} lacks characters of {where}: {self._shown(unknown)}; "
+                f"the first at {first()}.",
+                hint="Remove or replace them (eval and sample: --unknown skip), or use a vocabulary that has them.",
             )
-        done = "left out" if stand_in is None else f"replaced by {stand_in!r}"
-        notice = f"{sum(unknown.values()):,} characters of {where} are unknown and were {done}: {self._shown(unknown)}."
-        return text.translate({ord(character): stand_in for character in unknown}), notice
+        done, stand_in = "left out", None
+        if policy == "replace":
+            stand_in, done = self.unknown_id, "read as one unknown symbol"
+            if stand_in is None:
+                symbol = next((c for c in STAND_INS if c in self.symbols), None)
+                if symbol is None:
+                    raise CharRNNError(
+                        f"The vocabulary has none of {', '.join(map(_named, STAND_INS))} to stand in for unknown "
+                        "characters.",
+                        hint="Leave them out: --unknown skip",
+                    )
+                stand_in, done = self.symbols.index(symbol), f"replaced by {symbol!r}"
+        count = sum(unknown.values())
+        return stand_in, f"{count:,} characters of {where} are unknown and were {done}: {self._shown(unknown)}."
 
     @staticmethod
-    def _shown(unknown: dict[str, int]) -> str:
+    def _shown(unknown: Mapping[str, int]) -> str:
         shown = [f"{_named(character)} x {count:,}" for character, count in list(unknown.items())[:_SHOWN]]
         return ", ".join(shown) + (f" and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else "")
-
-    def _unknown_error(self, text: str, where: str, first: int) -> CharRNNError:
-        line = text.count("\n", 0, first) + 1
-        column = first - text.rfind("\n", 0, first)
-        return CharRNNError(
-            f"The vocabulary of {self.size:,} lacks characters of {where}: {self._shown(self.unknown(text))}; "
-            f"the first at line {line}, column {column}.",
-            hint="Remove or replace them (eval and sample: --unknown skip), or use a vocabulary that has them.",
-        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the vocabulary as a dict that JSON can hold; lone surrogates, which it cannot, are a CharRNNError."""
@@ -139,7 +172,8 @@ class Vocabulary:
                 f"The vocabulary has the lone surrogate {_named(surrogates[0])}, which no file can hold.",
                 hint="Remove it from the text: it is no character.",
             )
-        return {"format": FORMAT, "version": VERSION, "symbols": symbols}
+        unknown = {"unknown": True} if self.has_unknown else {}
+        return {"format": FORMAT, "version": VERSION, "symbols": symbols, **unknown}
 
     @classmethod
     def from_json(cls, data: Any, where: str = "the vocabulary") -> "Vocabulary":
@@ -160,8 +194,11 @@ class Vocabulary:
         symbols = data.get("symbols")
         if not isinstance(symbols, str):
             raise CharRNNError(f'{where} is damaged: "symbols" must be a string of its characters.')
+        unknown = data.get("unknown", False)
+        if not isinstance(unknown, bool):
+            raise CharRNNError(f'{where} is damaged: "unknown" must be true or false.')
         try:
-            return cls(tuple(symbols))
+            return cls(tuple(symbols), unknown)
         except CharRNNError as error:
             raise CharRNNError(f"{where} is damaged: {error.message}", error.hint) from None
 
@@ -196,6 +233,16 @@ class Vocabulary:
         except ValueError:
             raise CharRNNError(f"{path} is no vocabulary: it is not JSON.", hint) from None
         return cls.from_json(data, str(path))
+
+
+def nothing_left(where: str) -> CharRNNError:
+    """Return the error of a text of which --unknown skip left nothing."""
+    return CharRNNError(f"Nothing is left of {where}: the model knows none of its characters.")
+
+
+def _place(text: str, character: str) -> str:
+    first = text.index(character)
+    return f"line {text.count(chr(10), 0, first) + 1}, column {first - text.rfind(chr(10), 0, first)}"
 
 
 def _named(character: str) -> str:

@@ -7,8 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.corpus import Streams, fit_batch, load_corpus, read_text, split
+from charrnn.config import TrainConfig
+from charrnn.corpus import as_ids
 from charrnn.errors import CharRNNError
+from charrnn.parts import Part, split
+from charrnn.reading import read_text
+from charrnn.streams import Streams, fit_batch
 from charrnn.vocab import Vocabulary
 
 
@@ -29,7 +33,7 @@ def test_text_is_exactly_what_the_bytes_say(tmp_path):
     content = "a\r\nb\rc\n\x00é\u2028\U0001f600\ufeff".encode()
     path = write(tmp_path / "odd.txt", content)
     text = read_text([path])
-    assert text.text.encode() == content
+    assert text.decode().encode() == content
     assert (text.sha256, text.byte_count) == (hashlib.sha256(content).hexdigest(), len(content))
     assert (text.sources, text.name) == ((str(path),), "odd")
 
@@ -37,12 +41,12 @@ def test_text_is_exactly_what_the_bytes_say(tmp_path):
 def test_several_sources_are_concatenated(tmp_path, monkeypatch):
     one, two = write(tmp_path / "one.txt", b"ab"), write(tmp_path / "two.txt", b"c\n")
     feed(monkeypatch, "dé".encode())
-    corpus = load_corpus([two, "-", one])
-    assert corpus.vocab.decode(corpus.ids) == "c\ndéab"
-    assert corpus.sha256 == hashlib.sha256("c\ndéab".encode()).hexdigest()
-    assert (corpus.byte_count, len(corpus.ids)) == (7, 6)
-    assert (corpus.sources, corpus.name) == ((str(two), "-", str(one)), "two")
-    assert corpus.ids.dtype == np.uint8
+    text = read_text([two, "-", one])
+    assert text.decode() == "c\ndéab" and text.codes.dtype == np.uint8
+    assert text.sha256 == hashlib.sha256("c\ndéab".encode()).hexdigest()
+    assert (text.byte_count, len(text)) == (7, 6)
+    assert (text.sources, text.name) == ((str(two), "-", str(one)), "two")
+    assert (text.names, text.starts.tolist()) == ((str(two), "stdin", str(one)), [0, 2, 4])
 
 
 def test_sources_are_absolute_paths(tmp_path, monkeypatch):
@@ -56,7 +60,7 @@ def test_sources_are_absolute_paths(tmp_path, monkeypatch):
 def test_stdin_alone(monkeypatch):
     feed(monkeypatch, b"piped\r\n")
     text = read_text(["-"])
-    assert (text.text, text.sources, text.name) == ("piped\r\n", ("-",), "stdin")
+    assert (text.decode(), text.sources, text.name) == ("piped\r\n", ("-",), "stdin")
 
 
 def test_a_folder_gives_its_text_files_in_sorted_order(tmp_path):
@@ -69,7 +73,7 @@ def test_a_folder_gives_its_text_files_in_sorted_order(tmp_path):
     write(tmp_path / "d.png", b"\x89PNG" + b"x" * 8000 + b"\0 \xff")
     write(tmp_path / "e.txt", b"4" * 8192 + b"\0")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
-    assert read_text([tmp_path]).text == "123" + "4" * 8192 + "\0"
+    assert read_text([tmp_path]).decode() == "123" + "4" * 8192 + "\0"
 
 
 def test_a_run_in_the_folder_is_no_part_of_its_text(tmp_path):
@@ -78,12 +82,12 @@ def test_a_run_in_the_folder_is_no_part_of_its_text(tmp_path):
     write(tmp_path / "checkpoints" / "a" / "metrics.jsonl", b"{}")
     write(tmp_path / "checkpoints" / "a" / "step-00000001.safetensors", b"\0")
     write(tmp_path / "z" / "metrics.jsonl", b"ours")
-    assert read_text([tmp_path]).text == "textours"
+    assert read_text([tmp_path]).decode() == "textours"
 
 
 def test_a_hidden_folder_is_read_when_it_is_named(tmp_path):
     write(tmp_path / ".notes" / "a.txt", b"a")
-    assert read_text([tmp_path / ".notes"]).text == "a"
+    assert read_text([tmp_path / ".notes"]).decode() == "a"
     assert read_text([tmp_path / ".notes"]).name == "notes"
 
 
@@ -104,16 +108,16 @@ def test_a_name_is_safe_as_a_file_name(tmp_path, file, name):
 
 def test_a_given_vocabulary_is_used(tmp_path):
     vocab = Vocabulary.of("abcxyz")
-    corpus = load_corpus([write(tmp_path / "a.txt", b"zb")], vocab)
+    corpus = as_ids(read_text([write(tmp_path / "a.txt", b"zb")]), vocab)
     assert corpus.vocab is vocab
-    assert corpus.ids.tolist() == [5, 1]
+    assert corpus.part.ids().tolist() == [5, 1]
 
 
 def test_a_vocabulary_that_does_not_fit_names_the_file(tmp_path):
     write(tmp_path / "1.txt", b"abc\nabc\n")
     write(tmp_path / "2.txt", b"ab\na!")
-    with pytest.raises(CharRNNError, match=r"2\.txt: '!' \(U\+0021\) x 1; the first at line 2, column 2"):
-        load_corpus([tmp_path], Vocabulary.of("abc\n"))
+    with pytest.raises(CharRNNError, match=r"'!' \(U\+0021\) x 1; the first at .*2\.txt:2:2"):
+        as_ids(read_text([tmp_path]), Vocabulary.of("abc\n"))
 
 
 # --- Text that cannot be read ---
@@ -189,18 +193,18 @@ def test_undecodable_bytes_are_named_with_their_place(tmp_path):
 
 def test_utf16_is_recognised(tmp_path):
     text = read_text([write(tmp_path / "wide.txt", "wide".encode("utf-16"))])
-    assert text.text == "wide" and "UTF-16" in text.notices[0]
+    assert text.decode() == "wide" and "UTF-16" in text.notices[0]
 
 
 # --- Training and validation parts ---
 
 
 def test_the_tail_of_tiny_shakespeare():
-    parts = split(np.arange(1_115_394), "tail", 0.1, 64)
+    parts = split(Part(np.arange(1_115_394)), TrainConfig())
     assert len(parts.train) == 1_003_854
     assert [len(segment) for segment in parts.val] == [111_540]
-    assert parts.val[0][0] == 1_003_854
-    assert parts.train.base is parts.val[0].base
+    assert parts.val[0].ids(0, 1) == [1_003_854]
+    assert parts.train.codes.base is parts.val[0].codes.base
 
 
 @given(st.integers(2, 2000), st.integers(0, 99))
@@ -209,28 +213,30 @@ def test_the_tail_is_exact(n, percent):
     cut = n * (100 - percent) // 100
     if cut == 0:
         with pytest.raises(CharRNNError, match="too few"):
-            split(ids, "tail", percent / 100, 8)
+            split(Part(ids), TrainConfig(val=percent / 100))
     else:
-        parts = split(ids, "tail", percent / 100, 8)
+        parts = split(Part(ids), TrainConfig(val=percent / 100))
         assert len(parts.train) == cut
-        assert np.array_equal(np.concatenate([parts.train, *parts.val]), ids)
+        assert np.array_equal(np.concatenate([part.ids() for part in (parts.train, *parts.val)]), ids)
 
 
 def test_no_validation():
-    parts = split(np.arange(10), "tail", 0.0, 4)
+    parts = split(Part(np.arange(10)), TrainConfig(val=0.0))
     assert (len(parts.train), parts.val) == (10, ())
 
 
 def test_the_split_of_char_rnn():
-    parts = split(np.arange(3 * 100 + 2), "char-rnn", 0.1, 3)
-    assert [segment.tolist() for segment in parts.val] == [list(range(b * 100 + 95, b * 100 + 100)) for b in range(3)]
-    assert parts.train.tolist() == [b * 100 + i for b in range(3) for i in range(95)]
+    parts = split(Part(np.arange(3 * 100 + 2)), TrainConfig(split="char-rnn", batch=3))
+    assert [segment.ids().tolist() for segment in parts.val] == [
+        list(range(b * 100 + 95, b * 100 + 100)) for b in range(3)
+    ]
+    assert parts.train.ids().tolist() == [b * 100 + i for b in range(3) for i in range(95)]
 
 
 @pytest.mark.parametrize(("n", "kind"), [(1, "tail"), (0, "tail"), (3, "char-rnn")])
 def test_nothing_left_to_train_on(n, kind):
     with pytest.raises(CharRNNError, match="too few"):
-        split(np.zeros(n, np.uint8), kind, 0.1, 4)
+        split(Part(np.zeros(n, np.uint8)), TrainConfig(split=kind, batch=4))
 
 
 # --- The order of training ---
@@ -249,7 +255,7 @@ def test_batches_are_shrunk_only_as_far_as_needed(n, batch, seq):
         assert n < 2 * (window + 1)
     if fitted < batch:
         assert n < 2 * (2 * fitted + 1) * seq
-    Streams(np.zeros(n, np.uint8), fitted, window, seed=0, start=1)
+    Streams(Part(np.zeros(n, np.uint8)), fitted, window, seed=0, start=1)
 
 
 def test_examples_of_shrunk_batches():
@@ -268,7 +274,7 @@ def test_one_character_is_too_few():
 
 def test_streams_that_do_not_fit():
     with pytest.raises(CharRNNError, match="has 99 characters; 10 streams of 10 need 100"):
-        Streams(np.zeros(99, np.uint8), 10, 10, seed=0, start=1)
+        Streams(Part(np.zeros(99, np.uint8)), 10, 10, seed=0, start=1)
 
 
 shapes = st.tuples(st.integers(2, 400), st.integers(1, 8), st.integers(1, 20)).filter(lambda s: s[0] >= s[1] * s[2])
@@ -278,15 +284,15 @@ shapes = st.tuples(st.integers(2, 400), st.integers(1, 8), st.integers(1, 20)).f
 def test_an_epoch_reads_each_character_at_most_once_in_order(shape, seed, epoch):
     n, batch, seq = shape
     # An id for each place, so that what was read tells where.
-    streams = Streams(np.arange(n, dtype=np.uint32), batch, seq, seed, start=n)
+    streams = Streams(Part(np.arange(n, dtype=np.uint32)), batch, seq, seed, start=n)
     steps = streams.steps_per_epoch
     assert steps == n // batch // seq
     windows = [streams.window(epoch * steps + w) for w in range(steps)]
-    for inputs, targets in windows:
+    for inputs, targets, _ in windows:
         assert inputs.shape == targets.shape == (seq, batch)
         assert inputs.dtype == targets.dtype == np.int32
-    inputs = np.concatenate([inputs for inputs, _ in windows])
-    targets = np.concatenate([targets for _, targets in windows])
+    inputs = np.concatenate([inputs for inputs, _, _ in windows])
+    targets = np.concatenate([targets for _, targets, _ in windows])
     assert len(np.unique(targets)) == targets.size
     assert np.array_equal(np.diff(targets, axis=0) % n, np.ones((steps * seq - 1, batch)))
     assert np.array_equal(np.diff(targets[0]) % n, np.full(batch - 1, n // batch % n))
@@ -299,10 +305,10 @@ def test_an_epoch_reads_each_character_at_most_once_in_order(shape, seed, epoch)
 
 def test_the_beginning_of_the_text_is_met_inside_a_window():
     # Otherwise the test above would not see the start symbol after the wrap-around.
-    streams = Streams(np.arange(300, dtype=np.uint16), 3, 10, seed=1, start=300)
+    streams = Streams(Part(np.arange(300, dtype=np.uint16)), 3, 10, seed=1, start=300)
     inside = 0
     for step in range(20 * streams.steps_per_epoch):
-        inputs, targets = streams.window(step)
+        inputs, targets, _ = streams.window(step)
         inside += int((targets[1:] == 0).sum())
         assert np.all(inputs[targets == 0] == 300)
     assert inside >= 10
@@ -310,12 +316,12 @@ def test_the_beginning_of_the_text_is_met_inside_a_window():
 
 def test_windows_are_pure_functions_of_the_step():
     ids = np.random.default_rng(0).integers(0, 65, 5000).astype(np.uint8)
-    ascending = Streams(ids, 8, 16, seed=3, start=65)
-    other = Streams(ids.copy(), 8, 16, seed=3, start=65)
+    ascending = Streams(Part(ids), 8, 16, seed=3, start=65)
+    other = Streams(Part(ids.copy()), 8, 16, seed=3, start=65)
     steps = range(3 * ascending.steps_per_epoch)
     seen = {step: ascending.window(step) for step in steps}
     for step in reversed(steps):
-        inputs, targets = other.window(step)
+        inputs, targets, _ = other.window(step)
         assert np.array_equal(inputs, seen[step][0])
         assert np.array_equal(targets, seen[step][1])
 
@@ -324,7 +330,7 @@ def test_offsets_differ_by_epoch_and_by_seed():
     n = 100_000
     offsets = set()
     for seed in range(4):
-        streams = Streams(np.arange(n, dtype=np.uint32), 10, 100, seed, start=n)
+        streams = Streams(Part(np.arange(n, dtype=np.uint32)), 10, 100, seed, start=n)
         offsets |= {int(streams.window(epoch * streams.steps_per_epoch)[1][0, 0]) for epoch in range(25)}
     assert len(offsets) > 95
     # Spread over the whole ring, epoch 0 included.
@@ -334,6 +340,6 @@ def test_offsets_differ_by_epoch_and_by_seed():
 
 def test_the_order_is_pinned():
     # A run that is resumed after an upgrade must go on with the same windows.
-    streams = Streams(np.arange(1000, dtype=np.uint16), 4, 5, seed=7, start=1000)
+    streams = Streams(Part(np.arange(1000, dtype=np.uint16)), 4, 5, seed=7, start=1000)
     firsts = [streams.window(epoch * streams.steps_per_epoch)[1][0].tolist() for epoch in range(3)]
     assert firsts == [[692, 942, 192, 442], [573, 823, 73, 323], [725, 975, 225, 475]]

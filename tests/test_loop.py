@@ -15,8 +15,8 @@ import pytest
 import charrnn.durable
 from charrnn.checkpoint import Checkpoint, read_checkpoint
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.corpus import Split, split
 from charrnn.errors import CharRNNError, NotWritten
+from charrnn.parts import Part, Split, split
 from charrnn.runs import Run
 from charrnn.runtime.evaluate import mean_nats
 from charrnn.runtime.model import Model
@@ -51,7 +51,7 @@ def make_trainer(
     """Return a trainer of a new run, or one that goes on from a checkpoint; two shards but for the quick model."""
     path.mkdir(exist_ok=True)
     vocab = Vocabulary.of(TEXT)
-    parts = split(vocab.encode(TEXT), config.split, config.val, config.batch)
+    parts = split(Part(vocab.encode(TEXT)), config)
     settings = {"clock": Clock(), **settings}
     shards = 1 if model == SMALL else 2
     return Trainer(Run(path), model, config, vocab, parts, shards, {"sha256": "0" * 64}, resumed, **settings)
@@ -195,9 +195,9 @@ def test_the_state_is_carried_and_begins_anew_with_every_epoch(tmp_path):
     trainer = make_trainer(tmp_path / "run", replace(QUICK, steps=35))
     step, seen = trainer.train_step, []
 
-    def watched(inputs, targets, states, *rest):
+    def watched(window, states, *rest):
         seen.append([np.array(field) for layers in states for state in layers for field in state])
-        return step(inputs, targets, states, *rest)
+        return step(window, states, *rest)
 
     trainer.train_step = watched
     list(trainer.events())
@@ -252,7 +252,7 @@ def test_the_best_checkpoint_is_the_best(unbroken):
     assert read_checkpoint(run.best).progress["best_step"] == best.step
     for name, weight in best.weights.items():
         assert (model.weights[name] == weight).all()
-    parts = split(model.vocab.encode(TEXT), CONFIG.split, CONFIG.val, CONFIG.batch)
+    parts = split(Part(model.vocab.encode(TEXT)), CONFIG)
     assert mean_nats(model, parts.val) == pytest.approx(best.val_nats, abs=1e-5)
 
 
@@ -493,7 +493,7 @@ def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path):
 def test_a_text_too_short_for_the_batch_is_refused(tmp_path):
     ids = Vocabulary.of(TEXT).encode(TEXT)[:20]
     with pytest.raises(CharRNNError, match="streams"):
-        Trainer(Run(tmp_path), SMALL, QUICK, Vocabulary.of(TEXT), Split(ids, ()), 2, {})
+        Trainer(Run(tmp_path), SMALL, QUICK, Vocabulary.of(TEXT), Split(Part(ids)), 2, {})
     assert math.prod((QUICK.batch, QUICK.seq)) > len(ids)
 
 

@@ -129,7 +129,7 @@ def model(vocab) -> Model:
 
 
 def text(model: Model, length: int = 300, temperature: float = 1.0, seed: int | None = 1, prime: str = "ab") -> str:
-    return "".join(characters(model, prime, length, temperature, seed))
+    return "".join(characters(model, model.vocab.encode(prime), length, temperature, seed))
 
 
 def test_a_seed_repeats_its_text_and_another_gives_another(model):

@@ -10,11 +10,19 @@ from conftest import charrnn_in
 
 from charrnn.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
-from charrnn.corpus import load_corpus, read_text
 from charrnn.errors import CharRNNError
 from charrnn.network import initial_weights
-from charrnn.text import decode, prepare
+from charrnn.reading import read_text
+from charrnn.text import Decoder, prepare
 from charrnn.vocab import Vocabulary
+
+
+def decode(data: bytes, config: TextConfig, where: str, block: int = 1 << 18) -> tuple[str, list[str]]:
+    """Return the text of a document that comes in blocks, and the notices."""
+    decoder = Decoder(config, where)
+    pieces = [decoder.feed(data[low : low + block]) for low in range(0, len(data), block)]
+    return "".join([*pieces, decoder.close()]), decoder.notices
+
 
 ODD = "Ärger\r\nO\u0308l\rﬁn\n€"
 
@@ -79,8 +87,8 @@ def test_a_corpus_is_read_as_it_says(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes("É\r\n".encode("latin-1"))
     config = TextConfig(encoding="latin-1", newlines="lf", lower=True)
-    corpus = load_corpus([path], None, config)
-    assert corpus.vocab.decode(corpus.ids) == "é\n" and corpus.config == config
+    text = read_text([path], config)
+    assert text.decode() == "é\n" and text.config == config
 
 
 def test_a_model_remembers_how_it_wants_its_text(tmp_path):

@@ -14,10 +14,11 @@ from typer.testing import CliRunner
 from charrnn.cli import train as command
 from charrnn.cli.app import app
 from charrnn.config import DEFAULT_MINUTES, OPTIMIZERS, PRESETS, SCHEDULES, ModelConfig, TextConfig, TrainConfig
-from charrnn.corpus import Streams
 from charrnn.errors import CharRNNError
+from charrnn.parts import Part
 from charrnn.runtime.evaluate import mean_nats
 from charrnn.runtime.model import Model
+from charrnn.streams import Streams, Window
 from charrnn.training.backend import shard_count
 from charrnn.training.budget import counted_total, measured_total
 from charrnn.training.layers import ONE_HOT_ROWS, CharRNN, look_up
@@ -41,7 +42,7 @@ def train(
     states, losses = fresh_states(net, batch, shards), []
     for number in range(steps):
         inputs, targets = (rng.integers(0, vocab_size, (seq, batch)).astype(np.int32) for _ in range(2))
-        loss, states = step(inputs, targets, states, number, 0.5)
+        loss, states = step(Window(inputs, targets), states, number, 0.5)
         losses.append(float(loss))
     last = {f"state{n}": np.concatenate([shard[1][n] for shard in states]) for n in range(2)}
     return {"losses": np.array(losses), **last, **net.read()}
@@ -112,7 +113,7 @@ def test_the_loss_and_the_update_are_those_of_plain_autodiff():
         net = CharRNN(SMALL, vocab_size, weights)
         config = replace(PLAIN, momentum=0.0)
         step = TrainStep(net, make_optimizer(config), batch, 2, sum_gradients=summed)
-        value, _ = step(inputs, targets, fresh_states(net, batch, 2), 0, 0.25)
+        value, _ = step(Window(inputs, targets), fresh_states(net, batch, 2), 0, 0.25)
         assert float(value) == pytest.approx(float(loss), abs=1e-6)
         for name, after in net.read().items():
             # Over a window's characters the gradients are summed; over the streams they are averaged.
@@ -184,7 +185,8 @@ def test_a_dropout_mask_has_the_rate_and_keeps_the_mean(rate):
 def counted_places(length: int) -> tuple[np.ndarray, int]:
     """Return how often each character of a text counts, and the number of streams; check what stands before each."""
     text = np.arange(length, dtype=np.int32)
-    inputs, targets, weights = parallel_streams([text], start=length)
+    (inputs, targets, reset), weights = parallel_streams([Part(text)], start=length)
+    assert reset is None
     assert inputs.shape == targets.shape == weights.shape and len(inputs) % WINDOW == 0
     assert inputs.dtype == targets.dtype == np.int32 and weights.dtype == np.float32
     for column in range(inputs.shape[1]):
@@ -221,7 +223,7 @@ def test_parallel_streams_of_a_long_text_are_capped_and_spread():
 
 def test_parallel_streams_of_several_segments_are_the_segments():
     segments = [np.arange(10, 210, dtype=np.uint8), np.arange(130, dtype=np.uint8), np.arange(5, 6, dtype=np.uint8)]
-    inputs, targets, weights = parallel_streams(segments, start=250)
+    (inputs, targets, _), weights = parallel_streams([Part(segment) for segment in segments], start=250)
     for column, segment in enumerate(segments):
         n = len(segment)
         assert (targets[:n, column] == segment).all() and (inputs[0, column], weights[:n, column].min()) == (250, 1)
@@ -243,18 +245,21 @@ def test_the_estimate_is_the_exact_loss(cell, shards, vocab):
     config = ModelConfig(cell=cell, layers=2, units=8)
     weights = random_weights(config, vocab.size, "float32", scale=2.0)
     net, model = CharRNN(config, vocab.size, weights), Model(config, vocab, weights)
-    text = text_with_memory(5200, vocab.size)
-    assert counted_places(len(text))[1] == 5
+    ids = text_with_memory(5200, vocab.size)
+    assert counted_places(len(ids))[1] == 5
+    text = Part(ids)
     # The bar is 0.005; warmed states leave next to nothing.
     estimate = Validation(net, [text], vocab.start, shards).estimate()
     assert estimate == pytest.approx(mean_nats(model, [text]), abs=1e-4)
     assert Validation(net, [text], vocab.start, shards).estimate() == estimate
 
-    segments = list(text[:5000].reshape(5, 1000))
+    segments = [Part(row) for row in ids[:5000].reshape(5, 1000)]
     exact = mean_nats(model, segments)
     assert Validation(net, segments, vocab.start, shards).estimate() == pytest.approx(exact, abs=1e-5)
-    assert abs(exact - mean_nats(model, [text[:5000]])) > 1e-4, "beginning anew must matter, or nothing was tested"
-    short = [text[:100]]
+    assert abs(exact - mean_nats(model, [text.cut(0, 5000)])) > 1e-4, (
+        "beginning anew must matter, or nothing was tested"
+    )
+    short = [text.cut(0, 100)]
     exact = mean_nats(model, short)
     assert Validation(net, short, vocab.start, shards).estimate() == pytest.approx(exact, abs=1e-5)
 
@@ -267,13 +272,13 @@ def test_every_optimizer_learns_at_its_default_rate(name):
     assert set(DEFAULT_RATES) == set(OPTIMIZERS)
     config = TrainConfig(optimizer=name, batch=4, seq=8)
     text = np.tile(np.array([0, 1, 2, 3, 2, 1], np.uint8), 60)
-    streams = Streams(text, config.batch, config.seq, 0, 4)
+    streams = Streams(Part(text), config.batch, config.seq, 0, 4)
     model = ModelConfig(cell="gru", layers=1, units=8)
     weights = random_weights(model, 4, "float32")
     net = CharRNN(model, 4, weights)
     step, states, losses = TrainStep(net, make_optimizer(config), config.batch, 1), fresh_states(net, 4, 1), []
     for number in range(250):
-        loss, states = step(*streams.window(number), states, number, base_rate(config))
+        loss, states = step(streams.window(number), states, number, base_rate(config))
         losses.append(float(loss))
     assert np.mean(losses[-5:]) < 0.85 * losses[0]
     assert all((net.read()[parameter] != value).any() for parameter, value in weights.items())
@@ -376,9 +381,13 @@ TRAIN_VALUES = {
     "momentum": 0.5, "weight_decay": 0.0625, "schedule": "constant", "warmup": 7, "decay": 0.5, "decay_after": 3,
     "clip_norm": 2.5, "clip_value": 3.5, "sum_gradients": True, "epochs": 1.5, "steps": 12, "minutes": 0.5,
     "patience": 4, "eval_every": 6, "save_every": 8, "keep": 9, "seed": 10, "split": "char-rnn", "val": 0.25,
+    "test": 0.125,
 }  # fmt: skip
 
-TEXT_VALUES = {"encoding": "latin-1", "errors": "replace", "newlines": "lf", "normalize": "nfkc", "lower": True}
+TEXT_VALUES = {
+    "encoding": "latin-1", "errors": "replace", "newlines": "lf", "normalize": "nfkc", "lower": True, "bytes": True,
+    "lines": True, "separator": "#", "reset_at_documents": True,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -390,7 +399,9 @@ def configs_of(tmp_path, monkeypatch, checkpoints):
     def run(*arguments: str) -> tuple[ModelConfig, TrainConfig, TextConfig]:
         seen = []
         monkeypatch.setattr(
-            command, "train_run", lambda run, model, config, *rest: seen.append((model, config, rest[0].config))
+            command,
+            "train_run",
+            lambda run, model, config, data, *rest: seen.append((model, config, data.corpus.text.config)),
         )
         result = CliRunner().invoke(app, ["train", str(corpus), *arguments], catch_exceptions=False)
         assert result.exit_code == 0, result.output

@@ -94,19 +94,26 @@ def test_at_most_ten_unknown_characters_are_listed():
 
 def test_unknown_characters_are_left_out_or_replaced_and_that_is_said():
     vocab = Vocabulary.of("abc?\n")
-    assert vocab.admit("abc", "skip", "x") == ("abc", None)
-    assert vocab.admit("aéb☞☞", "skip", "x.txt") == (
+
+    def admitted(vocab, text, policy):
+        ids, notice = vocab.admit(text, policy, "x.txt")
+        return vocab.decode(ids), notice
+
+    assert admitted(vocab, "abc", "skip") == ("abc", None)
+    assert admitted(vocab, "aéb☞☞", "skip") == (
         "ab",
         "3 characters of x.txt are unknown and were left out: 'é' (U+00E9) x 1, '☞' (U+261E) x 2.",
     )
-    text, notice = vocab.admit("aéb", "replace", "x.txt")
+    text, notice = admitted(vocab, "aéb", "replace")
     assert text == "a?b" and "were replaced by '?'" in notice
-    assert Vocabulary.of("a\ufffd?").admit("é", "replace", "")[0] == "\ufffd"
-    assert Vocabulary.of("a ").admit("é", "replace", "")[0] == " "
+    assert admitted(Vocabulary.of("a\ufffd?"), "é", "replace")[0] == "\ufffd"
+    assert admitted(Vocabulary.of("a "), "é", "replace")[0] == " "
     with pytest.raises(CharRNNError, match="to stand in"):
         Vocabulary.of("ab").admit("é", "replace", "")
     with pytest.raises(CharRNNError, match=r"lacks characters of x\.txt"):
         vocab.admit("é", "error", "x.txt")
+    with pytest.raises(CharRNNError, match=r"lacks characters of x\.txt"):
+        vocab.admit("é", None, "x.txt")
 
 
 @pytest.mark.parametrize(

@@ -49,13 +49,14 @@ def bench(
     as_json: o.AsJson = False,
 ) -> None:
     """Measure how fast this machine trains and samples a model, as a share of what its processor can do."""
-    from charrnn.corpus import load_corpus
+    from charrnn.cli.reading import read
+    from charrnn.config import DEFAULT_TEXT
     from charrnn.network import useful_products
 
     model = ModelConfig(cell, layers, units, embedding)
     config = TrainConfig(batch=batch, seq=seq, dropout=dropout)
-    text = load_corpus(corpus) if corpus else None
-    vocab_size = text.vocab.size if text else VOCAB
+    text = read(corpus, DEFAULT_TEXT) if corpus else None
+    vocab_size = len(text.symbols) if text else VOCAB
     say("Measuring the peak of this machine's matrix products …")
     peak = max(sgemm_gflops(library) for library in PEAKS)
     say("Training …")
@@ -70,7 +71,7 @@ def bench(
         "peak_share": trained * 6 * useful_products(model, vocab_size) / (peak * 1e9),
     }
     if text:
-        facts["epoch_seconds"] = len(text.ids) / trained
+        facts["epoch_seconds"] = len(text) / trained
     if as_json:
         write_data(json.dumps(facts) + "\n")
         return
@@ -80,7 +81,7 @@ def bench(
         ("sampling", f"{sampled:,.0f} characters/s, one stream"),
     ]
     if text:
-        lines.append(("an epoch", f"{facts['epoch_seconds'] / 60:,.1f} minutes for {len(text.ids):,} characters"))
+        lines.append(("an epoch", f"{facts['epoch_seconds'] / 60:,.1f} minutes for {len(text):,} characters"))
     write_data("".join(f"{label:<20}{value}\n" for label, value in lines))
 
 
@@ -105,8 +106,9 @@ def train_speed(model: ModelConfig, config: TrainConfig, vocab_size: int, second
 
     import numpy as np
 
-    from charrnn.corpus import Streams
     from charrnn.network import initial_weights
+    from charrnn.parts import Part
+    from charrnn.streams import Streams
     from charrnn.training import backend
 
     shards = backend.shard_count(config.batch)
@@ -116,7 +118,7 @@ def train_speed(model: ModelConfig, config: TrainConfig, vocab_size: int, second
     from charrnn.training.step import TrainStep, fresh_states
 
     ids = np.random.default_rng(0).integers(0, vocab_size, 4 * config.batch * config.seq)
-    streams = Streams(ids, config.batch, config.seq, config.seed, vocab_size)
+    streams = Streams(Part(ids), config.batch, config.seq, config.seed, vocab_size)
     net = CharRNN(model, vocab_size, initial_weights(model, vocab_size, config.seed))
     step = TrainStep(net, make_optimizer(config), config.batch, shards, config.dropout, config.seed)
     states = fresh_states(net, config.batch, shards)
@@ -125,7 +127,7 @@ def train_speed(model: ModelConfig, config: TrainConfig, vocab_size: int, second
         # The first step compiles and the second warms up.
         if done == 2:
             began = perf_counter()
-        loss, states = step(*streams.window(done), states, done, base_rate(config))
+        loss, states = step(streams.window(done), states, done, base_rate(config))
         float(loss)
         done += 1
     return (done - 2) * config.batch * config.seq / (perf_counter() - began)
@@ -135,6 +137,8 @@ def sample_speed(model: ModelConfig, vocab_size: int, seconds: float) -> float:
     """Return characters sampled a second in one stream, by the code of `charrnn sample`."""
     from time import perf_counter
 
+    import numpy as np
+
     from charrnn.cli.sample import characters
     from charrnn.network import initial_weights
     from charrnn.runtime.model import Model
@@ -143,7 +147,7 @@ def sample_speed(model: ModelConfig, vocab_size: int, seconds: float) -> float:
     vocab = Vocabulary(tuple(chr(code) for code in range(33, 33 + vocab_size)))
     network = Model(model, vocab, initial_weights(model, vocab_size, 0))
     network.limit_threads()
-    stream = characters(network, vocab.symbols[0], 10**12, 1.0, 0)
+    stream = characters(network, np.zeros(1, int), 10**12, 1.0, 0)
     for _ in range(100):
         next(stream)
     done, began = 0, perf_counter()

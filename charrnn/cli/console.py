@@ -31,7 +31,7 @@ def show_error(error: CharRNNError) -> None:
         say(f"  {error.hint}")
 
 
-def write_data(text: str) -> None:
-    """Write text to stdout as UTF-8, exactly as it is (newlines untouched), and flush."""
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
+def write_data(text: str, encoding: str = "utf-8") -> None:
+    """Write text to stdout, exactly as it is (newlines untouched), and flush."""
+    sys.stdout.buffer.write(text.encode(encoding))
     sys.stdout.buffer.flush()

@@ -3,17 +3,15 @@
 import json
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from charrnn.cli import options as o
-from charrnn.cli.console import printable, say, write_data
+from charrnn.cli.console import write_data
+from charrnn.cli.reading import read, tell
 from charrnn.config import UNKNOWN
 from charrnn.errors import CharRNNError
-
-if TYPE_CHECKING:
-    from charrnn.runtime.model import Model
 
 
 def eval(
@@ -31,31 +29,30 @@ def eval(
     errors: Annotated[
         str | None, typer.Option("--errors", help="strict or replace; by default as in training.")
     ] = None,
-    unknown: o.Unknown = UNKNOWN[0],
+    unknown: o.Unknown = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Measure how well a model predicts a text: bits and nats per character, perplexity, over the whole of it."""
-    from charrnn.corpus import read_text
+    from charrnn.corpus import as_ids
     from charrnn.runs import find_checkpoint
     from charrnn.runtime.evaluate import mean_nats
     from charrnn.runtime.model import Model
 
+    check_unknown(unknown)
     run, sources = split_arguments(arguments)
     path = find_checkpoint(run)
     model = Model.load(path)
     config = replace(model.text, encoding=encoding or model.text.encoding, errors=errors or model.text.errors)
-    text = read_text(sources, config, include or ())
-    for notice in text.notices:
-        say(printable(notice))
+    corpus = as_ids(read(sources, config, include), model.vocab, unknown)
+    tell(corpus.text.notices)
     model.limit_threads()
-    ids = model.vocab.encode(known_part(model, text.text, unknown, ", ".join(sources)))
-    nats = mean_nats(model, [ids])
+    nats = mean_nats(model, [corpus.part])
     facts = {
-        "characters": len(ids),
+        "characters": len(corpus),
         "bits_per_char": nats / math.log(2),
         "nats_per_char": nats,
         "perplexity": math.exp(nats),
-        "bits_per_byte": nats / math.log(2) * len(ids) / text.byte_count,
+        "bits_per_byte": nats / math.log(2) * len(corpus) / corpus.text.byte_count,
     }
     if as_json:
         write_data(json.dumps(facts) + "\n")
@@ -92,13 +89,7 @@ def split_arguments(arguments: list[str]) -> tuple[str | None, list[str]]:
     return run, sources
 
 
-def known_part(model: "Model", text: str, policy: str, where: str) -> str:
-    """Return what --unknown leaves of a text, and say what it did; a policy that is none is a CharRNNError."""
-    if policy not in UNKNOWN:
+def check_unknown(policy: str | None) -> None:
+    """Raise CharRNNError unless --unknown is a policy or not given."""
+    if policy is not None and policy not in UNKNOWN:
         raise CharRNNError(f"--unknown is {policy!r}; it must be one of {', '.join(UNKNOWN)}.")
-    known, notice = model.vocab.admit(text, policy, where)
-    if text and not known:
-        raise CharRNNError(f"Nothing is left of {where}: the model knows none of its characters.")
-    if notice:
-        say(printable(notice))
-    return known

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from charrnn.cli.console import printable, say
 
 if TYPE_CHECKING:
-    from charrnn.corpus import Corpus, Split
+    from charrnn.corpus import Dataset
     from charrnn.training.events import Evaluated, Event, Stepped
     from charrnn.training.loop import Trainer
 
@@ -22,7 +22,7 @@ LINE_EVERY = 30.0
 class View:
     """Shows the events of a training run; a context manager, so that the terminal is always put right again."""
 
-    def __init__(self, trainer: "Trainer", corpus: "Corpus", parts: "Split", quiet: bool):
+    def __init__(self, trainer: "Trainer", data: "Dataset", quiet: bool):
         self.trainer = trainer
         self.quiet = quiet
         self.bar: Any = None
@@ -31,7 +31,7 @@ class View:
         self.characters = trainer.config.batch * trainer.config.seq
         self.speed = _Speed()
         self.val_nats: float | None = trainer.progress["best_nats"]
-        self.corpus, self.parts = corpus, parts
+        self.data = data
 
     def __enter__(self) -> "View":
         if self.quiet:
@@ -39,14 +39,16 @@ class View:
         from charrnn.network import parameter_count
 
         t = self.trainer
+        parts = self.data.parts
+        test = f", {sum(map(len, parts.test)):,} to test" if parts.test else ""
         width = "one-hot input" if t.model.embedding is None else f"embedding {t.model.embedding}"
         say(
-            f"{len(self.corpus.ids):,} characters, {self.corpus.vocab.size} different; "
-            f"{len(self.parts.train):,} to train on, {sum(map(len, self.parts.val)):,} to validate."
+            f"{len(self.data.corpus):,} characters, {self.trainer.vocab.size:,} different; "
+            f"{len(parts.train):,} to train on, {sum(map(len, parts.val)):,} to validate{test}."
         )
         say(
             f"{t.model.cell} {t.model.layers}x{t.model.units}, {width}, "
-            f"{parameter_count(t.model, self.corpus.vocab.size):,} parameters; batch {t.config.batch}, "
+            f"{parameter_count(t.model, self.trainer.vocab.size):,} parameters; batch {t.config.batch}, "
             f"seq {t.config.seq}, dropout {t.config.dropout:g}, {t.config.optimizer}. Run: {printable(t.run.name)}"
         )
         if sys.stderr.isatty():
@@ -135,11 +137,13 @@ class View:
                 self._say("  | " + printable(line))
 
     def _sample(self, event: "Evaluated") -> str:
+        import numpy as np
+
         from charrnn.cli.sample import characters
         from charrnn.runtime.model import Model
 
-        model = Model(self.trainer.model, self.trainer.vocab, event.weights)
-        return "".join(characters(model, "", SAMPLE, TEMPERATURE, seed=event.step))
+        model = Model(self.trainer.model, self.trainer.vocab, event.weights, self.trainer.text)
+        return "".join(characters(model, np.zeros(0, int), SAMPLE, TEMPERATURE, seed=event.step))
 
     def _warn(self, line: str) -> None:
         """Print what even --quiet does not silence."""

@@ -24,6 +24,16 @@ def _off(value: float | None) -> float | None:
     return None if value == 0 else value
 
 
+def _unescaped(value: str | None) -> str | None:
+    """Return what a text with escapes such as \\n and \\x1e means; one that is no escape stands for itself."""
+    if value is None:
+        return None
+    try:
+        return value.encode("latin-1", "backslashreplace").decode("unicode_escape")
+    except UnicodeDecodeError:
+        return value
+
+
 # Arguments
 _TEXT = "Text files (.gz, .bz2, .xz, .zst too), folders, patterns, or - for stdin."
 Texts = Annotated[list[str], typer.Argument(metavar="CORPUS", help=_TEXT)]
@@ -40,8 +50,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="The seed of everything random.")]
 
 Unknown = Annotated[
-    str,
-    typer.Option("--unknown", help=f"Characters that the model has never seen: {', '.join(UNKNOWN)} (by U+FFFD or ?)."),
+    str | None,
+    typer.Option(
+        "--unknown",
+        help=f"Characters that the model has never seen: {', '.join(UNKNOWN)} (by its unknown symbol, U+FFFD or ?).",
+        show_default="error, replace after --min-count",
+    ),
 ]
 
 # Model
@@ -88,17 +102,43 @@ Normalize = Annotated[
     typer.Option("--normalize", help=f"Unicode form: {', '.join(NORMAL_FORMS)}.", show_default=False),
 ]
 Lower = Annotated[bool, typer.Option("--lower", help="Make all letters lower case.")]
+Bytes = Annotated[bool, typer.Option("--bytes", help="Take raw bytes for characters: any file at all can be read.")]
+Lines = Annotated[
+    bool, typer.Option("--lines", help="Every line is a document: the model forgets all before at its beginning.")
+]
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        "--separator",
+        metavar="CHARACTER",
+        callback=_unescaped,
+        help=r"Put this behind each file, such as '\n' or '\x1e'.",
+        show_default=False,
+    ),
+]
+ResetAtDocuments = Annotated[
+    bool, typer.Option("--reset-at-documents", help="Forget all before at the beginning of each file.")
+]
+MinCount = Annotated[
+    int,
+    typer.Option("--min-count", min=1, help="Characters that are rarer become one unknown symbol, never sampled."),
+]
 Batch = Annotated[int, typer.Option("--batch", help="Streams read side by side.")]
 Seq = Annotated[int, typer.Option("--seq", help="Characters a window: how far gradients go back.")]
 Split = Annotated[
     str,
     typer.Option(
         "--split",
-        help=f"What validates: {', '.join(SPLITS)}. tail: the contiguous last --val of the text. char-rnn: the last "
-        "5 % of each stream.",
+        help=f"What validates: {', '.join(SPLITS)}. tail: the contiguous last --val of the text. documents: whole "
+        "files or --lines at random. char-rnn: the last 5 % of each stream.",
     ),
 ]
 Val = Annotated[float, typer.Option("--val", help="The share that validates; 0 for none.")]
+ValFile = Annotated[
+    list[str] | None,
+    typer.Option("--val-file", metavar="CORPUS", help="Validate on this, and train on all of the text."),
+]
+Test = Annotated[float, typer.Option("--test", help="The share that is kept for one test at the end, the last.")]
 
 # Optimization
 Dropout = Annotated[

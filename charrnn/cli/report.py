@@ -10,9 +10,8 @@ from charrnn.config import ModelConfig
 from charrnn.vocab import Vocabulary
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from charrnn.corpus import Corpus, Split
+    from charrnn.corpus import Dataset
+    from charrnn.parts import Part, Split
     from charrnn.runs import Run
     from charrnn.training.events import Ended
     from charrnn.training.loop import Trainer
@@ -20,50 +19,65 @@ if TYPE_CHECKING:
 # Training this far below validation, in nats a character, means that the text is being learnt by heart.
 MEMORISED = 0.5
 COMPRESSED_AT_ONCE = 1 << 20
+# Of held-out text, at most so many characters are evaluated exactly: `charrnn eval` reads more.
+EXACT = 500_000
 
 
-def seconds_needed(model: ModelConfig, vocab: Vocabulary, val: Sequence["np.ndarray"]) -> float:
+def seconds_needed(model: ModelConfig, vocab: Vocabulary, parts: "Split") -> float:
     """Return about how long the exact evaluation at the end will take, measured on a few characters."""
     from time import perf_counter
 
     import numpy as np
 
     from charrnn.network import initial_weights
-    from charrnn.runtime.evaluate import score
+    from charrnn.runtime.evaluate import Reader
     from charrnn.runtime.model import Model
 
-    if not val:
+    read = [held_out(part) for part in (parts.val, parts.test) if part]
+    if not read:
         return 1.0
     network = Model(model, vocab, initial_weights(model, vocab.size, 0))
     network.limit_threads()
-    ids = np.zeros((200, len(val)), np.int64)
-    score(network, ids[:20])
+    reader = Reader(network, len(read[0]))
+    ids = np.zeros((200, len(read[0])), np.int64)
+    reader.nats(ids[:20])
     began = perf_counter()
-    score(network, ids)
-    return 1.0 + (perf_counter() - began) / 200 * max(map(len, val)) * 1.1
+    reader.nats(ids)
+    return 1.0 + (perf_counter() - began) / 200 * sum(max(map(len, parts)) for parts in read) * 1.1
 
 
-def at_the_end(run: "Run", trainer: "Trainer", corpus: "Corpus", parts: "Split", ended: "Ended") -> None:
+def held_out(parts: "Sequence[Part]") -> list["Part"]:
+    """Return what is evaluated exactly of some parts: all of them, but of long ones only the beginning."""
+    each = EXACT // len(parts)
+    return [part.cut(0, min(len(part), each)) for part in parts]
+
+
+def at_the_end(run: "Run", trainer: "Trainer", data: "Dataset", ended: "Ended") -> None:
     """Evaluate the best checkpoint exactly and say what there is to say, on stderr."""
     from charrnn.runtime.evaluate import mean_nats
     from charrnn.runtime.model import Model
+    from charrnn.text import BYTES
 
+    parts = data.parts
     if ended.reason == "patience":
         say(f"Stopped early: no better for {trainer.config.patience} evaluations.")
     best = run.best if run.best.is_file() else run.newest()
     assert best is not None
     say(f"The model is {printable(str(best))} (step {trainer.progress['best_step']:,}).")
+    model = Model.load(best)
+    model.limit_threads()
     if parts.val:
-        model = Model.load(best)
-        model.limit_threads()
-        nats = mean_nats(model, parts.val)
-        characters = sum(map(len, parts.val))
+        read = held_out(parts.val)
+        nats = mean_nats(model, read)
+        characters, all_characters = sum(map(len, read)), sum(map(len, parts.val))
+        of = f" (the first of {all_characters:,})" if characters < all_characters else ""
         say(
             f"Validation: {nats / math.log(2):.4f} bits per character ({nats:.4f} nats), exactly, on "
-            f"{characters:,} characters it was not trained on."
+            f"{characters:,} characters it was not trained on{of}."
         )
-        text = b"".join(corpus.vocab.decode(segment).encode("utf-8") for segment in parts.val)
-        sizes = ", ".join(f"{name} {8 * size / characters:.3f}" for name, size in compressed_sizes(text).items())
+        encoding = BYTES if data.corpus.text.config.bytes else "utf-8"
+        read_bytes = b"".join(data.corpus.vocab.decode(part.ids()).encode(encoding) for part in read)
+        sizes = ", ".join(f"{name} {8 * size / characters:.3f}" for name, size in compressed_sizes(read_bytes).items())
         say(f"  For comparison, compressors on the same text alone, bits per character: {sizes}.")
         train = trainer.history[-1]["train_nats"] if trainer.history else math.inf
         if train < nats - MEMORISED:
@@ -71,6 +85,13 @@ def at_the_end(run: "Run", trainer: "Trainer", corpus: "Corpus", parts: "Split",
                 f"  It has begun to learn its text by heart: training loss {train:.2f} nats, validation {nats:.2f}. "
                 "More text, more --dropout or fewer --units would help."
             )
+    if parts.test:
+        read = held_out(parts.test)
+        nats = mean_nats(model, read)
+        say(
+            f"Test: {nats / math.log(2):.4f} bits per character ({nats:.4f} nats), exactly, on "
+            f"{sum(map(len, read)):,} characters that nothing was chosen by."
+        )
     say(f"Sample from it: charrnn sample {shell_name(run)} --temp 0.8")
 
 

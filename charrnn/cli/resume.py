@@ -1,9 +1,11 @@
 """`charrnn train --resume`: a run goes on from its newest checkpoint."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.console import printable, say
+from charrnn.cli.reading import read
 from charrnn.cli.session import session, train_run
 from charrnn.cli.signals import Signals
 from charrnn.config import BUDGET, FREE_ON_RESUME, TrainConfig
@@ -11,7 +13,7 @@ from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
     from charrnn.checkpoint import Checkpoint
-    from charrnn.corpus import Corpus, Split
+    from charrnn.corpus import Dataset, Text
     from charrnn.runs import Run
 
 
@@ -26,11 +28,11 @@ def resume_run(name: str, given: dict[str, Any], asked: Signals) -> None:
         if checkpoint.training is None:
             raise CharRNNError(f"{path} holds a model but no training to resume.")
         config = _resumed_config(checkpoint.training, given)
-        corpus = _resumed_corpus(run, checkpoint, given)
-        parts = _resumed_parts(run, checkpoint, config, corpus)
+        data = _resumed_data(run, checkpoint, config, given)
+        _check_budget(run, checkpoint, config, data)
         say(f"Resuming {run.name} after step {checkpoint.progress['step']:,}.")
         shards = checkpoint.progress["shards"]
-        train_run(run, checkpoint.model, config, corpus, parts, shards, checkpoint, bool(given.get("quiet")), asked)
+        train_run(run, checkpoint.model, config, data, shards, checkpoint, bool(given.get("quiet")), asked)
 
 
 def _resumed_config(trained: TrainConfig, given: dict[str, Any]) -> TrainConfig:
@@ -48,40 +50,50 @@ def _resumed_config(trained: TrainConfig, given: dict[str, Any]) -> TrainConfig:
     return replace(trained, **changed)
 
 
-def _resumed_corpus(run: "Run", checkpoint: "Checkpoint", given: dict[str, Any]) -> "Corpus":
-    """Return the text that the run was trained on, checked by its content."""
-    from charrnn.corpus import STDIN, load_corpus
+def _resumed_data(run: "Run", checkpoint: "Checkpoint", config: TrainConfig, given: dict[str, Any]) -> "Dataset":
+    """Return what the run was trained on, checked by its content."""
+    from charrnn.corpus import dataset
+    from charrnn.sources import STDIN
 
     recorded = checkpoint.progress["corpus"]
     sources = [str(run.stdin) if source == STDIN else source for source in recorded["sources"]]
-    corpus = load_corpus(
-        given.get("corpus") or sources, checkpoint.vocab, checkpoint.text, recorded.get("include") or ()
-    )
-    if corpus.sha256 != recorded["sha256"]:
-        digests = f"its SHA-256 is {corpus.sha256}, it was {recorded['sha256']}"
-        if not given.get("corpus_changed_ok"):
+    include = recorded.get("include") or ()
+    changed_ok = bool(given.get("corpus_changed_ok"))
+    text = _unchanged(given.get("corpus") or sources, checkpoint, include, recorded["sha256"], changed_ok)
+    if not given.get("corpus") and text.sha256 == recorded["sha256"]:
+        # Where the text lay when the run began stays on record, unless another place was named.
+        text = replace(text, sources=tuple(recorded["sources"]))
+    validation = None
+    if "val_sources" in recorded:
+        validation = _unchanged(recorded["val_sources"], checkpoint, include, recorded["val_sha256"], changed_ok)
+    return dataset(text, checkpoint.vocab, config, validation)
+
+
+def _unchanged(
+    sources: list[str], checkpoint: "Checkpoint", include: Sequence[str], sha256: str, changed_ok: bool
+) -> "Text":
+    """Return a text that must have the digest `sha256`, unless it may have changed."""
+    text = read(sources, checkpoint.text, include, keep_stdin=True)
+    if text.sha256 != sha256:
+        digests = f"its SHA-256 is {text.sha256}, it was {sha256}"
+        if not changed_ok:
             raise CharRNNError(
                 f"The text has changed since this run began: {digests}.",
                 hint="Put the old text back, train a new run, or go on with the new text: --corpus-changed-ok.",
             )
         say(f"The text has changed ({digests}): going on with the new one.")
-        return corpus
-    # Where the text lay when the run began stays on record, unless another place was named.
-    return corpus if given.get("corpus") else replace(corpus, sources=tuple(recorded["sources"]))
+    return text
 
 
-def _resumed_parts(run: "Run", checkpoint: "Checkpoint", config: TrainConfig, corpus: "Corpus") -> "Split":
-    """Return the training and validation parts; a run that has nothing left to do is an error."""
-    from charrnn.corpus import split
+def _check_budget(run: "Run", checkpoint: "Checkpoint", config: TrainConfig, data: "Dataset") -> None:
+    """Raise CharRNNError if a run has nothing left to do."""
     from charrnn.training.budget import counted_total
 
-    parts = split(corpus.ids, config.split, config.val, config.batch)
     done = checkpoint.progress["step"]
-    counted = counted_total(config, len(parts.train) // config.batch // config.seq)
+    counted = counted_total(config, len(data.parts.train) // config.batch // config.seq)
     same_budget = all(getattr(config, name) == getattr(checkpoint.training, name) for name in BUDGET)
     if (done == checkpoint.progress["total"] and same_budget) or (counted is not None and done >= counted):
         raise CharRNNError(
             f"The run {run.name} has taken {done:,} steps and reached the end of its budget.",
             hint="Give it more: --epochs, --steps, --minutes.",
         )
-    return parts

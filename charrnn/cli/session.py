@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from charrnn.checkpoint import Checkpoint
-    from charrnn.corpus import Corpus, Split
+    from charrnn.corpus import Dataset
     from charrnn.runs import Run
 
 
@@ -45,8 +45,7 @@ def train_run(
     run: "Run",
     model: ModelConfig,
     config: TrainConfig,
-    corpus: "Corpus",
-    parts: "Split",
+    data: "Dataset",
     shards: int,
     resumed: "Checkpoint | None",
     quiet: bool,
@@ -59,8 +58,9 @@ def train_run(
     from charrnn.cli import report
     from charrnn.cli.live import View
 
-    if corpus.stdin is not None:
-        run.ahead[run.stdin] = corpus.stdin
+    text, vocab, parts = data.corpus.text, data.corpus.vocab, data.parts
+    if text.stdin is not None:
+        run.ahead[run.stdin] = text.stdin
     _start_backend(shards, quiet)
     from charrnn.training.events import Ended, Stepped
     from charrnn.training.loop import Trainer
@@ -69,24 +69,19 @@ def train_run(
         run,
         model,
         config,
-        corpus.vocab,
+        vocab,
         parts,
         shards,
-        {
-            "sources": list(corpus.sources),
-            "include": list(corpus.include),
-            "sha256": corpus.sha256,
-            "characters": len(corpus.ids),
-        },
+        data.record,
         resumed,
-        corpus.config,
+        text.config,
         weights,
         clock=lambda: perf_counter() - STARTED,
-        reserve=report.seconds_needed(model, corpus.vocab, parts.val),
+        reserve=report.seconds_needed(model, vocab, parts),
     )
     go_on = f"Go on with: charrnn train --resume {report.shell_name(run)}"
     ended = None
-    with View(trainer, corpus, parts, quiet) as view:
+    with View(trainer, data, quiet) as view:
         for event in trainer.events():
             view.show(event)
             if isinstance(event, Stepped) and asked.trainer is None:
@@ -101,7 +96,7 @@ def train_run(
         assert asked.received is not None
         say(f"Stopped after step {ended.step:,}, saved. {go_on}")
         raise SystemExit(128 + asked.received)
-    report.at_the_end(run, trainer, corpus, parts, ended)
+    report.at_the_end(run, trainer, data, ended)
 
 
 def _start_backend(shards: int, quiet: bool) -> None:

@@ -1,27 +1,36 @@
 """`charrnn train`: a model from a text."""
 
+from collections import Counter
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from charrnn.cli import options as o
-from charrnn.cli.console import printable, say
+from charrnn.cli.console import say
+from charrnn.cli.init import trained_model, transferred
+from charrnn.cli.reading import read, tell
 from charrnn.cli.resume import resume_run
 from charrnn.cli.session import session, train_run
 from charrnn.cli.signals import Signals
-from charrnn.config import BUDGET, DEFAULT_MINUTES, DEFAULT_TEXT, PRESETS, ModelConfig, TextConfig, TrainConfig
+from charrnn.config import (
+    BUDGET,
+    CHAR_RNN_VAL,
+    DEFAULT_MINUTES,
+    DEFAULT_TEXT,
+    PRESETS,
+    ModelConfig,
+    TextConfig,
+    TrainConfig,
+)
 from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from charrnn.checkpoint import Checkpoint
-    from charrnn.corpus import Corpus
+    from charrnn.corpus import Text
+    from charrnn.vocab import Vocabulary
 
 _M, _T = ModelConfig(), TrainConfig()
-# Characters that a report names.
-SHOWN = 60
 
 
 def train(
@@ -41,10 +50,17 @@ def train(
     newlines: o.Newlines = DEFAULT_TEXT.newlines,
     normalize: o.Normalize = DEFAULT_TEXT.normalize,
     lower: o.Lower = DEFAULT_TEXT.lower,
+    bytes: o.Bytes = DEFAULT_TEXT.bytes,
+    lines: o.Lines = DEFAULT_TEXT.lines,
+    separator: o.Separator = DEFAULT_TEXT.separator,
+    reset_at_documents: o.ResetAtDocuments = DEFAULT_TEXT.reset_at_documents,
+    min_count: o.MinCount = 1,
     batch: o.Batch = _T.batch,
     seq: o.Seq = _T.seq,
     split: o.Split = _T.split,
     val: o.Val = _T.val,
+    val_file: o.ValFile = None,
+    test: o.Test = _T.test,
     dropout: o.Dropout = _T.dropout,
     optimizer: o.Optimizer = _T.optimizer,
     lr: o.LearningRate = _T.lr,
@@ -94,76 +110,80 @@ def train(
 
 def _begin(values: dict[str, Any], given: dict[str, Any], asked: Signals) -> None:
     """Train a new run."""
-    from charrnn.corpus import fit_batch, load_corpus, split
+    from charrnn import cache
+    from charrnn.corpus import dataset
     from charrnn.runs import create_run
     from charrnn.training import backend
-    from charrnn.vocab import Vocabulary
 
     if not values["corpus"]:
         raise CharRNNError(
             "No text to train on was named.", hint="Name one: charrnn train corpus.txt (charrnn corpus gets you one)."
         )
     model, config = configs(values, given)
-    trained = _trained(values["init"], given) if values["init"] else None
+    trained = trained_model(values["init"], given) if values["init"] else None
     if trained is not None:
         model = trained.model
     elif values["drop_unused"]:
         raise CharRNNError("--drop-unused needs a model to begin with.", hint="Name one: --init RUN")
-    vocab = Vocabulary.load(values["vocab"]) if values["vocab"] else None
     before = trained.text if trained else DEFAULT_TEXT
-    text = replace(before, **{field.name: given[field.name] for field in fields(TextConfig) if field.name in given})
-    besides = trained.vocab.symbols if trained and not values["drop_unused"] else ()
-    corpus = load_corpus(values["corpus"], vocab, text, values["include"] or (), besides)
-    for notice in corpus.notices:
-        say(printable(notice))
-    weights = _transferred(trained, corpus, config.seed) if trained else None
-    batch, seq = fit_batch(len(corpus.ids) - int(len(corpus.ids) * config.val), config.batch, config.seq)
-    if (batch, seq) != (config.batch, config.seq):
+    form = replace(before, **{field.name: given[field.name] for field in fields(TextConfig) if field.name in given})
+    asked.tidy = cache.tidy
+    text = read(values["corpus"], form, values["include"], keep_stdin=True)
+    validation = read(values["val_file"], form, values["include"]) if values["val_file"] else None
+    vocab = _vocabulary(values, text, validation, trained)
+    wanted, config = config, _fitted(config, text, validation is not None)
+    data = dataset(text, vocab, config, validation)
+    tell(data.notices)
+    if (wanted.batch, wanted.seq) != (config.batch, config.seq):
         say(
-            f"The text is short ({len(corpus.ids):,} characters): training with --batch {batch} --seq {seq} "
-            f"instead of {config.batch} and {config.seq}."
+            f"The text is short ({len(text):,} characters): training with --batch {config.batch} --seq {config.seq} "
+            f"instead of {wanted.batch} and {wanted.seq}."
         )
-        config = replace(config, batch=batch, seq=seq)
-    parts = split(corpus.ids, config.split, config.val, config.batch)
-    with session(asked, lambda: create_run(values["name"], corpus.name, values["out"])) as run:
+    weights = transferred(trained, data.corpus, config.seed) if trained else None
+    with session(asked, lambda: create_run(values["name"], text.name, values["out"])) as run:
         shards = backend.shard_count(config.batch)
-        train_run(run, model, config, corpus, parts, shards, None, values["quiet"], asked, weights)
+        train_run(run, model, config, data, shards, None, values["quiet"], asked, weights)
 
 
-def _trained(init: str, given: dict[str, Any]) -> "Checkpoint":
-    """Return the model to begin with; options that ask for another size are an error."""
-    from charrnn.checkpoint import read_checkpoint
-    from charrnn.network import check_weights
-    from charrnn.runs import find_checkpoint
+def _vocabulary(
+    values: dict[str, Any], text: "Text", validation: "Text | None", trained: "Checkpoint | None"
+) -> "Vocabulary":
+    """Return the vocabulary of a new run: a file's, or that of its texts and of the model that it begins with."""
+    from charrnn.vocab import Vocabulary
 
-    path = find_checkpoint(init)
-    checkpoint = read_checkpoint(path)
-    check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
-    for field in fields(ModelConfig):
-        has = getattr(checkpoint.model, field.name)
-        if given.get(field.name, has) != has:
-            raise CharRNNError(
-                f"--{field.name} {given[field.name]} is not what {path} has: {has}.",
-                hint="A model keeps its cell and size; leave the option out.",
-            )
-    return checkpoint
+    if values["vocab"]:
+        if values["min_count"] > 1:
+            raise CharRNNError("--min-count makes a vocabulary; --vocab names one.", hint="Give one of them.")
+        return Vocabulary.load(values["vocab"])
+    if text.config.bytes:
+        # All of them, so that the model can read any file.
+        return Vocabulary(tuple(map(chr, range(256))))
+    counts = Counter(text.counted)
+    if validation is not None:
+        counts.update(validation.counted)
+    kept = {symbol for symbol, count in counts.items() if count >= values["min_count"]}
+    if not kept:
+        raise CharRNNError(
+            f"No character occurs {values['min_count']:,} times.", hint="Use a smaller --min-count, or a longer text."
+        )
+    if trained is not None and not values["drop_unused"]:
+        kept.update(trained.vocab.symbols)
+    return Vocabulary.of(
+        kept, has_unknown=values["min_count"] > 1 or (trained is not None and trained.vocab.has_unknown)
+    )
 
 
-def _transferred(trained: "Checkpoint", corpus: "Corpus", seed: int) -> "dict[str, np.ndarray]":
-    """Return the model's weights for the characters of this text, and say which are shared, new and unused."""
-    import numpy as np
+def _fitted(config: TrainConfig, text: "Text", has_validation: bool) -> TrainConfig:
+    """Return the settings as they can be for a text of this length."""
+    from charrnn.streams import fit_batch
 
-    from charrnn.transfer import transfer
-
-    old, new = set(trained.vocab.symbols), set(corpus.vocab.symbols)
-    used = {corpus.vocab.symbols[place] for place in np.unique(corpus.ids)}
-    say(f"Beginning with a trained {trained.model.cell}: {len(old & used):,} characters of this text are known to it.")
-    kept = "kept" if old <= new else "forgotten"
-    for what, characters in (("New to it", new - old), (f"Not in this text, {kept}", old - used)):
-        if characters:
-            shown = printable("".join(sorted(characters)[:SHOWN])) + (" …" if len(characters) > SHOWN else "")
-            say(f"  {what}: {shown} ({len(characters):,}).")
-    return transfer(trained.model, trained.weights, trained.vocab, corpus.vocab, seed)
+    if has_validation:
+        if config.split == "char-rnn":
+            raise CharRNNError("--split char-rnn validates on its own text.", hint="Leave out --val-file, or --split.")
+        config = replace(config, val=0.0)
+    share = CHAR_RNN_VAL if config.split == "char-rnn" else config.val + config.test
+    batch, seq = fit_batch(len(text) - int(len(text) * share), config.batch, config.seq)
+    return replace(config, batch=batch, seq=seq)
 
 
 def configs(values: dict[str, Any], given: dict[str, Any]) -> tuple[ModelConfig, TrainConfig]:

@@ -7,10 +7,10 @@ import typer
 
 from charrnn.cli import options as o
 from charrnn.cli.console import printable, say, write_data
+from charrnn.cli.reading import read, tell
 from charrnn.config import DEFAULT_TEXT, TextConfig
 
 if TYPE_CHECKING:
-    from charrnn.corpus import Text
     from charrnn.vocab import Vocabulary
 
 # How many places of an unknown character are shown.
@@ -42,6 +42,7 @@ def vocab(
     newlines: o.Newlines = DEFAULT_TEXT.newlines,
     normalize: o.Normalize = DEFAULT_TEXT.normalize,
     lower: o.Lower = DEFAULT_TEXT.lower,
+    bytes: o.Bytes = DEFAULT_TEXT.bytes,
     against: Annotated[
         str | None,
         typer.Option(
@@ -56,20 +57,14 @@ def vocab(
     ] = None,
 ) -> None:
     """Show which characters a text is made of: each with its code point, name, count and share."""
-    from collections import Counter
-
-    from charrnn.corpus import read_text
     from charrnn.vocab import Vocabulary
 
-    text = read_text(corpus, TextConfig(encoding, errors, newlines, normalize, lower), include or ())
-    for notice in text.notices:
-        say(printable(notice))
-    counts: Counter[str] = Counter()
-    for _, part in text.parts:
-        counts.update(part)
+    text = read(corpus, TextConfig(encoding, errors, newlines, normalize, lower, bytes), include)
+    tell(text.notices)
+    counts = text.counted
     # Equal counts in the order of code points: the table of a text is always the same.
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    total = counts.total()
+    total = len(text)
     symbols: list[dict[str, Any]] = [
         {
             "character": character,
@@ -84,13 +79,13 @@ def vocab(
     if against is not None:
         known = _known(against)
         report["symbols"] = [
-            {**symbol, "places": _places(text, symbol["character"])}
+            {**symbol, "places": list(text.places(symbol["character"], PLACES))}
             for symbol in symbols
             if symbol["character"] not in known.symbols
         ]
         report["unused"] = [symbol for symbol in known.symbols if symbol not in counts]
     if output is not None:
-        Vocabulary(tuple(sorted(counts))).save(output)
+        Vocabulary.of(counts).save(output)
     write_data(_json(report) if json else _table(report))
     if output is not None:
         say(f"Wrote {output}: {len(symbols):,} characters. Next: charrnn train CORPUS --vocab {output}")
@@ -103,18 +98,6 @@ def _known(target: str) -> "Vocabulary":
     from charrnn.vocab import Vocabulary
 
     return Vocabulary.load(target) if target.endswith(".json") else read_header(find_checkpoint(target)).vocab
-
-
-def _places(text: "Text", character: str) -> list[str]:
-    """Return where a character first stands, as FILE:LINE:COLUMN, from 1."""
-    found: list[str] = []
-    for where, part in text.parts:
-        place = part.find(character)
-        while place >= 0 and len(found) < PLACES:
-            line, before = part.count("\n", 0, place) + 1, part.rfind("\n", 0, place)
-            found.append(f"{where}:{line}:{place - before}")
-            place = part.find(character, place + 1)
-    return found
 
 
 def character_name(character: str) -> str:

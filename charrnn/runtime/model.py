@@ -84,6 +84,12 @@ class Stream:
         calls.append((np.add, (self.logits, weights["output/b"], self.logits)))
         return calls
 
+    def forget(self) -> None:
+        """Return to the state before a text; feed the start symbol next."""
+        for plan in self.plans:
+            for value in plan.state:
+                value[...] = 0
+
     def step(self, ids: int | np.ndarray) -> np.ndarray:
         """Read one character of every text; return the logits of the next, (batch, vocab), valid until the next step.
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import BUDGET, DEFAULT_TEXT, ModelConfig, TextConfig, TrainConfig
-from charrnn.corpus import Split, Streams
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.network import initial_weights
+from charrnn.parts import Split
 from charrnn.runs import Run
+from charrnn.streams import Streams
 from charrnn.training import budget, guard
 from charrnn.training.events import BudgetFixed, Ended, Evaluated, Event, RolledBack, Saved, SaveFailed, Stepped
 from charrnn.training.guard import Diverged
@@ -196,8 +197,7 @@ class Trainer:
         if self.streams.starts(step):
             self.states = fresh_states(self.net, self.config.batch, self.shards)
         rate = self._rate(step)
-        inputs, targets = self.streams.window(step)
-        loss, self.states = self.train_step(inputs, targets, self.states, step, rate)
+        loss, self.states = self.train_step(self.streams.window(step), self.states, step, rate)
         nats = float(loss)
         guard.watch(self.progress, step + 1, nats)
         self.progress["step"] = step + 1

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from charrnn.network import zero_state
+from charrnn.streams import Window
 from charrnn.training.layers import CharRNN
 
 States = list[list[Any]]
@@ -49,6 +50,11 @@ def cross_entropy(logits: Any, targets: Any, weights: Any = None) -> Any:
     return tf.reduce_sum(nats if weights is None else nats * tf.reshape(weights, (-1,)))
 
 
+def _columns(window: Window, rows: slice) -> Window:
+    """Return a shard's part of a window: some rows of the batch, which are its columns."""
+    return window.each(lambda part: part[:, rows])
+
+
 class TrainStep:
     """Truncated backpropagation through one window, and one update of the parameters."""
 
@@ -73,35 +79,33 @@ class TrainStep:
         optimizer.build(self.variables)
         self._compiled = tf.function(self._step, autograph=False)
 
-    def __call__(
-        self, inputs: Any, targets: Any, states: States, step: int, learning_rate: float
-    ) -> tuple[Any, States]:
+    def __call__(self, window: Window, states: States, step: int, learning_rate: float) -> tuple[Any, States]:
         """Return the mean loss in nats a character (not waited for) and the next states.
 
-        inputs, targets: int32 (seq, batch); states: one list of layers' states a shard.
+        window: (seq, batch) each; states: one list of layers' states a shard.
         """
-        return self._compiled(inputs, targets, states, tf.constant(step, tf.int64), tf.constant(learning_rate))
+        return self._compiled(window, states, tf.constant(step, tf.int64), tf.constant(learning_rate))
 
-    def _step(self, inputs: Any, targets: Any, states: States, step: Any, learning_rate: Any) -> Any:
+    def _step(self, window: Window, states: States, step: Any, learning_rate: Any) -> Any:
         results = [
-            self._shard(inputs[:, rows], targets[:, rows], rows, state, step)
+            self._shard(_columns(window, rows), rows, state, step)
             for rows, state in zip(self.rows, states, strict=True)
         ]
         losses, after, gradients = zip(*results, strict=True)
-        scale = float(inputs.shape[0]) if self.sum_gradients else 1.0
+        scale = float(window.inputs.shape[0]) if self.sum_gradients else 1.0
         # Summed in the order of the shards, so that a step is the same whichever finishes first.
         totals = [sum(parts[1:], parts[0]) * scale for parts in zip(*gradients, strict=True)]
         self.optimizer.learning_rate.assign(learning_rate)
         self.optimizer.apply(totals, self.variables)
         return sum(losses[1:], losses[0]), list(after)
 
-    def _shard(self, inputs: Any, targets: Any, rows: slice, states: Sequence[Any], step: Any) -> Any:
+    def _shard(self, window: Window, rows: slice, states: Sequence[Any], step: Any) -> Any:
         def drop(layer: int, x: Any) -> Any:
             return x * dropout_mask(x.shape, self.dropout, self.seed, step, layer, rows) if self.dropout else x
 
         with tf.GradientTape() as tape:
-            logits, after = self.net.call(inputs, states, dropout=drop)
-            loss = cross_entropy(logits, targets) / (inputs.shape[0] * self.batch)
+            logits, after = self.net.call(window.inputs, states, dropout=drop, reset=window.reset)
+            loss = cross_entropy(logits, window.targets) / (window.inputs.shape[0] * self.batch)
         return loss, after, tape.gradient(loss, [variable.value for variable in self.variables])
 
 
@@ -113,14 +117,15 @@ class EvalStep:
         self.rows = shard_rows(batch, shards)
         self._compiled = tf.function(self._step, autograph=False)
 
-    def __call__(self, inputs: Any, targets: Any, weights: Any, states: States) -> tuple[Any, States]:
+    def __call__(self, window: Window, weights: Any, states: States) -> tuple[Any, States]:
         """Return the summed weighted loss in nats and the next states; all of (seq, batch), weights float32."""
-        return self._compiled(inputs, targets, weights, states)
+        return self._compiled(window, weights, states)
 
-    def _step(self, inputs: Any, targets: Any, weights: Any, states: States) -> Any:
+    def _step(self, window: Window, weights: Any, states: States) -> Any:
         losses, after = [], []
         for rows, state in zip(self.rows, states, strict=True):
-            logits, new = self.net.call(inputs[:, rows], state, gradient_wanted=False)
-            losses.append(cross_entropy(logits, targets[:, rows], weights[:, rows]))
+            shard = _columns(window, rows)
+            logits, new = self.net.call(shard.inputs, state, reset=shard.reset, gradient_wanted=False)
+            losses.append(cross_entropy(logits, shard.targets, weights[:, rows]))
             after.append(new)
         return sum(losses[1:], losses[0]), after

@@ -1,9 +1,12 @@
 """The estimate of the validation loss during training: many streams side by side, each warmed on what stands before."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 import numpy as np
 
+from charrnn.parts import Part
+from charrnn.streams import Window
 from charrnn.training.layers import CharRNN
 from charrnn.training.step import EvalStep, fresh_states
 
@@ -17,27 +20,27 @@ LONGEST = 2048
 class Validation:
     """The validation text laid out as windows, and the compiled step that reads them."""
 
-    def __init__(self, net: CharRNN, segments: Sequence[np.ndarray], start: int, shards: int):
-        inputs, targets, weights = parallel_streams(segments, start)
-        self.net, self.shards, self.batch = net, min(shards, inputs.shape[1]), inputs.shape[1]
-        self.windows = [
-            (inputs[low : low + WINDOW], targets[low : low + WINDOW], weights[low : low + WINDOW])
-            for low in range(0, len(inputs), WINDOW)
-        ]
+    def __init__(self, net: CharRNN, segments: Sequence[Part], start: int, shards: int):
+        window, weights = parallel_streams(segments, start)
+        self.net, self.shards, self.batch = net, min(shards, weights.shape[1]), weights.shape[1]
+        self.windows = []
+        for low in range(0, len(weights), WINDOW):
+            stretch = slice(low, low + WINDOW)
+            self.windows.append((window.each(itemgetter(stretch)), weights[stretch]))
         self.characters = float(weights.sum(dtype=np.float64))
         self.step = EvalStep(net, self.batch, self.shards)
 
     def estimate(self) -> float:
         """Return the estimated mean cross-entropy in nats a character."""
         states, total = fresh_states(self.net, self.batch, self.shards), 0.0
-        for inputs, targets, weights in self.windows:
-            nats, states = self.step(inputs, targets, weights, states)
+        for window, weights in self.windows:
+            nats, states = self.step(window, weights, states)
             total += float(nats)
         return total / self.characters
 
 
-def parallel_streams(segments: Sequence[np.ndarray], start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return inputs, targets (int32) and weights (float32), all (time, streams), time a multiple of WINDOW.
+def parallel_streams(segments: Sequence[Part], start: int) -> tuple[Window, np.ndarray]:
+    """Return one long window and the weights of its targets, float32, all (time, streams), time a multiple of WINDOW.
 
     Several segments are a stream each. One segment is cut into up to STREAMS streams; a stream begins WARM characters
     early with weight 0, but for the first, which begins with the text and counts from there.
@@ -58,11 +61,17 @@ def parallel_streams(segments: Sequence[np.ndarray], start: int) -> tuple[np.nda
     inputs = np.full((length, len(pieces)), start, np.int32)
     targets = np.zeros((length, len(pieces)), np.int32)
     weights = np.zeros((length, len(pieces)), np.float32)
+    reset = np.zeros((length, len(pieces)), bool)
     for column, (text, low, warm, high) in enumerate(pieces):
-        part = text[low:high]
-        targets[: len(part), column] = part
-        inputs[1 : len(part), column] = part[:-1]
+        ids = text.ids(low, high)
+        targets[: len(ids), column] = ids
+        inputs[1 : len(ids), column] = ids[:-1]
         if low:
-            inputs[0, column] = text[low - 1]
-        weights[warm : len(part), column] = 1.0
-    return inputs, targets, weights
+            inputs[0, column] = text.ids(low - 1, low)[0]
+        weights[warm : len(ids), column] = 1.0
+        if text.resets:
+            reset[: len(ids), column] = text.begins(np.arange(low, high))
+    resets = any(text.resets for text in segments)
+    if resets:
+        inputs[reset] = start
+    return Window(inputs, targets, reset if resets else None), weights

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.corpus import split
 from charrnn.errors import CharRNNError
+from charrnn.parts import Part, split
 from charrnn.runs import Run
 from charrnn.training import guard
 from charrnn.training.events import Ended, RolledBack, Stepped
@@ -30,7 +30,7 @@ Injection = Callable[[Trainer], None]
 def make_trainer(path: Path, config: TrainConfig = CONFIG) -> Trainer:
     path.mkdir(exist_ok=True)
     vocab = Vocabulary.of(TEXT)
-    parts = split(vocab.encode(TEXT), config.split, config.val, config.batch)
+    parts = split(Part(vocab.encode(TEXT)), config)
     return Trainer(Run(path), MODEL, config, vocab, parts, 1, {"sha256": "0" * 64})
 
 
@@ -38,8 +38,8 @@ def inject(trainer: Trainer, kind: str, steps: set[int], forever: bool = False) 
     """Spoil the trainer at some steps (from 1), once each unless `forever`; return the list of what has been spoilt."""
     real, spoilt = trainer.train_step, []
 
-    def train_step(inputs, targets, states, step, rate):
-        loss, after = real(inputs, targets, states, step, rate)
+    def train_step(window, states, step, rate):
+        loss, after = real(window, states, step, rate)
         if step + 1 in steps and (forever or step + 1 not in spoilt):
             spoilt.append(step + 1)
             if kind == "loss":
@@ -129,7 +129,7 @@ def test_a_rollback_is_on_disk_before_the_next_step(tmp_path):
         MODEL,
         CONFIG,
         trainer.vocab,
-        split(trainer.vocab.encode(TEXT), "tail", 0.1, 4),
+        split(Part(trainer.vocab.encode(TEXT)), CONFIG),
         1,
         {"sha256": "0" * 64},
         resumed,
