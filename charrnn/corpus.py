@@ -1,6 +1,6 @@
 """Texts as a model sees them: characters, documents, and ids of its vocabulary."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, BinaryIO
@@ -52,26 +52,57 @@ class Text:
         """Return a stretch of the text, by default all of it."""
         return self._points[self.codes[low:high]].tobytes().decode("utf-32-le")
 
-    def places(self, character: str, limit: int) -> Iterator[str]:
-        """Yield where a character stands, FILE:LINE:COLUMN from 1, at most `limit` times."""
-        code = self.symbols.find(character)
-        for low in range(0, len(self) if code >= 0 else 0, BLOCK):
-            for place in np.flatnonzero(self.codes[low : low + BLOCK] == code)[:limit].tolist():
-                yield self._place(low + place)
-                limit -= 1
-            if limit == 0:
-                return
+    def places(self, characters: Iterable[str], limit: int) -> dict[str, list[str]]:
+        """Return where some characters first stand, FILE:LINE:COLUMN from 1, at most `limit` places of each."""
+        found: dict[str, list[str]] = {character: [] for character in characters}
+        wanted = np.array([symbol in found for symbol in self.symbols])
+        lines = _Lines(self)
+        for low in range(0, len(self) if wanted.any() else 0, BLOCK):
+            block = self.codes[low : low + BLOCK]
+            lines.enter(low, block)
+            hits = np.flatnonzero(wanted[block])
+            codes = block[hits]
+            for code in np.unique(codes).tolist():
+                places = found[self.symbols[code]]
+                places += map(lines.place, (low + hits[codes == code][: limit - len(places)]).tolist())
+                wanted[code] = len(places) < limit
+        return found
 
-    def _place(self, place: int) -> str:
-        document = int(np.searchsorted(self.starts, place, side="right")) - 1
-        begin, line, column = int(self.starts[document]), 1, 1
-        line_break = self.symbols.find("\n")
-        for low in range(begin, place, BLOCK):
-            breaks = np.flatnonzero(self.codes[low : min(low + BLOCK, place)] == line_break)
-            if len(breaks):
-                line, begin = line + len(breaks), low + int(breaks[-1]) + 1
-        column += place - begin
-        return f"{self.names[document]}:{line}:{column}"
+
+class _Lines:
+    """Tells file, line and column of places in a text that is gone through block by block."""
+
+    def __init__(self, text: Text):
+        self.text = text
+        self.line_break = text.symbols.find("\n")
+        self.breaks = np.zeros(0, np.int64)
+        # Line breaks before this block, the place of the last of them, those before the document that it begins in.
+        self.low, self.before, self.last, self.before_document = 0, 0, -1, 0
+
+    def enter(self, low: int, block: np.ndarray) -> None:
+        """Go on to the block that begins at `low`."""
+        starts = self.text.starts
+        document = int(np.searchsorted(starts, low)) - 1
+        if document >= 0:
+            self.before_document = self._before_document(int(starts[document]))
+        self.before += len(self.breaks)
+        self.last = int(self.breaks[-1]) if len(self.breaks) else self.last
+        self.low, self.breaks = low, low + np.flatnonzero(block == self.line_break)
+
+    def place(self, place: int) -> str:
+        """Return FILE:LINE:COLUMN of a character of this block."""
+        document = int(np.searchsorted(self.text.starts, place, side="right")) - 1
+        begin = int(self.text.starts[document])
+        passed = int(np.searchsorted(self.breaks, place))
+        line = 1 + self.before + passed - self._before_document(begin)
+        last = int(self.breaks[passed - 1]) if passed else self.last
+        return f"{self.text.names[document]}:{line}:{place - max(last, begin - 1)}"
+
+    def _before_document(self, begin: int) -> int:
+        """Return how many line breaks stand before the document that begins at `begin`."""
+        if begin < self.low:
+            return self.before_document
+        return self.before + int(np.searchsorted(self.breaks, begin))
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +159,7 @@ def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None) -> Corpus:
     )
     if lacking:
         where = text.names[0] if len(text.names) == 1 else "the text"
-        stand_in, notice = vocab.admission(lacking, unknown, where, lambda: next(text.places(next(iter(lacking)), 1)))
+        stand_in, notice = vocab.admission(lacking, unknown, where, lambda: _first(text, next(iter(lacking))))
         table[table < 0] = -1 if stand_in is None else stand_in
         if stand_in is None:
             whole = select(whole, lambda low, high: table[text.codes[low:high]] >= 0)
@@ -136,6 +167,10 @@ def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None) -> Corpus:
         if not len(whole):
             raise nothing_left(where)
     return Corpus(text, vocab, whole)
+
+
+def _first(text: Text, character: str) -> str:
+    return text.places(character, 1)[character][0]
 
 
 def dataset(text: Text, vocab: Vocabulary, config: TrainConfig, validation: Text | None = None) -> Dataset:

@@ -157,7 +157,7 @@ class _Draws:
 
     def __init__(self, seed: int):
         # Another key than that of the streams' offsets, whose second word is an epoch.
-        self.philox = np.random.Philox(key=[seed, 2**64 - 1])
+        self.philox = np.random.Philox(key=np.array([seed, 2**64 - 1], np.uint64))
 
     def __call__(self, n: int) -> np.ndarray:
         return self.philox.random_raw(n)

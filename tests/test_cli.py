@@ -244,6 +244,11 @@ def test_what_a_model_has_never_seen(small):
     charrnn_in(small, "vocab", "text.txt", "-o", "known.json")
     against = charrnn_in(small, "vocab", "strange.txt", "--against", "known.json", "--json")
     assert json.loads(against.stdout)["unused"] == []
+    # Two vocabularies: a file's and a model's, and the other way round.
+    between = json.loads(charrnn_in(small, "vocab", "known.json", "--against", "small", "--json").stdout)
+    assert (between["distinct"], between["symbols"], between["unused"]) == (9, [], list("ghé"))
+    back = charrnn_in(small, "vocab", "small", "--against", "known.json").stdout.decode().splitlines()
+    assert [line.split("  ")[0] for line in back[1:4]] == ["'g'", "'h'", "'é'"] and back[5] == "12 distinct"
 
 
 def test_eval_prints_what_scripts_rely_on(small):

@@ -11,7 +11,7 @@ import pytest
 
 from charrnn.cli import corpus as corpus_command
 from charrnn.cli.app import main
-from charrnn.cli.vocab import character_name
+from charrnn.cli.characters import character_name
 from charrnn.vocab import Vocabulary
 
 BODY = "First Citizen:\nBefore we proceed any further, hear me speak. ☞\n".encode() * 5000

@@ -1,6 +1,8 @@
 import hashlib
 import io
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,6 +120,22 @@ def test_a_vocabulary_that_does_not_fit_names_the_file(tmp_path):
     write(tmp_path / "2.txt", b"ab\na!")
     with pytest.raises(CharRNNError, match=r"'!' \(U\+0021\) x 1; the first at .*2\.txt:2:2"):
         as_ids(read_text([tmp_path]), Vocabulary.of("abc\n"))
+
+
+@given(st.lists(st.text("ab\n", min_size=1, max_size=12), min_size=1, max_size=5), st.integers(1, 4), st.integers(1, 7))
+def test_places_are_those_of_a_plain_search(contents, limit, block):
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("charrnn.corpus.BLOCK", block)
+        paths = [write(Path(folder) / f"{number}", content.encode()) for number, content in enumerate(contents)]
+        found = read_text(paths).places("ba", limit)
+    for character in "ab":
+        plain = [
+            f"{path}:{1 + content.count(chr(10), 0, place)}:{place - content.rfind(chr(10), 0, place)}"
+            for path, content in zip(paths, contents, strict=True)
+            for place, there in enumerate(content)
+            if there == character
+        ]
+        assert found[character] == plain[:limit]
 
 
 # --- Text that cannot be read ---

@@ -72,7 +72,10 @@ class View:
             self._evaluated(event)
             self.speed.restart()
         elif isinstance(event, events.BudgetFixed):
-            self._say(f"{event.characters_per_second:,.0f} characters/s: {event.total:,} steps fit the time.")
+            self._say(
+                f"{event.characters_per_second:,.0f} characters/s: {event.total:,} steps fit the time, "
+                f"{event.total / self.trainer.streams.steps_per_epoch:.2g} passes over the text."
+            )
             self.speed.restart()
         elif isinstance(event, events.Saved):
             self._say(f"Saved after step {event.step:,}.")

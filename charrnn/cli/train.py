@@ -111,6 +111,7 @@ def train(
 def _begin(values: dict[str, Any], given: dict[str, Any], asked: Signals) -> None:
     """Train a new run."""
     from charrnn import cache
+    from charrnn.cli.advice import advice
     from charrnn.corpus import dataset
     from charrnn.runs import create_run
     from charrnn.training import backend
@@ -139,6 +140,9 @@ def _begin(values: dict[str, Any], given: dict[str, Any], asked: Signals) -> Non
             f"The text is short ({len(text):,} characters): training with --batch {config.batch} --seq {config.seq} "
             f"instead of {wanted.batch} and {wanted.seq}."
         )
+    hint = None if trained else advice(len(data.parts.train), model, vocab.size)
+    if hint and not values["quiet"]:
+        say(hint)
     weights = transferred(trained, data.corpus, config.seed) if trained else None
     with session(asked, lambda: create_run(values["name"], text.name, values["out"])) as run:
         shards = backend.shard_count(config.batch)

@@ -1,34 +1,26 @@
 """`charrnn vocab`: which characters a text is made of."""
 
+import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from charrnn.cli import options as o
+from charrnn.cli.characters import character_name
 from charrnn.cli.console import printable, say, write_data
 from charrnn.cli.reading import read, tell
 from charrnn.config import DEFAULT_TEXT, TextConfig
+from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
+    from charrnn.corpus import Text
     from charrnn.vocab import Vocabulary
 
 # How many places of an unknown character are shown.
 PLACES = 3
-
-# Unicode gives control characters no name of their own; these are its formal aliases, U+0000 to U+001F.
-# fmt: off
-_CONTROLS = (
-    "NULL", "START OF HEADING", "START OF TEXT", "END OF TEXT", "END OF TRANSMISSION", "ENQUIRY", "ACKNOWLEDGE",
-    "ALERT", "BACKSPACE", "CHARACTER TABULATION", "LINE FEED", "LINE TABULATION", "FORM FEED", "CARRIAGE RETURN",
-    "SHIFT OUT", "SHIFT IN", "DATA LINK ESCAPE", "DEVICE CONTROL ONE", "DEVICE CONTROL TWO", "DEVICE CONTROL THREE",
-    "DEVICE CONTROL FOUR", "NEGATIVE ACKNOWLEDGE", "SYNCHRONOUS IDLE", "END OF TRANSMISSION BLOCK", "CANCEL",
-    "END OF MEDIUM", "SUBSTITUTE", "ESCAPE", "INFORMATION SEPARATOR FOUR", "INFORMATION SEPARATOR THREE",
-    "INFORMATION SEPARATOR TWO", "INFORMATION SEPARATOR ONE",
-)
-# fmt: on
-_OTHER_CONTROLS = {"\x7f": "DELETE", "\x85": "NEXT LINE"}
-_NAMELESS = {"Cc": "CONTROL CHARACTER", "Co": "PRIVATE USE"}
 
 
 def vocab(
@@ -48,7 +40,8 @@ def vocab(
         typer.Option(
             "--against",
             metavar="RUN|FILE",
-            help="Show only what a model, or a vocabulary file, has never seen, with a few places.",
+            help="Show only what a model, or a vocabulary file, has never seen, with a few places; CORPUS may be a "
+            "model or a vocabulary file too.",
             show_default=False,
         ),
     ] = None,
@@ -59,36 +52,37 @@ def vocab(
     """Show which characters a text is made of: each with its code point, name, count and share."""
     from charrnn.vocab import Vocabulary
 
-    text = read(corpus, TextConfig(encoding, errors, newlines, normalize, lower, bytes), include)
-    tell(text.notices)
-    counts = text.counted
-    # Equal counts in the order of code points: the table of a text is always the same.
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    total = len(text)
-    symbols: list[dict[str, Any]] = [
-        {
-            "character": character,
-            "code_point": f"U+{ord(character):04X}",
-            "name": character_name(character),
-            "count": count,
-            "share": count / total,
-        }
-        for character, count in ranked
-    ]
-    report = {"characters": total, "distinct": len(symbols), "bytes": text.byte_count, "symbols": symbols}
-    if against is not None:
-        known = _known(against)
-        report["symbols"] = [
-            {**symbol, "places": list(text.places(symbol["character"], PLACES))}
-            for symbol in symbols
-            if symbol["character"] not in known.symbols
-        ]
-        report["unused"] = [symbol for symbol in known.symbols if symbol not in counts]
+    known = None if against is None else _known(against)
+    other = _known_alone(corpus)
+    if other is not None:
+        report: dict[str, Any] = {"distinct": len(other.symbols), "symbols": [_named(c) for c in other.symbols]}
+        counts: Iterable[str] = other.symbols
+    else:
+        text = read(corpus, TextConfig(encoding, errors, newlines, normalize, lower, bytes), include)
+        tell(text.notices)
+        counts, report = text.counted, _counted(text)
+    if known is not None:
+        report["symbols"] = [symbol for symbol in report["symbols"] if symbol["character"] not in known.symbols]
+        report["unused"] = sorted(set(known.symbols) - set(counts))
+        if other is None:
+            places = text.places([symbol["character"] for symbol in report["symbols"]], PLACES)
+            report["symbols"] = [{**symbol, "places": places[symbol["character"]]} for symbol in report["symbols"]]
     if output is not None:
         Vocabulary.of(counts).save(output)
     write_data(_json(report) if json else _table(report))
     if output is not None:
-        say(f"Wrote {output}: {len(symbols):,} characters. Next: charrnn train CORPUS --vocab {output}")
+        say(f"Wrote {output}: {report['distinct']:,} characters. Next: charrnn train CORPUS --vocab {output}")
+
+
+def _counted(text: "Text") -> dict[str, Any]:
+    """Return a text's characters, the most frequent first, equal counts in the order of code points."""
+    ranked = sorted(text.counted.items(), key=lambda item: (-item[1], item[0]))
+    symbols = [{**_named(symbol), "count": count, "share": count / len(text)} for symbol, count in ranked]
+    return {"characters": len(text), "distinct": len(symbols), "bytes": text.byte_count, "symbols": symbols}
+
+
+def _named(character: str) -> dict[str, Any]:
+    return {"character": character, "code_point": f"U+{ord(character):04X}", "name": character_name(character)}
 
 
 def _known(target: str) -> "Vocabulary":
@@ -100,14 +94,24 @@ def _known(target: str) -> "Vocabulary":
     return Vocabulary.load(target) if target.endswith(".json") else read_header(find_checkpoint(target)).vocab
 
 
-def character_name(character: str) -> str:
-    """Return the Unicode name of a character, for a control character its formal alias."""
-    import unicodedata
+def _known_alone(corpus: list[str]) -> "Vocabulary | None":
+    """Return the vocabulary that CORPUS is, if it is a run, a checkpoint or a vocabulary file and no text."""
+    from charrnn.sources import STDIN
+    from charrnn.vocab import FORMAT
 
-    if character < " ":
-        return _CONTROLS[ord(character)]
-    nameless = _OTHER_CONTROLS.get(character) or _NAMELESS.get(unicodedata.category(character), "UNASSIGNED")
-    return unicodedata.name(character, nameless)
+    target = corpus[0]
+    if len(corpus) > 1 or target == STDIN:
+        return None
+    if not os.path.exists(target):
+        with suppress(CharRNNError):
+            return _known(target)
+        return None
+    if target.endswith(".safetensors"):
+        return _known(target)
+    if target.endswith(".json") and os.path.isfile(target):
+        with open(target, "rb") as file:
+            return _known(target) if FORMAT.encode() in file.read(100) else None
+    return None
 
 
 def _json(report: dict[str, Any]) -> str:
@@ -117,21 +121,38 @@ def _json(report: dict[str, Any]) -> str:
 
 
 def _table(report: dict[str, Any]) -> str:
-    rows = [("CHARACTER", "CODE POINT", "NAME", "COUNT", "SHARE", "PLACES" if "unused" in report else "")]
-    for symbol in report["symbols"]:
-        shown, share = repr(symbol["character"]), f"{100 * symbol['share']:.3f} %"
-        places = printable(" ".join(symbol.get("places", ())))
-        rows.append((shown, symbol["code_point"], symbol["name"], f"{symbol['count']:,}", share, places))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    lines = [
-        f"{shown:<{widths[0]}}  {code:<{widths[1]}}  {name:<{widths[2]}}  {count:>{widths[3]}}  {share:>{widths[4]}}  "
-        f"{places}".rstrip()
-        + "\n"
-        for shown, code, name, count, share, places in rows
-    ]
-    totals = f"{report['characters']:,} characters, {report['distinct']:,} distinct, {report['bytes']:,} bytes\n"
+    heads = {"character": "CHARACTER", "code_point": "CODE POINT", "name": "NAME", "count": "COUNT", "share": "SHARE"}
+    present = [key for key in (*heads, "places") if any(key in symbol for symbol in report["symbols"])]
+    rows = [[heads.get(key, "PLACES") for key in present]]
+    rows += [[_cell(key, symbol[key]) for key in present] for symbol in report["symbols"]]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(present))]
+    lines = []
+    for row in rows:
+        cells = [
+            f"{cell:>{width}}" if key in ("count", "share") else f"{cell:<{width}}"
+            for key, cell, width in zip(present, row, widths, strict=True)
+        ]
+        lines.append("  ".join(cells).rstrip() + "\n")
+    totals = f"{report['distinct']:,} distinct\n"
+    if "characters" in report:
+        totals = f"{report['characters']:,} characters, {report['distinct']:,} distinct, {report['bytes']:,} bytes\n"
     if "unused" in report:
-        unseen = sum(symbol["count"] for symbol in report["symbols"])
-        totals += f"{len(report['symbols']):,} of the distinct are unknown, {unseen:,} characters in all\n"
+        unseen = sum(symbol.get("count", 0) for symbol in report["symbols"])
+        in_all = f", {unseen:,} characters in all" if "characters" in report else ""
+        totals += f"{len(report['symbols']):,} of the distinct are unknown{in_all}\n"
         totals += f"{len(report['unused']):,} known ones do not occur: {printable(''.join(report['unused'][:60]))}\n"
-    return "".join(lines) + "\n" + totals
+    return ("".join(lines) if report["symbols"] else "") + ("\n" if report["symbols"] else "") + totals
+
+
+def _cell(key: str, value: Any) -> str:
+    """Return how a fact of a character is shown."""
+    match key:
+        case "character":
+            return repr(value)
+        case "count":
+            return f"{value:,}"
+        case "share":
+            return f"{100 * value:.3f} %"
+        case "places":
+            return printable(" ".join(value))
+    return str(value)
