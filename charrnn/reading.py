@@ -22,7 +22,7 @@ NOTICES = 3
 # Changed when the same bytes would be encoded in another way.
 _FORMAT = 1
 # A file that was changed less than so many seconds ago may change again within the same tick of its clock.
-_SETTLED = 2.0
+SETTLED = 2.0
 
 # Told how many bytes have been read, and of how many (None where that is not known).
 Watch = Callable[[int, int | None], None]
@@ -101,7 +101,7 @@ def _encoded(
         if reading.codes.file is None:
             return (facts, reading.codes.array()), reading.stdin
         # What changed while it was read, or a moment before, would not be noticed if it changed again.
-        settled = state and state == _state(found, config) and all(s[3] < (began - _SETTLED) * 1e9 for _, s in state[2])
+        settled = state and state == _state(found, config) and all(s[3] < (began - SETTLED) * 1e9 for _, s in state[2])
         return (facts, work.keep(facts, state if settled else None)), reading.stdin
 
 

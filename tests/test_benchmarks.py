@@ -48,3 +48,16 @@ def test_sample():
     assert [row[0] for row in rows[:2]] == ["LSTM", "1x8"]
     assert rows[1][2].endswith(" MB")
     assert [row[0] for row in rows[4:]] == ["`charrnn --help`", "`charrnn sample, 1x8, to the first character`"]
+
+
+def test_corpus():
+    (heads, *rows), _ = table("corpus.py", "--megabytes", "1", "--repeats", "1")
+    assert heads == ["time", "peak memory"] and len(rows) == 5
+    assert float(rows[1][1]) > 0 and rows[0][2].endswith(" MB")
+
+
+def test_vocabulary():
+    small = ("--shape", "1x8:4:8", "--characters", "4000", "--repeats", "1", "--seconds", "0.2")
+    (heads, *rows), _ = table("vocabulary.py", "--sizes", "5", "300", *small)
+    assert heads[0] == "symbols" and [row[0] for row in rows] == ["5", "300"]
+    assert rows[0][3] == "100%" and rows[1][5].endswith("x")

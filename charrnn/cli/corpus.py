@@ -69,7 +69,7 @@ def corpus(
     else:
         wanted = entry["bytes"] if size is None else _size(size)
         _refuse_to_replace(path, force)
-        written = _write(path, _python_sources(wanted))
+        written = _write(path, python_sources(wanted))
     characters = len(path.read_bytes().decode("utf-8", "replace"))
     say(f"Wrote {path}: {written:,} bytes, {characters:,} characters.")
     say(f"Next: charrnn train {_quoted(path)}")
@@ -200,7 +200,7 @@ def _shown(pieces: Pieces, name: str, expected: int) -> Pieces:
             yield piece
 
 
-def _python_sources(size: int) -> Pieces:
+def python_sources(size: int) -> Pieces:
     """Yield whole source files of the standard library, together at most `size` bytes, always in the same order."""
     import hashlib
     import sysconfig
