@@ -55,7 +55,7 @@ def vocab(
     known = None if against is None else _known(against)
     other = _known_alone(corpus)
     if other is not None:
-        report: dict[str, Any] = {"distinct": len(other.symbols), "symbols": [_named(c) for c in other.symbols]}
+        report: dict[str, Any] = {"distinct": len(other.symbols), "symbols": [_named(c, bytes) for c in other.symbols]}
         counts: Iterable[str] = other.symbols
     else:
         text = read(corpus, TextConfig(encoding, errors, newlines, normalize, lower, bytes), include)
@@ -77,11 +77,15 @@ def vocab(
 def _counted(text: "Text") -> dict[str, Any]:
     """Return a text's characters, the most frequent first, equal counts in the order of code points."""
     ranked = sorted(text.counted.items(), key=lambda item: (-item[1], item[0]))
-    symbols = [{**_named(symbol), "count": count, "share": count / len(text)} for symbol, count in ranked]
+    symbols = [
+        {**_named(symbol, text.config.bytes), "count": count, "share": count / len(text)} for symbol, count in ranked
+    ]
     return {"characters": len(text), "distinct": len(symbols), "bytes": text.byte_count, "symbols": symbols}
 
 
-def _named(character: str) -> dict[str, Any]:
+def _named(character: str, is_byte: bool) -> dict[str, Any]:
+    if is_byte:
+        return {"character": character, "code_point": f"0x{ord(character):02X}", "name": f"BYTE {ord(character)}"}
     return {"character": character, "code_point": f"U+{ord(character):04X}", "name": character_name(character)}
 
 
