@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -31,6 +32,9 @@ except ImportError:  # Windows
 IN_MEMORY = 32 << 20
 _PART = ".part"
 _SEEN = ".seen"
+_ENTRY = re.compile("[0-9a-f]{64}")
+_SEEN_NAME = re.compile(_ENTRY.pattern + re.escape(_SEEN))
+_HALF_MADE = re.compile(rf"[0-9a-f]{{16}}({re.escape(_SEEN)})?{re.escape(_PART)}")
 # An entry that was not used for so long is removed when another is made.
 _DAYS = 30
 
@@ -49,13 +53,7 @@ def load(state: Any) -> tuple[dict[str, Any], np.ndarray] | None:
     """
     try:
         entry = folder() / _seen(state).read_text()
-        about = (entry / "about.json").read_bytes()
-        if hashlib.sha256(about).hexdigest() != entry.name:
-            return None
-        facts = json.loads(about)
-        codes = _mapped(entry / "codes", facts)
-        if (entry / "codes").stat().st_size != codes.nbytes:
-            return None
+        facts, codes = _whole(entry)
         # Used now: not to be removed soon. A cache that may only be read serves all the same.
         with contextlib.suppress(OSError):
             os.utime(entry / "about.json")
@@ -88,8 +86,16 @@ class Work:
                     fcntl.flock(self._file, fcntl.LOCK_EX)
         return self._file
 
+    def once(self, facts: dict[str, Any]) -> np.ndarray:
+        """Return the codes, memory-mapped, without making an entry of them."""
+        assert self.path is not None and self._file is not None
+        with explained():
+            self._file.flush()
+            # The mapping outlives the file's name, which goes with `discard`.
+            return _mapped(self.path / "codes", facts)
+
     def keep(self, facts: dict[str, Any], state: Any) -> np.ndarray:
-        """Make the entry whole, known by `state` unless that is None, and return the codes, memory-mapped."""
+        """Make the entry whole, known by `state`, and return the codes, memory-mapped."""
         assert self.path is not None and self._file is not None
         about = json.dumps(facts, sort_keys=True).encode()
         entry = folder() / hashlib.sha256(about).hexdigest()
@@ -98,13 +104,16 @@ class Work:
             os.fsync(self._file.fileno())
             _write(self.path / "about.json", about)
             sync_folder(self.path)
+            try:
+                _whole(entry)
+            except (OSError, ValueError):
+                shutil.rmtree(entry, ignore_errors=True)
             # It may be there already, made from the same text in another place.
             with contextlib.suppress(OSError):
                 self.path.rename(entry)
-            if state is not None:
-                part = self.path.with_name(f"{secrets.token_hex(8)}{_SEEN}{_PART}")
-                _write(part, entry.name.encode())
-                part.replace(_seen(state))
+            part = self.path.with_name(f"{secrets.token_hex(8)}{_SEEN}{_PART}")
+            _write(part, entry.name.encode())
+            part.replace(_seen(state))
             return _mapped(entry / "codes", facts)
 
     def discard(self) -> None:
@@ -119,6 +128,13 @@ def scratch() -> BinaryIO:
     """Return a nameless file in the cache's folder, which is gone with the process."""
     folder().mkdir(parents=True, exist_ok=True)
     return tempfile.TemporaryFile(dir=folder())
+
+
+def spool() -> BinaryIO:
+    """Return a nameless file that is on disk only if it grows large."""
+    with contextlib.suppress(OSError):
+        folder().mkdir(parents=True, exist_ok=True)
+    return tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(folder()))  # type: ignore[return-value]
 
 
 def collect(blocks: Iterable[np.ndarray], dtype: np.dtype) -> np.ndarray:
@@ -160,15 +176,20 @@ def tidy() -> None:
 
 
 def _sweep() -> None:
-    """Remove what dead processes left half made, and entries that nobody has used for long."""
+    """Remove what dead processes left half made, and what nobody has used for long; nothing that is not ours."""
     with contextlib.suppress(OSError):
         for path in list(folder().iterdir()):
-            if path.name.endswith(_PART) and _is_abandoned(path):
-                shutil.rmtree(path, ignore_errors=True)
-            elif path.is_dir() and not path.name.endswith(_PART):
-                with contextlib.suppress(OSError):
-                    if time.time() - (path / "about.json").stat().st_mtime > _DAYS * 86400:
-                        shutil.rmtree(path, ignore_errors=True)
+            with contextlib.suppress(OSError, ValueError):
+                if _has_had_its_time(path):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _has_had_its_time(path: Path) -> bool:
+    if _HALF_MADE.fullmatch(path.name):
+        return _is_abandoned(path)
+    if _ENTRY.fullmatch(path.name):
+        return time.time() - (path / "about.json").stat().st_mtime > _DAYS * 86400
+    return bool(_SEEN_NAME.fullmatch(path.name)) and not (folder() / path.read_text()).exists()
 
 
 def _is_abandoned(path: Path) -> bool:
@@ -177,7 +198,7 @@ def _is_abandoned(path: Path) -> bool:
     try:
         with open(path / "codes", "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         # A moment ago it was not locked yet, or it is a file: give its maker the time.
         with contextlib.suppress(OSError):
             return time.time() - path.stat().st_mtime > 60
@@ -185,6 +206,18 @@ def _is_abandoned(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def _whole(entry: Path) -> tuple[dict[str, Any], np.ndarray]:
+    """Return what is known of an entry's text and its codes; OSError or ValueError if it is damaged or not there."""
+    about = (entry / "about.json").read_bytes()
+    if hashlib.sha256(about).hexdigest() != entry.name:
+        raise ValueError("about.json is damaged")
+    facts = json.loads(about)
+    codes = _mapped(entry / "codes", facts)
+    if (entry / "codes").stat().st_size != codes.nbytes:
+        raise ValueError("codes are damaged")
+    return facts, codes
 
 
 def _mapped(path: Path, facts: dict[str, Any]) -> np.ndarray:

@@ -8,6 +8,10 @@ from charrnn.errors import CharRNNError
 
 Config = TypeVar("Config", "ModelConfig", "TrainConfig", "TextConfig")
 
+# More than anybody has or needs, of what does not fit another limit: arithmetic with it neither overflows nor is slow.
+MOST, MOST_UNITS = 1e12, 1e6
+MOST_FLOAT32 = 1e38
+
 CELLS = ("rnn", "lstm", "gru")
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd", "adagrad", "adadelta")
 SCHEDULES = ("constant", "exponential", "cosine")
@@ -54,18 +58,20 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def _at_least(settings: Any, low: float, *names: str) -> None:
+def _at_least(settings: Any, low: float, *names: str, most: float = MOST) -> None:
     for name in names:
         value = getattr(settings, name)
         if value is not None and not value >= low:
             raise CharRNNError(f"{_option(name)} is {value}; it must be at least {low}.")
+        if value is not None and value > most:
+            raise CharRNNError(f"{_option(name)} is {value}; it must be at most {most:g}.")
 
 
-def _above_zero(settings: Any, *names: str) -> None:
+def _above_zero(settings: Any, *names: str, most: float = MOST) -> None:
     for name in names:
         value = getattr(settings, name)
-        if value is not None and not 0 < value < float("inf"):
-            raise CharRNNError(f"{_option(name)} is {value}; it must be above 0 and finite.")
+        if value is not None and not 0 < value <= most:
+            raise CharRNNError(f"{_option(name)} is {value}; it must be above 0 and at most {most:g}.")
 
 
 def _one_of(settings: Any, name: str, choices: tuple[str, ...]) -> None:
@@ -89,7 +95,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         _one_of(self, "cell", CELLS)
-        _at_least(self, 1, "layers", "units", "embedding")
+        _at_least(self, 1, "layers", "units", "embedding", most=MOST_UNITS)
 
 
 @dataclass(frozen=True)
@@ -133,8 +139,11 @@ class TrainConfig:
         _one_of(self, "schedule", SCHEDULES)
         _one_of(self, "split", SPLITS)
         _at_least(self, 1, "batch", "seq", "steps", "patience", "eval_every", "save_every", "keep")
-        _at_least(self, 0, "warmup", "seed", "momentum", "weight_decay", "decay_after")
-        _above_zero(self, "lr", "epsilon", "clip_norm", "clip_value", "epochs", "minutes", "decay")
+        _at_least(self, 0, "warmup", "momentum", "weight_decay", "decay_after")
+        _above_zero(self, "epochs", "minutes")
+        _above_zero(self, "lr", "epsilon", "clip_norm", "clip_value", most=MOST_FLOAT32)
+        # A factor above 1 grows without bounds.
+        _above_zero(self, "decay", most=1)
         if self.clip_norm is not None and self.clip_value is not None:
             raise CharRNNError("--clip-norm and --clip-value exclude each other.", hint="Set one of them to 0.")
         for name, high in (

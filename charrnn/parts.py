@@ -126,18 +126,18 @@ def _char_rnn(whole: Part, batch: int) -> Split:
 
 
 def _documents(whole: Part, val: Fraction, test: Fraction, seed: int) -> Split:
-    """Choose documents by independent draws; at least one validates, if any is to."""
+    """Choose documents by independent draws; at least one validates, if any is to, and one trains."""
     if not val and not test:
         return Split(whole)
-    lowest, count = _lowest_draw(whole, seed)
+    lowest, highest, count = _draws_of(whole, seed)
     if count < 2:
         raise CharRNNError(
             "--split documents needs two documents or more; there is one.",
             hint="Name several files, or say --lines if every line is a document.",
         )
-    # A draw below the first bound validates, one from there to the second tests.
-    first = max(lowest + 1, int(val * 2**64)) if val else 0
-    second = max(first, int((val + test) * 2**64))
+    # A draw below the first bound validates, one from there to the second tests, and the highest trains.
+    first = min(highest, max(lowest + 1, int(val * 2**64))) if val else 0
+    second = min(highest, max(first, int((val + test) * 2**64)))
 
     def chosen(low: int, high: int) -> Part:
         draws, lowest, highest = _Draws(seed), np.uint64(low), np.uint64(high - 1)
@@ -163,14 +163,15 @@ class _Draws:
         return self.philox.random_raw(n)
 
 
-def _lowest_draw(whole: Part, seed: int) -> tuple[int, int]:
-    """Return the lowest number that any document draws, and how many documents there are."""
-    draws, lowest, count = _Draws(seed), 2**64 - 1, 0
+def _draws_of(whole: Part, seed: int) -> tuple[int, int, int]:
+    """Return the lowest and the highest number that any document draws, and how many documents there are."""
+    draws, lowest, highest, count = _Draws(seed), 2**64 - 1, 0, 0
     for low, high in whole.blocks():
         n = int(whole.begins(np.arange(low, high)).sum())
         if n:
-            lowest, count = min(lowest, int(draws(n).min())), count + n
-    return lowest, count
+            drawn = draws(n)
+            lowest, highest, count = min(lowest, int(drawn.min())), max(highest, int(drawn.max())), count + n
+    return lowest, highest, count
 
 
 def select_documents(whole: Part, choose: Callable[[int], np.ndarray]) -> Part:

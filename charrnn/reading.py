@@ -70,8 +70,8 @@ def read_text(
 
 def _state(found: list[tuple[str, list[Document]]], config: TextConfig) -> Any:
     """Return what tells whether the same text was read before, without reading it; None where that cannot be told."""
-    stamps = [(os.path.abspath(document.name), document.stamp) for _, of in found for document in of]
-    if not stamps or any(stamp is None for _, stamp in stamps):
+    stamps = [(document.name, os.path.abspath(document.name), document.stamp) for _, of in found for document in of]
+    if not stamps or any(stamp is None for *_, stamp in stamps):
         return None
     return [_FORMAT, to_json(config), stamps]
 
@@ -85,7 +85,7 @@ def _encoded(
     keep_stdin: bool,
 ) -> tuple[tuple[dict[str, Any], np.ndarray], BinaryIO | None]:
     """Read documents to their end, and return what is known of them, their codes, and what came from stdin."""
-    total = sum(stamp[2] for _, (_, stamp) in enumerate(state[2])) if state else None
+    total = sum(stamp[2] for *_, stamp in state[2]) if state else None
     began = time.time()
     with cache.working() as work:
         reading = _Reading(config, CodeWriter(work.file), watch, total, keep_stdin)
@@ -101,8 +101,8 @@ def _encoded(
         if reading.codes.file is None:
             return (facts, reading.codes.array()), reading.stdin
         # What changed while it was read, or a moment before, would not be noticed if it changed again.
-        settled = state and state == _state(found, config) and all(s[3] < (began - SETTLED) * 1e9 for _, s in state[2])
-        return (facts, work.keep(facts, state if settled else None)), reading.stdin
+        settled = state and state == _state(found, config) and all(s[3] < (began - SETTLED) * 1e9 for *_, s in state[2])
+        return (facts, work.keep(facts, state) if settled else work.once(facts)), reading.stdin
 
 
 class _Reading:
@@ -164,7 +164,7 @@ class _Reading:
     def _spool(self) -> BinaryIO:
         if self.stdin is None:
             with cache.explained():
-                self.stdin = cache.scratch()
+                self.stdin = cache.spool()
         return self.stdin
 
 

@@ -49,7 +49,7 @@ class Decoder:
             if len(self._head) < _HEAD and not last:
                 return ""
             data, self._head = self._head, None
-            self.encoding, mark = self._recognised(data)
+            self.encoding, mark = self._recognised(data[:_HEAD])
             self._decoder = codecs.getincrementaldecoder(self.encoding)(self.config.errors)
             self._fed, data = len(mark), data[len(mark) :]
         return self._prepared(self._decoded(data, last), last)
@@ -70,7 +70,8 @@ class Decoder:
             return BYTES, b""
         if _is_unicode(self.config.encoding):
             for mark, encoding in _MARKS:
-                if head.startswith(mark):
+                # Where UTF-16 was asked for, a mark and a NUL are just that.
+                if head.startswith(mark) and not (_same("utf-16", self.config.encoding) and "32" in encoding):
                     if not _same(encoding, self.config.encoding):
                         form = encoding.removesuffix("-le").removesuffix("-be").upper()
                         self.notices.append(f"{self.where} is {form} by its mark.")
@@ -79,17 +80,20 @@ class Decoder:
         if unmarked and _same("utf-8", self.config.encoding):
             self.notices.append(f"{self.where} is taken for {unmarked.upper()}: every other byte of it is zero.")
             return unmarked, b""
+        name = codecs.lookup(self.config.encoding).name
+        if name in ("utf-16", "utf-32"):
+            # Python's own decoders of these want a mark.
+            return unmarked or f"{name}-le", b""
         return self.config.encoding, b""
 
     def _decoded(self, data: bytes, last: bool) -> str:
         self._fed += len(data)
-        self._line_breaks += data.count(b"\n")
         try:
-            return self._decoder.decode(data, last)
+            text = self._decoder.decode(data, last)
         except UnicodeDecodeError as error:
             # What it was given is this block behind what was left of the one before.
-            left = error.object[error.start :]
-            line = self._line_breaks - left.count(b"\n") + 1
+            good, left = error.object[: error.start], error.object[error.start :]
+            line = self._line_breaks + good.decode(self.encoding, "replace").count("\n") + 1
             likely = "utf-16" if b"\0" in error.object[:100] else "latin-1"
             raise CharRNNError(
                 f"{self.where} is not {self.encoding.upper()}: byte 0x{left[0]:02x} at offset "
@@ -99,16 +103,18 @@ class Decoder:
             ) from None
         except ValueError as error:
             raise CharRNNError(f"{self.where} cannot be decoded as {self.encoding}: {error}.") from None
+        self._line_breaks += text.count("\n")
+        return text
 
     def _prepared(self, text: str, last: bool) -> str:
         if self._newlines:
             text = self._newlines.decode(text, last)
         else:
-            self.returns += text.count("\r")
+            self.returns += 0 if self.config.bytes else text.count("\r")
         if self.config.normalize is None and not self.config.lower:
             return text
         text = self._held + text
-        cut = len(text) if last else _safe_cut(text)
+        cut = len(text) if last else _safe_cut(text, self.config)
         self._held = text[cut:]
         return _formed(text[:cut], self.config)
 
@@ -128,20 +134,20 @@ def _formed(text: str, config: TextConfig) -> str:
     return text.lower() if config.lower else text
 
 
-def _safe_cut(text: str) -> int:
+def _safe_cut(text: str, config: TextConfig) -> int:
     """Return a place where text can be cut so that both parts, normalized or in lower case, give what the whole gives.
 
-    White space is such a place; else any character that cannot join the one before. (In lower case, a sigma's form
-    depends on the rest of its word.) A text that has none for long is cut anyway.
+    A text that has none for long is cut anyway.
     """
-    places = range(len(text) - 1, max(0, len(text) - _LOOK_BACK), -1)
-    for place in places:
-        if text[place].isspace():
-            return place
-    for place in places:
-        if not _joins(text[place]):
+    for place in range(len(text) - 1, max(0, len(text) - _LOOK_BACK), -1):
+        if not _joins(text[place]) and (not config.lower or _ends_words(text[place], config)):
             return place
     return len(text) if len(text) > _HELD else 0
+
+
+def _ends_words(character: str, config: TextConfig) -> bool:
+    """Return whether a word ends before a character: in lower case a sigma's form depends on that."""
+    return _formed(f"ΑΣ{character}Α", config)[1] == "ς"
 
 
 def _joins(character: str) -> bool:

@@ -165,11 +165,10 @@ class Vocabulary:
     def to_json(self) -> dict[str, Any]:
         """Return the vocabulary as a dict that JSON can hold; lone surrogates, which it cannot, are a CharRNNError."""
         symbols = "".join(self.symbols)
-        surrogates = [symbol for symbol in self.symbols if "\ud800" <= symbol <= "\udfff"]
-        if surrogates:
+        if lone := _surrogate(symbols):
             # JSON would read an escaped pair of them back as one character.
             raise CharRNNError(
-                f"The vocabulary has the lone surrogate {_named(surrogates[0])}, which no file can hold.",
+                f"The vocabulary has the lone surrogate {_named(lone)}, which no file can hold.",
                 hint="Remove it from the text: it is no character.",
             )
         unknown = {"unknown": True} if self.has_unknown else {}
@@ -194,6 +193,8 @@ class Vocabulary:
         symbols = data.get("symbols")
         if not isinstance(symbols, str):
             raise CharRNNError(f'{where} is damaged: "symbols" must be a string of its characters.')
+        if lone := _surrogate(symbols):
+            raise CharRNNError(f"{where} is damaged: it has the lone surrogate {_named(lone)}, which is no character.")
         unknown = data.get("unknown", False)
         if not isinstance(unknown, bool):
             raise CharRNNError(f'{where} is damaged: "unknown" must be true or false.')
@@ -206,7 +207,8 @@ class Vocabulary:
         """Write vocab.json; what stood at `path` is replaced only when the new file is whole."""
         path = Path(path)
         content = json.dumps(self.to_json(), ensure_ascii=False) + "\n"
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        # Not with_name: a path such as "/" has no name, and that is for the system to say.
+        part = path.parent / f".{path.name}.{os.getpid()}.part"
         try:
             part.write_bytes(content.encode())
             part.replace(path)
@@ -230,7 +232,7 @@ class Vocabulary:
             raise CharRNNError(f"The vocabulary file {path} does not exist.", hint) from None
         except OSError as error:
             raise CharRNNError(f"The vocabulary file {path} cannot be read: {error.strerror}.", hint) from error
-        except ValueError:
+        except (ValueError, RecursionError):
             raise CharRNNError(f"{path} is no vocabulary: it is not JSON.", hint) from None
         return cls.from_json(data, str(path))
 
@@ -238,6 +240,10 @@ class Vocabulary:
 def nothing_left(where: str) -> CharRNNError:
     """Return the error of a text of which --unknown skip left nothing."""
     return CharRNNError(f"Nothing is left of {where}: the model knows none of its characters.")
+
+
+def _surrogate(symbols: str) -> str | None:
+    return next((symbol for symbol in symbols if "\ud800" <= symbol <= "\udfff"), None)
 
 
 def _place(text: str, character: str) -> str:

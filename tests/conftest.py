@@ -1,8 +1,10 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sysconfig
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,6 +26,15 @@ def pytest_pycollect_makemodule(module_path: Path) -> None:
         from charrnn.training import backend
 
         backend.start(2)
+
+
+def pytest_configure() -> None:
+    """Let no test fill the user's cache; the commands that tests start inherit this."""
+    os.environ["CHARRNN_CACHE"] = tempfile.mkdtemp(prefix="charrnn-tests-")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["CHARRNN_CACHE"], ignore_errors=True)
 
 
 @pytest.fixture
@@ -54,7 +65,9 @@ def random_weights(
 
 def charrnn_in(folder, *arguments, command=COMMAND, stdin=b""):
     """Run the command in a folder; return the finished process, stdout in bytes and stderr as text."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("CHARRNN_")}
+    environment = {
+        key: value for key, value in os.environ.items() if key == "CHARRNN_CACHE" or not key.startswith("CHARRNN_")
+    }
     result = subprocess.run(
         [*shlex.split(command), *map(str, arguments)], cwd=folder, env=environment, input=stdin, capture_output=True
     )

@@ -26,9 +26,9 @@ def printable(text: str) -> str:
 
 def show_error(error: CharRNNError) -> None:
     """Print what happened and how to fix it, on stderr."""
-    say(f"charrnn: {error.message}")
+    say(f"charrnn: {printable(error.message)}")
     if error.hint:
-        say(f"  {error.hint}")
+        say(f"  {printable(error.hint)}")
 
 
 def write_data(text: str, encoding: str = "utf-8") -> None:

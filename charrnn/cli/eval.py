@@ -51,15 +51,25 @@ def eval(
         "characters": len(corpus),
         "bits_per_char": nats / math.log(2),
         "nats_per_char": nats,
-        "perplexity": math.exp(nats),
+        "perplexity": _exp(nats),
         "bits_per_byte": nats / math.log(2) * len(corpus) / corpus.text.byte_count,
     }
     if as_json:
-        write_data(json.dumps(facts) + "\n")
+        # JSON has no number for what is not finite.
+        found = {label: value if math.isfinite(value) else None for label, value in facts.items()}
+        write_data(json.dumps(found) + "\n")
     else:
         labels = ("characters", "bits per character", "nats per character", "perplexity", "bits per byte")
         values = [f"{facts['characters']:,}"] + [f"{value:.4f}" for value in list(facts.values())[1:]]
         write_data("".join(f"{label:<20}{value}\n" for label, value in zip(labels, values, strict=True)))
+
+
+def _exp(nats: float) -> float:
+    """Return e to the power of `nats`, infinity where a float ends: a spoilt model may be that bad."""
+    try:
+        return math.exp(nats)
+    except OverflowError:
+        return math.inf
 
 
 def split_arguments(arguments: list[str]) -> tuple[str | None, list[str]]:

@@ -19,6 +19,8 @@ SHOWN = 60
 
 def trained_model(init: str, given: dict[str, Any]) -> "Checkpoint":
     """Return the model to begin with; options that ask for another size are an error."""
+    import numpy as np
+
     from charrnn.checkpoint import read_checkpoint
     from charrnn.network import check_weights
     from charrnn.runs import find_checkpoint
@@ -26,6 +28,8 @@ def trained_model(init: str, given: dict[str, Any]) -> "Checkpoint":
     path = find_checkpoint(init)
     checkpoint = read_checkpoint(path)
     check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
+    if not all(np.isfinite(weight).all() for weight in checkpoint.weights.values()):
+        raise CharRNNError(f"{path} holds numbers that are not finite.", hint="Begin with another model.")
     for field in fields(ModelConfig):
         has = getattr(checkpoint.model, field.name)
         if given.get(field.name, has) != has:

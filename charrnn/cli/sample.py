@@ -67,15 +67,19 @@ def characters(model: "Model", prime: "np.ndarray", length: int, temperature: fl
     from charrnn.runtime.model import Stream
     from charrnn.sampling import pick, weights
 
-    vocab, stream = model.vocab, Stream(model)
+    vocab, stream, symbols = model.vocab, Stream(model), model.vocab.symbols
     rng = np.random.Generator(np.random.Philox(seed))
     if not len(prime) and not model.text.resets and "\n" in vocab.symbols:
         # A running text's start symbol stands where training happened to begin; a line break is a better beginning.
         prime = vocab.encode("\n")
-    ids = np.concatenate([[vocab.start], prime]).astype(np.int64)
     end = model.text.document_end if model.text.resets else None
+    if end in symbols:
+        # What stands before the last end is another document, of which nothing is remembered.
+        ends = np.flatnonzero(prime == symbols.index(end))
+        prime = prime[ends[-1] + 1 :] if len(ends) else prime
+    ids = np.concatenate([[vocab.start], prime]).astype(np.int64)
     logits = stream.feed(ids[:, None])[-1, 0]
-    step, symbols, unknown = stream.step, vocab.symbols, vocab.unknown_id
+    step, unknown = stream.step, vocab.unknown_id
     while length > 0:
         block = min(length, 4096)
         for uniform in rng.random(block).tolist():

@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 @contextmanager
 def session(asked: Signals, find: Callable[[], "Run"]) -> Iterator["Run"]:
     """Find or make a run and hold its lock; one that never took a step leaves no trace, however the process ends."""
+    from charrnn import cache
     from charrnn.durable import sync_folder
+
+    def tidy() -> None:
+        cache.tidy()
+        run.abandon()
 
     # A signal between the making of the folder and the order to tidy it up would leave it.
     with asked.held_back():
         run = find()
-        asked.tidy = run.abandon
+        asked.tidy = tidy
         try:
             run.lock.acquire()
         except CharRNNError:

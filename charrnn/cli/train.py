@@ -114,6 +114,7 @@ def _begin(values: dict[str, Any], given: dict[str, Any], asked: Signals) -> Non
     from charrnn.cli.advice import advice
     from charrnn.corpus import dataset
     from charrnn.runs import create_run
+    from charrnn.sources import STDIN
     from charrnn.training import backend
 
     if not values["corpus"]:
@@ -129,6 +130,8 @@ def _begin(values: dict[str, Any], given: dict[str, Any], asked: Signals) -> Non
     before = trained.text if trained else DEFAULT_TEXT
     form = replace(before, **{field.name: given[field.name] for field in fields(TextConfig) if field.name in given})
     asked.tidy = cache.tidy
+    if values["val_file"] and (STDIN in values["val_file"] or "val" in given):
+        raise CharRNNError("--val-file names files; neither stdin nor --val can be had with it.")
     text = read(values["corpus"], form, values["include"], keep_stdin=True)
     validation = read(values["val_file"], form, values["include"]) if values["val_file"] else None
     vocab = _vocabulary(values, text, validation, trained)
@@ -146,7 +149,13 @@ def _begin(values: dict[str, Any], given: dict[str, Any], asked: Signals) -> Non
     weights = transferred(trained, data.corpus, config.seed) if trained else None
     with session(asked, lambda: create_run(values["name"], text.name, values["out"])) as run:
         shards = backend.shard_count(config.batch)
-        train_run(run, model, config, data, shards, None, values["quiet"], asked, weights)
+        try:
+            train_run(run, model, config, data, shards, None, values["quiet"], asked, weights)
+        except MemoryError as error:
+            raise CharRNNError(
+                f"The model does not fit into memory ({error}).",
+                hint="Use fewer --units or --layers, or a smaller --batch.",
+            ) from None
 
 
 def _vocabulary(
@@ -158,14 +167,21 @@ def _vocabulary(
     if values["vocab"]:
         if values["min_count"] > 1:
             raise CharRNNError("--min-count makes a vocabulary; --vocab names one.", hint="Give one of them.")
-        return Vocabulary.load(values["vocab"])
+        vocab = Vocabulary.load(values["vocab"])
+        if text.config.bytes and vocab.symbols[-1] > "\xff":
+            raise CharRNNError(f"{values['vocab']} has characters that are no bytes.", hint="Leave out --vocab.")
+        return vocab
     if text.config.bytes:
+        if values["min_count"] > 1:
+            raise CharRNNError("--bytes has all bytes in its vocabulary; --min-count cannot be had with it.")
         # All of them, so that the model can read any file.
         return Vocabulary(tuple(map(chr, range(256))))
     counts = Counter(text.counted)
     if validation is not None:
         counts.update(validation.counted)
-    kept = {symbol for symbol, count in counts.items() if count >= values["min_count"]}
+    # However rare, the end of a document is no unknown symbol.
+    end = text.config.document_end
+    kept = {symbol for symbol, count in counts.items() if count >= values["min_count"] or symbol == end}
     if not kept:
         raise CharRNNError(
             f"No character occurs {values['min_count']:,} times.", hint="Use a smaller --min-count, or a longer text."

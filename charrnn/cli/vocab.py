@@ -121,7 +121,9 @@ def _known_alone(corpus: list[str]) -> "Vocabulary | None":
 def _json(report: dict[str, Any]) -> str:
     import json
 
-    return json.dumps(report, ensure_ascii=False, indent=2) + "\n"
+    # The undecodable bytes of a file's name are lone surrogates, which JSON can only have as escapes.
+    data = json.dumps(report, ensure_ascii=False, indent=2).encode("utf-8", "backslashreplace")
+    return data.decode() + "\n"
 
 
 def _table(report: dict[str, Any]) -> str:
