@@ -250,7 +250,7 @@ def test_of_a_prime_with_several_lines_the_last_is_gone_on_with(vocab):
     model = model_of("lstm", vocab, LINES, scale=2.0)
 
     def follows(prime: str) -> str:
-        return "".join(characters(model, vocab.encode(prime), 60, 1.0, 1))
+        return "".join(characters(model, vocab.encode(prime), 60, 1.0, 4))
 
     assert follows("abc\nde\nfg") == follows("fg") != follows("abc")
     assert follows("abc\n") == follows("") != follows("abc")
