@@ -52,9 +52,8 @@ def main() -> None:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as elsewhere:
             size = elsewhere.submit(make_text, folder / "text", args.megabytes * 1_000_000).result()
         small = folder / "small.txt"
-        small.write_bytes(
-            next(iter(sorted((folder / "text").glob("*.txt")))).read_bytes()[: 1 << 20].rpartition(b"\n")[0]
-        )
+        with open(min((folder / "text").glob("*.txt")), "rb") as file:
+            small.write_bytes(file.read(1 << 20).rpartition(b"\n")[0])
         # A file that was changed a moment ago is not known again by its time of change.
         sleep(SETTLED + 0.5)
         read = take(folder, "vocab", "text", "--json")
