@@ -38,6 +38,7 @@ soak: $(VENV)/installed
 
 docs: $(VENV)/installed
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_cells.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -4,6 +4,7 @@ import codecs
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
+from charrnn import cells
 from charrnn.errors import CharRNNError
 
 Config = TypeVar("Config", "ModelConfig", "TrainConfig", "TextConfig")
@@ -12,7 +13,8 @@ Config = TypeVar("Config", "ModelConfig", "TrainConfig", "TextConfig")
 MOST, MOST_UNITS = 1e12, 1e6
 MOST_FLOAT32 = 1e38
 
-CELLS = ("rnn", "lstm", "gru")
+CELLS = tuple(cells.CELLS)
+ACTIVATIONS = ("tanh", "relu")
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd", "adagrad", "adadelta")
 SCHEDULES = ("constant", "exponential", "cosine")
 # Of each stream, with --split char-rnn.

@@ -5,6 +5,7 @@ every sequence: ids are (time, batch), activations (time, batch, units).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,8 @@ def parameter_shapes(model: ModelConfig, vocab_size: int) -> dict[str, tuple[int
         shapes[f"layer{layer}/W"] = (inputs, cell.gates * units)
         for name, blocks in cell.matrices.items():
             shapes[f"layer{layer}/{name}"] = (units, blocks * units)
-        for name in cell.vectors:
-            shapes[f"layer{layer}/{name}"] = (units,)
+        for name, vector in cell.vectors.items():
+            shapes[f"layer{layer}/{name}"] = (vector.blocks * units,)
         shapes[f"layer{layer}/b"] = (cell.gates * units,)
         inputs = units
     shapes["output/W"] = (units, vocab_size)
@@ -84,9 +85,10 @@ def initial_weights(model: ModelConfig, vocab_size: int, seed: int) -> dict[str,
         elif parameter == "b":
             value = np.repeat(cell.bias, units)
         elif parameter in cell.matrices:
-            value = np.concatenate([_orthogonal(rng, units) for _ in range(cell.matrices[parameter])], axis=1)
+            square = np.eye if cell.identity else partial(_orthogonal, rng)
+            value = np.concatenate([square(units) for _ in range(cell.matrices[parameter])], axis=1)
         elif parameter in cell.vectors:
-            value = np.full(shape, cell.vectors[parameter])
+            value = np.full(shape, cell.vectors[parameter].start)
         else:
             one_hot = name == "layer0/W" and model.embedding is None
             limit = np.sqrt(3.0 / (1 if one_hot else shape[0]))
@@ -104,20 +106,21 @@ def _orthogonal(rng: np.random.Generator, size: int) -> np.ndarray:
 def layer_parameters(cell: Cell, weights: Mapping[str, Array], layer: int) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the recurrent matrices and the vectors of a layer, by their names in the cell's equations."""
     matrices = {name: weights[f"layer{layer}/{name}"] for name in cell.matrices}
-    vectors = {name: weights[f"layer{layer}/{name}"] for name in cell.vectors}
+    vectors = {name: weights[f"layer{layer}/{name}"] for name in cell.widths}
     return matrices, vectors
 
 
-def input_table(xp: Any, weights: Mapping[str, Array]) -> Array:
+def input_table(xp: Any, model: ModelConfig, weights: Mapping[str, Array]) -> Array:
     """Return the first layer's projected input for every symbol, (vocab + 1, gates * units): a look-up, no product."""
-    w, b = weights["layer0/W"], weights["layer0/b"]
-    return (xp.matmul(weights["embedding"], w) if "embedding" in weights else w) + b
+    w = weights["layer0/W"]
+    table = xp.matmul(weights["embedding"], w) if "embedding" in weights else w
+    return table if CELLS[model.cell].own_bias else table + weights["layer0/b"]
 
 
-def project(xp: Any, x: Array, w: Array, b: Array) -> Array:
+def project(xp: Any, x: Array, w: Array, b: Array | None) -> Array:
     """Return x W + b for x (time, batch, n) as one large product, (time, batch, m)."""
-    flat = xp.reshape(x, (-1, x.shape[-1]))
-    return xp.reshape(xp.add(xp.matmul(flat, w), b), (*x.shape[:-1], w.shape[-1]))
+    product = xp.matmul(xp.reshape(x, (-1, x.shape[-1])), w)
+    return xp.reshape(product if b is None else xp.add(product, b), (*x.shape[:-1], w.shape[-1]))
 
 
 def zero_state(xp: Any, model: ModelConfig, batch: int, dtype: Any) -> list[Any]:
@@ -147,12 +150,13 @@ def forward(
     it is at hand already.
     """
     cell = CELLS[model.cell]
-    zx = xp.take(input_table(xp, weights) if table is None else table, ids, axis=0)
+    zx = xp.take(input_table(xp, model, weights) if table is None else table, ids, axis=0)
     x: Array = None
     after = []
     for layer in range(model.layers):
         if layer:
-            zx = project(xp, x, weights[f"layer{layer}/W"], weights[f"layer{layer}/b"])
+            b = None if cell.own_bias else weights[f"layer{layer}/b"]
+            zx = project(xp, x, weights[f"layer{layer}/W"], b)
         matrices, vectors = layer_parameters(cell, weights, layer)
         x, state = scan(cell, zx, states[layer], matrices, vectors, reset)
         x = dropout(layer, x)

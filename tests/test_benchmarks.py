@@ -61,3 +61,10 @@ def test_vocabulary():
     (heads, *rows), _ = table("vocabulary.py", "--sizes", "5", "300", *small)
     assert heads[0] == "symbols" and [row[0] for row in rows] == ["5", "300"]
     assert rows[0][3] == "100%" and rows[1][5].endswith("x")
+
+
+def test_cells():
+    small = ("--units", "4", "--batch", "4", "--seq", "8", "--repeats", "1", "--seconds", "0.2")
+    (heads, *rows), _ = table("cells.py", "--cells", "rnn", "mingru", *small)
+    assert heads[:3] == ["cell", "characters/s", "to lstm"] and [row[0] for row in rows] == ["rnn", "mingru"]
+    assert all(row[2].endswith("%") for row in rows)

@@ -24,7 +24,7 @@ from charrnn.lock import Lock
 # Trained runs are shared: with `pytest -n 2 --dist loadgroup` one worker makes them once.
 pytestmark = pytest.mark.xdist_group("cli")
 
-COMMANDS = ("corpus", "vocab", "train", "sample", "eval", "runs", "verify", "bench")
+COMMANDS = ("corpus", "vocab", "train", "sample", "eval", "runs", "verify", "bench", "cells", "gradcheck")
 HEAVY = {"keras", "tensorflow", "jax"}
 CHATTER = ("I0000", "E0000", "oneDNN", "cudart", "cuda", "WARNING", "Traceback", "absl")
 TEXT = "".join(f"{n} green bottles hanging on the wall,\n" for n in range(400, 300, -1))
@@ -105,7 +105,7 @@ def upward(module, source):
             to = below if below in RANK else ""
             if RANK[to] > RANK[part] or {part, to} == {"runtime", "training"}:
                 wrong.add(name)
-            if RANK[part] == 1 and to not in (part, "", "errors") and (part, to) != ("config", "vocab"):
+            if RANK[part] == 1 and to not in (part, "", "errors") and (part, to) != ("config", "cells"):
                 wrong.add(name)
         elif (top in HEAVY and part != "training") or (top in ("rich", "typer") and part != "cli"):
             wrong.add(name)
@@ -287,7 +287,7 @@ def test_eval_prints_what_scripts_rely_on(small):
         (("train", "text.txt", "--vocab", "text.txt"), "text.txt is no vocabulary"),
         (("train", "text.txt", "--units", "0"), "--units is 0"),
         (("train", "text.txt", "--lr", "nan"), "--lr is nan"),
-        (("train", "text.txt", "--cell", "hopfield"), "one of rnn, lstm, gru"),
+        (("train", "text.txt", "--cell", "hopfield"), "one of rnn, irnn, lstm, lstm-1997"),
         (("train", "text.txt", "--preset", "nobody"), "no preset 'nobody'"),
         (("train", "--resume", "unknown"), "no run 'unknown'"),
         (("train", "--resume", "small"), "no training to resume"),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 
@@ -70,3 +71,34 @@ def test_a_command_of_the_readme_is_understood(line):
     assert command is not None
     # Parsing alone: an option that is gone, or a value of the wrong kind, is a usage error.
     command.make_context(name, arguments, parent=context)
+
+
+def test_the_page_of_cells_is_what_the_code_says():
+    check = subprocess.run([sys.executable, DOCS / "generate_cells.py", "--check"], env=dict(os.environ))
+    assert check.returncode == 0, "docs/cells.md is not what charrnn/cells/ says: run make docs"
+
+
+def test_the_example_of_a_cell_of_ones_own_works(monkeypatch):
+    from conftest import random_weights
+
+    from charrnn.cells import CELLS
+    from charrnn.config import ModelConfig
+    from charrnn.runtime.model import Model, Stream
+    from charrnn.vocab import Vocabulary
+
+    monkeypatch.setattr("charrnn.config.CELLS", ("leaky",))
+    (example,) = re.findall(r"```python\n(.*?)```", (DOCS / "cells.md").read_text(encoding="utf-8"), re.S)
+    try:
+        exec(example, {})
+        config, vocab = ModelConfig("leaky", 1, 4), Vocabulary.of("abc")
+        weights = random_weights(config, vocab.size)
+        ids, h, expected = [3, 0, 2, 1, 1], np.zeros(4), []
+        for row in ids:
+            a, g = np.split(weights["layer0/W"][row] + h @ weights["layer0/U"] + weights["layer0/b"], 2)
+            a = 1 / (1 + np.exp(-a))
+            h = (1 - a) * h + a * np.tanh(g)
+            expected.append(h @ weights["output/W"] + weights["output/b"])
+        logits = Stream(Model(config, vocab, weights)).feed(np.array(ids)[:, None])[:, 0]
+        np.testing.assert_allclose(logits, expected, atol=1e-12)
+    finally:
+        CELLS.pop("leaky", None)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from charrnn.cells import CELLS, Cell, Hidden
+from charrnn.cells import CELLS, Cell, Hidden, Vector
 from charrnn.cells import HiddenAndMemory as Two
 from charrnn.runtime import ops
 from charrnn.runtime.plan import Plan
@@ -35,7 +35,7 @@ def disagreement(cell, batch, dtype="float64", units=UNITS, steps=30, seed=0, na
     rng = np.random.default_rng(seed)
     matrices = random_matrices(cell, units, rng, dtype)
     matrices |= {f"from{width}": rng.normal(0, 0.3, (width, units)).astype(dtype) for width in narrow}
-    vectors = {name: rng.normal(0, 1, units).astype(dtype) for name in cell.vectors}
+    vectors = {name: rng.normal(0, 1, blocks * units).astype(dtype) for name, blocks in cell.widths.items()}
     zx = rng.normal(0, 1, (steps, batch, cell.gates * units)).astype(dtype)
     state = cell.state(*(rng.normal(0, 0.5, (batch, units)).astype(dtype) for _ in cell.state_fields))
     plan = Plan(cell, units, matrices, vectors, batch, dtype)
@@ -52,7 +52,7 @@ def disagreement(cell, batch, dtype="float64", units=UNITS, steps=30, seed=0, na
 
 
 def toy(step, state=Two, gates=1, matrices=None, vectors=()) -> Cell:
-    return Cell("toy", "", step, state, gates, matrices or {"U": 1}, (0.0,) * gates, dict.fromkeys(vectors, 0.0))
+    return Cell("toy", "", step, state, "abcdefgh"[:gates], matrices or {"U": 1}, dict.fromkeys(vectors, Vector()))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -69,7 +69,8 @@ def test_chunks_equal_one_long_run(name, batch):
     cell, rng = CELLS[name], np.random.default_rng(0)
     matrices = random_matrices(cell, UNITS, rng, "float64")
     zx = rng.normal(size=(23, batch, cell.gates * UNITS))
-    whole, cut = (Plan(cell, UNITS, matrices, {}, batch, "float64") for _ in range(2))
+    vectors = {name: rng.normal(size=blocks * UNITS) for name, blocks in cell.widths.items()}
+    whole, cut = (Plan(cell, UNITS, matrices, vectors, batch, "float64") for _ in range(2))
     expected = whole.run(zx)
     got = np.concatenate([cut.run(zx[low:high]) for low, high in ((0, 1), (1, 10), (10, 10), (10, 23))])
     assert (got == expected).all()

@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from charrnn.cells import CELLS, Cell, Hidden
+from charrnn.cells import CELLS, Cell, Hidden, Vector
 from charrnn.cells import HiddenAndMemory as Two
 from charrnn.runtime import ops as numpy_ops
+from charrnn.training.gradcheck import relative_error
 from charrnn.training.layers import RecurrentCell
 from charrnn.training.scan import UNROLL, scan
 
@@ -58,12 +59,12 @@ def no_product(xp, zx, state, dot, w):
 
 
 TOYS = {
-    "peephole": Cell("peephole", "", peephole, Two, 3, {"U": 3}, (0.0,) * 3, {"f": 0.0, "o": 0.0, "gain": 1.0}),
-    "multiplicative": Cell("multiplicative", "", multiplicative, Two, 1, {"U": 1, "V": 1}, (0.0,)),
-    "delay": Cell("delay", "", delay, Two, 1, {"U": 1}, (0.0,)),
-    "exchange": Cell("exchange", "", exchange, Two, 1, {"U": 1, "V": 1}, (0.0,)),
-    "same_twice": Cell("same_twice", "", same_twice, Two, 1, {"U": 1}, (0.0,)),
-    "no_product": Cell("no_product", "", no_product, Hidden, 2, {}, (0.0, 0.0), {"p": 0.0}),
+    "peephole": Cell("peephole", "", peephole, Two, "ifo", {"U": 3}, dict.fromkeys(("f", "o", "gain"), Vector())),
+    "multiplicative": Cell("multiplicative", "", multiplicative, Two, "a", {"U": 1, "V": 1}),
+    "delay": Cell("delay", "", delay, Two, "a", {"U": 1}),
+    "exchange": Cell("exchange", "", exchange, Two, "a", {"U": 1, "V": 1}),
+    "same_twice": Cell("same_twice", "", same_twice, Two, "a", {"U": 1}),
+    "no_product": Cell("no_product", "", no_product, Hidden, "zg", {}, {"p": Vector()}),
 }
 ALL = {**CELLS, **TOYS}
 
@@ -77,7 +78,7 @@ class Problem:
         self.values = {"zx": rng.normal(size=(steps, BATCH, cell.gates * UNITS))}
         self.values |= {f"state {name}": rng.normal(size=(BATCH, UNITS)) for name in cell.state_fields}
         self.values |= {n: rng.normal(0, 0.6, (UNITS, blocks * UNITS)) for n, blocks in cell.matrices.items()}
-        self.values |= {name: rng.normal(size=UNITS) for name in cell.vectors}
+        self.values |= {name: rng.normal(size=blocks * UNITS) for name, blocks in cell.widths.items()}
         self.reset = None
         if with_reset:
             self.reset = rng.random((steps, BATCH)) < 0.3
@@ -90,7 +91,7 @@ class Problem:
     def parts(self, values: dict[str, Any]) -> tuple[Any, Any, dict, dict]:
         state = self.cell.state(*(values[f"state {name}"] for name in self.cell.state_fields))
         matrices = {name: values[name] for name in self.cell.matrices}
-        return values["zx"], state, matrices, {name: values[name] for name in self.cell.vectors}
+        return values["zx"], state, matrices, {name: values[name] for name in self.cell.widths}
 
     def unrolled(self, xp: Any, matmul: Any, stack: Any, values: dict[str, Any], tensor: Any) -> tuple[Any, Any]:
         """Return outputs and last state of a plain loop over the equations."""
@@ -146,12 +147,12 @@ class Problem:
         return gradients
 
 
-def relative_error(analytic: np.ndarray, numeric: np.ndarray) -> float:
-    scale = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), 1e-4 * np.abs(numeric).max())
-    return float((np.abs(analytic - numeric) / np.where(scale == 0, 1, scale)).max())
-
-
 LENGTHS = (1, 2, 3, 4, 5, 7, 50)
+
+
+def worth(name: str, steps: int) -> bool:
+    """Whether a length is worth its time: every way through the loop for some cells, one or two for the rest."""
+    return name in ("rnn", "lstm", "gru") or (name in TOYS and steps < 50) or steps in (3, 50)
 
 
 def test_the_lengths_take_every_way_through_the_loop():
@@ -159,7 +160,7 @@ def test_the_lengths_take_every_way_through_the_loop():
 
 
 @pytest.mark.parametrize("with_reset", [False, True])
-@pytest.mark.parametrize("name, steps", [(n, steps) for n in ALL for steps in LENGTHS if steps < 50 or n in CELLS])
+@pytest.mark.parametrize("name, steps", [(n, steps) for n in ALL for steps in LENGTHS if worth(n, steps)])
 def test_values_and_gradients_equal_stepping_and_autodiff(name, steps, with_reset):
     problem = Problem(ALL[name], steps, with_reset)
     outputs, last = problem.by_scan({key: tf.constant(value) for key, value in problem.values.items()})
@@ -176,7 +177,8 @@ def test_values_and_gradients_equal_stepping_and_autodiff(name, steps, with_rese
 @pytest.mark.parametrize("with_reset", [False, True])
 @pytest.mark.parametrize("name", ALL)
 def test_gradients_equal_central_differences(name, with_reset):
-    problem = Problem(ALL[name], 5, with_reset, seed=3)
+    # With another seed no relu of an irnn hears its first state.
+    problem = Problem(ALL[name], 5, with_reset, seed=5 if name == "irnn" else 3)
     found, numeric = problem.gradients(problem.by_scan, compiled=True), problem.central_differences()
     for key, gradient in numeric.items():
         if (name, key) == ("exchange", "V"):
@@ -220,6 +222,7 @@ def keras_layer(name: str, weights: list[np.ndarray]) -> Any:
     kinds = {
         "lstm": lambda **settings: keras.layers.LSTM(UNITS, unit_forget_bias=False, **settings),
         "gru": lambda **settings: keras.layers.GRU(UNITS, reset_after=False, **settings),
+        "gru-reset-after": lambda **settings: keras.layers.GRU(UNITS, reset_after=True, **settings),
     }
     layer = kinds[name](return_sequences=True, return_state=True, dtype="float64")
     layer.build((BATCH, 9, 4))
@@ -236,19 +239,23 @@ def differences_from_keras(name: str, exchange: tuple[int, int] | None = None) -
     of_outputs = tf.constant(rng.normal(size=(steps, BATCH, UNITS)))
     of_last = tf.constant(rng.normal(size=(len(state), BATCH, UNITS)))
 
+    vectors = {name: tf.constant(rng.normal(0, 0.6, UNITS)) for name in cell.vectors}
     ours = [tf.constant(array) for array in (w, u, b)]
     with tf.GradientTape() as tape:
-        tape.watch([ours, x, state])
+        tape.watch([ours, vectors, x, state])
         bounds = np.cumsum([blocks * UNITS for blocks in cell.matrices.values()])[:-1]
         matrices = dict(zip(cell.matrices, tf.split(ours[1], np.diff([0, *bounds, u.shape[1]]), axis=-1), strict=True))
         zx = tf.matmul(x, ours[0]) + ours[2]
-        outputs, last = scan(cell, zx, cell.state(*state), matrices, {})
+        outputs, last = scan(cell, zx, cell.state(*state), matrices, vectors)
         value = tf.reduce_sum(outputs * of_outputs) + tf.reduce_sum(tf.stack(list(last)) * of_last)
-    found = tape.gradient(value, [*ours, x, *state])
+    found = tape.gradient(value, [*ours, x, *state, *vectors.values()])
 
     order = list(range(cell.gates))
     if exchange:
         order[exchange[0]], order[exchange[1]] = exchange[1], exchange[0]
+    if vectors:
+        # Keras has a second bias, of all blocks; ours is that of the last alone.
+        b = np.stack([b, np.concatenate([np.zeros(2 * UNITS), vectors["c"].numpy()])])
     layer = keras_layer(
         name, [np.concatenate([np.split(a, cell.gates, axis=-1)[g] for g in order], -1) for a in (w, u, b)]
     )
@@ -258,17 +265,20 @@ def differences_from_keras(name: str, exchange: tuple[int, int] | None = None) -
         theirs = tf.transpose(theirs, (1, 0, 2))
         value = tf.reduce_sum(theirs * of_outputs) + tf.reduce_sum(tf.stack(their_last) * of_last)
     expected = tape.gradient(value, [*(variable.value for variable in layer.trainable_variables), x, *state])
+    if vectors:
+        expected[2], second = tf.unstack(expected[2])
+        expected.append(second[2 * UNITS :])
     worst = max(float(tf.reduce_max(tf.abs(a - b))) for a, b in zip(found, expected, strict=True))
     return float(tf.reduce_max(tf.abs(outputs - theirs))), worst
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "gru-reset-after"])
 def test_equals_the_layer_of_keras(name):
     values, gradients = differences_from_keras(name)
     assert values < 1e-12 and gradients < 1e-10
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "gru-reset-after"])
 def test_exchanged_gates_are_noticed_by_the_parity_with_keras(name):
     for a in range(CELLS[name].gates):
         for b in range(a):
@@ -290,9 +300,12 @@ def test_recurrent_cell_in_keras_rnn_equals_the_scan(name):
     layer.set_weights([rng.normal(0, 0.6, weight.shape) for weight in layer.get_weights()])
     outputs, *last = layer(x, initial_state=[tf.constant(value) for value in state])
 
-    zx = tf.constant(x.transpose(1, 0, 2) @ layer.cell.kernel.numpy() + layer.cell.bias.numpy())
+    bias = tf.constant(layer.cell.bias.numpy())
+    zx = tf.constant(x.transpose(1, 0, 2) @ layer.cell.kernel.numpy()) + (0.0 if cell.own_bias else bias)
     matrices = {key: tf.constant(matrix.numpy()) for key, matrix in layer.cell.matrices.items()}
-    expected, expected_last = scan(cell, zx, cell.state(*map(tf.constant, state)), matrices, {})
+    vectors = {key: tf.constant(vector.numpy()) for key, vector in layer.cell.vectors.items()}
+    vectors |= {"b": bias} if cell.own_bias else {}
+    expected, expected_last = scan(cell, zx, cell.state(*map(tf.constant, state)), matrices, vectors)
     np.testing.assert_allclose(outputs.numpy().transpose(1, 0, 2), expected, rtol=0, atol=1e-12)
     for value, expected_value in zip(last, expected_last, strict=True):
         np.testing.assert_allclose(value, expected_value, rtol=0, atol=1e-12)

@@ -462,6 +462,13 @@ def test_a_preset_gives_way_to_what_is_said(configs_of):
     assert (model.units, model.layers, config.steps, config.epochs, config.lr) == (9, 2, 3, None, 0.5)
 
 
+def test_an_rnn_with_relu_is_an_irnn(configs_of):
+    assert configs_of("--cell", "rnn", "--activation", "relu")[0].cell == "irnn"
+    for arguments in (("--activation", "relu"), ("--cell", "rnn", "--activation", "sine")):
+        with pytest.raises(CharRNNError, match="--activation"):
+            configs_of(*arguments)
+
+
 def test_both_clippings_at_once_are_refused_in_words(configs_of):
     with pytest.raises(CharRNNError, match="clip"):
         make_optimizer(configs_of("--clip-norm", "1", "--clip-value", "2")[1])

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from charrnn import __version__
-from charrnn.cli import bench, corpus, eval, runs, sample, signals, train, verify, vocab
+from charrnn.cli import bench, cells, corpus, eval, gradcheck, runs, sample, signals, train, verify, vocab
 from charrnn.cli.console import say, show_error
 from charrnn.errors import CharRNNError
 
@@ -29,6 +29,8 @@ for command in (
     runs.runs,
     verify.verify,
     bench.bench,
+    cells.cells,
+    gradcheck.gradcheck,
 ):
     app.command()(command)
 

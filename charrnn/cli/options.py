@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from charrnn.config import (
-    CELLS,
+    ACTIVATIONS,
     DEFAULT_MINUTES,
     ERRORS,
     NEWLINES,
@@ -59,7 +59,10 @@ Unknown = Annotated[
 ]
 
 # Model
-CellName = Annotated[str, typer.Option("--cell", help=f"The cell: {', '.join(CELLS)}.")]
+CellName = Annotated[str, typer.Option("--cell", metavar="CELL", help="The cell: `charrnn cells` lists them.")]
+Activation = Annotated[
+    str, typer.Option("--activation", help=f"Of --cell rnn: {', '.join(ACTIVATIONS)} (which is the cell irnn).")
+]
 Layers = Annotated[int, typer.Option("--layers", help="Stacked layers.")]
 Units = Annotated[int, typer.Option("--units", help="Units of each layer.")]
 Embedding = Annotated[

@@ -14,6 +14,7 @@ from charrnn.cli.resume import resume_run
 from charrnn.cli.session import session, train_run
 from charrnn.cli.signals import Signals
 from charrnn.config import (
+    ACTIVATIONS,
     BUDGET,
     CHAR_RNN_VAL,
     DEFAULT_MINUTES,
@@ -38,6 +39,7 @@ def train(
     corpus: o.Corpus = None,
     preset: o.Preset = None,
     cell: o.CellName = _M.cell,
+    activation: o.Activation = ACTIVATIONS[0],
     layers: o.Layers = _M.layers,
     units: o.Units = _M.units,
     embedding: o.Embedding = _M.embedding,
@@ -219,5 +221,11 @@ def configs(values: dict[str, Any], given: dict[str, Any]) -> tuple[ModelConfig,
         chosen["minutes"] = DEFAULT_MINUTES
     if "clip_value" in given and "clip_norm" not in given:
         chosen["clip_norm"] = None
+    if chosen["activation"] not in ACTIVATIONS:
+        raise CharRNNError(f"--activation is {chosen['activation']!r}; it must be one of {', '.join(ACTIVATIONS)}.")
+    if chosen["activation"] == "relu":
+        if chosen["cell"] not in ("rnn", "irnn"):
+            raise CharRNNError(f"--activation relu is for --cell rnn; {chosen['cell']} has activations of its own.")
+        chosen["cell"] = "irnn"
     model = ModelConfig(**{field.name: chosen[field.name] for field in fields(ModelConfig)})
     return model, TrainConfig(**{field.name: chosen[field.name] for field in fields(TrainConfig)})

@@ -31,7 +31,7 @@ class Model:
         self.vocab = vocab
         self.text = text
         self.weights = dict(weights)
-        self.table = network.input_table(ops, self.weights)
+        self.table = network.input_table(ops, config, self.weights)
 
     @classmethod
     def load(cls, path: Path) -> "Model":
@@ -77,7 +77,8 @@ class Stream:
         h = self.plans[0].state[0]
         for layer, plan in enumerate(self.plans[1:], start=1):
             calls.append((product(h), (h, weights[f"layer{layer}/W"], plan.zx)))
-            calls.append((np.add, (plan.zx, weights[f"layer{layer}/b"], plan.zx)))
+            if not CELLS[self.model.config.cell].own_bias:
+                calls.append((np.add, (plan.zx, weights[f"layer{layer}/b"], plan.zx)))
             calls += plan.calls
             h = plan.state[0]
         calls.append((product(h), (h, weights["output/W"], self.logits)))

@@ -6,10 +6,17 @@ import numpy as np
 
 add = np.add
 matmul = np.matmul
+mean = np.mean
 reshape = np.reshape
 split = np.split
+sqrt = np.sqrt
 tanh = np.tanh
 zeros = np.zeros
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    """Return x where it is above 0, else 0."""
+    return np.maximum(x, 0)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

@@ -52,6 +52,9 @@ class Node:
     def __rmul__(self, other: Any) -> "Node":
         return self._combine(np.multiply, other, self)
 
+    def __truediv__(self, other: Any) -> "Node":
+        return self._combine(np.divide, self, other)
+
 
 class TraceOps:
     """The namespace `xp` of a traced step."""
@@ -63,6 +66,19 @@ class TraceOps:
     @staticmethod
     def tanh(x: Node) -> Node:
         return Node(x.trace, "tanh", (x,), x.width)
+
+    @staticmethod
+    def sqrt(x: Node) -> Node:
+        return Node(x.trace, np.sqrt, (x,), x.width)
+
+    @staticmethod
+    def mean(x: Node, axis: int, keepdims: bool) -> Node:
+        assert axis == -1 and keepdims
+        return Node(x.trace, _mean, (x,), 1)
+
+    @staticmethod
+    def relu(x: Node) -> Node:
+        return x._combine(_maximum, x, 0)
 
     @staticmethod
     def split(x: Node, parts: int | Sequence[int], axis: int) -> list[Node]:
@@ -186,6 +202,16 @@ class Plan:
                 function(*arguments)
             output[...] = h
         return outputs
+
+
+def _mean(x: np.ndarray, out: np.ndarray) -> None:
+    np.add.reduce(x, -1, None, out, True)
+    np.divide(out, x.shape[-1], out)
+
+
+def _maximum(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    # Of all functions of two arrays this one will not take its output by position.
+    np.maximum(x, y, out=out)
 
 
 def product(vector: np.ndarray) -> Callable[..., Any]:

@@ -103,16 +103,22 @@ class RecurrentCell(keras.layers.Layer):
             for name, blocks in self.cell.matrices.items()
         }
         self.vectors = {
-            name: self.add_weight(shape=(units,), initializer=keras.initializers.Constant(value), name=name)
-            for name, value in self.cell.vectors.items()
+            name: self.add_weight(
+                shape=(vector.blocks * units,), initializer=keras.initializers.Constant(vector.start), name=name
+            )
+            for name, vector in self.cell.vectors.items()
         }
         self.bias = self.add_weight(shape=(gates * units,), initializer="zeros", name="b")
         self.bias.assign(np.repeat(self.cell.bias, units))
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
-        zx = ops.matmul(inputs, self.kernel) + self.bias
+        zx, vectors = ops.matmul(inputs, self.kernel), self.vectors
+        if self.cell.own_bias:
+            vectors = {**vectors, "b": self.bias}
+        else:
+            zx = zx + self.bias
         state = self.cell.state(*states)
-        new = self.cell.step(ops, zx, state, lambda vector, name: ops.matmul(vector, self.matrices[name]), self.vectors)
+        new = self.cell.step(ops, zx, state, lambda vector, name: ops.matmul(vector, self.matrices[name]), vectors)
         return new.h, list(new)
 
     def get_config(self) -> dict[str, Any]:

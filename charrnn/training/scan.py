@@ -18,6 +18,7 @@ from charrnn.cells import Cell
 # The derivative of each activation from its value y: such a value is recorded, not computed again.
 FROM_VALUE: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
     "sigmoid": lambda y, dy: tf.raw_ops.SigmoidGrad(y=y, dy=dy),
+    "relu": lambda y, dy: tf.raw_ops.ReluGrad(features=y, gradients=dy),
     "tanh": lambda y, dy: tf.raw_ops.TanhGrad(y=y, dy=dy),
 }
 # Steps that share one turn of the loop, to spread the cost of turning it; more only makes compilation slower.
@@ -64,7 +65,7 @@ class Step:
             zx = placeholder(self.batch, cell.gates * units)
             state = [placeholder(self.batch, units) for _ in range(fields)]
             matrices = {name: placeholder(units, blocks * units) for name, blocks in cell.matrices.items()}
-            vectors = {name: placeholder(units) for name in cell.vectors}
+            vectors = {name: placeholder(blocks * units) for name, blocks in cell.widths.items()}
             _, record = self.forward(zx, state, matrices, vectors, self.calls)
             self.shapes = [tuple(tensor.shape) for tensor in record]
             stand_ins = [placeholder(*shape) for shape in self.shapes]

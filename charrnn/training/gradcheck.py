@@ -1,0 +1,80 @@
+"""The gradients of training against central differences of its loss, in float64."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from charrnn.config import ModelConfig
+from charrnn.network import parameter_shapes
+from charrnn.training.layers import CharRNN
+from charrnn.training.step import cross_entropy, fresh_states
+
+VOCAB, BATCH, STEPS = 5, 2, 6
+# For parameters of the order of 1 and differences of fourth order, rounding and curvature are even here.
+STEP = 5e-4
+# An element that is small beside the largest of its parameter is compared with this share of that.
+SMALL = 1e-4
+LIMIT = 1e-6
+
+
+def relative_error(analytic: np.ndarray, numeric: np.ndarray) -> float:
+    """Return the worst |a - n| / max(|a|, |n|) over the elements; of small ones, relative to SMALL of the largest."""
+    scale = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), SMALL * np.abs(numeric).max())
+    return float((np.abs(analytic - numeric) / np.where(scale == 0, 1, scale)).max())
+
+
+class Problem:
+    """A small network with random weights, and the loss of one window of random characters, from a random state."""
+
+    def __init__(self, model: ModelConfig, seed: int):
+        rng = np.random.default_rng(seed)
+        self.model = model
+        self.values = {
+            name: rng.normal(0, 1 if len(shape) == 1 else 1 / np.sqrt(shape[0]), shape)
+            for name, shape in parameter_shapes(model, VOCAB).items()
+        }
+        self.net = CharRNN(model, VOCAB, self.values, dtype="float64")
+        self.ids = rng.integers(0, VOCAB + 1, (STEPS, BATCH)).astype(np.int32)
+        self.targets = rng.integers(0, VOCAB, (STEPS, BATCH)).astype(np.int32)
+        self.reset = rng.random((STEPS, BATCH)) < 0.2
+        states = fresh_states(self.net, BATCH, 1)[0]
+        self.states = [
+            type(state)(*(tf.constant(rng.normal(0, 0.5, field.shape)) for field in state)) for state in states
+        ]
+        self.loss = tf.function(self._loss, autograph=False)
+
+    def _loss(self) -> tf.Tensor:
+        logits, _ = self.net.call(self.ids, self.states, reset=tf.constant(self.reset))
+        return cross_entropy(logits, self.targets)
+
+    def analytic(self) -> dict[str, np.ndarray]:
+        """Return the gradients as training takes them."""
+        variables = [variable.value for variable in self.net.parameters.values()]
+        with tf.GradientTape() as tape:
+            loss = self.loss()
+        gradients = tape.gradient(loss, variables)
+        return {name: np.array(tf.convert_to_tensor(g)) for name, g in zip(self.net.parameters, gradients, strict=True)}
+
+    def numeric(self, name: str) -> np.ndarray:
+        """Return the gradient of a parameter by central differences."""
+        value, variable = self.values[name], self.net.parameters[name]
+        gradient = np.empty_like(value)
+        for place in np.ndindex(*value.shape):
+            total = 0.0
+            for shift, weight in ((-2, 1), (-1, -8), (1, 8), (2, -1)):
+                moved = value.copy()
+                moved[place] += shift * STEP
+                variable.assign(moved)
+                total += weight * float(self.loss())
+            gradient[place] = total / (12 * STEP)
+        variable.assign(value)
+        return gradient
+
+
+def check(model: ModelConfig, seed: int = 0) -> Iterator[tuple[str, tuple[int, ...], float]]:
+    """Yield each parameter's name, its shape, and the worst relative error of its gradient."""
+    problem = Problem(model, seed)
+    analytic = problem.analytic()
+    for name, gradient in analytic.items():
+        yield name, gradient.shape, relative_error(gradient, problem.numeric(name))
