@@ -31,7 +31,7 @@ class Node:
         self.shape = (None, width)
         trace.append(self)
 
-    def _combine(self, function: np.ufunc, left: Any, right: Any) -> "Node":
+    def _combine(self, function: Callable[..., Any], left: Any, right: Any) -> "Node":
         return Node(self.trace, function, (left, right), self.width)
 
     def __add__(self, other: Any) -> "Node":
@@ -205,7 +205,7 @@ class Plan:
 
 
 def _mean(x: np.ndarray, out: np.ndarray) -> None:
-    np.add.reduce(x, -1, None, out, True)
+    np.add.reduce(x, axis=-1, out=out, keepdims=True)
     np.divide(out, x.shape[-1], out)
 
 
