@@ -46,10 +46,7 @@ def read_text(
     found = [(source, documents(source, include)) for source in named]
     state = _state(found, config)
     known = cache.load(state) if state else None
-    stdin = None
-    if known is None:
-        known, stdin = _encoded(found, config, include, state, watch, keep_stdin)
-    facts, codes = known
+    facts, codes, stdin = (*known, None) if known else _encoded(found, config, include, state, watch, keep_stdin)
     absolute = tuple(source if source == STDIN else os.path.abspath(source) for source in named)
     return Text(
         codes=codes,
@@ -83,7 +80,7 @@ def _encoded(
     state: Any,
     watch: Watch,
     keep_stdin: bool,
-) -> tuple[tuple[dict[str, Any], np.ndarray], BinaryIO | None]:
+) -> tuple[dict[str, Any], np.ndarray, BinaryIO | None]:
     """Read documents to their end, and return what is known of them, their codes, and what came from stdin."""
     total = sum(stamp[2] for *_, stamp in state[2]) if state else None
     began = time.time()
@@ -99,10 +96,10 @@ def _encoded(
             raise CharRNNError("The text has no characters but a mark of its encoding.", hint="Use another text.")
         facts = reading.facts()
         if reading.codes.file is None:
-            return (facts, reading.codes.array()), reading.stdin
+            return facts, reading.codes.array(), reading.stdin
         # What changed while it was read, or a moment before, would not be noticed if it changed again.
         settled = state and state == _state(found, config) and all(s[3] < (began - SETTLED) * 1e9 for *_, s in state[2])
-        return (facts, work.keep(facts, state) if settled else work.once(facts)), reading.stdin
+        return facts, work.keep(facts, state) if settled else work.once(facts), reading.stdin
 
 
 class _Reading:

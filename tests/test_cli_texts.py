@@ -10,7 +10,7 @@ import pytest
 from conftest import charrnn_in
 
 from charrnn.checkpoint import read_checkpoint
-from charrnn.cli.train import _vocabulary
+from charrnn.cli.data import vocabulary
 from charrnn.config import TextConfig
 from charrnn.reading import read_text
 from charrnn.vocab import Vocabulary
@@ -220,7 +220,7 @@ def test_the_end_of_documents_is_kept_however_rare(tmp_path):
     for name in "ab":
         (tmp_path / name).write_text("aaaaaaaaaaz")
     text = read_text([tmp_path / "a", tmp_path / "b"], TextConfig(separator="|"))
-    vocab = _vocabulary({"vocab": None, "min_count": 9, "drop_unused": False}, text, None, None)
+    vocab = vocabulary({"vocab": None, "min_count": 9, "drop_unused": False}, text, None, None)
     assert (vocab.symbols, vocab.has_unknown) == (("a", "|"), True)
 
 

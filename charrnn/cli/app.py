@@ -62,6 +62,14 @@ def main() -> None:
     except CharRNNError as error:
         show_error(error)
         sys.exit(1)
+    except MemoryError as error:
+        show_error(
+            CharRNNError(
+                f"There is not enough memory: {str(error) or 'an array could not be made'}.",
+                hint="Use fewer --units or --layers, or a smaller --batch.",
+            )
+        )
+        sys.exit(1)
     except BrokenPipeError:
         _leave_quietly()
     except KeyboardInterrupt:

@@ -1,7 +1,6 @@
 """`charrnn train`: a model from a text."""
 
-from collections import Counter
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -9,27 +8,22 @@ import typer
 from charrnn.cli import options as o
 from charrnn.cli.console import say
 from charrnn.cli.init import trained_model, transferred
-from charrnn.cli.reading import read, tell
 from charrnn.cli.resume import resume_run
 from charrnn.cli.session import session, train_run
 from charrnn.cli.signals import Signals
 from charrnn.config import (
     ACTIVATIONS,
     BUDGET,
-    CHAR_RNN_VAL,
     DEFAULT_MINUTES,
     DEFAULT_TEXT,
     PRESETS,
     ModelConfig,
-    TextConfig,
     TrainConfig,
 )
 from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
-    from charrnn.checkpoint import Checkpoint
-    from charrnn.corpus import Text
-    from charrnn.vocab import Vocabulary
+    pass
 
 _M, _T = ModelConfig(), TrainConfig()
 
@@ -114,9 +108,8 @@ def _begin(values: dict[str, Any], given: dict[str, Any], asked: Signals) -> Non
     """Train a new run."""
     from charrnn import cache
     from charrnn.cli.advice import advice
-    from charrnn.corpus import dataset
+    from charrnn.cli.data import new_dataset
     from charrnn.runs import create_run
-    from charrnn.sources import STDIN
     from charrnn.training import backend
 
     if not values["corpus"]:
@@ -129,83 +122,15 @@ def _begin(values: dict[str, Any], given: dict[str, Any], asked: Signals) -> Non
         model = trained.model
     elif values["drop_unused"]:
         raise CharRNNError("--drop-unused needs a model to begin with.", hint="Name one: --init RUN")
-    before = trained.text if trained else DEFAULT_TEXT
-    form = replace(before, **{field.name: given[field.name] for field in fields(TextConfig) if field.name in given})
     asked.tidy = cache.tidy
-    if values["val_file"] and (STDIN in values["val_file"] or "val" in given):
-        raise CharRNNError("--val-file names files; neither stdin nor --val can be had with it.")
-    text = read(values["corpus"], form, values["include"], keep_stdin=True)
-    validation = read(values["val_file"], form, values["include"]) if values["val_file"] else None
-    vocab = _vocabulary(values, text, validation, trained)
-    wanted, config = config, _fitted(config, text, validation is not None)
-    data = dataset(text, vocab, config, validation)
-    tell(data.notices)
-    if (wanted.batch, wanted.seq) != (config.batch, config.seq):
-        say(
-            f"The text is short ({len(text):,} characters): training with --batch {config.batch} --seq {config.seq} "
-            f"instead of {wanted.batch} and {wanted.seq}."
-        )
-    hint = None if trained else advice(len(data.parts.train), model, vocab.size)
+    config, data = new_dataset(values, given, config, trained)
+    hint = None if trained else advice(len(data.parts.train), model, data.corpus.vocab.size)
     if hint and not values["quiet"]:
         say(hint)
     weights = transferred(trained, data.corpus, config.seed) if trained else None
-    with session(asked, lambda: create_run(values["name"], text.name, values["out"])) as run:
+    with session(asked, lambda: create_run(values["name"], data.corpus.text.name, values["out"])) as run:
         shards = backend.shard_count(config.batch)
-        try:
-            train_run(run, model, config, data, shards, None, values["quiet"], asked, weights)
-        except MemoryError as error:
-            raise CharRNNError(
-                f"The model does not fit into memory ({error}).",
-                hint="Use fewer --units or --layers, or a smaller --batch.",
-            ) from None
-
-
-def _vocabulary(
-    values: dict[str, Any], text: "Text", validation: "Text | None", trained: "Checkpoint | None"
-) -> "Vocabulary":
-    """Return the vocabulary of a new run: a file's, or that of its texts and of the model that it begins with."""
-    from charrnn.vocab import Vocabulary
-
-    if values["vocab"]:
-        if values["min_count"] > 1:
-            raise CharRNNError("--min-count makes a vocabulary; --vocab names one.", hint="Give one of them.")
-        vocab = Vocabulary.load(values["vocab"])
-        if text.config.bytes and vocab.symbols[-1] > "\xff":
-            raise CharRNNError(f"{values['vocab']} has characters that are no bytes.", hint="Leave out --vocab.")
-        return vocab
-    if text.config.bytes:
-        if values["min_count"] > 1:
-            raise CharRNNError("--bytes has all bytes in its vocabulary; --min-count cannot be had with it.")
-        # All of them, so that the model can read any file.
-        return Vocabulary(tuple(map(chr, range(256))))
-    counts = Counter(text.counted)
-    if validation is not None:
-        counts.update(validation.counted)
-    # However rare, the end of a document is no unknown symbol.
-    end = text.config.document_end
-    kept = {symbol for symbol, count in counts.items() if count >= values["min_count"] or symbol == end}
-    if not kept:
-        raise CharRNNError(
-            f"No character occurs {values['min_count']:,} times.", hint="Use a smaller --min-count, or a longer text."
-        )
-    if trained is not None and not values["drop_unused"]:
-        kept.update(trained.vocab.symbols)
-    return Vocabulary.of(
-        kept, has_unknown=values["min_count"] > 1 or (trained is not None and trained.vocab.has_unknown)
-    )
-
-
-def _fitted(config: TrainConfig, text: "Text", has_validation: bool) -> TrainConfig:
-    """Return the settings as they can be for a text of this length."""
-    from charrnn.streams import fit_batch
-
-    if has_validation:
-        if config.split == "char-rnn":
-            raise CharRNNError("--split char-rnn validates on its own text.", hint="Leave out --val-file, or --split.")
-        config = replace(config, val=0.0)
-    share = CHAR_RNN_VAL if config.split == "char-rnn" else config.val + config.test
-    batch, seq = fit_batch(len(text) - int(len(text) * share), config.batch, config.seq)
-    return replace(config, batch=batch, seq=seq)
+        train_run(run, model, config, data, shards, None, values["quiet"], asked, weights)
 
 
 def configs(values: dict[str, Any], given: dict[str, Any]) -> tuple[ModelConfig, TrainConfig]:
