@@ -107,11 +107,12 @@ class _Lines:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """A text and the vocabulary that its ids, `part`, are of."""
+    """A text and the vocabulary that its ids, `part`, are of; `complete` if it has all of its characters."""
 
     text: Text
     vocab: Vocabulary
     part: Part
+    complete: bool = True
 
     def __len__(self) -> int:
         return len(self.part)
@@ -166,7 +167,7 @@ def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None) -> Corpus:
         text = replace(text, notices=(*text.notices, notice))
         if not len(whole):
             raise nothing_left(where)
-    return Corpus(text, vocab, whole)
+    return Corpus(text, vocab, whole, not lacking)
 
 
 def _first(text: Text, character: str) -> str:

@@ -126,18 +126,27 @@ def _char_rnn(whole: Part, batch: int) -> Split:
 
 
 def _documents(whole: Part, val: Fraction, test: Fraction, seed: int) -> Split:
-    """Choose documents by independent draws; at least one validates, if any is to, and one trains."""
+    """Choose documents by independent draws; at least one validates, if any is to, one tests, and one trains."""
     if not val and not test:
         return Split(whole)
     lowest, highest, count = _draws_of(whole, seed)
-    if count < 2:
+    needed = 1 + bool(val) + bool(test)
+    if count < needed:
         raise CharRNNError(
-            "--split documents needs two documents or more; there is one.",
+            f"--split documents needs {needed} documents or more; there {'is one' if count == 1 else f'are {count}'}.",
             hint="Name several files, or say --lines if every line is a document.",
         )
     # A draw below the first bound validates, one from there to the second tests, and the highest trains.
     first = min(highest, max(lowest + 1, int(val * 2**64))) if val else 0
-    second = min(highest, max(first, int((val + test) * 2**64)))
+    second = first
+    if test:
+        lowest, _, left = _draws_of(whole, seed, first)
+        if left < 2:
+            raise CharRNNError(
+                f"--split documents leaves no document to test with --val {float(val):g} and --seed {seed}.",
+                hint="Use a smaller --val, another --seed, or more documents.",
+            )
+        second = min(highest, max(lowest + 1, int((val + test) * 2**64)))
 
     def chosen(low: int, high: int) -> Part:
         draws, lowest, highest = _Draws(seed), np.uint64(low), np.uint64(high - 1)
@@ -163,14 +172,15 @@ class _Draws:
         return self.philox.random_raw(n)
 
 
-def _draws_of(whole: Part, seed: int) -> tuple[int, int, int]:
-    """Return the lowest and the highest number that any document draws, and how many documents there are."""
+def _draws_of(whole: Part, seed: int, above: int = 0) -> tuple[int, int, int]:
+    """Return the lowest and the highest number from `above` on that any document draws, and how many do."""
     draws, lowest, highest, count = _Draws(seed), 2**64 - 1, 0, 0
     for low, high in whole.blocks():
         n = int(whole.begins(np.arange(low, high)).sum())
-        if n:
-            drawn = draws(n)
-            lowest, highest, count = min(lowest, int(drawn.min())), max(highest, int(drawn.max())), count + n
+        drawn = draws(n)
+        drawn = drawn[drawn >= np.uint64(above)]
+        if len(drawn):
+            lowest, highest, count = min(lowest, int(drawn.min())), max(highest, int(drawn.max())), count + len(drawn)
     return lowest, highest, count
 
 

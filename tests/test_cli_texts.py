@@ -213,7 +213,7 @@ def test_runs_on_such_texts_go_on(trained):
         assert after.progress["corpus"] == before.progress["corpus"] and after.text == before.text, run
     (folder / "other.txt").write_text("changed\n" * 60)
     changed = charrnn_in(folder, "train", "--resume", "val", "--steps", 9)
-    assert changed.returncode == 1 and "The text has changed since this run began" in changed.stderr
+    assert changed.returncode == 1 and "The text of --val-file has changed since this run began" in changed.stderr
 
 
 def test_the_end_of_documents_is_kept_however_rare(tmp_path):
@@ -234,7 +234,7 @@ REFUSED = (
     (("a.txt", "--split", "char-rnn", "--val-file", "b.txt"), "validates on its own text"),
     (("a.txt", "--split", "char-rnn", "--test", "0.1"), "--split char-rnn has no test part"),
     (("a.txt", "b.txt", "--split", "char-rnn", "--reset-at-documents"), "--split char-rnn knows no documents"),
-    (("a.txt", "--split", "documents"), "needs two documents or more"),
+    (("a.txt", "--split", "documents"), "needs 2 documents or more"),
     (("a.txt", "--split", "thirds"), "--split is 'thirds'"),
     (("a.txt", "--val", "0.5", "--test", "0.5"), "leave nothing to train on"),
     (("a.txt", "--test", "1"), "--test is 1.0"),

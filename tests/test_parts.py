@@ -236,20 +236,27 @@ def test_the_draw_is_pinned():
     assert len(train) == 32
 
 
-def test_at_least_one_document_validates():
+def test_at_least_one_document_validates_tests_and_trains():
+    text = files([marked(number, 3) for number in range(5)])
     for seed in range(60):
-        text = files([marked(number, 3) for number in range(5)])
-        val = spread(split(text, TrainConfig(split="documents", val=0.001, seed=seed)))[1]
-        assert len(val) == 1
-    # Without a share that is to validate, none does.
-    for config in (TrainConfig(split="documents", val=0.0), TrainConfig(split="documents", val=0.0, test=1e-9)):
-        found = split(text, config)
-        assert (found.val, found.test, len(found.train)) == ((), (), len(text))
+        for val, test in ((0.001, 0.0), (0.0, 0.001), (0.001, 0.001), (0.6, 0.39)):
+            config = TrainConfig(split="documents", val=val, test=test, seed=seed)
+            try:
+                found = spread(split(text, config))
+            except CharRNNError as error:
+                assert "no document to test with" in error.message and val == 0.6
+                continue
+            # A share that is asked for is never nothing, and one that is not is.
+            assert [bool(part) for part in found] == [True, val > 0, test > 0]
+            if val + test < 0.01:
+                assert (len(found[1]), len(found[2])) == (int(val > 0), int(test > 0))
+    found = split(text, TrainConfig(split="documents", val=0.0))
+    assert (found.val, found.test, len(found.train)) == ((), (), len(text))
 
 
 @pytest.mark.parametrize("text", [files([[1, 2, 3] * 30]), lines([[1] * 200]), Part(np.arange(90))])
 def test_one_document_cannot_be_split(text):
-    with pytest.raises(CharRNNError, match="needs two documents or more") as caught:
+    with pytest.raises(CharRNNError, match="needs 2 documents or more") as caught:
         split(text, TrainConfig(split="documents"))
     assert "--lines" in caught.value.hint
 

@@ -72,7 +72,7 @@ def test_training_begins_with_a_trained_model(tmp_path: Path):
     assert [said[name].endswith("exit 0\n") for name in said] == [True] * 5 + [False] * 2, result.stderr
     assert "Beginning with a trained lstm: 10 characters of this text are known to it." in said["kept"]
     assert "New to it: αλμ (3)." in said["kept"] and "Not in this text, kept: m (1)." in said["kept"]
-    assert "Not in this text, forgotten: m (1)." in said["dropped"]
+    assert "Forgotten: m (1)." in said["dropped"]
     assert "--units 13 is not what" in said["other"] and "needs a model" in said["none"]
     losses = {
         name: json.loads((tmp_path / "checkpoints" / name / "metrics.jsonl").read_text().splitlines()[0])["val_nats"]

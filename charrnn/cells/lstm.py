@@ -19,7 +19,8 @@ def lstm(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> Hi
 def lstm_1997(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
     """Hochreiter & Schmidhuber 1997, "Long short-term memory", trained by the full gradient. Blocks i, g, o.
 
-    i, o = sigma(W x + U h + b), g = tanh(W x + U h + b); c' = c + i * g; h' = o * tanh(c').
+    i, o = sigma(W x + U h + b), g = tanh(W x + U h + b); c' = c + i * g; h' = o * tanh(c'). (The paper's squashing
+    functions are scaled: g lies between -2 and 2, and what is put out between -1 and 1.)
     """
     i, g, o = xp.split(zx + dot(state.h, "U"), 3, axis=-1)
     c = state.c + xp.sigmoid(i) * xp.tanh(g)
@@ -131,7 +132,7 @@ def mlstm(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> H
     """Krause et al. 2016, "Multiplicative LSTM for sequence modelling". Blocks m, i, f, g, o.
 
     m = (W x + b) * (V h); i, f, o = sigma(W x + U m + b), g = tanh(W x + U m + b); c' = f * c + i * g;
-    h' = o * tanh(c'). The paper has no bias in m; it begins at zero.
+    h' = o * tanh(c'). (The paper has no bias in m: it begins at zero here.)
     """
     units = state.h.shape[-1]
     zx_m, zx_gates = xp.split(zx, [units], axis=-1)

@@ -23,7 +23,7 @@ def cells(
     embedding: o.Embedding = _M.embedding,
     as_json: o.AsJson = False,
 ) -> None:
-    """List the cells: year, paper, blocks of the input, parameters of a network of this size, what it remembers."""
+    """List the cells: paper, blocks of the input, parameters of a network (for 65 characters), what it remembers."""
     from charrnn.cells import CELLS
 
     if name is not None and name not in CELLS:

@@ -26,9 +26,17 @@ def new_dataset(
     from charrnn.sources import STDIN
 
     if values["val_file"] and (STDIN in values["val_file"] or "val" in given):
-        raise CharRNNError("--val-file names files; neither stdin nor --val can be had with it.")
+        raise CharRNNError(
+            "--val-file names files; neither stdin nor --val can be had with it.",
+            hint="Write what validates to a file; --val is a share of the text that trains.",
+        )
     before = trained.text if trained else DEFAULT_TEXT
     form = replace(before, **{field.name: given[field.name] for field in fields(TextConfig) if field.name in given})
+    if trained and trained.text.bytes != form.bytes:
+        raise CharRNNError(
+            f"--init has a model of {'bytes' if trained.text.bytes else 'characters'}; --bytes cannot be changed.",
+            hint="Train a model of bytes from one of bytes.",
+        )
     text = read(values["corpus"], form, values["include"], keep_stdin=True)
     validation = read(values["val_file"], form, values["include"]) if values["val_file"] else None
     fitted = _fitted(config, text, validation is not None)
@@ -72,9 +80,8 @@ def vocabulary(
         )
     if trained is not None and not values["drop_unused"]:
         kept.update(trained.vocab.symbols)
-    return Vocabulary.of(
-        kept, has_unknown=values["min_count"] > 1 or (trained is not None and trained.vocab.has_unknown)
-    )
+    inherited = trained is not None and trained.vocab.has_unknown and not values["drop_unused"]
+    return Vocabulary.of(kept, has_unknown=values["min_count"] > 1 or inherited)
 
 
 def _fitted(config: TrainConfig, text: "Text", has_validation: bool) -> TrainConfig:

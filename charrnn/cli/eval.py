@@ -52,7 +52,8 @@ def eval(
         "bits_per_char": nats / math.log(2),
         "nats_per_char": nats,
         "perplexity": _exp(nats),
-        "bits_per_byte": nats / math.log(2) * len(corpus) / corpus.text.byte_count,
+        # Bytes that were left out or replaced were not predicted.
+        "bits_per_byte": nats / math.log(2) * len(corpus) / corpus.text.byte_count if corpus.complete else math.nan,
     }
     if as_json:
         # JSON has no number for what is not finite.
@@ -60,7 +61,8 @@ def eval(
         write_data(json.dumps(found) + "\n")
     else:
         labels = ("characters", "bits per character", "nats per character", "perplexity", "bits per byte")
-        values = [f"{facts['characters']:,}"] + [f"{value:.4f}" for value in list(facts.values())[1:]]
+        numbers = ["-" if math.isnan(value) else f"{value:.4f}" for value in list(facts.values())[1:]]
+        values = [f"{facts['characters']:,}", *numbers]
         write_data("".join(f"{label:<20}{value}\n" for label, value in zip(labels, values, strict=True)))
 
 

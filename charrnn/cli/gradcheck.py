@@ -23,7 +23,8 @@ def gradcheck(
 ) -> None:
     """Compare the gradients of training with central differences, in float64. Exit 1 if any is wrong.
 
-    The error of a parameter is the worst |analytic - numeric| / max(|analytic|, |numeric|) over its elements.
+    The error of a parameter is the worst |analytic - numeric| / max(|analytic|, |numeric|) over its elements, where an
+    element counts as at least 1/10,000 of the largest.
     """
     from charrnn.training import backend
 

@@ -47,8 +47,8 @@ def transferred(trained: "Checkpoint", corpus: "Corpus", seed: int) -> "dict[str
     old, new = set(trained.vocab.symbols), set(corpus.vocab.symbols)
     used = set(corpus.text.symbols) & new
     say(f"Beginning with a trained {trained.model.cell}: {len(old & used):,} characters of this text are known to it.")
-    kept = "kept" if old <= new else "forgotten"
-    for what, characters in (("New to it", new - old), (f"Not in this text, {kept}", old - used)):
+    fates = (("New to it", new - old), ("Not in this text, kept", (old - used) & new), ("Forgotten", old - new))
+    for what, characters in fates:
         if characters:
             shown = printable("".join(sorted(characters)[:SHOWN])) + (" …" if len(characters) > SHOWN else "")
             say(f"  {what}: {shown} ({len(characters):,}).")

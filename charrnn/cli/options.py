@@ -53,7 +53,8 @@ Unknown = Annotated[
     str | None,
     typer.Option(
         "--unknown",
-        help=f"Characters that the model has never seen: {', '.join(UNKNOWN)} (by its unknown symbol, U+FFFD or ?).",
+        help=f"Characters that the model has never seen: {', '.join(UNKNOWN)} (by its unknown symbol, "
+        "U+FFFD, ? or a space).",
         show_default="error, replace after --min-count",
     ),
 ]

@@ -65,12 +65,18 @@ def _resumed_data(run: "Run", checkpoint: "Checkpoint", config: TrainConfig, giv
         text = replace(text, sources=tuple(recorded["sources"]))
     validation = None
     if "val_sources" in recorded:
-        validation = _unchanged(recorded["val_sources"], checkpoint, include, recorded["val_sha256"], changed_ok)
+        sources, sha256 = recorded["val_sources"], recorded["val_sha256"]
+        validation = _unchanged(sources, checkpoint, include, sha256, changed_ok, "text of --val-file")
     return dataset(text, checkpoint.vocab, config, validation)
 
 
 def _unchanged(
-    sources: list[str], checkpoint: "Checkpoint", include: Sequence[str], sha256: str, changed_ok: bool
+    sources: list[str],
+    checkpoint: "Checkpoint",
+    include: Sequence[str],
+    sha256: str,
+    changed_ok: bool,
+    what: str = "text",
 ) -> "Text":
     """Return a text that must have the digest `sha256`, unless it may have changed."""
     text = read(sources, checkpoint.text, include, keep_stdin=True)
@@ -78,10 +84,10 @@ def _unchanged(
         digests = f"its SHA-256 is {text.sha256}, it was {sha256}"
         if not changed_ok:
             raise CharRNNError(
-                f"The text has changed since this run began: {digests}.",
+                f"The {what} has changed since this run began: {digests}.",
                 hint="Put the old text back, train a new run, or go on with the new text: --corpus-changed-ok.",
             )
-        say(f"The text has changed ({digests}): going on with the new one.")
+        say(f"The {what} has changed ({digests}): going on with the new one.")
     return text
 
 

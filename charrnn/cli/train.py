@@ -1,7 +1,7 @@
 """`charrnn train`: a model from a text."""
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
@@ -21,9 +21,6 @@ from charrnn.config import (
     TrainConfig,
 )
 from charrnn.errors import CharRNNError
-
-if TYPE_CHECKING:
-    pass
 
 _M, _T = ModelConfig(), TrainConfig()
 

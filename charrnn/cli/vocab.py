@@ -68,7 +68,7 @@ def vocab(
             places = text.places([symbol["character"] for symbol in report["symbols"]], PLACES)
             report["symbols"] = [{**symbol, "places": places[symbol["character"]]} for symbol in report["symbols"]]
     if output is not None:
-        Vocabulary.of(counts).save(output)
+        Vocabulary.of(counts, other is not None and other.has_unknown).save(output)
     write_data(_json(report) if json else _table(report))
     if output is not None:
         say(f"Wrote {output}: {report['distinct']:,} characters. Next: charrnn train CORPUS --vocab {output}")
@@ -100,6 +100,7 @@ def _known(target: str) -> "Vocabulary":
 
 def _known_alone(corpus: list[str]) -> "Vocabulary | None":
     """Return the vocabulary that CORPUS is, if it is a run, a checkpoint or a vocabulary file and no text."""
+    from charrnn.runs import Run
     from charrnn.sources import STDIN
     from charrnn.vocab import FORMAT
 
@@ -110,7 +111,7 @@ def _known_alone(corpus: list[str]) -> "Vocabulary | None":
         with suppress(CharRNNError):
             return _known(target)
         return None
-    if target.endswith(".safetensors"):
+    if target.endswith(".safetensors") or (os.path.isdir(target) and Run(Path(target)).newest()):
         return _known(target)
     if target.endswith(".json") and os.path.isfile(target):
         with open(target, "rb") as file:
@@ -146,7 +147,8 @@ def _table(report: dict[str, Any]) -> str:
         unseen = sum(symbol.get("count", 0) for symbol in report["symbols"])
         in_all = f", {unseen:,} characters in all" if "characters" in report else ""
         totals += f"{len(report['symbols']):,} of the distinct are unknown{in_all}\n"
-        totals += f"{len(report['unused']):,} known ones do not occur: {printable(''.join(report['unused'][:60]))}\n"
+        unused = printable("".join(report["unused"][:60])) + (" …" if len(report["unused"]) > 60 else "")
+        totals += f"{len(report['unused']):,} known ones do not occur" + (f": {unused}\n" if unused else "\n")
     return ("".join(lines) if report["symbols"] else "") + ("\n" if report["symbols"] else "") + totals
 
 
