@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from charrnn.corpus import Dataset
     from charrnn.parts import Part, Split
     from charrnn.runs import Run
+    from charrnn.runtime.model import Model
     from charrnn.training.events import Ended
     from charrnn.training.loop import Trainer
 
@@ -54,7 +55,6 @@ def held_out(parts: "Sequence[Part]") -> list["Part"]:
 
 def at_the_end(run: "Run", trainer: "Trainer", data: "Dataset", ended: "Ended") -> None:
     """Evaluate the best checkpoint exactly and say what there is to say, on stderr."""
-    from charrnn.runtime.evaluate import mean_nats
     from charrnn.runtime.model import Model
     from charrnn.text import BYTES
 
@@ -67,17 +67,11 @@ def at_the_end(run: "Run", trainer: "Trainer", data: "Dataset", ended: "Ended") 
     model = Model.load(best)
     model.limit_threads()
     if parts.val:
-        read = held_out(parts.val)
-        nats = mean_nats(model, read)
-        characters, all_characters = sum(map(len, read)), sum(map(len, parts.val))
-        of = f" (the first of {all_characters:,})" if characters < all_characters else ""
-        say(
-            f"Validation: {nats / math.log(2):.4f} bits per character ({nats:.4f} nats), exactly, on "
-            f"{characters:,} characters it was not trained on{of}."
-        )
-        encoding = BYTES if data.corpus.text.config.bytes else "utf-8"
-        read_bytes = b"".join(data.corpus.vocab.decode(part.ids()).encode(encoding) for part in read)
-        sizes = ", ".join(f"{name} {8 * size / characters:.3f}" for name, size in compressed_sizes(read_bytes).items())
+        nats = _exactly("Validation", model, parts.val, "it was not trained on")
+        read, encoding = held_out(parts.val), BYTES if data.corpus.text.config.bytes else "utf-8"
+        content = b"".join(data.corpus.vocab.decode(part.ids()).encode(encoding) for part in read)
+        bits = {name: 8 * size / sum(map(len, read)) for name, size in compressed_sizes(content).items()}
+        sizes = ", ".join(f"{name} {value:.3f}" for name, value in bits.items())
         say(f"  For comparison, compressors on the same text alone, bits per character: {sizes}.")
         train = trainer.history[-1]["train_nats"] if trainer.history else math.inf
         if train < nats - MEMORISED:
@@ -86,13 +80,23 @@ def at_the_end(run: "Run", trainer: "Trainer", data: "Dataset", ended: "Ended") 
                 "More text, more --dropout or fewer --units would help."
             )
     if parts.test:
-        read = held_out(parts.test)
-        nats = mean_nats(model, read)
-        say(
-            f"Test: {nats / math.log(2):.4f} bits per character ({nats:.4f} nats), exactly, on "
-            f"{sum(map(len, read)):,} characters that nothing was chosen by."
-        )
+        _exactly("Test", model, parts.test, "that nothing was chosen by")
     say(f"Sample from it: charrnn sample {shell_name(run)} --temp 0.8")
+
+
+def _exactly(what: str, model: "Model", parts: "Sequence[Part]", which: str) -> float:
+    """Evaluate held-out parts, say what came of it, and return the mean nats a character."""
+    from charrnn.runtime.evaluate import mean_nats
+
+    read = held_out(parts)
+    nats = mean_nats(model, read)
+    characters, of_all = sum(map(len, read)), sum(map(len, parts))
+    of = f" (the first of {of_all:,})" if characters < of_all else ""
+    say(
+        f"{what}: {nats / math.log(2):.4f} bits per character ({nats:.4f} nats), exactly, on {characters:,} characters "
+        f"{which}{of}."
+    )
+    return nats
 
 
 def compressed_sizes(data: bytes) -> dict[str, int]:
