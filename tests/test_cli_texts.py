@@ -6,13 +6,19 @@ import re
 import shlex
 import sys
 
+import numpy as np
 import pytest
 from conftest import charrnn_in
 
 from charrnn.checkpoint import read_checkpoint
+from charrnn.cli import report
 from charrnn.cli.data import vocabulary
-from charrnn.config import TextConfig
+from charrnn.config import ModelConfig, TextConfig
+from charrnn.network import initial_weights
+from charrnn.parts import Part
 from charrnn.reading import read_text
+from charrnn.runtime.evaluate import mean_nats
+from charrnn.runtime.model import Model
 from charrnn.vocab import Vocabulary
 
 # The runs are shared: with `pytest -n 2 --dist loadgroup` one worker makes them once.
@@ -244,6 +250,7 @@ REFUSED = (
     (("a.txt", "--bytes", "--vocab", "far.json"), "far.json has characters that are no bytes"),
     (("a.txt", "--val-file", "missing.txt"), "missing.txt does not exist"),
     (("a.txt", "--val-file", "-"), "--val-file names files"),
+    (("a.txt", "--init", "rare", "--bytes"), "--init has a model of characters"),
     (("a.txt", "--val-file", "b.txt", "--val", "0.2"), "--val-file names files"),
     (("image",), "is not UTF-8"),
     (("-",), "stdin is empty"),
@@ -262,3 +269,32 @@ def test_what_does_not_go_together_is_told(trained):
         assert code == 1 and text.startswith("charrnn: ") and expected in text and "Traceback" not in text, text
         assert len(text.splitlines()) <= 3, text
     assert sorted((folder / "checkpoints").iterdir()) == before
+
+
+def test_of_long_parts_the_beginning_is_evaluated_and_that_is_said(monkeypatch, capsys):
+    vocab, said = Vocabulary.of("ab"), {}
+    config = ModelConfig("rnn", 1, 2)
+    model = Model(config, vocab, initial_weights(config, vocab.size, 0))
+    monkeypatch.setattr(report, "EXACT", 60)
+    for what, parts in (("Validation", [Part(np.zeros(100, int))]), ("Test", [Part(np.ones(30, int))] * 3)):
+        nats = report._exactly(what, model, parts, "of these")
+        said[what] = capsys.readouterr().err
+        assert nats == pytest.approx(mean_nats(model, [part.cut(0, 60 // len(parts)) for part in parts]))
+    assert "on 60 characters of these (the first of 100)." in said["Validation"]
+    assert "on 60 characters of these (the first of 90)." in said["Test"]
+    report._exactly("Test", model, [Part(np.zeros(9, int))], "of these")
+    assert capsys.readouterr().err.endswith("on 9 characters of these.\n")
+
+
+def test_what_is_left_out_makes_no_bits_per_byte(trained):
+    folder, _ = trained
+    (folder / "few.txt").write_text("green bottles ☞\n", encoding="utf-8")
+    facts, _ = evaluated(folder, "rare", "few.txt", "--unknown", "skip")
+    assert facts["bits_per_byte"] is None and facts["bits_per_char"] > 0
+    assert evaluated(folder, "bytes", "b.txt")[0]["bits_per_byte"] > 0
+
+
+def test_a_models_vocabulary_is_saved_whole_and_found_by_its_folder(trained):
+    folder, _ = trained
+    assert charrnn_in(folder, "vocab", "checkpoints/rare", "-o", "rare.json").returncode == 0
+    assert Vocabulary.load(folder / "rare.json") == checkpoint_of(folder, "rare").vocab

@@ -33,6 +33,9 @@ def test_the_measure_of_errors():
     assert relative_error(np.array([1.0, 2.0]), np.array([1.0, 2.0])) == 0
     assert relative_error(np.array([1.0, 2.2]), np.array([1.0, 2.0])) == pytest.approx(0.2 / 2.2)
     assert relative_error(np.zeros(2), np.zeros(2)) == 0
+    # Where all should be zero, anything else is wrong; rounding is not.
+    assert relative_error(np.array([1.0]), np.array([1e-12])) == pytest.approx(1)
+    assert relative_error(np.array([0.0]), np.array([1e-12])) < LIMIT
     # Of what is nothing beside the rest, rounding does not count.
     assert relative_error(np.array([1.0, 1e-12]), np.array([1.0, 0.0])) == pytest.approx(1e-8)
 
