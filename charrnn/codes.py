@@ -69,7 +69,7 @@ class CodeWriter:
         _, first = np.unique(points, return_index=True)
         fresh = points[np.sort(first)]
         needed = np.min_scalar_type(len(self.symbols) + len(fresh))
-        if needed != self.dtype and needed.itemsize > self.dtype.itemsize:
+        if needed.itemsize > self.dtype.itemsize:
             self._widen(needed)
         self._table[fresh] = np.arange(len(self.symbols), len(self.symbols) + len(fresh))
         self.symbols += fresh.tobytes().decode("utf-32-le")

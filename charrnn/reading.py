@@ -82,7 +82,7 @@ def _encoded(
     keep_stdin: bool,
 ) -> tuple[dict[str, Any], np.ndarray, BinaryIO | None]:
     """Read documents to their end, and return what is known of them, their codes, and what came from stdin."""
-    total = sum(stamp[2] for *_, stamp in state[2]) if state else None
+    total = sum(stamp.size for *_, stamp in state[-1]) if state else None
     began = time.time()
     with cache.working() as work:
         reading = _Reading(config, CodeWriter(work.file), watch, total, keep_stdin)
@@ -98,7 +98,8 @@ def _encoded(
         if reading.codes.file is None:
             return facts, reading.codes.array(), reading.stdin
         # What changed while it was read, or a moment before, would not be noticed if it changed again.
-        settled = state and state == _state(found, config) and all(s[3] < (began - SETTLED) * 1e9 for *_, s in state[2])
+        latest = (began - SETTLED) * 1e9
+        settled = state and state == _state(found, config) and all(stamp.changed < latest for *_, stamp in state[-1])
         return facts, work.keep(facts, state) if settled else work.once(facts), reading.stdin
 
 

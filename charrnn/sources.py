@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from charrnn.errors import CharRNNError
 
@@ -46,8 +46,15 @@ _UNPACK: dict[str, Callable[[BinaryIO], Any]] = {
 }
 _DAMAGED = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
 
-# Of a file as it lies on disk: device, inode, size in bytes, time of its last change in ns; whether only text is read.
-Stamp = tuple[int, int, int, int, bool]
+
+class Stamp(NamedTuple):
+    """A file as it lies on disk (size in bytes, `changed` in ns), and whether it is read only if it is text."""
+
+    device: int
+    inode: int
+    size: int
+    changed: int
+    text_only: bool
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ class Document:
             return None
         if found is None or not stat.S_ISREG(found.st_mode):
             return None
-        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, self.text_only
+        return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, self.text_only)
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
         """Yield the document's bytes, unpacked, in blocks; with each, how many of its bytes on disk were read so far.
