@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_CORPUS := corpora/python.txt
 
-.PHONY: demo test test-slow soak lint docs clean
+.PHONY: demo test test-slow soak lint docs pictures clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "charrnn needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -24,8 +24,13 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# What trains runs on both backends.
+ON_JAX := tests/test_gradcheck.py tests/test_loop.py tests/test_parity.py tests/test_scan.py \
+	tests/test_stacks.py tests/test_training.py
+
 test: lint
 	$(BIN)/python -m pytest -n 2
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -q $(ON_JAX)
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
@@ -39,6 +44,10 @@ soak: $(VENV)/installed
 docs: $(VENV)/installed
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_cells.py
+
+# Draws docs/cells/*.svg anew; needs Graphviz. That they are current is tested without it.
+pictures: $(VENV)/installed
+	$(BIN)/python docs/draw_cells.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -16,7 +16,8 @@ from statistics import median
 
 import machine
 
-from charrnn.config import CELLS, ModelConfig
+from charrnn.cells import CELLS
+from charrnn.config import ModelConfig
 from charrnn.network import useful_products
 
 VOCAB = 65

@@ -26,8 +26,9 @@ from typing import Any, NamedTuple
 import machine
 import numpy as np
 
+from charrnn.cells import CELLS
 from charrnn.cli.bench import PEAKS, sgemm_gflops
-from charrnn.config import CELLS, ModelConfig, TrainConfig
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import Corpus, as_ids
 from charrnn.network import useful_products
 from charrnn.parts import split

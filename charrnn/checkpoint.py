@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import FileIO
@@ -18,7 +18,8 @@ import numpy as np
 from safetensors.numpy import save
 
 from charrnn import __version__
-from charrnn.config import DEFAULT_TEXT, Config, ModelConfig, TextConfig, TrainConfig, from_json, to_json
+from charrnn.cells import CELLS
+from charrnn.config import DEFAULT_TEXT, STACKS, Config, ModelConfig, TextConfig, TrainConfig, from_json, to_json
 from charrnn.durable import write_durably
 from charrnn.errors import CharRNNError
 from charrnn.vocab import Vocabulary
@@ -201,6 +202,8 @@ def _parse(head: bytearray, data_bytes: int) -> tuple[Checkpoint, dict[str, _Pla
         if not (isinstance(progress, dict) and isinstance(version, str) and all(type(e) is dict for e in history)):
             raise TypeError("progress, history or version has another form")
         training = content["training"]
+        _check_known("cell", content["model"]["cell"], CELLS)
+        _check_known("stack", content["model"].get("stack", STACKS[0]), STACKS)
         checkpoint = Checkpoint(
             model=_config(ModelConfig, content["model"]),
             vocab=Vocabulary.from_json(content["vocab"]),
@@ -219,6 +222,14 @@ def _parse(head: bytearray, data_bytes: int) -> tuple[Checkpoint, dict[str, _Pla
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise _damaged(f"its metadata hold what they should not ({error}).") from None
     return checkpoint, _layout(header, data_bytes)
+
+
+def _check_known(what: str, name: object, known: Collection[str]) -> None:
+    if isinstance(name, str) and name not in known:
+        raise CharRNNError(
+            f"its {what} is {name!r}, which this charrnn does not have.",
+            "Upgrade charrnn or, if it is a cell of your own, add it first.",
+        )
 
 
 def _layout(entries: dict[str, Any], data_bytes: int) -> dict[str, _Place]:

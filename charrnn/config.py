@@ -13,7 +13,7 @@ Config = TypeVar("Config", "ModelConfig", "TrainConfig", "TextConfig")
 MOST, MOST_UNITS = 1e12, 1e6
 MOST_FLOAT32 = 1e38
 
-CELLS = tuple(cells.CELLS)
+STACKS = ("plain", "residual", "grid", "gated-feedback")
 ACTIVATIONS = ("tanh", "relu")
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd", "adagrad", "adadelta")
 SCHEDULES = ("constant", "exponential", "cosine")
@@ -79,7 +79,13 @@ def _above_zero(settings: Any, *names: str, most: float = MOST) -> None:
 def _one_of(settings: Any, name: str, choices: tuple[str, ...]) -> None:
     value = getattr(settings, name)
     if value not in choices:
-        raise CharRNNError(f"{_option(name)} is {value!r}; it must be one of {', '.join(choices)}.")
+        from difflib import get_close_matches
+
+        close = get_close_matches(str(value), choices, n=1)
+        raise CharRNNError(
+            f"{_option(name)} is {value!r}; it must be one of {', '.join(choices)}.",
+            hint=f"Did you mean {close[0]}?" if close else None,
+        )
 
 
 def _option(name: str) -> str:
@@ -88,15 +94,26 @@ def _option(name: str) -> str:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The shape of a network. `embedding` is None for one-hot input, else the width of the embedding."""
+    """The shape of a network. `embedding` is None for one-hot input, else the width of the embedding.
+
+    `stack` says how the layers are put together (`charrnn.stacks`).
+    """
 
     cell: str = "lstm"
     layers: int = 2
     units: int = 256
     embedding: int | None = None
+    stack: str = "plain"
+
+    @property
+    def title(self) -> str:
+        """Return the model in short: "lstm 2x256", "gru 3x128 (grid)"."""
+        stack = "" if self.stack == ModelConfig.stack else f" ({self.stack})"
+        return f"{self.cell} {self.layers}x{self.units}{stack}"
 
     def __post_init__(self) -> None:
-        _one_of(self, "cell", CELLS)
+        _one_of(self, "cell", tuple(cells.CELLS))
+        _one_of(self, "stack", STACKS)
         _at_least(self, 1, "layers", "units", "embedding", most=MOST_UNITS)
 
 

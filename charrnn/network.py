@@ -1,20 +1,21 @@
 """The network: embedding -> stacked cells -> logits, over any array namespace; its parameters' names and shapes.
 
-Parameters are named "embedding", "layer0/W", "layer0/U", "layer0/b", ..., "output/W", "output/b". Time comes first in
-every sequence: ids are (time, batch), activations (time, batch, units).
+Parameters are named "embedding", "layer0/W", "layer0/U", "layer0/b", ..., "output/W", "output/b"; where a cell reads
+what is below as it is, "input/W" projects the network's input to that. Time comes first in every sequence: ids are
+(time, batch), activations (time, batch, units).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from charrnn.cells import CELLS, Array, Cell
+from charrnn.cells import Array, Cell
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError
+from charrnn.stacks import layers_of
 
-Scan = Callable[..., tuple[Array, Any]]
+Scan = Callable[..., tuple[list[Array], Any]]
 
 
 def parameter_shapes(model: ModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:
@@ -22,19 +23,25 @@ def parameter_shapes(model: ModelConfig, vocab_size: int) -> dict[str, tuple[int
 
     The input has a row more than the vocabulary: the start symbol, which is read but never predicted.
     """
-    cell, units = CELLS[model.cell], model.units
+    units, layers = model.units, layers_of(model)
     shapes: dict[str, tuple[int, ...]] = {}
     inputs = vocab_size + 1
     if model.embedding is not None:
         shapes["embedding"] = (inputs, model.embedding)
         inputs = model.embedding
-    for layer in range(model.layers):
-        shapes[f"layer{layer}/W"] = (inputs, cell.gates * units)
-        for name, blocks in cell.matrices.items():
-            shapes[f"layer{layer}/{name}"] = (units, blocks * units)
-        for name, vector in cell.vectors.items():
-            shapes[f"layer{layer}/{name}"] = (vector.blocks * units,)
-        shapes[f"layer{layer}/b"] = (cell.gates * units,)
+    if layers[0].raw:
+        shapes["input/W"] = (inputs, len(layers[0].raw) * units)
+        inputs = units
+    for layer, cell in enumerate(layers):
+        own: dict[str, tuple[int, ...]] = {}
+        if cell.blocks:
+            own["W"] = (inputs, cell.projected(units))
+        own |= {name: matrix.shape(units) for name, matrix in cell.matrices.items()}
+        vectors = {**cell.vectors, **cell.zx_vectors}
+        own |= {name: (len(vector.starts) * units,) for name, vector in vectors.items()}
+        if cell.blocks:
+            own["b"] = (len(cell.blocks) * units,)
+        shapes |= {f"layer{layer}/{name}": shape for name, shape in own.items()}
         inputs = units
     shapes["output/W"] = (units, vocab_size)
     shapes["output/b"] = (vocab_size,)
@@ -43,16 +50,24 @@ def parameter_shapes(model: ModelConfig, vocab_size: int) -> dict[str, tuple[int
 
 def parameter_count(model: ModelConfig, vocab_size: int) -> int:
     """Return how many numbers the model learns."""
-    return sum(int(np.prod(shape)) for shape in parameter_shapes(model, vocab_size).values())
+    masked = sum(int((~cell.mask(model.units)).sum()) for cell in layers_of(model) if cell.mask)
+    return sum(int(np.prod(shape)) for shape in parameter_shapes(model, vocab_size).values()) - masked
+
+
+def input_matrix(model: ModelConfig) -> str:
+    """Return the name of the matrix that has a row for every symbol, which is looked up."""
+    if model.embedding is not None:
+        return "embedding"
+    return "input/W" if layers_of(model)[0].raw else "layer0/W"
 
 
 def useful_products(model: ModelConfig, vocab_size: int) -> int:
     """Return the multiply-adds a character costs in matrix products: recurrent, between layers, output.
 
-    The first layer's product is a row look-up and does not count (DESIGN, "Measuring").
+    What depends on the symbol alone is a row look-up and does not count (DESIGN, "Measuring").
     """
     shapes = parameter_shapes(model, vocab_size)
-    looked_up = {"embedding", "layer0/W"}
+    looked_up = {"embedding", "input/W", "layer0/W"}
     return sum(shape[0] * shape[1] for name, shape in shapes.items() if len(shape) == 2 and name not in looked_up)
 
 
@@ -73,63 +88,113 @@ def initial_weights(model: ModelConfig, vocab_size: int, seed: int) -> dict[str,
     Input and output matrices: uniform of variance 1 / inputs (LeCun et al. 1998), where a one-hot input counts as one.
     Recurrent blocks: orthogonal (Saxe et al. 2014).
     """
-    cell, units = CELLS[model.cell], model.units
-    weights = {}
+    layers, weights = layers_of(model), {}
     for place, (name, shape) in enumerate(parameter_shapes(model, vocab_size).items()):
         rng = np.random.Generator(np.random.Philox(key=[seed, place]))
-        parameter = name.rpartition("/")[2]
+        layer, _, parameter = name.rpartition("/")
         if name == "embedding":
             value = rng.normal(0.0, 1.0, shape)
         elif name == "output/b":
             value = np.zeros(shape)
-        elif parameter == "b":
-            value = np.repeat(cell.bias, units)
-        elif parameter in cell.matrices:
-            square = np.eye if cell.identity else partial(_orthogonal, rng)
-            value = np.concatenate([square(units) for _ in range(cell.matrices[parameter])], axis=1)
-        elif parameter in cell.vectors:
-            value = np.full(shape, cell.vectors[parameter].start)
+        elif layer.startswith("layer") and parameter != "W":
+            value = _start_of(layers[int(layer[5:])], parameter, shape, model.units, rng)
         else:
-            one_hot = name == "layer0/W" and model.embedding is None
-            limit = np.sqrt(3.0 / (1 if one_hot else shape[0]))
-            value = rng.uniform(-limit, limit, shape)
+            value = _uniform(shape, 1 if name == input_matrix(model) else shape[0], rng)
         weights[name] = value.astype(np.float32)
     return weights
 
 
-def _orthogonal(rng: np.random.Generator, size: int) -> np.ndarray:
-    q, r = np.linalg.qr(rng.normal(size=(size, size)))
+def _start_of(cell: Cell, parameter: str, shape: tuple[int, ...], units: int, rng: np.random.Generator) -> np.ndarray:
+    """Return what a parameter of a cell, other than W, starts as."""
+    if parameter in cell.matrices:
+        matrix = cell.matrices[parameter]
+        if matrix.input:
+            return _uniform(shape, shape[0], rng)
+        if cell.identity and parameter == "U":
+            return np.eye(units)
+        block = (shape[0], shape[1] // len(matrix.blocks))
+        return np.concatenate([_orthogonal(block, rng) for _ in matrix.blocks], axis=1)
+    starts = {"b": cell.bias} | {name: v.starts for name, v in {**cell.vectors, **cell.zx_vectors}.items()}
+    return np.repeat(starts[parameter], units)
+
+
+def _uniform(shape: tuple[int, ...], inputs: int, rng: np.random.Generator) -> np.ndarray:
+    limit = np.sqrt(3.0 / inputs)
+    return rng.uniform(-limit, limit, shape)
+
+
+def _orthogonal(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Return a matrix whose columns, or rows if there are fewer, are orthonormal."""
+    q, r = np.linalg.qr(rng.normal(size=(max(shape), min(shape))))
     # Without the signs of r the distribution would not be uniform over orthogonal matrices (Mezzadri 2007).
-    return q * np.sign(np.diag(r))
+    q = q * np.sign(np.diag(r))
+    return q if shape[0] >= shape[1] else q.T
 
 
-def layer_parameters(cell: Cell, weights: Mapping[str, Array], layer: int) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Return the recurrent matrices and the vectors of a layer, by their names in the cell's equations."""
+def layer_parameters(
+    xp: Any, cell: Cell, weights: Mapping[str, Array], layer: int
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the recurrent matrices and the vectors of a layer's step, by their names in the cell's equations."""
     matrices = {name: weights[f"layer{layer}/{name}"] for name in cell.matrices}
-    vectors = {name: weights[f"layer{layer}/{name}"] for name in cell.widths}
-    return matrices, vectors
+    if cell.mask:
+        matrices["U"] = xp.where(cell.mask(matrices["U"].shape[0]), matrices["U"], 0.0)
+    return matrices, {name: weights[f"layer{layer}/{name}"] for name in cell.vectors}
+
+
+def from_product(xp: Any, cell: Cell, weights: Mapping[str, Array], layer: int, wx: Array) -> Array:
+    """Return the projected part of a layer's zx from the product W x."""
+    return cell.zx(xp, wx, {name: weights[f"layer{layer}/{name}"] for name in ("b", *cell.zx_vectors)})
+
+
+def _zx(
+    xp: Any, cell: Cell, weights: Mapping[str, Array], layer: int, x: Array | None, below: Mapping[str, Array]
+) -> Array:
+    """Return what the steps of a layer get as zx: of x, (..., inputs), or of one-hot rows if that is None."""
+    parts = []
+    if cell.blocks:
+        w = weights[f"layer{layer}/W"]
+        parts.append(from_product(xp, cell, weights, layer, w if x is None else project(xp, x, w)))
+    parts += [below[name] for name in cell.raw]
+    return parts[0] if len(parts) == 1 else xp.concatenate(parts, axis=-1)
 
 
 def input_table(xp: Any, model: ModelConfig, weights: Mapping[str, Array]) -> Array:
-    """Return the first layer's projected input for every symbol, (vocab + 1, gates * units): a look-up, no product."""
-    w = weights["layer0/W"]
-    table = xp.matmul(weights["embedding"], w) if "embedding" in weights else w
-    return table if CELLS[model.cell].own_bias else table + weights["layer0/b"]
+    """Return the first layer's zx for every symbol, (vocab + 1, its width): a look-up, no product."""
+    cell, x, below = layers_of(model)[0], weights.get("embedding"), {}
+    if cell.raw:
+        rows = weights["input/W"] if x is None else xp.matmul(x, weights["input/W"])
+        below = dict(zip(cell.raw, xp.split(rows, len(cell.raw), axis=-1), strict=True))
+        x = below["h"]
+    return _zx(xp, cell, weights, 0, x, below)
 
 
-def project(xp: Any, x: Array, w: Array, b: Array | None) -> Array:
-    """Return x W + b for x (time, batch, n) as one large product, (time, batch, m)."""
-    product = xp.matmul(xp.reshape(x, (-1, x.shape[-1])), w)
-    return xp.reshape(product if b is None else xp.add(product, b), (*x.shape[:-1], w.shape[-1]))
+def project(xp: Any, x: Array, w: Array) -> Array:
+    """Return x W for x (..., n) as one large product, (..., m)."""
+    return xp.reshape(xp.matmul(xp.reshape(x, (-1, x.shape[-1])), w), (*x.shape[:-1], w.shape[-1]))
 
 
-def zero_state(xp: Any, model: ModelConfig, batch: int, dtype: Any) -> list[Any]:
-    """Return the state before a text: zeros, one state a layer, each field (batch, units)."""
-    cell = CELLS[model.cell]
+def state_shapes(model: ModelConfig, batch: int) -> dict[str, tuple[int, int]]:
+    """Return the shape of every part of the hidden state of `batch` texts, by name: "layer0/h", ..."""
+    return {
+        f"layer{layer}/{name}": (batch, model.units)
+        for layer, cell in enumerate(layers_of(model))
+        for name in cell.state_fields
+    }
+
+
+def initial_states(xp: Any, model: ModelConfig, batch: int, dtype: Any) -> list[Any]:
+    """Return the state before a text, one a layer, each field (batch, units): zeros, or what the cell begins with."""
+    shape = (batch, model.units)
     return [
-        cell.state(*(xp.zeros((batch, model.units), dtype=dtype) for _ in cell.state_fields))
-        for _ in range(model.layers)
+        cell.state(*(xp.full(shape, cell.initial.get(name, 0.0), dtype=dtype) for name in cell.state_fields))
+        for cell in layers_of(model)
     ]
+
+
+def emitted(layers: Sequence[Cell], layer: int) -> list[str]:
+    """Return the fields of a layer's state that are put out: h, and what the layer above gets as it is."""
+    above = layers[layer + 1].raw if layer + 1 < len(layers) else ()
+    return ["h", *(name for name in above if name != "h")]
 
 
 def forward(
@@ -139,26 +204,37 @@ def forward(
     ids: Array,
     states: Sequence[Any],
     scan: Scan,
-    dropout: Callable[[int, Array], Array] = lambda layer, x: x,
+    dropout: Callable[[int, Array], Array] | None = None,
     reset: Array | None = None,
     table: Array | None = None,
 ) -> tuple[Array, list[Any]]:
     """Return the logits that follow each of `ids`, (time, batch, vocab), and the states after the last.
 
-    `scan(cell, zx, state, matrices, vectors, reset)` runs a cell over time; `dropout(layer, x)` masks a layer's output;
-    `reset` (time, batch) is true where a document begins and the state returns to zero; `table` is the input table, if
-    it is at hand already.
+    `scan(cell, zx, state, matrices, vectors, reset, emitted)` runs a cell over time; `dropout(layer, x)` masks a
+    layer's output; `reset` (time, batch) is true where a document begins and the state returns to its initial value;
+    `table` is the input table, if it is at hand already.
     """
-    cell = CELLS[model.cell]
+    layers, after = layers_of(model), []
     zx = xp.take(input_table(xp, model, weights) if table is None else table, ids, axis=0)
+    if dropout and len(layers) < model.layers:
+        zx = xp.concatenate([zx, *_masks(xp, model, zx, dropout)], axis=-1)
     x: Array = None
-    after = []
-    for layer in range(model.layers):
+    below: dict[str, Array] = {}
+    for layer, cell in enumerate(layers):
         if layer:
-            b = None if cell.own_bias else weights[f"layer{layer}/b"]
-            zx = project(xp, x, weights[f"layer{layer}/W"], b)
-        matrices, vectors = layer_parameters(cell, weights, layer)
-        x, state = scan(cell, zx, states[layer], matrices, vectors, reset)
-        x = dropout(layer, x)
+            zx = _zx(xp, cell, weights, layer, x, below)
+        names = emitted(layers, layer)
+        outputs, state = scan(cell, zx, states[layer], *layer_parameters(xp, cell, weights, layer), reset, names)
         after.append(state)
-    return project(xp, x, weights["output/W"], weights["output/b"]), after
+        below = dict(zip(names, outputs, strict=True))
+        if dropout:
+            # What the output hears is the last of the layers, however many a cell is made of.
+            below["h"] = dropout(model.layers - len(layers) + layer, below["h"])
+        x = below["h"] = below["h"] + x if model.stack == "residual" and layer else below["h"]
+    return xp.add(project(xp, x, weights["output/W"]), weights["output/b"]), after
+
+
+def _masks(xp: Any, model: ModelConfig, zx: Array, dropout: Callable[[int, Array], Array]) -> list[Array]:
+    """Return the masks of the outputs between layers that are one cell, which applies them itself."""
+    ones = xp.ones((*zx.shape[:-1], model.units), dtype=zx.dtype)
+    return [dropout(layer, ones) for layer in range(model.layers - 1)]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.network import initial_weights
+from charrnn.network import initial_weights, input_matrix
 from charrnn.vocab import Vocabulary
 
 
@@ -24,7 +24,7 @@ def transfer(
         to, of = [*to, new.unknown_id], [*of, old.unknown_id]
     result = {}
     for name, fresh in initial_weights(model, new.size, seed).items():
-        if name == ("layer0/W" if model.embedding is None else "embedding"):
+        if name == input_matrix(model):
             fresh[to], fresh[new.start] = weights[name][of], weights[name][old.start]
         elif name == "output/W":
             fresh[:, to] = weights[name][:, of]

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from charrnn.cells import CELLS
 from charrnn.checkpoint import Checkpoint, read_checkpoint
 from charrnn.errors import CharRNNError
-from charrnn.network import check_weights
+from charrnn.network import check_weights, state_shapes
 
 
 def fault(path: Path) -> CharRNNError | None:
@@ -33,9 +32,7 @@ def _check_state(checkpoint: Checkpoint, path: Path) -> None:
     """Raise CharRNNError unless the hidden state is that of the model and of its training."""
     if checkpoint.training is None:
         return
-    model, batch = checkpoint.model, checkpoint.training.batch
-    fields = CELLS[model.cell].state_fields
-    expected = {f"layer{layer}/{field}": (batch, model.units) for layer in range(model.layers) for field in fields}
+    expected = state_shapes(checkpoint.model, checkpoint.training.batch)
     found = {name: array.shape for name, array in checkpoint.state.items()}
     if found != expected:
         raise CharRNNError(f"{path}: its hidden state has shapes {found}; the model needs {expected}.")

@@ -25,7 +25,7 @@ def pytest_pycollect_makemodule(module_path: Path) -> None:
     if _NEEDS_KERAS.search(module_path.read_text()):
         from charrnn.training import backend
 
-        backend.start(2)
+        backend.start(2, float64=True)
 
 
 def pytest_configure() -> None:

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 
 from charrnn.cells import CELLS
-from charrnn.config import CELLS as NAMES
 from charrnn.config import ModelConfig
-from charrnn.network import initial_weights
+from charrnn.network import initial_states, initial_weights
 from charrnn.runtime import ops
 
 BATCH, INPUTS, UNITS, STEPS = 3, 4, 5, 6
-# The gates whose products each recurrent matrix holds, in order; by default U holds those of all blocks.
+# The gates whose products each square recurrent matrix holds, in order; by default U holds those of all blocks.
 RECURRENT = {
+    "lstm-depth-gated": {"U": "ifgo"},
+    "lstm-mogrifier": {},
     "gru": {"U": "zr", "V": "g"},
     "mgu": {"U": "f", "V": "g"},
     "mlstm": {"U": "ifgo", "V": "m"},
@@ -22,7 +23,7 @@ RECURRENT = {
     "mut2": {"U": "r", "V": "g", "R": "z"},
     "mut3": {"U": "r", "V": "g", "R": "z"},
     "mingru": {},
-    "lstm-full-gates": {"U": "ifog", "R_i": "ifo", "R_f": "ifo", "R_o": "ifo"},
+    "lstm-full-gates": {"U": "ifog"},
 }
 Numbers = list[float]
 
@@ -34,6 +35,12 @@ def sigma(x: float) -> float:
 def product(matrix, vector) -> Numbers:
     """Return a matrix (units, n) times a vector, a number a unit."""
     return [sum(float(matrix[unit, k]) * float(vector[k]) for k in range(len(vector))) for unit in range(UNITS)]
+
+
+def columns_times(matrix, vector, block, width=UNITS) -> Numbers:
+    """Return a row vector times one block of the columns of a matrix, which is laid out as the cell has it."""
+    columns = range(block * width, (block + 1) * width)
+    return [sum(float(matrix[k, n]) * float(vector[k]) for k in range(len(vector))) for n in columns]
 
 
 def total(*terms) -> Numbers:
@@ -90,8 +97,8 @@ def full_gates_oracle(p, x, state):
     h, c, *before = state
     gates = []
     for name in "ifo":
-        heard = [product(p[f"R_{other}", name], value) for other, value in zip("ifo", before, strict=True)]
-        gates.append(each(sigma, total(affine(p, name, x, h), *heard)))
+        heard = columns_times(p["R"], [value for gate in before for value in gate], "ifo".index(name))
+        gates.append(each(sigma, total(affine(p, name, x, h), heard)))
     i, f, o = gates
     c = total(times(f, c), times(i, each(math.tanh, affine(p, "g", x, h))))
     return [times(o, each(math.tanh, c)), c, i, f, o]
@@ -117,6 +124,66 @@ def layernorm_oracle(p, x, state):
     i, f, o = (each(sigma, blocks[gate]) for gate in "ifo")
     c = total(times(f, c), times(i, each(math.tanh, blocks["g"])))
     return [times(o, each(math.tanh, total(times(p["vector", "a_c"], normalized(c)), p["vector", "d"]))), c]
+
+
+def depth_gated_oracle(p, x, state):
+    """Yao et al. 2015, equations 5 to 10; the memory of the layer below comes raw."""
+    (h, c), lower = state, p["raw", "c"]
+
+    def peeping(gate, memory):
+        return each(sigma, total(affine(p, gate, x, h), times(p["vector", f"p_{gate}"], memory)))
+
+    i, f = peeping("i", c), peeping("f", c)
+    of_depth = times(p["vector", "p_d"], c), times(p["vector", "q"], lower)
+    d = each(sigma, total(product(p["W", "d"], x), p["b", "d"], *of_depth))
+    g = each(math.tanh, affine(p, "g", x, h))
+    c = total(times(d, lower), times(f, c), times(i, g))
+    return [times(peeping("o", c), each(math.tanh, c)), c]
+
+
+def mogrifier_oracle(p, x, state):
+    """Melis et al. 2020, equations 1 and 2 with low ranks, then an LSTM; x comes raw, as wide as the layer."""
+    (h, c), x = state, p["raw", "h"]
+    for n in (1, 2, 3, 4):
+        heard = h if n % 2 else x
+        narrow = columns_times(p[f"P{n}"], heard, 0, p[f"P{n}"].shape[1])
+        factor = [2 * value for value in each(sigma, columns_times(p[f"Q{n}"], narrow, 0))]
+        if n % 2:
+            x = times(factor, x)
+        else:
+            h = times(factor, h)
+    heard, b = [*x, *h], np.split(p["vector", "b"], 4)
+    z = {gate: total(columns_times(p["U"], heard, place), b[place]) for place, gate in enumerate("ifgo")}
+    i, f, o = (each(sigma, z[gate]) for gate in "ifo")
+    c = total(times(f, c), times(i, each(math.tanh, z["g"])))
+    return [times(o, each(math.tanh, c)), c]
+
+
+def slstm_oracle(p, x, state):
+    """Beck et al. 2024, equations 8 to 17, with one head and f = sigma."""
+    h, c, n, m = state
+    z = {gate: affine(p, gate, x, h) for gate in "ifgo"}
+    log_f = [math.log(sigma(value)) for value in z["f"]]
+    m_new = [max(a + b, d) for a, b, d in zip(log_f, m, z["i"], strict=True)]
+    i = [math.exp(a - b) for a, b in zip(z["i"], m_new, strict=True)]
+    f = [math.exp(a + b - d) for a, b, d in zip(log_f, m, m_new, strict=True)]
+    c = total(times(f, c), times(i, each(math.tanh, z["g"])))
+    n = total(times(f, n), i)
+    return [times(each(sigma, z["o"]), [a / b for a, b in zip(c, n, strict=True)]), c, n, m_new]
+
+
+def clockwork_oracle(p, x, state):
+    """Koutnik et al. 2014, equations 1 and 3: five modules of one unit, of the periods 1, 2, 4, 8, 16."""
+    (h, k), old = state, state[0]
+    h, k = list(h), list(k)
+    for unit in range(UNITS):
+        if k[unit] > 0:
+            k[unit] -= 1
+            continue
+        heard = sum(float(p["U", "h"][unit, other]) * float(old[other]) for other in range(UNITS) if other >= unit)
+        z = sum(float(p["W", "h"][unit, n]) * float(x[n]) for n in range(INPUTS)) + float(p["b", "h"][unit])
+        h[unit], k[unit] = math.tanh(z + heard), 2**unit - 1
+    return [h, k]
 
 
 def mut_oracle(p, x, state, number):
@@ -184,7 +251,11 @@ ORACLES = {
     "lstm-no-output-activation": partial(lstm_like, squash_output=lambda a: a),
     "lstm-full-gates": full_gates_oracle,
     "lstm-layernorm": layernorm_oracle,
+    "lstm-depth-gated": depth_gated_oracle,
+    "lstm-mogrifier": mogrifier_oracle,
     "mlstm": mlstm_oracle,
+    "slstm": slstm_oracle,
+    "clockwork": clockwork_oracle,
     "gru": gru_oracle,
     "gru-reset-after": gru_reset_after_oracle,
     "mgu": mgu_oracle,
@@ -195,56 +266,86 @@ ORACLES = {
 }
 
 
+def random_state(cell, rng) -> list[np.ndarray]:
+    """Return a state such as the cell can come to: n is positive, k counts down from a period."""
+    kinds = {
+        "n": lambda: rng.uniform(0.5, 2, (BATCH, UNITS)),
+        "k": lambda: rng.integers(0, 2 ** np.arange(UNITS), (BATCH, UNITS)).astype(float),
+    }
+    return [kinds.get(name, lambda: rng.normal(size=(BATCH, UNITS)))() for name in cell.state_fields]
+
+
 def difference(name: str, order: str) -> float:
     """Return how far the cell, its blocks laid out in `order`, is from its oracle at most, over STEPS steps."""
     rng = np.random.default_rng(1)
     cell = CELLS[name]
-    moved = dict(zip(cell.blocks, order, strict=True))
+    moved = dict(zip(blocks_of(cell), order, strict=True))
     recurrent = RECURRENT.get(name, {"U": cell.blocks})
+    order = order if cell.blocks else ""
     p = {("W", gate): rng.normal(size=(UNITS, INPUTS)) for gate in cell.blocks}
     p |= {("b", gate): rng.normal(size=UNITS) for gate in cell.blocks}
     p |= {(matrix, gate): rng.normal(size=(UNITS, UNITS)) for matrix, gates in recurrent.items() for gate in gates}
-    p |= {("vector", name): rng.normal(size=vector.blocks * UNITS) for name, vector in cell.vectors.items()}
-    w, b = (np.concatenate([p[kind, gate].T for gate in order], axis=-1) for kind in "Wb")
+    vectors = {**cell.vectors, **cell.zx_vectors}
+    p |= {("vector", name): rng.normal(size=len(vector.starts) * UNITS) for name, vector in vectors.items()}
     matrices = {}
     for matrix, gates in recurrent.items():
         laid_out = [moved[gate] if moved[gate] in gates else gate for gate in gates]
         matrices[matrix] = np.concatenate([p[matrix, gate].T for gate in laid_out], axis=-1)
+        assert cell.matrices[matrix].blocks == gates
+    for matrix in sorted(set(cell.matrices) - set(recurrent)):
+        value = p[matrix] = rng.normal(size=cell.matrices[matrix].shape(UNITS))
+        blocks = dict(
+            zip(cell.matrices[matrix].blocks, np.split(value, len(cell.matrices[matrix].blocks), 1), strict=True)
+        )
+        matrices[matrix] = np.concatenate([blocks.get(moved.get(gate), blocks[gate]) for gate in blocks], axis=-1)
     assert {matrix: value.shape for matrix, value in matrices.items()} == {
-        matrix: (UNITS, blocks * UNITS) for matrix, blocks in cell.matrices.items()
+        name: matrix.shape(UNITS) for name, matrix in cell.matrices.items()
     }
-    vectors = {name: p["vector", name] for name in cell.vectors}
-    if cell.own_bias:
-        vectors, b = {**vectors, "b": b}, 0.0
-    state = cell.state(*(rng.normal(size=(BATCH, UNITS)) for _ in cell.state_fields))
+    if cell.mask:
+        matrices["U"] = np.where(cell.mask(UNITS), matrices["U"], 0.0)
+    of_step = {name: p["vector", name] for name in cell.vectors}
+    of_zx = {name: p["vector", name] for name in cell.zx_vectors}
+    if order:
+        w, of_zx["b"] = (np.concatenate([p[kind, gate].T for gate in order], axis=-1) for kind in "Wb")
+    state = cell.state(*random_state(cell, rng))
     expected = [[list(field[row]) for field in state] for row in range(BATCH)]
     worst = 0.0
     for _ in range(STEPS):
         x = rng.normal(size=(BATCH, INPUTS))
-        state = cell.step(ops, x @ w + b, state, lambda vector, name: vector @ matrices[name], vectors)
-        expected = [ORACLES[name](p, x[row], expected[row]) for row in range(BATCH)]
+        raw = {name: rng.normal(size=(BATCH, UNITS)) for name in cell.raw}
+        projected = [cell.zx(ops, x @ w, of_zx)] if order else []
+        zx = np.concatenate([*projected, *raw.values()], axis=-1)
+        state = cell.step(ops, zx, state, lambda vector, name: vector @ matrices[name], of_step)
+        for row in range(BATCH):
+            p |= {("raw", name): value[row] for name, value in raw.items()}
+            expected[row] = ORACLES[name](p, x[row], expected[row])
         for place, field in enumerate(state):
             assert field.shape == (BATCH, UNITS)
             worst = max(worst, float(np.abs(field - [row[place] for row in expected]).max()))
     return worst
 
 
+def blocks_of(cell) -> str:
+    """Return the blocks that can be exchanged: of the input or, where that comes raw, of U."""
+    return cell.blocks or cell.matrices["U"].blocks
+
+
 def test_every_cell_has_an_oracle():
-    assert set(CELLS) == set(NAMES) == set(ORACLES)
+    assert set(CELLS) == set(ORACLES)
     for name, cell in CELLS.items():
         assert cell.name == name and cell.paper
-        assert cell.gates == len(set(cell.blocks)) == len(cell.bias)
+        assert len(cell.blocks) == len(set(cell.blocks)) == len(cell.bias)
         assert cell.state_fields[0] == "h"
 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_equations_are_those_of_the_paper(name):
-    assert difference(name, CELLS[name].blocks) < 1e-12
+    assert difference(name, blocks_of(CELLS[name])) < 1e-12
 
 
-@pytest.mark.parametrize("name", [name for name, cell in CELLS.items() if cell.gates > 1])
+@pytest.mark.parametrize("name", [name for name, cell in CELLS.items() if len(blocks_of(cell)) > 1])
 def test_any_two_blocks_exchanged_are_noticed(name):
-    gates = CELLS[name].blocks
+    gates = blocks_of(CELLS[name])
     for a in range(len(gates)):
         for b in range(a):
             order = list(gates)
@@ -271,12 +372,52 @@ def test_sigmoid_neither_overflows_nor_loses_digits(dtype):
 
 def test_what_cells_start_as():
     for name, cell in CELLS.items():
-        weights = initial_weights(ModelConfig(name, 1, UNITS), 4, 0)
-        np.testing.assert_array_equal(weights["layer0/b"], np.repeat(cell.bias, UNITS))
-        for matrix, blocks in cell.matrices.items():
-            for block in np.split(weights[f"layer0/{matrix}"], blocks, axis=1):
-                np.testing.assert_allclose(block @ block.T, np.eye(UNITS), atol=1e-6)
-                assert (block == np.eye(UNITS)).all() == cell.identity
-        for vector, start in cell.vectors.items():
-            assert (weights[f"layer0/{vector}"] == np.full(start.blocks * UNITS, start.start)).all()
+        weights = initial_weights(ModelConfig(name, 2, UNITS), 4, 0)
+        if cell.blocks:
+            np.testing.assert_array_equal(weights["layer1/b"], np.repeat(cell.bias, UNITS))
+        for matrix, (blocks, *_) in cell.matrices.items():
+            for block in np.split(weights[f"layer1/{matrix}"], len(blocks), axis=1):
+                small = block if block.shape[0] <= block.shape[1] else block.T
+                np.testing.assert_allclose(small @ small.T, np.eye(len(small)), atol=1e-6)
+                assert (block.shape == (UNITS, UNITS) and (block == np.eye(UNITS)).all()) == cell.identity
+        for vector, (starts,) in {**cell.vectors, **cell.zx_vectors}.items():
+            np.testing.assert_array_equal(weights[f"layer1/{vector}"], np.repeat(starts, UNITS))
     assert [name for name, cell in CELLS.items() if cell.identity] == ["irnn"]
+
+
+def test_an_slstm_from_its_beginning_is_the_equations_without_their_safeguard():
+    rng, cell, n = np.random.default_rng(3), CELLS["slstm"], 4
+    u, zx = rng.normal(size=(n, 4 * n)), 2 * rng.normal(size=(30, 1, 4 * n))
+    (state,) = initial_states(ops, ModelConfig("slstm", 1, n), 1, np.float64)
+    h, c, norm = np.zeros((3, n))
+    for now in zx:
+        state = cell.step(ops, now, state, lambda vector, _: vector @ u, {})
+        i, f, g, o = np.split(now[0] + h @ u, 4)
+        f, o = 1 / (1 + np.exp(-f)), 1 / (1 + np.exp(-o))
+        c, norm = f * c + np.exp(i) * np.tanh(g), f * norm + np.exp(i)
+        h = o * c / norm
+        np.testing.assert_allclose(state.h[0], h, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_exponential_gates_neither_overflow_nor_divide_by_zero(dtype):
+    cell = CELLS["slstm"]
+    (state,) = initial_states(ops, ModelConfig("slstm", 1, 1), 1, dtype)
+    with np.errstate(all="raise", under="ignore"):
+        for i, f in ((-500, 0), (500, -500), (0, 500), (-500, 500), (1000, 1000), (-1000, -1000), (0, 0)):
+            zx = np.array([[i, f, 2.0, 3.0]], dtype)
+            state = cell.step(ops, zx, state, lambda vector, _: np.zeros((1, 4), dtype), {})
+            assert np.isfinite(state).all() and 0 < float(state.h[0, 0]) < 1 and state.n > 0
+
+
+def test_a_clockwork_network_moves_each_module_at_its_own_pace():
+    cell, units = CELLS["clockwork"], 16
+    rng = np.random.default_rng(0)
+    u = np.where(cell.mask(units), rng.normal(size=(units, units)), 0)
+    (state,) = initial_states(ops, ModelConfig("clockwork", 1, units), 1, np.float64)
+    for t in range(300):
+        before = state.h
+        state = cell.step(ops, rng.normal(size=(1, units)), state, lambda vector, _: vector @ u, {})
+        moved = (state.h != before)[0]
+        assert [bool(pair.all()) for pair in moved.reshape(8, 2)] == [t % 2**module == 0 for module in range(8)]
+        assert all(pair.all() == pair.any() for pair in moved.reshape(8, 2))

@@ -20,7 +20,7 @@ from charrnn.errors import CharRNNError
 from charrnn.vocab import Vocabulary
 
 # Of the values in `golden`. A change here is a change of the format: the files of before must still be read.
-GOLDEN_SHA256 = "3416c718bfd3a8af02534a09aa6248c140926d35a2048bad7d107c20a91a34f3"
+GOLDEN_SHA256 = "0c1c7dc95dd4c2bc8b203a3c94ed838509513da4769e864b327dee666cf4df59"
 
 
 def golden() -> Checkpoint:
@@ -262,6 +262,7 @@ def test_a_forgery_without_changes_is_accepted(path):
         (lambda h, m: m["model"].update(units=2.5), "'units' is 2.5"),
         (lambda h, m: m["model"].update(layers=True), "'layers' is True"),
         (lambda h, m: m["model"].update(cell="perceptron"), "perceptron"),
+        (lambda h, m: m["model"].update(stack="tower"), "tower"),
         (lambda h, m: m["model"].update(colour=1), "colour"),
         (lambda h, m: m["training"].update(lr=float("nan")), "not finite"),
         (lambda h, m: m["progress"].update(best=float("inf")), "not finite"),
@@ -286,7 +287,18 @@ def test_a_forgery_without_changes_is_accepted(path):
 def test_a_forged_header_is_refused_for_what_is_wrong_with_it(path, change, reason):
     error = refused(path, with_header(change), training=True)
     assert reason in error.message
-    assert ("Upgrade" in error.hint) == (reason.startswith("is format 3") or reason == "colour")
+    assert ("Upgrade" in error.hint) == (
+        reason.startswith("is format 3") or reason in ("colour", "perceptron", "tower")
+    )
+
+
+def test_files_from_before_there_were_stacks_and_backends_are_read(path):
+    def older(header, metadata):
+        del metadata["model"]["stack"]
+
+    path.write_bytes(with_header(older))
+    got = read_checkpoint(path, training=True)
+    assert got.model == golden().model and got.model.stack == "plain" and "backend" not in got.progress
 
 
 def rebuilt(text: bytes) -> bytes:

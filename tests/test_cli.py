@@ -74,7 +74,7 @@ def trained(tmp_path_factory):
 LAYERS = (
     "errors",
     "config vocab cells corpora",
-    "network durable",
+    "network stacks durable",
     "checkpoint sampling runs metrics lock verify transfer sources text cache codes parts streams corpus reading",
     "runtime training",
     "cli __main__",
@@ -287,7 +287,7 @@ def test_eval_prints_what_scripts_rely_on(small):
         (("train", "text.txt", "--vocab", "text.txt"), "text.txt is no vocabulary"),
         (("train", "text.txt", "--units", "0"), "--units is 0"),
         (("train", "text.txt", "--lr", "nan"), "--lr is nan"),
-        (("train", "text.txt", "--cell", "hopfield"), "one of rnn, irnn, lstm, lstm-1997"),
+        (("train", "text.txt", "--cell", "hopfield"), "one of rnn, irnn, clockwork, lstm"),
         (("train", "text.txt", "--preset", "nobody"), "no preset 'nobody'"),
         (("train", "--resume", "unknown"), "no run 'unknown'"),
         (("train", "--resume", "small"), "no training to resume"),

@@ -78,7 +78,7 @@ def test_the_page_of_cells_is_what_the_code_says():
     assert check.returncode == 0, "docs/cells.md is not what charrnn/cells/ says: run make docs"
 
 
-def test_the_example_of_a_cell_of_ones_own_works(monkeypatch):
+def test_the_example_of_a_cell_of_ones_own_works():
     from conftest import random_weights
 
     from charrnn.cells import CELLS
@@ -86,7 +86,6 @@ def test_the_example_of_a_cell_of_ones_own_works(monkeypatch):
     from charrnn.runtime.model import Model, Stream
     from charrnn.vocab import Vocabulary
 
-    monkeypatch.setattr("charrnn.config.CELLS", ("leaky",))
     (example,) = re.findall(r"```python\n(.*?)```", (DOCS / "cells.md").read_text(encoding="utf-8"), re.S)
     try:
         exec(example, {})

@@ -6,22 +6,21 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from conftest import charrnn_in, random_weights
 from hypothesis import given
 from hypothesis import strategies as st
-from keras import ops
 
 from charrnn.checkpoint import Checkpoint, write_checkpoint
 from charrnn.cli.sample import characters
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
-from charrnn.network import zero_state
+from charrnn.network import initial_states
 from charrnn.parts import Part
 from charrnn.runtime import evaluate
 from charrnn.runtime.evaluate import mean_nats
 from charrnn.runtime.model import Model, Stream
 from charrnn.sampling import probabilities
 from charrnn.streams import Streams, Window
+from charrnn.training.engine import loss_and_gradients, xp
 from charrnn.training.layers import CharRNN
 from charrnn.training.optimizers import make_optimizer
 from charrnn.training.step import TrainStep, fresh_states
@@ -102,7 +101,7 @@ def test_a_window_forgets_just_where_documents_begin(lengths, by_lines, resets, 
 # --- Training ---
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "slstm"])
 def test_two_documents_in_one_window_are_as_two_windows(cell, vocab):
     """Logits and gradients are the sums of what each document gives from a fresh state; whatever was there before."""
     config = ModelConfig(cell, 2, 8)
@@ -111,14 +110,16 @@ def test_two_documents_in_one_window_are_as_two_windows(cell, vocab):
     ids = rng.integers(0, vocab.size, (first + second, 3)).astype(np.int32)
     ids[[0, first]] = vocab.start
     d = rng.normal(size=(first + second, 3, vocab.size)).astype(np.float32)
-    variables = [variable.value for variable in net.parameters.values()]
 
     def run(low, high, reset=None, states=None):
-        states = states or zero_state(ops, config, 3, "float32")
-        with tf.GradientTape() as tape:
-            logits, after = net.call(ids[low:high], states, reset=reset)
-            loss = tf.reduce_sum(logits * d[low:high])
-        return logits.numpy(), after, [tf.convert_to_tensor(g).numpy() for g in tape.gradient(loss, variables)]
+        states = states or initial_states(xp, config, 3, "float32")
+
+        def loss(values):
+            logits, after = net.call(ids[low:high], states, reset=reset, values=values)
+            return xp.sum(logits * d[low:high]), (logits, after)
+
+        _, (logits, after), gradients = loss_and_gradients(loss, net.values())
+        return np.array(logits), after, [np.array(gradients[name]) for name in net.parameters]
 
     reset = np.zeros((first + second, 3), bool)
     reset[[0, first]] = True

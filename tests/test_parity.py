@@ -6,20 +6,21 @@ from conftest import random_weights
 
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
-from charrnn.network import parameter_shapes
 from charrnn.runtime.model import Model, Stream
+from charrnn.training.engine import compiled
 from charrnn.training.layers import CharRNN
 from charrnn.training.step import fresh_states
 from charrnn.vocab import Vocabulary
 
 BATCH, UNITS = 3, 12
 # Of the weights: large, but where a cell would magnify rounding without bounds or run away.
-SCALE = {"rnn": 1.2, "irnn": 0.8, "lstm-no-output-activation": 1.5, "mlstm": 2.0}
+SCALE = {"rnn": 1.2, "irnn": 0.8, "lstm-no-output-activation": 1.5, "mlstm": 2.0, "lstm-depth-gated": 1.5}
 
 
 def keras_logits(config: ModelConfig, weights, ids: np.ndarray, dtype: str) -> np.ndarray:
     net = CharRNN(config, weights["output/b"].shape[0], weights, dtype)
-    logits, _ = net.call(ids, fresh_states(net, ids.shape[1], 1)[0])
+    states = fresh_states(net, ids.shape[1], 1)[0]
+    logits = compiled(lambda ids: net.call(ids, states, gradient_wanted=False)[0])(ids)
     logits = np.array(logits)
     assert logits.dtype == dtype
     return logits
@@ -57,13 +58,19 @@ def differences(
     return found
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("embedding", [None, 7])
-@pytest.mark.parametrize("cell", CELLS)
-def test_logits_of_training_and_runtime_agree(cell, embedding, dtype, vocab):
-    config = ModelConfig(cell=cell, layers=3, units=UNITS, embedding=embedding)
-    kept = len(CELLS[cell].matrices) + len(CELLS[cell].vectors)
-    assert len(parameter_shapes(config, vocab.size)) == 3 * (2 + kept) + 2 + bool(embedding)
+STACKED = [
+    ("lstm", "residual"),
+    ("lstm-depth-gated", "residual"),
+    *((cell, stack) for stack in ("grid", "gated-feedback") for cell in ("rnn", "lstm", "gru")),
+    ("lstm-layernorm", "grid"),
+    ("slstm", "gated-feedback"),
+]
+
+
+@pytest.mark.parametrize("dtype, embedding", [("float64", None), ("float64", 7), ("float32", None)])
+@pytest.mark.parametrize("cell, stack", [*((cell, "plain") for cell in CELLS), *STACKED])
+def test_logits_of_training_and_runtime_agree(cell, stack, embedding, dtype, vocab):
+    config = ModelConfig(cell=cell, layers=3, units=UNITS, embedding=embedding, stack=stack)
     for way, difference in differences(config, dtype, vocab).items():
         assert difference < {"float64": 1e-9, "float32": 1e-5}[dtype], way
 

@@ -1,15 +1,19 @@
 """The traced plan against the equations themselves, for every cell and for cells made to break it."""
 
 import random
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
-from charrnn.cells import CELLS, Cell, Hidden, Vector
+import charrnn.cells
+from charrnn.cells import CELLS, Cell, Hidden, Matrix, Vector
 from charrnn.cells import HiddenAndMemory as Two
+from charrnn.errors import CharRNNError
 from charrnn.runtime import ops
-from charrnn.runtime.plan import Plan
+from charrnn.runtime.plan import Plan, TraceOps, check
+from charrnn.stacks import gated_feedback, grid
 
 UNITS = 6
 
@@ -20,11 +24,23 @@ class Three(NamedTuple):
     m: Any
 
 
-def random_matrices(cell: Cell, units: int, rng: np.random.Generator, dtype: str) -> dict[str, np.ndarray]:
-    return {
-        name: rng.normal(0, 0.5 / np.sqrt(units), (units, blocks * units)).astype(dtype)
-        for name, blocks in cell.matrices.items()
+def random_parameters(cell: Cell, units: int, rng: np.random.Generator, dtype: str) -> tuple[dict, dict]:
+    matrices = {
+        name: rng.normal(0, 0.5 / np.sqrt(units), matrix.shape(units)).astype(dtype)
+        for name, matrix in cell.matrices.items()
     }
+    vectors = {name: rng.normal(0, 1, len(v.starts) * units).astype(dtype) for name, v in cell.vectors.items()}
+    return matrices, vectors
+
+
+def random_state(cell: Cell, shape: tuple[int, int], rng: np.random.Generator, dtype: str) -> Any:
+    """Return a state; what others are divided by is positive, and what counts down stands at zero."""
+    values = {name: rng.normal(0, 0.5, shape) for name in cell.state_fields}
+    if "n" in values:
+        values["n"] = rng.uniform(0.5, 2, shape)
+    if "k" in values:
+        values["k"] = np.zeros(shape)
+    return cell.state(*(value.astype(dtype) for value in values.values()))
 
 
 def disagreement(cell, batch, dtype="float64", units=UNITS, steps=30, seed=0, narrow=()) -> float:
@@ -33,26 +49,29 @@ def disagreement(cell, batch, dtype="float64", units=UNITS, steps=30, seed=0, na
     `narrow` lists widths for which the toy cell may use a matrix "from<width>", (width, units).
     """
     rng = np.random.default_rng(seed)
-    matrices = random_matrices(cell, units, rng, dtype)
+    matrices, vectors = random_parameters(cell, units, rng, dtype)
     matrices |= {f"from{width}": rng.normal(0, 0.3, (width, units)).astype(dtype) for width in narrow}
-    vectors = {name: rng.normal(0, 1, blocks * units).astype(dtype) for name, blocks in cell.widths.items()}
-    zx = rng.normal(0, 1, (steps, batch, cell.gates * units)).astype(dtype)
-    state = cell.state(*(rng.normal(0, 0.5, (batch, units)).astype(dtype) for _ in cell.state_fields))
+    zx = rng.normal(0, 1, (steps, batch, cell.width(units))).astype(dtype)
+    state = random_state(cell, (batch, units), rng, dtype)
     plan = Plan(cell, units, matrices, vectors, batch, dtype)
     for array, value in zip(plan.state, state, strict=True):
         array[...] = value if batch > 1 else value[0]
     expected = []
     for row in zx:
         state = cell.step(ops, row, state, lambda vector, name: vector @ matrices[name], vectors)
-        expected.append(state[0])
-    outputs = plan.run(zx)
-    assert outputs.dtype == dtype and outputs.shape == (steps, batch, units)
-    pairs = [(outputs, np.array(expected)), *zip(plan.state, state, strict=True)]
+        expected.append(state)
+    outputs = plan.run(zx, cell.state_fields)
+    assert all(field.dtype == dtype and field.shape == (steps, batch, units) for field in outputs)
+    pairs = [
+        *zip(outputs, map(np.array, zip(*expected, strict=True)), strict=True),
+        *zip(plan.state, state, strict=True),
+    ]
     return max(float(np.abs(got - want).max() / max(1.0, np.abs(want).max())) for got, want in pairs)
 
 
 def toy(step, state=Two, gates=1, matrices=None, vectors=()) -> Cell:
-    return Cell("toy", "", step, state, "abcdefgh"[:gates], matrices or {"U": 1}, dict.fromkeys(vectors, Vector()))
+    matrices = {name: Matrix("abcdefgh"[:blocks]) for name, blocks in (matrices or {"U": 1}).items()}
+    return Cell("toy", "", step, state, "abcdefgh"[:gates], matrices, dict.fromkeys(vectors, Vector()))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -67,12 +86,13 @@ def test_plan_equals_the_equations_over_500_steps(name, batch, dtype):
 @pytest.mark.parametrize("name", CELLS)
 def test_chunks_equal_one_long_run(name, batch):
     cell, rng = CELLS[name], np.random.default_rng(0)
-    matrices = random_matrices(cell, UNITS, rng, "float64")
-    zx = rng.normal(size=(23, batch, cell.gates * UNITS))
-    vectors = {name: rng.normal(size=blocks * UNITS) for name, blocks in cell.widths.items()}
+    matrices, vectors = random_parameters(cell, UNITS, rng, "float64")
+    zx = rng.normal(size=(23, batch, cell.width(UNITS)))
     whole, cut = (Plan(cell, UNITS, matrices, vectors, batch, "float64") for _ in range(2))
-    expected = whole.run(zx)
-    got = np.concatenate([cut.run(zx[low:high]) for low, high in ((0, 1), (1, 10), (10, 10), (10, 23))])
+    for name, array, same in zip(cell.state_fields, whole.state, cut.state, strict=True):
+        array[...] = same[...] = 0.7 if name == "n" else 0.0
+    (expected,) = whole.run(zx)
+    got = np.concatenate([cut.run(zx[low:high])[0] for low, high in ((0, 1), (1, 10), (10, 10), (10, 23))])
     assert (got == expected).all()
 
 
@@ -85,7 +105,12 @@ def test_exchanged_blocks_are_noticed(name):
             zx = np.roll(zx, UNITS, axis=-1)
         return real.step(xp, zx, state, dot, w)
 
-    assert disagreement(toy(exchanged, real.state, real.gates, real.matrices), 3) > 0.05
+    assert (
+        disagreement(
+            toy(exchanged, real.state, len(real.blocks), {n: len(m.blocks) for n, m in real.matrices.items()}), 3
+        )
+        > 0.05
+    )
 
 
 def everything(xp, zx, state, dot, w):
@@ -216,6 +241,12 @@ TOYS["state_of_products"] = (toy(state_of_products), ())
 
 
 @pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("cell", [grid(CELLS["lstm"]), gated_feedback(CELLS["gru"], 3)], ids=lambda cell: cell.name)
+def test_plan_of_a_stack(cell, batch):
+    assert disagreement(cell, batch) < 1e-12
+
+
+@pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("name", TOYS)
 def test_plan_of_a_cell_made_to_break_it(name, batch):
     cell, narrow = TOYS[name]
@@ -273,3 +304,33 @@ def test_plan_of_random_cells(batch):
                 compared += 1
                 assert worst < 1e-9, f"random_cell({seed})"
     assert compared > 250
+
+
+def test_all_that_a_step_may_call_is_everywhere():
+    known = {"concatenate", "exp", "log_sigmoid", "maximum", "relu", "sigmoid", "split", "standardize", "tanh"}
+    assert {name for name in vars(TraceOps) if not name.startswith("_")} == known
+    assert all(hasattr(ops, name) for name in known)
+    promised = (charrnn.cells.__doc__ or "").split("`xp` is the array namespace:")[1].split("nothing else")[0]
+    assert known <= set(re.findall(r"\w+", promised))
+
+
+def signs(xp, zx, state, dot, w):
+    """A sign, a number divided by an array, and the larger of a number and an array, on either side."""
+    h = -xp.tanh(zx + dot(state.h, "U")) + 1 / (2 + xp.maximum(0.1, state.c) + xp.maximum(state.c, 0.2))
+    return Two(h, 1.5 / (1 + h * h))
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_signs_and_numbers_on_either_side(batch):
+    assert disagreement(toy(signs), batch) < 1e-12
+
+
+def test_a_cell_that_cannot_be_sampled_from_is_refused_before_it_is_trained():
+    for step, message in (
+        (lambda xp, zx, state, dot, w: Hidden(xp.arctan(zx)), "calls xp.arctan, which sampling does not have"),
+        (lambda xp, zx, state, dot, w: Hidden(zx**2), "cannot be sampled from: unsupported operand"),
+    ):
+        with pytest.raises(CharRNNError, match=message):
+            check(toy(step, Hidden))
+    for cell in (*CELLS.values(), grid(CELLS["lstm"]), gated_feedback(CELLS["gru"], 2)):
+        check(cell)

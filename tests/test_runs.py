@@ -348,6 +348,8 @@ def test_runs_command_gives_json(folder):
         "cell": "lstm",
         "layers": 2,
         "units": 4,
+        "stack": "plain",
+        "model": "lstm 2x4",
         "best_bits_per_char": pytest.approx(1.5 / math.log(2)),
         "modified": "2033-05-18T03:33:20+00:00",
         "bytes": sum(path.stat().st_size for path in run.path.iterdir()),

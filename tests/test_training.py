@@ -6,9 +6,9 @@ from dataclasses import fields, replace
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 import typer
 from conftest import random_weights
+from keras import ops
 from typer.testing import CliRunner
 
 from charrnn.cli import train as command
@@ -21,7 +21,9 @@ from charrnn.runtime.model import Model
 from charrnn.streams import Streams, Window
 from charrnn.training.backend import shard_count
 from charrnn.training.budget import counted_total, measured_total
-from charrnn.training.layers import ONE_HOT_ROWS, CharRNN, look_up
+from charrnn.training.engine import compiled, counter, look_up, loss_and_gradients, xp
+from charrnn.training.engine.calls import ONE_HOT_ROWS
+from charrnn.training.layers import CharRNN
 from charrnn.training.optimizers import DEFAULT_RATES, base_rate, learning_rate, make_optimizer
 from charrnn.training.step import TrainStep, cross_entropy, dropout_mask, fresh_states, shard_rows
 from charrnn.training.validation import LONGEST, STREAMS, WARM, WINDOW, Validation, parallel_streams
@@ -91,23 +93,25 @@ def test_the_loss_and_the_update_are_those_of_plain_autodiff():
     weights = random_weights(SMALL, vocab_size, "float32")
     inputs, targets = (rng.integers(0, vocab_size, (seq, batch)).astype(np.int32) for _ in range(2))
 
-    variables = {name: tf.Variable(value) for name, value in weights.items()}
-    with tf.GradientTape() as tape:
-        x = tf.gather(variables["layer0/W"], inputs)
+    def plain(values):
+        x = xp.take(values["layer0/W"], inputs, axis=0)
         for layer in range(2):
-            h = c = tf.zeros((batch, SMALL.units))
+            h = c = xp.zeros((batch, SMALL.units), dtype="float32")
             outputs = []
             for t in range(seq):
-                product = x[t] if layer == 0 else x[t] @ variables["layer1/W"]
-                z = product + variables[f"layer{layer}/b"] + h @ variables[f"layer{layer}/U"]
-                i, f, g, o = tf.split(z, 4, axis=-1)
-                c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
-                h = tf.sigmoid(o) * tf.tanh(c)
+                product = x[t] if layer == 0 else x[t] @ values["layer1/W"]
+                z = product + values[f"layer{layer}/b"] + h @ values[f"layer{layer}/U"]
+                i, f, g, o = xp.split(z, 4, axis=-1)
+                c = xp.sigmoid(f) * c + xp.sigmoid(i) * xp.tanh(g)
+                h = xp.sigmoid(o) * xp.tanh(c)
                 outputs.append(h)
-            x = tf.stack(outputs)
-        logits = x @ variables["output/W"] + variables["output/b"]
-        loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(targets, logits, from_logits=True))
-    gradients = {name: tf.convert_to_tensor(g) for name, g in tape.gradient(loss, variables).items()}
+            x = xp.stack(outputs)
+        logits = x @ values["output/W"] + values["output/b"]
+        return ops.mean(keras.losses.sparse_categorical_crossentropy(targets, logits, from_logits=True)), None
+
+    variables = {name: ops.convert_to_tensor(value) for name, value in weights.items()}
+    loss, _, gradients = loss_and_gradients(plain, variables)
+    gradients = {name: np.array(ops.convert_to_numpy(gradient)) for name, gradient in gradients.items()}
 
     for summed in (False, True):
         net = CharRNN(SMALL, vocab_size, weights)
@@ -124,17 +128,19 @@ def test_the_loss_and_the_update_are_those_of_plain_autodiff():
 @pytest.mark.parametrize("rows", [ONE_HOT_ROWS, ONE_HOT_ROWS + 1])
 def test_the_gradient_of_the_look_up(rows):
     rng = np.random.default_rng(5)
-    table, ids = tf.constant(rng.normal(size=(rows, 3))), rng.integers(0, rows, (50, 4))
+    table, ids = rng.normal(size=(rows, 3)), rng.integers(0, rows, (50, 4)).astype(np.int32)
     ids[0] = [0, rows - 1, rows - 1, 5]
     d = rng.normal(size=(50, 4, 3))
-    with tf.GradientTape() as tape:
-        tape.watch(table)
-        value = look_up(table, tf.constant(ids, tf.int32))
-        total = tf.reduce_sum(value * d)
+
+    def total(values):
+        value = look_up(values["table"], ops.convert_to_tensor(ids))
+        return xp.sum(value * d), value
+
+    _, value, gradients = loss_and_gradients(total, {"table": ops.convert_to_tensor(table)})
     expected = np.zeros((rows, 3))
     np.add.at(expected, ids, d)
-    assert (value.numpy() == table.numpy()[ids]).all()
-    np.testing.assert_allclose(tape.gradient(total, table), expected, rtol=0, atol=1e-12)
+    assert (np.array(value) == table[ids]).all()
+    np.testing.assert_allclose(gradients["table"], expected, rtol=0, atol=1e-12)
 
 
 def test_weights_of_the_loss():
@@ -142,22 +148,24 @@ def test_weights_of_the_loss():
     logits, targets, weights = rng.normal(size=(3, 2, 5)), rng.integers(0, 5, (3, 2)), rng.random((3, 2))
     nats = np.log(np.exp(logits).sum(-1)) - np.take_along_axis(logits, targets[..., None], -1)[..., 0]
     assert float(cross_entropy(logits, targets)) == pytest.approx(nats.sum())
-    assert float(cross_entropy(logits, targets, tf.constant(weights))) == pytest.approx((nats * weights).sum())
+    assert float(cross_entropy(logits, targets, ops.convert_to_tensor(weights))) == pytest.approx(
+        (nats * weights).sum()
+    )
 
 
 # Dropout
 
 
 def mask(rows: slice = slice(0, 7), rate=0.3, seed=5, step=11, layer=1, steps=9, units=16) -> np.ndarray:
-    step = tf.constant(step, tf.int64)
-    return dropout_mask((steps, rows.stop - rows.start, units), rate, seed, step, layer, rows).numpy()
+    shape = (steps, rows.stop - rows.start, units)
+    return np.array(dropout_mask(shape, rate, seed, counter(step), layer, rows), np.float32)
 
 
 def test_a_dropout_mask_is_a_function_of_seed_step_layer_and_row():
     whole = mask()
     assert whole.shape == (9, 7, 16) and (mask() == whole).all()
-    compiled = tf.function(lambda step: dropout_mask((9, 7, 16), 0.3, 5, step, 1, slice(0, 7)), autograph=False)
-    assert (compiled(tf.constant(11, tf.int64)).numpy() == whole).all()
+    masked = compiled(lambda step: dropout_mask((9, 7, 16), 0.3, 5, step, 1, slice(0, 7)))
+    assert (np.array(masked(counter(11))) == whole).all()
     for cut in range(1, 7):
         assert (np.concatenate([mask(slice(0, cut)), mask(slice(cut, 7))], axis=1) == whole).all()
     for other in ({"seed": 6}, {"step": 12}, {"layer": 0}, {"step": 2**39}, {"seed": 2**63 - 1}):
@@ -290,8 +298,8 @@ def moved(config: TrainConfig, *gradients: np.ndarray) -> list[np.ndarray]:
     optimizer = make_optimizer(config)
     optimizer.build(variables)
     optimizer.learning_rate.assign(1.0)
-    optimizer.apply([tf.constant(gradient, tf.float32) for gradient in gradients], variables)
-    return [-variable.numpy() for variable in variables]
+    optimizer.apply([ops.convert_to_tensor(gradient, "float32") for gradient in gradients], variables)
+    return [-ops.convert_to_numpy(variable) for variable in variables]
 
 
 def test_clipping():
@@ -375,7 +383,7 @@ def test_measured_total_fills_the_time_and_no_more():
 
 # Every setting's way from the command line
 
-MODEL_VALUES = {"cell": "gru", "layers": 3, "units": 9, "embedding": 5}
+MODEL_VALUES = {"stack": "residual", "cell": "gru", "layers": 3, "units": 9, "embedding": 5}
 TRAIN_VALUES = {
     "batch": 16, "seq": 24, "dropout": 0.25, "optimizer": "rmsprop", "lr": 0.5, "epsilon": 0.125, "rho": 0.75,
     "momentum": 0.5, "weight_decay": 0.0625, "schedule": "constant", "warmup": 7, "decay": 0.5, "decay_after": 3,

@@ -32,20 +32,69 @@ class HiddenMemoryAndGates(NamedTuple):
     o: Array
 
 
+class Normalized(NamedTuple):
+    """The state of an LSTM with exponential gates: output, memory, its normalizer n, and m, which keeps both small."""
+
+    h: Array
+    c: Array
+    n: Array
+    m: Array
+
+
+class Clocked(NamedTuple):
+    """The state of a clockwork network: its output, and in how many steps each unit will next be computed."""
+
+    h: Array
+    k: Array
+
+
+class Matrix(NamedTuple):
+    """A recurrent matrix. Its product consists of `blocks`, a letter each.
+
+    rows, columns: the width of its operand and of one block, as shares of the layer's; at least one number. It starts
+    orthogonal, or, if it is of the `input`, as W does.
+    """
+
+    blocks: str
+    rows: float = 1.0
+    columns: float = 1.0
+    input: bool = False
+
+    def shape(self, units: int) -> tuple[int, int]:
+        """Return its shape in a layer of so many units."""
+        rows, columns = (max(1, round(share * units)) for share in (self.rows, self.columns))
+        return rows, len(self.blocks) * columns
+
+
 class Vector(NamedTuple):
-    """A parameter that is no matrix, (blocks * units,), all of it `start` at first."""
+    """A parameter that is no matrix, (blocks * units,); `starts` says what each of its blocks is at first."""
 
-    start: float = 0.0
-    blocks: int = 1
+    starts: tuple[float, ...] = (0.0,)
 
 
-@dataclass(frozen=True)
+# What keeps a standardized constant from being divided by zero (Ba et al. 2016 leave it open).
+EPSILON = 1e-5
+
+
+def add_bias(xp: Any, wx: Array, w: Vectors) -> Array:
+    """Return W x + b."""
+    return wx + w["b"]
+
+
+@dataclass(frozen=True, eq=False)
 class Cell:
     """One row of the table: a step function and what must be known to hold its parameters.
 
-    `blocks` names the blocks of `zx`, a letter each; `matrices` gives the blocks of each recurrent matrix, so that
-    matrix `name` is (units, matrices[name] * units); `vectors` gives what each vector starts as; with `identity` the
-    recurrent matrices start as the identity, else orthogonal; with `own_bias` b comes in `w` and is no part of `zx`.
+    `blocks` names the blocks of `zx`, a letter each; `matrices` and `vectors` are what the step has besides. The rest
+    is for the few that need it:
+
+    - with `identity` U starts as the identity;
+    - `initial` is what the fields of the state begin with, where that is not zero;
+    - `zx(xp, wx, w)` makes the projected input of the product W x, with b and the `zx_vectors`: not W x + b for some;
+    - `raw` names the fields of the layer below that stand behind the blocks of `zx` as they are, and `lowest` the cell
+      that the lowest layer has, which has none below; without one, the network's input is projected to such fields;
+    - `scalars` single numbers follow the blocks of `zx`, projected like them;
+    - `mask(units)` is False where the matrix U holds no parameters, but zeros.
     """
 
     name: str
@@ -53,20 +102,21 @@ class Cell:
     step: Callable[..., Any]
     state: type[Any]
     blocks: str
-    matrices: Mapping[str, int]
+    matrices: Mapping[str, Matrix]
     vectors: Mapping[str, Vector] = field(default_factory=dict)
     identity: bool = False
-    own_bias: bool = False
+    initial: Mapping[str, float] = field(default_factory=dict)
+    zx: Callable[[Any, Array, Vectors], Array] = add_bias
+    zx_vectors: Mapping[str, Vector] = field(default_factory=dict)
+    raw: tuple[str, ...] = ()
+    lowest: str | None = None
+    scalars: int = 0
+    mask: Callable[[int], Any] | None = None
 
     @property
     def year(self) -> int:
         """Return the year of the paper."""
         return int(self.paper.split()[-1])
-
-    @property
-    def gates(self) -> int:
-        """Return the number of blocks of `zx`."""
-        return len(self.blocks)
 
     @property
     def bias(self) -> tuple[float, ...]:
@@ -75,12 +125,14 @@ class Cell:
         return tuple(1.0 if has_memory and block == "f" else 0.0 for block in self.blocks)
 
     @property
-    def widths(self) -> dict[str, int]:
-        """Return how many units wide each array in `w` is, in units of the layer's width."""
-        own = {"b": self.gates} if self.own_bias else {}
-        return {name: vector.blocks for name, vector in self.vectors.items()} | own
-
-    @property
     def state_fields(self) -> tuple[str, ...]:
         """Return the names of what the cell remembers; the first, h, is its output."""
         return self.state._fields
+
+    def projected(self, units: int) -> int:
+        """Return how much of `zx` is projected: the number of columns of W."""
+        return len(self.blocks) * units + self.scalars
+
+    def width(self, units: int) -> int:
+        """Return the width of `zx`."""
+        return self.projected(units) + len(self.raw) * units

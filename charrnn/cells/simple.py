@@ -2,17 +2,47 @@
 
 from typing import Any
 
-from charrnn.cells.contract import Array, Dot, Hidden, Vectors
+from charrnn.cells.contract import Array, Clocked, Dot, Hidden, Vectors
+
+MODULES = 8
 
 
 def rnn(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
-    """Elman 1990, "Finding structure in time": h' = tanh(W x + U h + b)."""
+    """Elman 1990, "Finding structure in time". Block h.
+
+    h' = tanh(W x + U h + b).
+    """
     return Hidden(xp.tanh(zx + dot(state.h, "U")))
 
 
 def irnn(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
-    """Le, Jaitly & Hinton 2015, "A simple way to initialize recurrent networks": h' = relu(W x + U h + b).
+    """Le, Jaitly & Hinton 2015, "A simple way to initialize recurrent networks of rectified linear units". Block h.
 
-    U begins as the identity.
+    h' = relu(W x + U h + b). (U begins as the identity.)
     """
     return Hidden(xp.relu(zx + dot(state.h, "U")))
+
+
+def periods(units: int) -> Array:
+    """Return every how many steps each unit of a clockwork network is computed: 1, 2, 4, ..., a module each."""
+    import numpy as np
+
+    # As float32 they make no array wider, whatever they are multiplied with.
+    return 2 ** (np.arange(units) * min(MODULES, units) // units).astype(np.float32)
+
+
+def from_slower(units: int) -> Array:
+    """Return which entries of a clockwork network's U exist, (units, units): a module hears itself and slower ones."""
+    period = periods(units)
+    return period[:, None] >= period[None, :]
+
+
+def clockwork(xp: Any, zx: Array, state: Clocked, dot: Dot, w: Vectors) -> Clocked:
+    """Koutnik et al. 2014, "A clockwork RNN": eight modules, computed every 1, 2, 4, ..., 128 steps. Block h.
+
+    h' = tanh(W x + U h + b) in the modules whose turn it is; h' = h in the others. (In U a module hears itself and
+    slower ones alone; k counts the steps to each unit's next turn.)
+    """
+    due = xp.relu(1 - state.k)
+    h = due * xp.tanh(zx + dot(state.h, "U")) + (1 - due) * state.h
+    return Clocked(h, state.k - 1 + due * periods(state.h.shape[-1]))

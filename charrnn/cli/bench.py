@@ -42,6 +42,7 @@ def bench(
     layers: o.Layers = _M.layers,
     units: o.Units = _M.units,
     embedding: o.Embedding = _M.embedding,
+    stack: o.Stack = _M.stack,
     batch: o.Batch = _T.batch,
     seq: o.Seq = _T.seq,
     dropout: o.Dropout = _T.dropout,
@@ -53,7 +54,7 @@ def bench(
     from charrnn.config import DEFAULT_TEXT
     from charrnn.network import useful_products
 
-    model = ModelConfig(cell, layers, units, embedding)
+    model = ModelConfig(cell, layers, units, embedding, stack)
     config = TrainConfig(batch=batch, seq=seq, dropout=dropout)
     text = read(corpus, DEFAULT_TEXT) if corpus else None
     vocab_size = len(text.symbols) if text else VOCAB

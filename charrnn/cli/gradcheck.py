@@ -7,7 +7,7 @@ import typer
 
 from charrnn.cli import options as o
 from charrnn.cli.console import write_data
-from charrnn.config import CELLS, ModelConfig
+from charrnn.config import ModelConfig
 
 ALL = "all"
 UNITS = 3
@@ -18,6 +18,7 @@ def gradcheck(
     layers: o.Layers = 2,
     units: o.Units = UNITS,
     embedding: o.Embedding = None,
+    stack: o.Stack = ModelConfig.stack,
     seed: o.Seed = 0,
     as_json: o.AsJson = False,
 ) -> None:
@@ -26,10 +27,13 @@ def gradcheck(
     The error of a parameter is the worst |analytic - numeric| / max(|analytic|, |numeric|) over its elements, where an
     element counts as at least 1/10,000 of the largest.
     """
+    from charrnn.cells import CELLS
+    from charrnn.stacks import fits
     from charrnn.training import backend
 
-    models = [ModelConfig(name, layers, units, embedding) for name in (CELLS if cell == ALL else (cell,))]
-    backend.start(1)
+    names = [name for name in CELLS if fits(CELLS[name], stack)] if cell == ALL else [cell]
+    models = [ModelConfig(name, layers, units, embedding, stack) for name in names]
+    backend.start(1, float64=True)
     from charrnn.training.gradcheck import LIMIT, check
 
     facts: list[dict[str, Any]] = []
@@ -38,7 +42,7 @@ def gradcheck(
             facts.append({"cell": model.cell, "parameter": name, "shape": list(shape), "error": error})
             if not as_json:
                 verdict = "ok" if error < LIMIT else "WRONG"
-                write_data(f"{model.cell:<26}{name:<14}{'x'.join(map(str, shape)):<10}{error:.1e}  {verdict}\n")
+                write_data(f"{model.cell:<26}{name:<18}{'x'.join(map(str, shape)):<10}{error:.1e}  {verdict}\n")
     if as_json:
         write_data(json.dumps(facts) + "\n")
     if not all(fact["error"] < LIMIT for fact in facts):

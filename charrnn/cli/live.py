@@ -47,7 +47,7 @@ class View:
             f"{len(parts.train):,} to train on, {sum(map(len, parts.val)):,} to validate{test}."
         )
         say(
-            f"{t.model.cell} {t.model.layers}x{t.model.units}, {width}, "
+            f"{t.model.title}, {width}, "
             f"{parameter_count(t.model, self.trainer.vocab.size):,} parameters; batch {t.config.batch}, "
             f"seq {t.config.seq}, dropout {t.config.dropout:g}, {t.config.optimizer}. Run: {printable(t.run.name)}"
         )

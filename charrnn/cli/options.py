@@ -15,6 +15,7 @@ from charrnn.config import (
     PRESETS,
     SCHEDULES,
     SPLITS,
+    STACKS,
     UNKNOWN,
 )
 
@@ -65,6 +66,7 @@ Activation = Annotated[
     str, typer.Option("--activation", help=f"Of --cell rnn: {', '.join(ACTIVATIONS)} (which is the cell irnn).")
 ]
 Layers = Annotated[int, typer.Option("--layers", help="Stacked layers.")]
+Stack = Annotated[str, typer.Option("--stack", help=f"How layers are put together: {', '.join(STACKS)}.")]
 Units = Annotated[int, typer.Option("--units", help="Units of each layer.")]
 Embedding = Annotated[
     int | None,

@@ -10,6 +10,7 @@ from charrnn.cli.session import session, train_run
 from charrnn.cli.signals import Signals
 from charrnn.config import BUDGET, FREE_ON_RESUME, TrainConfig
 from charrnn.errors import CharRNNError
+from charrnn.training.backend import BACKENDS, chosen
 
 if TYPE_CHECKING:
     from charrnn.checkpoint import Checkpoint
@@ -31,6 +32,9 @@ def resume_run(name: str, given: dict[str, Any], asked: Signals) -> None:
         data = _resumed_data(run, checkpoint, config, given)
         _check_budget(run, checkpoint, config, data)
         say(f"Resuming {run.name} after step {checkpoint.progress['step']:,}.")
+        before, now = checkpoint.progress.get("backend", BACKENDS[0]), chosen()
+        if before != now:
+            say(f"Until now it was trained with {before}: {now} rounds otherwise and draws other dropout masks.")
         shards = checkpoint.progress["shards"]
         train_run(run, checkpoint.model, config, data, shards, checkpoint, bool(given.get("quiet")), asked)
 

@@ -43,6 +43,8 @@ def _facts(run: "Run") -> dict[str, Any]:
         "cell": None,
         "layers": None,
         "units": None,
+        "stack": None,
+        "model": None,
         "best_bits_per_char": None,
         "modified": datetime.fromtimestamp(run.modified, UTC).isoformat(timespec="seconds"),
         "bytes": sum(_size(path) for path in run.path.rglob("*")),
@@ -57,7 +59,8 @@ def _facts(run: "Run") -> dict[str, Any]:
             continue
         step, nats = header.progress.get("step"), header.progress.get("best_nats")
         facts["steps"] = step if isinstance(step, int) else None
-        facts |= {"cell": header.model.cell, "layers": header.model.layers, "units": header.model.units}
+        facts |= {name: getattr(header.model, name) for name in ("cell", "layers", "units", "stack")}
+        facts["model"] = header.model.title
         facts["best_bits_per_char"] = nats / math.log(2) if isinstance(nats, float) else None
         return facts
     facts["note"] = "every checkpoint is damaged" if files else "no checkpoint yet"
@@ -78,7 +81,7 @@ def _row(fact: dict[str, Any]) -> tuple[str, ...]:
     return (
         printable(fact["name"]),
         "-" if steps is None else f"{steps:,}",
-        fact["note"] or f"{fact['cell']} {fact['layers']}x{fact['units']}",
+        fact["note"] or fact["model"],
         "-" if bits is None else f"{bits:.3f}",
         age(seconds),
         size(fact["bytes"]),

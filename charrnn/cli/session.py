@@ -62,10 +62,14 @@ def train_run(
 
     from charrnn.cli import report
     from charrnn.cli.live import View
+    from charrnn.runtime.plan import check
+    from charrnn.stacks import layers_of
 
     text, vocab, parts = data.corpus.text, data.corpus.vocab, data.parts
     if text.stdin is not None:
         run.ahead[run.stdin] = text.stdin
+    for cell in set(layers_of(model)):
+        check(cell)
     _start_backend(shards, quiet)
     from charrnn.training.events import Ended, Stepped
     from charrnn.training.loop import Trainer
@@ -106,7 +110,8 @@ def train_run(
 
 def _start_backend(shards: int, quiet: bool) -> None:
     from charrnn.training import backend
+    from charrnn.training.backend import NAMES
 
     if not quiet:
-        say("Loading TensorFlow …")
+        say(f"Loading {NAMES[backend.chosen()]} …")
     backend.start(shards)

@@ -34,6 +34,7 @@ def train(
     layers: o.Layers = _M.layers,
     units: o.Units = _M.units,
     embedding: o.Embedding = _M.embedding,
+    stack: o.Stack = _M.stack,
     vocab: o.Vocab = None,
     init: o.Init = None,
     drop_unused: o.DropUnused = False,

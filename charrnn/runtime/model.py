@@ -1,17 +1,19 @@
 """A trained model that reads and predicts text: loaded from a checkpoint, stepped on NumPy."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from charrnn import network
-from charrnn.cells import CELLS
+from charrnn.cells.contract import add_bias
 from charrnn.checkpoint import read_checkpoint
 from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
 from charrnn.cores import usable_cores
 from charrnn.runtime import ops
 from charrnn.runtime.plan import Call, Plan, product
+from charrnn.stacks import layers_of
 from charrnn.vocab import Vocabulary
 
 BYTES_PER_THREAD = 2 << 20
@@ -45,7 +47,7 @@ class Model:
 
         A core's cache holds about that much; what fits one core is not worth sharing.
         """
-        largest = max(array.nbytes for name, array in self.weights.items() if name != "layer0/W")
+        largest = max(array.nbytes for name, array in self.weights.items() if name != network.input_matrix(self.config))
         threads = max(1, min(usable_cores(), largest // BYTES_PER_THREAD))
         # Every core is BLAS's own default, and the import takes as long as reading a model.
         if threads < usable_cores():
@@ -63,33 +65,53 @@ class Stream:
     def __init__(self, model: Model, batch: int = 1):
         self.model = model
         self.batch = batch
-        weights, cell, units = model.weights, CELLS[model.config.cell], model.config.units
+        self.layers, self.units = layers_of(model.config), model.config.units
         self.plans = [
-            Plan(cell, units, *network.layer_parameters(cell, weights, layer), batch, model.table.dtype)
-            for layer in range(model.config.layers)
+            Plan(cell, self.units, *network.layer_parameters(ops, cell, model.weights, layer), batch, model.table.dtype)
+            for layer, cell in enumerate(self.layers)
         ]
         self.logits = np.zeros((*self.plans[0].lead, model.vocab.size), self.plans[0].dtype)
         self.calls = self._one_step()
+        self.forget()
 
     def _one_step(self) -> list[Call]:
         """Return the calls that take one character from the first layer's zx to the logits."""
-        weights, calls = self.model.weights, list(self.plans[0].calls)
-        h = self.plans[0].state[0]
-        for layer, plan in enumerate(self.plans[1:], start=1):
-            calls.append((product(h), (h, weights[f"layer{layer}/W"], plan.zx)))
-            if not CELLS[self.model.config.cell].own_bias:
-                calls.append((np.add, (plan.zx, weights[f"layer{layer}/b"], plan.zx)))
-            calls += plan.calls
-            h = plan.state[0]
-        calls.append((product(h), (h, weights["output/W"], self.logits)))
+        weights, calls, x = self.model.weights, list(self.plans[0].calls), self.plans[0].state.h
+        for layer in range(1, len(self.plans)):
+            calls += self._enter(layer, x) + self.plans[layer].calls
+            h = self.plans[layer].state.h
+            if self.model.config.stack == "residual":
+                total = np.empty_like(h)
+                calls.append((np.add, (x, h, total)))
+                h = total
+            x = h
+        calls.append((product(x), (x, weights["output/W"], self.logits)))
         calls.append((np.add, (self.logits, weights["output/b"], self.logits)))
+        return calls
+
+    def _enter(self, layer: int, x: np.ndarray) -> list[Call]:
+        """Return the calls that fill the zx of a layer from x, the output of the one below, and its state."""
+        cell, weights, zx = self.layers[layer], self.model.weights, self.plans[layer].zx
+        low = cell.projected(self.units)
+        projected = zx[..., :low]
+        calls: list[Call] = []
+        if cell.blocks:
+            calls.append((product(x), (x, weights[f"layer{layer}/W"], projected)))
+            if cell.zx is add_bias:
+                calls.append((np.add, (projected, weights[f"layer{layer}/b"], projected)))
+            else:
+                calls.append((_replace, (projected, partial(network.from_product, ops, cell, weights, layer))))
+        for name in cell.raw:
+            source = x if name == "h" else getattr(self.plans[layer - 1].state, name)
+            calls.append((np.copyto, (zx[..., low : low + self.units], source)))
+            low += self.units
         return calls
 
     def forget(self) -> None:
         """Return to the state before a text; feed the start symbol next."""
-        for plan in self.plans:
-            for value in plan.state:
-                value[...] = 0
+        for cell, plan in zip(self.layers, self.plans, strict=True):
+            for name, value in zip(cell.state_fields, plan.state, strict=True):
+                value[...] = cell.initial.get(name, 0.0)
 
     def step(self, ids: int | np.ndarray) -> np.ndarray:
         """Read one character of every text; return the logits of the next, (batch, vocab), valid until the next step.
@@ -106,11 +128,15 @@ class Stream:
         plans = iter(self.plans)
         states = [plan.state for plan in self.plans]
 
-        def scan(cell, zx, state, matrices, vectors, reset):  # type: ignore[no-untyped-def]
+        def scan(cell, zx, state, matrices, vectors, reset, emitted):  # type: ignore[no-untyped-def]
             plan = next(plans)
-            return plan.run(zx), plan.state
+            return plan.run(zx, emitted), plan.state
 
         logits, _ = network.forward(
             ops, self.model.config, self.model.weights, ids, states, scan, table=self.model.table
         )
         return logits
+
+
+def _replace(values: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> None:
+    values[...] = function(values)

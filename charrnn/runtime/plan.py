@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from charrnn.cells import Cell
+from charrnn.cells.contract import EPSILON
+from charrnn.errors import CharRNNError
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
@@ -32,7 +34,8 @@ class Node:
         trace.append(self)
 
     def _combine(self, function: Callable[..., Any], left: Any, right: Any) -> "Node":
-        return Node(self.trace, function, (left, right), self.width)
+        width = max(operand.width for operand in (left, right) if isinstance(operand, Node))
+        return Node(self.trace, function, (left, right), width)
 
     def __add__(self, other: Any) -> "Node":
         return self._combine(np.add, self, other)
@@ -55,8 +58,22 @@ class Node:
     def __truediv__(self, other: Any) -> "Node":
         return self._combine(np.divide, self, other)
 
+    def __rtruediv__(self, other: Any) -> "Node":
+        return self._combine(np.divide, other, self)
 
-class TraceOps:
+    def __neg__(self) -> "Node":
+        return self._combine(np.multiply, self, -1)
+
+
+class Functions(type):
+    """What a namespace says of functions that it does not have."""
+
+    def __getattr__(cls, name: str) -> Any:
+        known = ", ".join(sorted(function for function in vars(cls) if not function.startswith("_")))
+        raise CharRNNError(f"The cell calls xp.{name}, which sampling does not have.", hint=f"It has {known}.")
+
+
+class TraceOps(metaclass=Functions):
     """The namespace `xp` of a traced step."""
 
     @staticmethod
@@ -68,17 +85,29 @@ class TraceOps:
         return Node(x.trace, "tanh", (x,), x.width)
 
     @staticmethod
-    def sqrt(x: Node) -> Node:
-        return Node(x.trace, np.sqrt, (x,), x.width)
+    def exp(x: Node) -> Node:
+        return Node(x.trace, np.exp, (x,), x.width)
 
     @staticmethod
-    def mean(x: Node, axis: int, keepdims: bool) -> Node:
-        assert axis == -1 and keepdims
-        return Node(x.trace, _mean, (x,), 1)
+    def log_sigmoid(x: Node) -> Node:
+        return Node(x.trace, _log_sigmoid, (x,), x.width)
+
+    @staticmethod
+    def standardize(x: Node) -> Node:
+        return Node(x.trace, _standardize, (x,), x.width)
 
     @staticmethod
     def relu(x: Node) -> Node:
         return x._combine(_maximum, x, 0)
+
+    @staticmethod
+    def maximum(x: Any, y: Any) -> Node:
+        return (x if isinstance(x, Node) else y)._combine(_maximum, x, y)
+
+    @staticmethod
+    def concatenate(parts: Sequence[Node], axis: int) -> Node:
+        assert axis == -1
+        return Node(parts[0].trace, "whole", parts, sum(part.width for part in parts))
 
     @staticmethod
     def split(x: Node, parts: int | Sequence[int], axis: int) -> list[Node]:
@@ -87,10 +116,22 @@ class TraceOps:
         return [Node(x.trace, "part", (x, low, high), high - low) for low, high in itertools.pairwise(edges)]
 
 
+def check(cell: Cell) -> None:
+    """Raise CharRNNError if a cell does what a plan cannot."""
+    units = 8
+    matrices = {name: np.zeros(matrix.shape(units)) for name, matrix in cell.matrices.items()}
+    try:
+        Plan(cell, units, matrices, {name: np.zeros(len(v.starts) * units) for name, v in cell.vectors.items()})
+    except (TypeError, AttributeError) as error:
+        raise CharRNNError(
+            f"The step of the cell {cell.name} cannot be sampled from: {error}.", hint="See docs/cells.md."
+        ) from None
+
+
 class Plan:
     """One step of one layer: fill `zx`, make the `calls`, and `state` has advanced; `state[0]` is the output.
 
-    zx: (batch, gates * units), state: the cell's fields, (batch, units); without the batch axis when batch is 1, where
+    zx: (batch, its width), state: the cell's fields, (batch, units); without the batch axis when batch is 1, where
     NumPy is fastest.
     """
 
@@ -108,7 +149,7 @@ class Plan:
         self.matrices = matrices
         self.calls: list[Call] = []
         trace: list[Node] = []
-        zx = Node(trace, "input", (), cell.gates * units)
+        zx = Node(trace, "input", (), cell.width(units))
         old = [Node(trace, "input", (), units) for _ in cell.state_fields]
 
         def dot(vector: Node, name: str) -> Node:
@@ -118,7 +159,7 @@ class Plan:
         for node in (zx, *old):
             node.array = self._buffer(node.width)
         self.zx = zx.array
-        self.state = [node.array for node in old]
+        self.state = cell.state(*(node.array for node in old))
         in_place = _in_place(trace, new, old)
         done: set[Node] = set()
         for node in trace:
@@ -154,7 +195,12 @@ class Plan:
         if operation in ACTIVATIONS:
             return self._activate(_neighbours(node, trace))
         node.array = self._buffer(node.width) if out is None else out
-        if operation == "dot":
+        if operation == "whole":
+            low = 0
+            for part in operands:
+                self.calls.append((np.copyto, (node.array[..., low : low + part.width], part.array)))
+                low += part.width
+        elif operation == "dot":
             vector, name = operands
             self.calls.append((product(vector.array), (vector.array, self.matrices[name], node.array)))
         else:
@@ -192,21 +238,31 @@ class Plan:
             ]
         return set(nodes)
 
-    def run(self, zx: np.ndarray) -> np.ndarray:
-        """Advance over zx, (time, batch, gates * units), from the present state; return the outputs."""
-        outputs = np.empty((*zx.shape[:2], self.state[0].shape[-1]), self.dtype)
-        calls, into, h = self.calls, self.zx, self.state[0]
-        for now, output in zip(zx if self.lead else zx[:, 0], outputs if self.lead else outputs[:, 0], strict=True):
+    def run(self, zx: np.ndarray, emitted: Sequence[str] = ("h",)) -> list[np.ndarray]:
+        """Advance over zx, (time, batch, its width), from the present state; return these fields after each step."""
+        fields = [getattr(self.state, name) for name in emitted]
+        outputs = [np.empty((*zx.shape[:2], field.shape[-1]), self.dtype) for field in fields]
+        calls, into = self.calls, self.zx
+        pairs = list(zip(outputs if self.lead else [array[:, 0] for array in outputs], fields, strict=True))
+        for t, now in enumerate(zx if self.lead else zx[:, 0]):
             into[...] = now
             for function, arguments in calls:
                 function(*arguments)
-            output[...] = h
+            for output, field in pairs:
+                output[t] = field
         return outputs
 
 
-def _mean(x: np.ndarray, out: np.ndarray) -> None:
-    np.add.reduce(x, axis=-1, out=out, keepdims=True)
-    np.divide(out, x.shape[-1], out)
+def _standardize(x: np.ndarray, out: np.ndarray) -> None:
+    np.subtract(x, np.add.reduce(x, axis=-1, keepdims=True) / x.shape[-1], out)
+    variance = np.einsum("...i,...i->...", out, out)[..., None] / x.shape[-1]
+    np.divide(out, np.sqrt(variance + EPSILON), out)
+
+
+def _log_sigmoid(x: np.ndarray, out: np.ndarray) -> None:
+    np.negative(x, out)
+    np.logaddexp(0, out, out)
+    np.negative(out, out)
 
 
 def _maximum(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:

@@ -6,41 +6,23 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from charrnn import network
-from charrnn.cells import CELLS
+from charrnn.cells import CELLS, Vector
 from charrnn.config import ModelConfig
-from charrnn.training.scan import scan
-
-# Up to so many rows, the gradient of a look-up is quicker as a product with one-hot rows than as a sum by segments.
-ONE_HOT_ROWS = 256
-
-
-@tf.custom_gradient
-def look_up(table: Any, ids: Any) -> Any:
-    """Return the rows of table, (rows, width), at ids; the gradient is dense, as the optimizers need it."""
-
-    def gradient(d: Any) -> Any:
-        rows, width = table.shape
-        flat, d = tf.reshape(ids, (-1,)), tf.reshape(d, (-1, width))
-        if rows <= ONE_HOT_ROWS:
-            return tf.matmul(tf.one_hot(flat, rows, dtype=d.dtype), d, transpose_a=True), None
-        return tf.math.unsorted_segment_sum(d, flat, rows), None
-
-    return tf.gather(table, ids), gradient
+from charrnn.training.engine import look_up, scan, xp
 
 
 class NetworkOps:
-    """The namespace `xp` of the network in training: keras.ops, but for the look-up."""
+    """The namespace `xp` of the network in training: the backend's, but for the look-up."""
 
     @staticmethod
     def take(x: Any, indices: Any, axis: int) -> Any:
-        return look_up(tf.convert_to_tensor(x), indices)
+        return look_up(x, indices)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(ops, name)
+        return getattr(xp, name)
 
 
 class CharRNN(keras.layers.Layer):
@@ -66,16 +48,22 @@ class CharRNN(keras.layers.Layer):
         """Return a copy of every parameter."""
         return {name: np.array(ops.convert_to_numpy(variable)) for name, variable in self.parameters.items()}
 
+    def values(self) -> dict[str, Any]:
+        """Return the parameters as tensors of the backend."""
+        return {name: ops.convert_to_tensor(variable) for name, variable in self.parameters.items()}
+
     def call(
         self,
         ids: Any,
         states: Any,
-        dropout: Callable[[int, Any], Any] = lambda layer, x: x,
+        dropout: Callable[[int, Any], Any] | None = None,
         reset: Any = None,
         gradient_wanted: bool = True,
+        values: Mapping[str, Any] | None = None,
     ) -> tuple[Any, list[Any]]:
+        """Return logits and next states for the parameters' values, or for those that are given."""
         run = partial(scan, gradient_wanted=gradient_wanted)
-        values = {name: ops.convert_to_tensor(variable) for name, variable in self.parameters.items()}
+        values = self.values() if values is None else values
         return network.forward(NetworkOps(), self.model, values, ids, states, run, dropout, reset)
 
 
@@ -83,8 +71,9 @@ class CharRNN(keras.layers.Layer):
 class RecurrentCell(keras.layers.Layer):
     """A charrnn cell for `keras.layers.RNN`: `RNN(RecurrentCell("lstm", 128))`.
 
-    Input (batch, features), state a list of (batch, units), output (batch, units). Keras differentiates it step by
-    step; charrnn itself trains with `charrnn.training.scan`, which is faster.
+    Input (batch, features), state a list of (batch, units), output (batch, units); behind the features stand the
+    fields of the layer below that the cell takes as they are (`Cell.raw`), units wide each. Keras differentiates it
+    step by step; charrnn itself trains with `charrnn.training.engine.scan`, which is faster.
     """
 
     def __init__(self, cell: str, units: int, **kwargs: Any):
@@ -96,30 +85,49 @@ class RecurrentCell(keras.layers.Layer):
         self.output_size = units
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        gates, units = self.cell.gates, self.units
-        self.kernel = self.add_weight(shape=(input_shape[-1], gates * units), name="W")
+        cell, units = self.cell, self.units
+
+        def vectors(of: Mapping[str, Vector]) -> dict[str, Any]:
+            made = {
+                name: self.add_weight(shape=(len(vector.starts) * units,), initializer="zeros", name=name)
+                for name, vector in of.items()
+            }
+            for name, vector in of.items():
+                made[name].assign(np.repeat(vector.starts, units))
+            return made
+
+        features = (input_shape[-1] or 0) - len(cell.raw) * units
+        self.kernel = self.add_weight(shape=(features, cell.projected(units)), name="W") if cell.blocks else None
         self.matrices = {
-            name: self.add_weight(shape=(units, blocks * units), initializer="orthogonal", name=name)
-            for name, blocks in self.cell.matrices.items()
-        }
-        self.vectors = {
             name: self.add_weight(
-                shape=(vector.blocks * units,), initializer=keras.initializers.Constant(vector.start), name=name
+                shape=matrix.shape(units), initializer="identity" if cell.identity else "orthogonal", name=name
             )
-            for name, vector in self.cell.vectors.items()
+            for name, matrix in cell.matrices.items()
         }
-        self.bias = self.add_weight(shape=(gates * units,), initializer="zeros", name="b")
-        self.bias.assign(np.repeat(self.cell.bias, units))
+        self.vectors = vectors(cell.vectors)
+        self.zx_vectors = vectors({**cell.zx_vectors, "b": Vector(cell.bias)}) if cell.blocks else {}
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
-        zx, vectors = ops.matmul(inputs, self.kernel), self.vectors
-        if self.cell.own_bias:
-            vectors = {**vectors, "b": self.bias}
-        else:
-            zx = zx + self.bias
-        state = self.cell.state(*states)
-        new = self.cell.step(ops, zx, state, lambda vector, name: ops.matmul(vector, self.matrices[name]), vectors)
+        cell, zx = self.cell, inputs
+        if self.kernel is not None:
+            x, *raw = xp.split(inputs, [self.kernel.shape[0]], axis=-1) if cell.raw else [inputs]
+            zx = cell.zx(xp, xp.matmul(x, ops.convert_to_tensor(self.kernel)), self.zx_vectors)
+            zx = xp.concatenate([zx, *raw], axis=-1) if raw else zx
+        new = cell.step(xp, zx, cell.state(*states), self._dot, self.vectors)
         return new.h, list(new)
+
+    def _dot(self, vector: Any, name: str) -> Any:
+        matrix = ops.convert_to_tensor(self.matrices[name])
+        if self.cell.mask and name == "U":
+            matrix = xp.where(self.cell.mask(self.units), matrix, 0.0)
+        return xp.matmul(vector, matrix)
+
+    def get_initial_state(self, batch_size: int | None = None) -> list[Any]:
+        initial = self.cell.initial
+        return [
+            xp.full((batch_size, self.units), initial.get(name, 0.0), dtype=self.compute_dtype)
+            for name in self.cell.state_fields
+        ]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "cell": self.cell_name, "units": self.units}

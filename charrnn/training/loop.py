@@ -5,6 +5,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 from charrnn.checkpoint import Checkpoint
@@ -290,6 +291,7 @@ class Trainer:
             **self.progress,
             "corpus": self.corpus,
             "shards": self.shards,
+            "backend": keras.backend.backend(),
             "metrics": {"bytes": length, "sha256": sha256},
         }
         weights, slots, state = self.net.read(), read_slots(self.optimizer), read_states(self.states)

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from charrnn.cells import CELLS
+from charrnn.cells import Cell
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CharRNNError
+from charrnn.stacks import layers_of
 from charrnn.training.step import States, shard_rows
 
 Arrays = dict[str, np.ndarray]
@@ -42,12 +43,12 @@ def read_states(states: States) -> Arrays:
 
 def states_of(checkpoint: Checkpoint, batch: int, shards: int) -> States:
     """Return the hidden state that `read_states` gave a checkpoint, cut into shards again."""
-    cell, arrays = CELLS[checkpoint.model.cell], checkpoint.state
+    layers, arrays = layers_of(checkpoint.model), checkpoint.state
 
-    def state(layer: int, rows: slice) -> Any:
+    def state(layer: int, cell: Cell, rows: slice) -> Any:
         return cell.state(*(arrays[f"layer{layer}/{field}"][rows] for field in cell.state_fields))
 
-    return [[state(layer, rows) for layer in range(checkpoint.model.layers)] for rows in shard_rows(batch, shards)]
+    return [[state(layer, cell, rows) for layer, cell in enumerate(layers)] for rows in shard_rows(batch, shards)]
 
 
 def is_finite(*parts: Arrays) -> bool:

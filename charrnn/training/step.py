@@ -1,15 +1,14 @@
 """One step of training and one of evaluation, compiled: the batch cut into shards that run side by side."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
-from keras import ops
 
-from charrnn.network import zero_state
+from charrnn.network import initial_states
 from charrnn.streams import Window
+from charrnn.training.engine import Update, compiled, cross_entropies, loss_and_gradients, uniform_rows, xp
 from charrnn.training.layers import CharRNN
 
 States = list[list[Any]]
@@ -24,7 +23,7 @@ def shard_rows(batch: int, shards: int) -> list[slice]:
 def fresh_states(net: CharRNN, batch: int, shards: int) -> States:
     """Return the states that every stream begins with: a list of layers' states for each shard."""
     dtype = net.variable_dtype
-    return [zero_state(ops, net.model, rows.stop - rows.start, dtype) for rows in shard_rows(batch, shards)]
+    return [initial_states(xp, net.model, rows.stop - rows.start, dtype) for rows in shard_rows(batch, shards)]
 
 
 def dropout_mask(shape: tuple[int, int, int], rate: float, seed: Any, step: Any, layer: int, rows: slice) -> Any:
@@ -33,21 +32,14 @@ def dropout_mask(shape: tuple[int, int, int], rate: float, seed: Any, step: Any,
     Each row is a function of (seed, step, layer, global row) alone, so that it does not matter how a batch is cut.
     """
     steps, _, units = shape
-    # step < 2^40, layer < 2^8 and row < 2^15 share the 64 bits of the counter's second word.
-    counter = ops.cast(step, "int64") * (1 << 23) + (layer << 15)
-    noise = [
-        tf.random.stateless_uniform((steps, units), seed=tf.stack([seed, counter + row]), alg="philox")
-        for row in range(rows.start, rows.stop)
-    ]
-    return tf.cast(tf.stack(noise, axis=1) >= rate, tf.float32) / (1.0 - rate)
+    noise = uniform_rows((steps, units), seed, step, layer, range(rows.start, rows.stop))
+    return xp.where(noise >= rate, xp.full_like(noise, 1.0 / (1.0 - rate)), xp.zeros_like(noise))
 
 
 def cross_entropy(logits: Any, targets: Any, weights: Any = None) -> Any:
     """Return the summed cross-entropy in nats of targets (time, batch), each weighted by `weights` if given."""
-    nats = tf.nn.sparse_softmax_cross_entropy_with_logits(
-        labels=tf.reshape(targets, (-1,)), logits=tf.reshape(logits, (-1, logits.shape[-1]))
-    )
-    return tf.reduce_sum(nats if weights is None else nats * tf.reshape(weights, (-1,)))
+    nats = cross_entropies(xp.reshape(logits, (-1, logits.shape[-1])), xp.reshape(targets, (-1,)))
+    return xp.sum(nats if weights is None else nats * xp.reshape(weights, (-1,)))
 
 
 def _columns(window: Window, rows: slice) -> Window:
@@ -75,38 +67,37 @@ class TrainStep:
         self.dropout = dropout
         self.seed = seed
         self.sum_gradients = sum_gradients
-        self.variables = list(net.parameters.values())
-        optimizer.build(self.variables)
-        self._compiled = tf.function(self._step, autograph=False)
+        optimizer.build(list(net.parameters.values()))
+        self._update = Update(self._step, net.parameters, optimizer)
 
     def __call__(self, window: Window, states: States, step: int, learning_rate: float) -> tuple[Any, States]:
         """Return the mean loss in nats a character (not waited for) and the next states.
 
         window: (seq, batch) each; states: one list of layers' states a shard.
         """
-        return self._compiled(window, states, tf.constant(step, tf.int64), tf.constant(learning_rate))
+        return self._update(learning_rate, step, window, states)
 
-    def _step(self, window: Window, states: States, step: Any, learning_rate: Any) -> Any:
+    def _step(self, values: Mapping[str, Any], step: Any, window: Window, states: States) -> Any:
         results = [
-            self._shard(_columns(window, rows), rows, state, step)
+            self._shard(values, _columns(window, rows), rows, state, step)
             for rows, state in zip(self.rows, states, strict=True)
         ]
         losses, after, gradients = zip(*results, strict=True)
         scale = float(window.inputs.shape[0]) if self.sum_gradients else 1.0
         # Summed in the order of the shards, so that a step is the same whichever finishes first.
-        totals = [sum(parts[1:], parts[0]) * scale for parts in zip(*gradients, strict=True)]
-        self.optimizer.learning_rate.assign(learning_rate)
-        self.optimizer.apply(totals, self.variables)
-        return sum(losses[1:], losses[0]), list(after)
+        totals = {name: sum((part[name] for part in gradients[1:]), gradients[0][name]) * scale for name in values}
+        return (sum(losses[1:], losses[0]), list(after)), totals
 
-    def _shard(self, window: Window, rows: slice, states: Sequence[Any], step: Any) -> Any:
+    def _shard(self, values: Mapping[str, Any], window: Window, rows: slice, states: Sequence[Any], step: Any) -> Any:
         def drop(layer: int, x: Any) -> Any:
-            return x * dropout_mask(x.shape, self.dropout, self.seed, step, layer, rows) if self.dropout else x
+            return x * dropout_mask(x.shape, self.dropout, self.seed, step, layer, rows)
 
-        with tf.GradientTape() as tape:
-            logits, after = self.net.call(window.inputs, states, dropout=drop, reset=window.reset)
-            loss = cross_entropy(logits, window.targets) / (window.inputs.shape[0] * self.batch)
-        return loss, after, tape.gradient(loss, [variable.value for variable in self.variables])
+        def loss(values: Mapping[str, Any]) -> tuple[Any, Any]:
+            dropout = drop if self.dropout else None
+            logits, after = self.net.call(window.inputs, states, dropout, window.reset, values=values)
+            return cross_entropy(logits, window.targets) / (window.inputs.shape[0] * self.batch), after
+
+        return loss_and_gradients(loss, values)
 
 
 class EvalStep:
@@ -115,17 +106,17 @@ class EvalStep:
     def __init__(self, net: CharRNN, batch: int, shards: int):
         self.net = net
         self.rows = shard_rows(batch, shards)
-        self._compiled = tf.function(self._step, autograph=False)
+        self._compiled = compiled(self._step)
 
     def __call__(self, window: Window, weights: Any, states: States) -> tuple[Any, States]:
         """Return the summed weighted loss in nats and the next states; all of (seq, batch), weights float32."""
-        return self._compiled(window, weights, states)
+        return self._compiled(self.net.values(), window, weights, states)
 
-    def _step(self, window: Window, weights: Any, states: States) -> Any:
+    def _step(self, values: Mapping[str, Any], window: Window, weights: Any, states: States) -> Any:
         losses, after = [], []
         for rows, state in zip(self.rows, states, strict=True):
             shard = _columns(window, rows)
-            logits, new = self.net.call(shard.inputs, state, reset=shard.reset, gradient_wanted=False)
+            logits, new = self.net.call(shard.inputs, state, None, shard.reset, False, values)
             losses.append(cross_entropy(logits, shard.targets, weights[:, rows]))
             after.append(new)
         return sum(losses[1:], losses[0]), after

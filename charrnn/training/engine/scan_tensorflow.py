@@ -11,12 +11,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
-from keras import ops
 
 from charrnn.cells import Cell
+from charrnn.training.engine.calls import Answers
+from charrnn.training.engine.on_tensorflow import standardize_gradient, standardized, xp
 
 # The derivative of each activation from its value y: such a value is recorded, not computed again.
-FROM_VALUE: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
+FROM_VALUE: dict[str, Callable[..., tf.Tensor]] = {
+    "exp": lambda y, dy: y * dy,
+    "log_sigmoid": lambda y, dy: -tf.math.expm1(y) * dy,
+    "standardize": standardize_gradient,
     "sigmoid": lambda y, dy: tf.raw_ops.SigmoidGrad(y=y, dy=dy),
     "relu": lambda y, dy: tf.raw_ops.ReluGrad(features=y, gradients=dy),
     "tanh": lambda y, dy: tf.raw_ops.TanhGrad(y=y, dy=dy),
@@ -25,54 +29,43 @@ FROM_VALUE: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
 UNROLL = (5, 4, 3, 2, 1)
 
 
-class Answers:
-    """The namespace `xp` of a step: keras.ops, but for the activations, which `activation(name, x)` answers."""
-
-    def __init__(self, activation: Callable[[str, Any], Any]):
-        for name in FROM_VALUE:
-            setattr(self, name, lambda x, name=name: activation(name, x))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(ops, name)
-
-
 class Step:
     """One time step of a cell, forwards and backwards.
 
     The step is seen as a chain of calls, recurrent products and activations, with cheap arithmetic between them. Its
-    record is [previous state..., values of the calls..., operands of the calls...]. Backwards every recorded value is
-    a leaf, so that the arithmetic before it need not run again; the gradient crosses a call by the rule for its kind.
+    record is [previous state..., values of the calls..., operands of the calls..., scales of the standardizations...].
+    Backwards every recorded value is a leaf, so that the arithmetic before it need not run again; the gradient crosses
+    a call by the rule for its kind.
     """
 
-    def __init__(self, cell: Cell, batch: int, units: int, dtype: Any):
-        self.cell, self.batch, self.units, self.dtype = cell, batch, units, dtype
+    def __init__(self, cell: Cell, zx: Any, state: Sequence[Any], matrices: dict, vectors: dict):
+        """The arguments are those of the first step, whose shapes are all that counts; zx: (batch, its width)."""
+        self.cell = cell
         self.calls: list[tuple[str, bool]] = []
-        self._trace()
+        self._trace(zx, state, matrices, vectors)
 
     @property
     def dots(self) -> list[tuple[int, str]]:
         """Return the place among the calls, and the matrix, of every recurrent product."""
         return [(place, name) for place, (name, is_dot) in enumerate(self.calls) if is_dot]
 
-    def _trace(self) -> None:
+    def _trace(self, *arguments: Any) -> None:
         """Run the step once on placeholders, to learn its calls, their order, and what its backward step reads."""
-        cell, units, fields = self.cell, self.units, len(self.cell.state_fields)
         with tf.Graph().as_default():
-
-            def placeholder(*shape: int) -> Any:
-                return tf.compat.v1.placeholder(self.dtype, shape)
-
-            zx = placeholder(self.batch, cell.gates * units)
-            state = [placeholder(self.batch, units) for _ in range(fields)]
-            matrices = {name: placeholder(units, blocks * units) for name, blocks in cell.matrices.items()}
-            vectors = {name: placeholder(blocks * units) for name, blocks in cell.widths.items()}
+            zx, state, matrices, vectors = tf.nest.map_structure(
+                lambda array: tf.compat.v1.placeholder(array.dtype, array.shape), arguments
+            )
+            state = list(state)
             _, record = self.forward(zx, state, matrices, vectors, self.calls)
             self.shapes = [tuple(tensor.shape) for tensor in record]
-            stand_ins = [placeholder(*shape) for shape in self.shapes]
+            stand_ins = [tf.compat.v1.placeholder(zx.dtype, shape) for shape in self.shapes]
             self.levels, operands = self._levels(zx, stand_ins, vectors)
-            # The operand of a product that is simply the output before need not be recorded again.
-            self.operand_is_output = [operands[place] is stand_ins[0] for place, _ in self.dots]
-            incoming = [placeholder(self.batch, units) for _ in range(fields)]
+            # The operand of a product that is simply an output of the step before need not be recorded again.
+            fields = list(map(id, stand_ins[: len(state)]))
+            self.operand_is_field = [
+                fields.index(id(operands[place])) if id(operands[place]) in fields else None for place, _ in self.dots
+            ]
+            incoming = [tf.compat.v1.placeholder(field.dtype, field.shape) for field in state]
             transposed = {name: tf.transpose(matrix) for name, matrix in matrices.items()}
             d_zx, d_state, d_dots, d_vectors = self.backward(zx, stand_ins, transposed, vectors, incoming)
             read = _ancestors([d_zx, *d_state, *d_dots, *d_vectors])
@@ -97,6 +90,7 @@ class Step:
         """Return the next state and the record of this step; note the name and kind of each call in `calls`."""
         values: list[Any] = []
         operands: list[Any] = []
+        scales: list[Any] = []
 
         def call(name: str, is_dot: bool, operand: Any, value: Any) -> Any:
             if calls is not None:
@@ -109,10 +103,15 @@ class Step:
             return call(name, True, vector, tf.matmul(vector, matrices[name]))
 
         def activation(name: str, x: Any) -> Any:
-            return call(name, False, x, getattr(ops, name)(x))
+            if name == "standardize":
+                value, scale = standardized(x)
+                scales.append(scale)
+            else:
+                value = getattr(xp, name)(x)
+            return call(name, False, x, value)
 
-        new = self.cell.step(Answers(activation), zx, self.cell.state(*state), dot, vectors)
-        return list(new), [*state, *values, *operands]
+        new = self.cell.step(Answers(xp, FROM_VALUE, activation), zx, self.cell.state(*state), dot, vectors)
+        return list(new), [*state, *values, *operands, *scales]
 
     def _replay(self, zx: Any, record: Sequence[Any], vectors: dict) -> tuple[list[Any], list[Any], list[Any]]:
         """Run the step with recorded values as the answers to its calls: the next state, operands, values."""
@@ -124,9 +123,9 @@ class Step:
             operands.append(operand)
             return values[len(operands) - 1]
 
-        new = self.cell.step(
-            Answers(answer), zx, self.cell.state(*record[:fields]), lambda vector, name: answer(name, vector), vectors
-        )
+        state = self.cell.state(*record[:fields])
+        answers = Answers(xp, FROM_VALUE, answer)
+        new = self.cell.step(answers, zx, state, lambda vector, name: answer(name, vector), vectors)
         return list(new), operands, values
 
     def backward(
@@ -143,13 +142,20 @@ class Step:
             new, operands, values = self._replay(zx, record, vectors)
         totals = tape.gradient(new, sources, output_gradients=list(incoming))
         first_value = 1 + fields
+        # In the order of the calls: so they were recorded.
+        places = [place for place, call in enumerate(self.calls) if call == ("standardize", False)]
+        scales = dict(zip(places, record[fields + 2 * len(self.calls) :], strict=True))
         for level in self.levels:
             reached = [place for place in level if totals[first_value + place] is not None]
             d_operands = []
             for place in reached:
                 name, is_dot = self.calls[place]
                 d = totals[first_value + place]
-                d_operands.append(tf.matmul(d, transposed[name]) if is_dot else FROM_VALUE[name](values[place], d))
+                if is_dot:
+                    d_operands.append(tf.matmul(d, transposed[name]))
+                else:
+                    scale = [scales[place]] if place in scales else []
+                    d_operands.append(FROM_VALUE[name](values[place], d, *scale))
             if reached:
                 more = tape.gradient([operands[place] for place in reached], sources, output_gradients=d_operands)
                 totals = [_sum(total, part) for total, part in zip(totals, more, strict=True)]
@@ -186,21 +192,28 @@ def scan(
     matrices: dict[str, Any],
     vectors: dict[str, Any],
     reset: Any = None,
+    emitted: Sequence[str] = ("h",),
     gradient_wanted: bool = True,
-) -> tuple[Any, Any]:
+) -> tuple[list[Any], Any]:
     """Run a cell over time; its gradient is the fast one described above.
 
-    zx: (time, batch, gates * units), both lengths static; state: the cell's state, each field (batch, units);
-    matrices: (units, blocks * units) each; reset: (time, batch) booleans, true where the state returns to zero first.
+    zx: (time, batch, width), both lengths static; state: the cell's state, each field (batch, units); matrices and
+    vectors as the cell has them; reset: (time, batch) booleans, true where the state first returns to its beginning.
     Without `gradient_wanted` nothing is recorded, and no gradient can be taken.
-    Returns the outputs, (time, batch, units), and the last state.
+    Returns the fields `emitted` after each step, (time, batch, units) each, and the last state.
     """
-    steps, batch, _ = zx.shape
-    units = state[0].shape[-1]
-    step = Step(cell, batch, units, zx.dtype)
-    fields = len(cell.state_fields)
+    steps = zx.shape[0]
+    state = cell.state(*map(tf.convert_to_tensor, state))
+    matrices = {name: tf.convert_to_tensor(matrix) for name, matrix in matrices.items()}
+    # A row for each of the batch: arithmetic of equal shapes is four times as fast as with one row for all.
+    vectors = {name: tf.tile(vector[None], (zx.shape[1], 1)) for name, vector in vectors.items()}
+    step = Step(cell, zx[0], state, matrices, vectors)
+    fields = len(state)
+    out = [cell.state_fields.index(name) for name in emitted]
     unroll = next(n for n in UNROLL if steps % n == 0)
     keep = None if reset is None else tf.cast(tf.logical_not(reset), zx.dtype)[:, :, None]
+    # Where a document begins these are added to what `keep` leaves.
+    begin = [0.0 if keep is None else cell.initial.get(name, 0.0) for name in cell.state_fields]
 
     def array(shape: Sequence[int]) -> tf.TensorArray:
         return tf.TensorArray(zx.dtype, steps, element_shape=shape, clear_after_read=False)
@@ -212,8 +225,8 @@ def scan(
         vectors_ = dict(zip(vectors, operands[fields + len(matrices) :], strict=True))
         # The left operands of products are needed after the loop, whatever the backward step itself reads.
         left = [
-            None if keep is None and is_output else fields + len(step.calls) + place
-            for (place, _), is_output in zip(step.dots, step.operand_is_output, strict=True)
+            None if keep is None and field in out else fields + len(step.calls) + place
+            for (place, _), field in zip(step.dots, step.operand_is_field, strict=True)
         ]
         wanted = set() if not gradient_wanted else step.reads | {place for place in left if place is not None}
         records = {place: array(step.shapes[place]) for place in sorted(wanted)}
@@ -221,22 +234,26 @@ def scan(
         def forward(t: Any, state: Any, outputs: Any, records: Any) -> Any:
             for t_now in [t + n for n in range(unroll)]:
                 if keep is not None:
-                    state = [value * keep[t_now] for value in state]
+                    state = [
+                        value * keep[t_now] + (first * (1.0 - keep[t_now]) if first else 0.0)
+                        for value, first in zip(state, begin, strict=True)
+                    ]
                 state, record = step.forward(zx[t_now], state, matrices_, vectors_)
-                outputs = outputs.write(t_now, state[0])
+                outputs = [a.write(t_now, state[field]) for a, field in zip(outputs, out, strict=True)]
                 records = {place: a.write(t_now, record[place]) for place, a in records.items()}
             return t + unroll, state, outputs, records
 
         _, last, outputs, records = tf.while_loop(
             lambda t, *_: t < steps,
             forward,
-            (tf.constant(0), list(state), array((batch, units)), records),
+            (tf.constant(0), list(state), [array(state[field].shape) for field in out], records),
             parallel_iterations=1,
             maximum_iterations=steps // unroll,
         )
-        outputs = outputs.stack()
+        outputs = [a.stack() for a in outputs]
 
-        def gradient(d_outputs: Any, *d_last: Any) -> Any:
+        def gradient(*upstream: Any) -> Any:
+            d_outputs, d_last = upstream[: len(out)], upstream[len(out) :]
             # A product with a transposed operand runs at two thirds of the speed: transpose once, not at every step.
             transposed = {name: tf.transpose(matrix) for name, matrix in matrices_.items()}
             own_dz = [n for n, is_d_zx in enumerate(step.is_d_zx) if not is_d_zx]
@@ -247,7 +264,9 @@ def scan(
                         records[place].read(t_now) if place in step.reads else tf.zeros(shape, zx.dtype)
                         for place, shape in enumerate(step.shapes)
                     ]
-                    incoming = [d_outputs[t_now] + d_state[0], *d_state[1:]]
+                    incoming = list(d_state)
+                    for field, d_output in zip(out, d_outputs, strict=True):
+                        incoming[field] = incoming[field] + d_output[t_now]
                     d_zx_now, d_state, d_dots_now, d_vectors_now = step.backward(
                         zx[t_now], record, transposed, vectors_, incoming
                     )
@@ -278,11 +297,13 @@ def scan(
                 if left[n] is not None:
                     d_matrices[name] += _sum_of_outer(records[left[n]].stack(), dz)
                 else:
-                    d_matrices[name] += _sum_of_outer(outputs[:-1], dz[1:]) + _sum_of_outer(state[0], dz[0])
+                    field = step.operand_is_field[n]
+                    assert field is not None
+                    after = outputs[out.index(field)]
+                    d_matrices[name] += _sum_of_outer(after[:-1], dz[1:]) + _sum_of_outer(state[field], dz[0])
             return d_zx, *d_state, *d_matrices.values(), *d_vectors
 
-        return (outputs, *last), gradient
+        return (*outputs, *last), gradient
 
-    operands = [*state, *matrices.values(), *vectors.values()]
-    outputs, *last = run(zx, *(tf.convert_to_tensor(operand) for operand in operands))
-    return outputs, cell.state(*last)
+    results = run(zx, *state, *matrices.values(), *vectors.values())
+    return list(results[: len(out)]), cell.state(*results[len(out) :])

@@ -1,0 +1,117 @@
+"""The engine for TensorFlow."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from charrnn.cells.contract import EPSILON
+from charrnn.training.engine.calls import ONE_HOT_ROWS
+
+Arrays = Mapping[str, Any]
+
+
+class Namespace:
+    """The array namespace of cells and networks: keras.ops, and what it lacks."""
+
+    @staticmethod
+    def standardize(x: Any) -> Any:
+        """Return x with mean 0 and variance 1 over the last axis."""
+        return _standardize(tf.convert_to_tensor(x))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(keras.ops, name)
+
+
+def standardized(x: Any) -> tuple[Any, Any]:
+    """Return x with mean 0 and variance 1 over the last axis, and what it was multiplied by, (..., 1)."""
+    x = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+    scale = tf.math.rsqrt(tf.reduce_mean(x * x, axis=-1, keepdims=True) + EPSILON)
+    return x * scale, scale
+
+
+def standardize_gradient(y: Any, dy: Any, scale: Any) -> Any:
+    """Return the gradient of x from that of y = (x - mean(x)) * scale, scale = 1 / deviation(x)."""
+    along = tf.reduce_mean(y * dy, axis=-1, keepdims=True)
+    return (dy - tf.reduce_mean(dy, axis=-1, keepdims=True) - y * along) * scale
+
+
+@tf.custom_gradient
+def _standardize(x: Any) -> Any:
+    y, scale = standardized(x)
+    return y, lambda dy: standardize_gradient(y, dy, scale)
+
+
+xp = Namespace()
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of arrays compiled."""
+    return tf.function(function, autograph=False)
+
+
+def loss_and_gradients(
+    function: Callable[[Arrays], tuple[Any, Any]], values: Arrays
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Return the loss and what else `function` returns, and the gradients of the loss, zeros included."""
+    # Variables cannot be watched anew, tensors can.
+    values = tf.nest.map_structure(tf.convert_to_tensor, dict(values))
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        loss, more = function(values)
+    return loss, more, tape.gradient(loss, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
+class Update:
+    """A compiled step that updates variables in place: `step(values, *arguments)` returns results and gradients."""
+
+    def __init__(
+        self,
+        step: Callable[..., tuple[Any, Arrays]],
+        variables: Mapping[str, keras.Variable],
+        optimizer: keras.optimizers.Optimizer,
+    ):
+        def run(rate: Any, *arguments: Any) -> Any:
+            results, gradients = step({name: variable.value for name, variable in variables.items()}, *arguments)
+            optimizer.learning_rate.assign(rate)
+            optimizer.apply([gradients[name] for name in variables], list(variables.values()))
+            return results
+
+        self._run = compiled(run)
+
+    def __call__(self, rate: float, step: int, *arguments: Any) -> Any:
+        """Make step number `step` at a learning rate; return its results, which may still be on their way."""
+        return self._run(tf.constant(rate), counter(step), *arguments)
+
+
+@tf.custom_gradient
+def look_up(table: Any, ids: Any) -> Any:
+    """Return the rows of table, (rows, width), at ids; the gradient is dense, as the optimizers need it."""
+
+    def gradient(d: Any) -> Any:
+        rows, width = table.shape
+        flat, d = tf.reshape(ids, (-1,)), tf.reshape(d, (-1, width))
+        if rows <= ONE_HOT_ROWS:
+            return tf.matmul(tf.one_hot(flat, rows, dtype=d.dtype), d, transpose_a=True), None
+        return tf.math.unsorted_segment_sum(d, flat, rows), None
+
+    return tf.gather(table, ids), gradient
+
+
+def cross_entropies(logits: Any, targets: Any) -> Any:
+    """Return -log softmax(logits)[target] in nats; logits (n, vocab), targets (n,)."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits)
+
+
+def counter(step: int) -> Any:
+    """Return the number of a step as `uniform_rows` takes it."""
+    return tf.constant(step, tf.int64)
+
+
+def uniform_rows(shape: tuple[int, int], seed: int, step: Any, layer: int, rows: range) -> Any:
+    """Return numbers from [0, 1), (time, rows, units): each row's a function of (seed, step, layer, row) alone."""
+    # step < 2^40, layer < 2^8 and row < 2^15 share the 64 bits of the counter's second word.
+    first = step * (1 << 23) + (layer << 15)
+    noise = [tf.random.stateless_uniform(shape, seed=tf.stack([seed, first + row]), alg="philox") for row in rows]
+    return tf.stack(noise, axis=1)
