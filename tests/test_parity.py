@@ -1,5 +1,6 @@
 """Bar 5: the Keras model and the NumPy runtime give the same logits on the same weights."""
 
+import keras
 import numpy as np
 import pytest
 from conftest import random_weights
@@ -67,8 +68,18 @@ STACKED = [
 ]
 
 
-@pytest.mark.parametrize("dtype, embedding", [("float64", None), ("float64", 7), ("float32", None)])
-@pytest.mark.parametrize("cell, stack", [*((cell, "plain") for cell in CELLS), *STACKED])
+ALL = [*((cell, "plain") for cell in CELLS), *STACKED]
+EMBEDDED = [("lstm", "plain"), ("gru", "plain"), ("lstm-mogrifier", "plain"), ("lstm-layernorm", "plain"), *STACKED[:4]]
+
+
+@pytest.mark.parametrize(
+    "cell, stack, dtype, embedding",
+    [
+        *((*pair, "float64", None) for pair in ALL),
+        *((*pair, "float32", None) for pair in ALL if keras.backend.backend() == "tensorflow"),
+        *((*pair, "float64", 7) for pair in EMBEDDED),
+    ],
+)
 def test_logits_of_training_and_runtime_agree(cell, stack, embedding, dtype, vocab):
     config = ModelConfig(cell=cell, layers=3, units=UNITS, embedding=embedding, stack=stack)
     for way, difference in differences(config, dtype, vocab).items():
