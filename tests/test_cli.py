@@ -149,6 +149,8 @@ def test_help_imports_nothing_heavy(arguments, tmp_path):
     loaded = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
     assert "typer" in loaded and "charrnn.cli.train" in loaded
     assert {name for name in loaded if name.split(".")[0] in {"numpy", "rich", *HEAVY}} == set()
+    # What only a command at work needs.
+    assert {name for name in loaded if name.startswith(("charrnn.training", "charrnn.runtime"))} == set()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from charrnn.cli.session import session, train_run
 from charrnn.cli.signals import Signals
 from charrnn.config import BUDGET, FREE_ON_RESUME, TrainConfig
 from charrnn.errors import CharRNNError
-from charrnn.training.backend import BACKENDS, chosen
 
 if TYPE_CHECKING:
     from charrnn.checkpoint import Checkpoint
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 def resume_run(name: str, given: dict[str, Any], asked: Signals) -> None:
     """Continue a run from its newest checkpoint, with another budget if one is given."""
     from charrnn.runs import find_run
+    from charrnn.training.backend import BACKENDS, chosen
 
     with session(asked, lambda: find_run(name, given.get("out"))) as run:
         checkpoint, path, warnings = run.load_newest()
