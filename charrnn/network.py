@@ -135,9 +135,7 @@ def layer_parameters(
     xp: Any, cell: Cell, weights: Mapping[str, Array], layer: int
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the recurrent matrices and the vectors of a layer's step, by their names in the cell's equations."""
-    matrices = {name: weights[f"layer{layer}/{name}"] for name in cell.matrices}
-    if cell.mask:
-        matrices["U"] = xp.where(cell.mask(matrices["U"].shape[0]), matrices["U"], 0.0)
+    matrices = cell.masked(xp, {name: weights[f"layer{layer}/{name}"] for name in cell.matrices})
     return matrices, {name: weights[f"layer{layer}/{name}"] for name in cell.vectors}
 
 

@@ -102,3 +102,15 @@ def test_exchanged_gates_break_the_parity(cell, layer, vocab):
 
     for way, difference in differences(config, "float64", vocab, exchange, characters=140).items():
         assert difference > 1e-3, way
+
+
+def test_what_is_no_parameter_of_a_clockwork_network_is_not_heard(vocab):
+    config = ModelConfig("clockwork", 2, UNITS)
+    weights = random_weights(config, vocab.size)
+    missing = ~CELLS["clockwork"].mask(UNITS)
+    assert 0 < missing.sum() < UNITS**2
+    spoiled = {name: np.where(missing, 9.0, array) if name.endswith("/U") else array for name, array in weights.items()}
+    ids = np.random.default_rng(2).integers(0, vocab.size, (40, BATCH))
+    expected = keras_logits(config, weights, ids, "float64")
+    np.testing.assert_array_equal(keras_logits(config, spoiled, ids, "float64"), expected)
+    np.testing.assert_allclose(Stream(Model(config, vocab, spoiled), BATCH).feed(ids), expected, atol=1e-12)

@@ -129,6 +129,12 @@ class Cell:
         """Return the names of what the cell remembers; the first, h, is its output."""
         return self.state._fields
 
+    def masked(self, xp: Any, matrices: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the recurrent matrices with zeros where they hold no parameters."""
+        if self.mask is None:
+            return dict(matrices)
+        return {**matrices, "U": xp.where(self.mask(matrices["U"].shape[0]), matrices["U"], 0.0)}
+
     def projected(self, units: int) -> int:
         """Return how much of `zx` is projected: the number of columns of W."""
         return len(self.blocks) * units + self.scalars

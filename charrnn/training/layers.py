@@ -113,14 +113,11 @@ class RecurrentCell(keras.layers.Layer):
             x, *raw = xp.split(inputs, [self.kernel.shape[0]], axis=-1) if cell.raw else [inputs]
             zx = cell.zx(xp, xp.matmul(x, ops.convert_to_tensor(self.kernel)), self.zx_vectors)
             zx = xp.concatenate([zx, *raw], axis=-1) if raw else zx
-        new = cell.step(xp, zx, cell.state(*states), self._dot, self.vectors)
+        matrices = cell.masked(xp, {name: ops.convert_to_tensor(matrix) for name, matrix in self.matrices.items()})
+        new = cell.step(
+            xp, zx, cell.state(*states), lambda vector, name: xp.matmul(vector, matrices[name]), self.vectors
+        )
         return new.h, list(new)
-
-    def _dot(self, vector: Any, name: str) -> Any:
-        matrix = ops.convert_to_tensor(self.matrices[name])
-        if self.cell.mask and name == "U":
-            matrix = xp.where(self.cell.mask(self.units), matrix, 0.0)
-        return xp.matmul(vector, matrix)
 
     def get_initial_state(self, batch_size: int | None = None) -> list[Any]:
         initial = self.cell.initial
