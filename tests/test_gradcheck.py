@@ -73,9 +73,8 @@ def test_the_commands(tmp_path):
     assert "U_depth (256, 1024)" in charrnn_in(tmp_path, "cells", "lstm", "--stack", "grid").stdout.decode()
     stacked = json.loads(charrnn_in(tmp_path, "cells", "--stack", "gated-feedback", "--json").stdout)
     assert {fact["name"] for fact in stacked if fact["parameters"] is None} >= {"mingru", "clockwork", "irnn"}
-    assert (
-        "Chung et al. 2015" in json.loads(charrnn_in(tmp_path, "cells", "gated-feedback", "--json").stdout)["equations"]
-    )
+    (one,) = json.loads(charrnn_in(tmp_path, "cells", "gated-feedback", "--json").stdout)
+    assert one["name"] == "gated-feedback" and "Chung et al. 2015" in one["equations"]
 
 
 def test_a_wrong_gradient_ends_the_command_with_1(monkeypatch):

@@ -34,7 +34,7 @@ def cells(
 
     if name in STACKS:
         text = inspect.cleandoc(EQUATIONS[name])
-        write_data(json.dumps({"name": name, "equations": text}) + "\n" if as_json else f"{name}: {text}\n")
+        write_data(json.dumps([{"name": name, "equations": text}]) + "\n" if as_json else f"{name}: {text}\n")
         return
     if name is not None and name not in CELLS:
         close = get_close_matches(name, [*CELLS, *STACKS], n=1)
