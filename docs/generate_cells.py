@@ -75,7 +75,8 @@ def shapes(cell: Cell) -> str:
     ]
     facts += [f"vectors: {', '.join(vectors)}"] if vectors else []
     facts.append(f"state: {', '.join(cell.state_fields)}")
-    facts += ["the bias of f starts at 1"] if any(cell.bias) or cell.name == "lstm-mogrifier" else []
+    bias = cell.bias or cell.vectors["b"].starts
+    facts += ["the bias of f starts at 1"] if any(bias) else []
     facts += ["U starts as the identity"] if cell.identity else []
     facts += [f"{name} begins at {value:g}" for name, value in cell.initial.items()]
     return f"With n units: {'; '.join(facts)}."
