@@ -25,6 +25,9 @@ NEWLINES = ("keep", "lf")
 UNKNOWN = ("error", "skip", "replace")
 NORMAL_FORMS = ("nfc", "nfd", "nfkc", "nfkd")
 
+# Younger than the format of checkpoints: without a value they are left out, and files stay the same to the byte.
+_ONLY_IF_SET = ("loss_after",)
+
 # What limits a run; and what may be given anew when it is resumed.
 BUDGET = ("epochs", "steps", "minutes")
 FREE_ON_RESUME = (*BUDGET, "patience", "eval_every", "save_every", "keep")
@@ -187,6 +190,7 @@ class TextConfig:
     """How bytes become the text that a model sees; what is not the default is part of the model.
 
     Documents are files or, with `lines`, lines. `separator` is put behind each; with `resets` the model forgets there.
+    With `loss_after` only what stands behind the first such character of each document is learnt and measured.
     """
 
     encoding: str = "utf-8"
@@ -198,6 +202,7 @@ class TextConfig:
     lines: bool = False
     separator: str | None = None
     reset_at_documents: bool = False
+    loss_after: str | None = None
 
     @property
     def resets(self) -> bool:
@@ -228,16 +233,33 @@ class TextConfig:
             ) from None
 
     def _check_documents(self) -> None:
-        end = self.separator
-        if end is not None and (len(end) != 1 or "\ud800" <= end <= "\udfff" or (self.bytes and end > "\xff")):
-            raise CharRNNError(
-                f"--separator is {end!r}; it must be one {'byte' if self.bytes else 'character'}.",
-                hint=r"Such as '\n' or '\x1e'.",
-            )
-        if self.lines and (end is not None or self.reset_at_documents):
+        self._check_character("separator", r"Such as '\n' or '\x1e'.")
+        self._check_character("loss_after", r"Such as '\t'.")
+        if self.lines and (self.separator is not None or self.reset_at_documents):
             raise CharRNNError(
                 "--lines makes documents of lines; --separator and --reset-at-documents are for documents that are "
                 "files."
+            )
+        if self.loss_after is None:
+            return
+        if not self.resets:
+            raise CharRNNError(
+                "--loss-after needs documents at whose beginnings the model forgets; this text has none.",
+                hint="Add --lines or, where files are documents, --reset-at-documents.",
+            )
+        if self.loss_after == self.document_end:
+            raise CharRNNError(
+                f"--loss-after is {self.loss_after!r}, which ends every document: nothing follows it.",
+                hint="Name the character that stands between the two parts of a document.",
+            )
+
+    def _check_character(self, name: str, hint: str) -> None:
+        value = getattr(self, name)
+        if value is None:
+            return
+        if len(value) != 1 or "\ud800" <= value <= "\udfff" or (self.bytes and value > "\xff"):
+            raise CharRNNError(
+                f"{_option(name)} is {value!r}; it must be one {'byte' if self.bytes else 'character'}.", hint=hint
             )
 
     def _check_bytes(self) -> None:
@@ -252,7 +274,7 @@ DEFAULT_TEXT = TextConfig()
 
 def to_json(config: ModelConfig | TrainConfig | TextConfig) -> dict[str, Any]:
     """Return the fields of a config as a dict that JSON can hold."""
-    return asdict(config)
+    return {name: value for name, value in asdict(config).items() if name not in _ONLY_IF_SET or value is not None}
 
 
 def from_json(kind: type[Config], data: dict[str, Any]) -> Config:

@@ -1,6 +1,6 @@
 """Texts as a model sees them: characters, documents, and ids of its vocabulary."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, BinaryIO
@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from charrnn.config import DEFAULT_TEXT, TextConfig, TrainConfig
+from charrnn.errors import CharRNNError
 from charrnn.parts import BLOCK, Part, Split, select, split
 from charrnn.vocab import Vocabulary, nothing_left
 
@@ -157,9 +158,10 @@ def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None) -> Corpus:
         None if text.config.lines else text.starts,
         text.symbols.find("\n") if text.config.lines else None,
         text.config.resets,
+        _separator(text, vocab),
     )
+    where = text.names[0] if len(text.names) == 1 else "the text"
     if lacking:
-        where = text.names[0] if len(text.names) == 1 else "the text"
         stand_in, notice = vocab.admission(lacking, unknown, where, lambda: _first(text, next(iter(lacking))))
         table[table < 0] = -1 if stand_in is None else stand_in
         if stand_in is None:
@@ -167,7 +169,36 @@ def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None) -> Corpus:
         text = replace(text, notices=(*text.notices, notice))
         if not len(whole):
             raise nothing_left(where)
+    _check_counts(where, text, [whole], "Use a text in whose documents something follows it.")
     return Corpus(text, vocab, whole, not lacking)
+
+
+def _separator(text: Text, vocab: Vocabulary) -> int | None:
+    """Return the code of the character behind which the loss counts, None if all of the text does."""
+    separator = text.config.loss_after
+    if separator is None:
+        return None
+    if separator not in text.symbols:
+        raise CharRNNError(
+            f"{separator!r} does not occur in the text ({text.names[0]}{', …' if len(text.names) > 1 else ''}); "
+            "--loss-after counts only what follows it.",
+            hint="Use a text in which it stands between the two parts of each document.",
+        )
+    if separator not in vocab.symbols:
+        raise CharRNNError(
+            f"The vocabulary lacks {separator!r}, which --loss-after names.", hint="Use one that has it, or no --vocab."
+        )
+    return text.symbols.index(separator)
+
+
+def _check_counts(where: str, text: Text, parts: Sequence[Part], hint: str) -> None:
+    """Raise CharRNNError if no character at all counts in parts that are read together."""
+    stretches = ((part, np.arange(*bounds)) for part in parts for bounds in part.blocks())
+    if parts and not any(part.counts(places).any() for part, places in stretches):
+        raise CharRNNError(
+            f"In {where} nothing follows {text.config.loss_after!r}: with --loss-after no character of it counts.",
+            hint=hint,
+        )
 
 
 def _first(text: Text, character: str) -> str:
@@ -177,8 +208,9 @@ def _first(text: Text, character: str) -> str:
 def dataset(text: Text, vocab: Vocabulary, config: TrainConfig, validation: Text | None = None) -> Dataset:
     """Return the training, validation and test parts of a text; all of it trains if there is a text to validate on."""
     corpus = as_ids(text, vocab)
+    other = None if validation is None else as_ids(validation, vocab)
     parts = split(corpus.part, config)
-    if validation is None:
-        return Dataset(corpus, parts)
-    other = as_ids(validation, vocab)
-    return Dataset(corpus, replace(parts, val=(other.part,)), other)
+    hint = "Use a longer text, another --split, --val or --test."
+    for name, part in (("training", [parts.train]), ("validation", parts.val), ("test", parts.test)):
+        _check_counts(f"the {name} part", text, part, hint)
+    return Dataset(corpus, parts if other is None else replace(parts, val=(other.part,)), other)

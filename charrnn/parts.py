@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from charrnn.errors import CharRNNError
 
 # Characters that are looked at together where a whole text is gone through.
 BLOCK = 1 << 20
+# Characters of a line that are looked at first for what stands before a place in it; then ever more.
+LOOK_BACK = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +22,8 @@ class Part:
     """A stretch of text as ids of a vocabulary, which are made of its codes where they are asked for.
 
     `codes`, (characters,), may lie on disk; `table` turns them into ids (without one they are ids). Documents begin at
-    `starts`, or after each code `line_end` if lines are documents. With `resets` a model forgets at each.
+    `starts`, or after each code `line_end` if lines are documents. With `resets` a model forgets at each. With a code
+    `loss_after` only what stands behind the first of it in each document counts in a loss.
     """
 
     codes: np.ndarray
@@ -27,6 +31,7 @@ class Part:
     starts: np.ndarray | None = None
     line_end: int | None = None
     resets: bool = False
+    loss_after: int | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -49,6 +54,57 @@ class Part:
             return first
         after = np.searchsorted(self.starts, places)
         return first | (self.starts[np.minimum(after, len(self.starts) - 1)] == places)
+
+    def counts(self, places: np.ndarray) -> np.ndarray:
+        """Return whether the character at each of some places counts in a loss, bool of their shape.
+
+        Along the first axis every place is the next after the one before, or 0; none is negative.
+        """
+        if self.loss_after is None:
+            return np.ones(places.shape, bool)
+        if self.line_end is None:
+            begins, firsts = self._first_separators
+            return places > firsts[np.searchsorted(begins, places, side="right") - 1]
+        before = self.codes[places - 1]
+        counts = (before == self.loss_after) & (places > 0)
+        known = counts | (before == self.line_end) | (places == 0)
+        counts[:1], known[:1] = self._follows_separator(places[:1]), True
+        # Elsewhere it is as at the place before: the highest number so far is that of the last that is known.
+        rows = np.arange(0, 2 * len(places), 2).reshape(-1, *[1] * (places.ndim - 1))
+        return np.maximum.accumulate(np.where(known, rows + counts, 0)) % 2 == 1
+
+    def counted(self) -> int:
+        """Return how many characters count in a loss."""
+        if self.loss_after is None:
+            return len(self)
+        return sum(int(self.counts(np.arange(low, high)).sum()) for low, high in self.blocks())
+
+    @cached_property
+    def _first_separators(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return where documents of an index begin, and the place of the first separator in each (the end: none)."""
+        begins = np.union1d(0, [] if self.starts is None else self.starts).astype(np.int64)
+        firsts = np.full(len(begins), len(self))
+        for low, high in self.blocks():
+            found = low + np.flatnonzero(self.codes[low:high] == self.loss_after)
+            documents, first = np.unique(np.searchsorted(begins, found, side="right") - 1, return_index=True)
+            firsts[documents] = np.minimum(firsts[documents], found[first])
+        return begins, firsts
+
+    def _follows_separator(self, places: np.ndarray) -> np.ndarray:
+        """Return for each place whether a separator stands before it in its line, looking back no further."""
+        flat = places.ravel()
+        follows = np.zeros(len(flat), bool)
+        left, passed, step = np.arange(len(flat)), 0, LOOK_BACK
+        while len(left):
+            before = flat[left, None] - passed - np.arange(1, step + 1)
+            codes = self.codes[np.maximum(before, 0)]
+            ends = (codes == self.line_end) | (before < 0)
+            found = ends | (codes == self.loss_after)
+            nearest = np.arange(len(left)), found.argmax(axis=1)
+            follows[left] = found[nearest] & ~ends[nearest]
+            left, passed = left[~found[nearest]], passed + step
+            step = max(1, min(4 * step, BLOCK // max(1, len(left))))
+        return follows.reshape(places.shape)
 
     def cut(self, low: int, high: int) -> "Part":
         """Return the stretch from `low` up to `high`."""

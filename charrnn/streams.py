@@ -14,15 +14,23 @@ class Window(NamedTuple):
     """What a step reads, all (time, batch): ids int32, each input the character before its target.
 
     `reset` is true where a document begins, and the state returns to its beginning; None where nothing ever does.
+    `weights`, float32, say how much each target counts in the loss; None where all count alike.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     reset: np.ndarray | None = None
+    weights: np.ndarray | None = None
+
+    @property
+    def share(self) -> float:
+        """Return the share of the targets that counts in the loss."""
+        return 1.0 if self.weights is None else float(self.weights.mean())
 
     def each(self, take: Callable[[Any], Any]) -> "Window":
         """Return the window of what `take` makes of each array."""
-        return Window(take(self.inputs), take(self.targets), None if self.reset is None else take(self.reset))
+        reset, weights = (None if array is None else take(array) for array in (self.reset, self.weights))
+        return Window(take(self.inputs), take(self.targets), reset, weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +79,8 @@ class Streams:
         inputs[(place == 0) if reset is None else reset] = self.start
         if window == 0:
             inputs[0] = self.start
-        return Window(inputs, targets, reset)
+        weights = None if self.part.loss_after is None else self.part.counts(place).astype(np.float32)
+        return Window(inputs, targets, reset, weights)
 
     def _offset(self, epoch: int) -> int:
         # The raw stream of Philox is promised never to change; what Generator.integers makes of it is not.

@@ -306,11 +306,11 @@ def test_an_epoch_reads_each_character_at_most_once_in_order(shape, seed, epoch)
     steps = streams.steps_per_epoch
     assert steps == n // batch // seq
     windows = [streams.window(epoch * steps + w) for w in range(steps)]
-    for inputs, targets, _ in windows:
+    for inputs, targets, *_ in windows:
         assert inputs.shape == targets.shape == (seq, batch)
         assert inputs.dtype == targets.dtype == np.int32
-    inputs = np.concatenate([inputs for inputs, _, _ in windows])
-    targets = np.concatenate([targets for _, targets, _ in windows])
+    inputs = np.concatenate([window.inputs for window in windows])
+    targets = np.concatenate([window.targets for window in windows])
     assert len(np.unique(targets)) == targets.size
     assert np.array_equal(np.diff(targets, axis=0) % n, np.ones((steps * seq - 1, batch)))
     assert np.array_equal(np.diff(targets[0]) % n, np.full(batch - 1, n // batch % n))
@@ -326,7 +326,7 @@ def test_the_beginning_of_the_text_is_met_inside_a_window():
     streams = Streams(Part(np.arange(300, dtype=np.uint16)), 3, 10, seed=1, start=300)
     inside = 0
     for step in range(20 * streams.steps_per_epoch):
-        inputs, targets, _ = streams.window(step)
+        inputs, targets, *_ = streams.window(step)
         inside += int((targets[1:] == 0).sum())
         assert np.all(inputs[targets == 0] == 300)
     assert inside >= 10
@@ -339,7 +339,7 @@ def test_windows_are_pure_functions_of_the_step():
     steps = range(3 * ascending.steps_per_epoch)
     seen = {step: ascending.window(step) for step in steps}
     for step in reversed(steps):
-        inputs, targets, _ = other.window(step)
+        inputs, targets, *_ = other.window(step)
         assert np.array_equal(inputs, seen[step][0])
         assert np.array_equal(targets, seen[step][1])
 

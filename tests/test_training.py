@@ -193,7 +193,7 @@ def test_a_dropout_mask_has_the_rate_and_keeps_the_mean(rate):
 def counted_places(length: int) -> tuple[np.ndarray, int]:
     """Return how often each character of a text counts, and the number of streams; check what stands before each."""
     text = np.arange(length, dtype=np.int32)
-    (inputs, targets, reset), weights = parallel_streams([Part(text)], start=length)
+    inputs, targets, reset, weights = parallel_streams([Part(text)], start=length)
     assert reset is None
     assert inputs.shape == targets.shape == weights.shape and len(inputs) % WINDOW == 0
     assert inputs.dtype == targets.dtype == np.int32 and weights.dtype == np.float32
@@ -231,7 +231,7 @@ def test_parallel_streams_of_a_long_text_are_capped_and_spread():
 
 def test_parallel_streams_of_several_segments_are_the_segments():
     segments = [np.arange(10, 210, dtype=np.uint8), np.arange(130, dtype=np.uint8), np.arange(5, 6, dtype=np.uint8)]
-    (inputs, targets, _), weights = parallel_streams([Part(segment) for segment in segments], start=250)
+    inputs, targets, _, weights = parallel_streams([Part(segment) for segment in segments], start=250)
     for column, segment in enumerate(segments):
         n = len(segment)
         assert (targets[:n, column] == segment).all() and (inputs[0, column], weights[:n, column].min()) == (250, 1)
@@ -394,8 +394,10 @@ TRAIN_VALUES = {
 
 TEXT_VALUES = {
     "encoding": "latin-1", "errors": "replace", "newlines": "lf", "normalize": "nfkc", "lower": True, "bytes": True,
-    "lines": True, "separator": "#", "reset_at_documents": True,
+    "lines": True, "separator": "#", "reset_at_documents": True, "loss_after": "e",
 }  # fmt: skip
+# What a value cannot be without.
+NEEDED = {"loss_after": {"lines": True}}
 
 
 @pytest.fixture
@@ -423,7 +425,7 @@ def test_without_options_the_defaults_arrive(configs_of):
 
 
 def test_every_field_has_an_option_of_its_name_and_default():
-    options = {option.name: option for option in typer.main.get_command(app).commands["train"].params}
+    options = {option.name: option for option in typer.main.get_command(app).get_command(None, "train").params}
     for kind, values in ((ModelConfig, MODEL_VALUES), (TrainConfig, TRAIN_VALUES), (TextConfig, TEXT_VALUES)):
         assert {field.name for field in fields(kind)} == set(values)
         for field in fields(kind):
@@ -435,10 +437,11 @@ def test_every_field_has_an_option_of_its_name_and_default():
 def test_a_value_other_than_the_default_reaches_the_trainer(name, configs_of):
     value = {**MODEL_VALUES, **TRAIN_VALUES, **TEXT_VALUES}[name]
     flag = "--" + name.replace("_", "-")
-    model, config, text = configs_of(*([flag] if value is True else [flag, str(value)]))
+    needed = NEEDED.get(name, {})
+    model, config, text = configs_of(*([flag] if value is True else [flag, str(value)]), *(f"--{n}" for n in needed))
     budget = {} if name in ("epochs", "steps", "minutes") else {"minutes": DEFAULT_MINUTES}
     if name in TEXT_VALUES:
-        expected = (ModelConfig(), TrainConfig(**budget), replace(TextConfig(), **{name: value}))
+        expected = (ModelConfig(), TrainConfig(**budget), TextConfig(**{name: value}, **needed))
         assert (model, config, text) == expected
         return
     assert text == TextConfig()

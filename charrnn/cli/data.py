@@ -71,9 +71,9 @@ def vocabulary(
     counts = Counter(text.counted)
     if validation is not None:
         counts.update(validation.counted)
-    # However rare, the end of a document is no unknown symbol.
-    end = text.config.document_end
-    kept = {symbol for symbol, count in counts.items() if count >= values["min_count"] or symbol == end}
+    # However rare, the end of a document is no unknown symbol, nor is what the loss counts behind.
+    always = (text.config.document_end, text.config.loss_after)
+    kept = {symbol for symbol, count in counts.items() if count >= values["min_count"] or symbol in always}
     if not kept:
         raise CharRNNError(
             f"No character occurs {values['min_count']:,} times.", hint="Use a smaller --min-count, or a longer text."

@@ -10,6 +10,8 @@ from charrnn.config import ModelConfig
 from charrnn.vocab import Vocabulary
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from charrnn.corpus import Dataset
     from charrnn.parts import Part, Split
     from charrnn.runs import Run
@@ -31,8 +33,8 @@ def seconds_needed(model: ModelConfig, vocab: Vocabulary, parts: "Split") -> flo
     import numpy as np
 
     from charrnn.network import initial_weights
-    from charrnn.runtime.evaluate import Reader
     from charrnn.runtime.model import Model
+    from charrnn.runtime.score import Reader
 
     read = [held_out(part) for part in (parts.val, parts.test) if part]
     if not read:
@@ -68,13 +70,14 @@ def at_the_end(run: "Run", trainer: "Trainer", data: "Dataset", ended: "Ended") 
     model.limit_threads()
     if parts.val:
         nats = _exactly("Validation", model, parts.val, "it was not trained on")
-        read, encoding = held_out(parts.val), BYTES if data.corpus.text.config.bytes else "utf-8"
-        content = b"".join(data.corpus.vocab.decode(part.ids()).encode(encoding) for part in read)
-        bits = {name: 8 * size / sum(map(len, read)) for name, size in compressed_sizes(content).items()}
-        sizes = ", ".join(f"{name} {value:.3f}" for name, value in bits.items())
-        say(f"  For comparison, compressors on the same text alone, bits per character: {sizes}.")
-        train = trainer.history[-1]["train_nats"] if trainer.history else math.inf
-        if train < nats - MEMORISED:
+        encoding = BYTES if data.corpus.text.config.bytes else "utf-8"
+        texts = [data.corpus.vocab.decode(counted_ids(part)) for part in held_out(parts.val)]
+        if characters := sum(map(len, texts)):
+            found = compressed_sizes(b"".join(text.encode(encoding) for text in texts))
+            sizes = ", ".join(f"{name} {8 * size / characters:.3f}" for name, size in found.items())
+            say(f"  For comparison, compressors on the same text alone, bits per character: {sizes}.")
+        train = trainer.history[-1]["train_nats"] if trainer.history else None
+        if train is not None and train < nats - MEMORISED:
             say(
                 f"  It has begun to learn its text by heart: training loss {train:.2f} nats, validation {nats:.2f}. "
                 "More text, more --dropout or fewer --units would help."
@@ -84,17 +87,31 @@ def at_the_end(run: "Run", trainer: "Trainer", data: "Dataset", ended: "Ended") 
     say(f"Sample from it: charrnn sample {shell_name(run)} --temp 0.8")
 
 
+def counted_ids(part: "Part") -> "np.ndarray":
+    """Return the ids of the characters of a part that count in its loss."""
+    import numpy as np
+
+    return part.ids()[part.counts(np.arange(len(part)))]
+
+
 def _exactly(what: str, model: "Model", parts: "Sequence[Part]", which: str) -> float:
     """Evaluate held-out parts, say what came of it, and return the mean nats a character."""
     from charrnn.runtime.evaluate import mean_nats
 
     read = held_out(parts)
     nats = mean_nats(model, read)
-    characters, of_all = sum(map(len, read)), sum(map(len, parts))
+    characters, of_all, counted = sum(map(len, read)), sum(map(len, parts)), sum(part.counted() for part in read)
+    separator, behind = model.text.loss_after, ""
     of = f" (the first of {of_all:,})" if characters < of_all else ""
+    if separator is not None:
+        behind = f" after {separator!r}"
+        of = f" (of the first {characters:,} of {of_all:,})" if of else f" (of {characters:,})"
+    if not counted:
+        say(f"{what}: none of the first {characters:,} characters stands{behind}; charrnn eval reads more.")
+        return nats
     say(
-        f"{what}: {nats / math.log(2):.4f} bits per character ({nats:.4f} nats), exactly, on {characters:,} characters "
-        f"{which}{of}."
+        f"{what}: {nats / math.log(2):.4f} bits per character ({nats:.4f} nats), exactly, on {counted:,} characters"
+        f"{behind} {which}{of}."
     )
     return nats
 

@@ -48,6 +48,7 @@ def train(
     lines: o.Lines = DEFAULT_TEXT.lines,
     separator: o.Separator = DEFAULT_TEXT.separator,
     reset_at_documents: o.ResetAtDocuments = DEFAULT_TEXT.reset_at_documents,
+    loss_after: o.LossAfter = DEFAULT_TEXT.loss_after,
     min_count: o.MinCount = 1,
     batch: o.Batch = _T.batch,
     seq: o.Seq = _T.seq,

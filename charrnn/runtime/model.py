@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,25 @@ class Model:
         checkpoint = read_checkpoint(path)
         network.check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
         return cls(checkpoint.model, checkpoint.vocab, checkpoint.weights, checkpoint.text)
+
+    def before(self, prime: np.ndarray) -> np.ndarray:
+        """Return the ids that are read before a text that follows the ids `prime`: the start symbol, and what counts.
+
+        A model that forgets where documents begin remembers nothing of those that have ended. For another one, a text
+        that follows nothing follows a line break: its start symbol stands where training happened to begin.
+        """
+        if self.end is not None:
+            ends = np.flatnonzero(prime == self.end)
+            prime = prime[ends[-1] + 1 :] if len(ends) else prime
+        elif not len(prime) and not self.text.resets and "\n" in self.vocab.symbols:
+            prime = self.vocab.encode("\n")
+        return np.concatenate([[self.vocab.start], prime]).astype(np.int64)
+
+    @property
+    def end(self) -> int | None:
+        """Return the id of the character that ends documents, if the model forgets behind it."""
+        end = self.text.document_end
+        return self.vocab.symbols.index(end) if self.text.resets and end in self.vocab.symbols else None
 
     def limit_threads(self) -> None:
         """Let BLAS use a thread for every 2 MB of the largest recurrent matrix, at least one, at most every core.
@@ -107,11 +127,17 @@ class Stream:
             low += self.units
         return calls
 
-    def forget(self) -> None:
-        """Return to the state before a text; feed the start symbol next."""
+    def forget(self, rows: Any = ...) -> None:
+        """Return all texts, or those of some rows, to the state before a text; feed the start symbol next."""
         for cell, plan in zip(self.layers, self.plans, strict=True):
             for name, value in zip(cell.state_fields, plan.state, strict=True):
-                value[...] = cell.initial.get(name, 0.0)
+                value[rows] = cell.initial.get(name, 0.0)
+
+    def copy(self, other: "Stream", rows: Any = ..., of: Any = ...) -> None:
+        """Give texts, by default all, the state of texts `of` a stream of the same model, which may be this one."""
+        for plan, source in zip(self.plans, other.plans, strict=True):
+            for value, new in zip(plan.state, source.state, strict=True):
+                value[rows] = new[of]
 
     def step(self, ids: int | np.ndarray) -> np.ndarray:
         """Read one character of every text; return the logits of the next, (batch, vocab), valid until the next step.

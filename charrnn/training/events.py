@@ -9,22 +9,25 @@ from charrnn.errors import NotWritten
 
 @dataclass(frozen=True)
 class Stepped:
-    """A step was taken. `step` counts from 1; `total` is None until the speed is measured."""
+    """A step was taken. `step` counts from 1; `total` is None until the speed is measured.
+
+    `nats` is None where no character of the window counted.
+    """
 
     step: int
     total: int | None
     epoch: float
-    nats: float
+    nats: float | None
     learning_rate: float
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The validation loss was estimated; `train_nats` is the mean since the last line of the log."""
+    """The validation loss was estimated; `train_nats` is the mean since the last line of the log (None: of nothing)."""
 
     step: int
     epoch: float
-    train_nats: float
+    train_nats: float | None
     val_nats: float | None
     best: bool
     weights: dict[str, np.ndarray]

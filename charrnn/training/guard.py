@@ -25,8 +25,8 @@ def fresh() -> dict[str, Any]:
     return {"loss_mean": None, "loss_deviation": 0.0, "rate_scale": 1.0, "rollbacks": 0, "forgiven_step": -ABOUT}
 
 
-def watch(progress: dict[str, Any], step: int, nats: float) -> None:
-    """Take note of the loss of step `step` (from 1), or raise Diverged.
+def watch(progress: dict[str, Any], step: int, nats: float, share: float = 1.0) -> None:
+    """Take note of the loss of step `step` (from 1), to which `share` of its characters counted, or raise Diverged.
 
     What leaps again about where it leapt before, after a return at a lower rate, is in the text, and is passed by; so
     are all leaps after TRIES returns without any gain.
@@ -38,7 +38,8 @@ def watch(progress: dict[str, Any], step: int, nats: float) -> None:
         # A step knows nothing yet of how far losses stray: at first only a leap of many nats counts.
         progress.update(loss_mean=nats, loss_deviation=max(LEAP, nats))
         return
-    leap = nats - mean
+    # The mean of few characters strays further, by the root of how few they are.
+    leap = math.sqrt(share) * (nats - mean)
     if leap > max(LEAP, DEVIATIONS * deviation) and progress["rollbacks"] < TRIES:
         if step > progress["forgiven_step"] + ABOUT:
             raise Diverged(f"the loss leapt from about {mean:.2f} to {nats:.2f} nats", step)

@@ -198,13 +198,17 @@ class Trainer:
         if self.streams.starts(step):
             self.states = fresh_states(self.net, self.config.batch, self.shards)
         rate = self._rate(step)
-        loss, self.states = self.train_step(self.streams.window(step), self.states, step, rate)
+        window = self.streams.window(step)
+        loss, self.states = self.train_step(window, self.states, step, rate)
         nats = float(loss)
-        guard.watch(self.progress, step + 1, nats)
+        # The 0 of a window in which nothing counts is no loss: neither the log nor the guard is to know of it.
+        counts = window.share > 0 or not math.isfinite(nats)
+        if counts:
+            guard.watch(self.progress, step + 1, nats, window.share)
+            self.progress["loss_sum"] += nats
+            self.progress["loss_steps"] += 1
         self.progress["step"] = step + 1
-        self.progress["loss_sum"] += nats
-        self.progress["loss_steps"] += 1
-        return Stepped(step + 1, self.progress["total"], self.epoch, nats, rate)
+        return Stepped(step + 1, self.progress["total"], self.epoch, nats if counts else None, rate)
 
     def _rate(self, step: int) -> float:
         schedule = learning_rate(self.config, step, self.progress["total"], self.streams.steps_per_epoch)
@@ -227,10 +231,11 @@ class Trainer:
         yield from saved
 
     def _log(self, val_nats: float | None, **more: Any) -> dict[str, Any]:
+        steps = self.progress["loss_steps"]
         record = {
             "step": self.step,
             "epoch": round(self.epoch, 4),
-            "train_nats": self.progress["loss_sum"] / max(1, self.progress["loss_steps"]),
+            "train_nats": self.progress["loss_sum"] / steps if steps else None,
             "val_nats": val_nats,
             "learning_rate": self._rate(max(0, self.step - 1)),
             "seconds": round(self.seconds_before + self.clock(), 3),

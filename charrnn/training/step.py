@@ -48,7 +48,11 @@ def _columns(window: Window, rows: slice) -> Window:
 
 
 class TrainStep:
-    """Truncated backpropagation through one window, and one update of the parameters."""
+    """Truncated backpropagation through one window, and one update of the parameters.
+
+    The loss is the mean over the characters of the window that count. With `sum_gradients` the gradients are those of
+    its sum over time, averaged over the streams: the mean times the counted characters a stream (`seq` if all count).
+    """
 
     def __init__(
         self,
@@ -73,29 +77,36 @@ class TrainStep:
     def __call__(self, window: Window, states: States, step: int, learning_rate: float) -> tuple[Any, States]:
         """Return the mean loss in nats a character (not waited for) and the next states.
 
-        window: (seq, batch) each; states: one list of layers' states a shard.
+        window: (seq, batch) each; states: one list of layers' states a shard. Of a window without a character that
+        counts the loss and all gradients are 0.
         """
         return self._update(learning_rate, step, window, states)
 
     def _step(self, values: Mapping[str, Any], step: Any, window: Window, states: States) -> Any:
+        seq, weights = window.inputs.shape[0], window.weights
+        # Of the whole window, so that it does not matter how the batch is cut.
+        counted = seq * self.batch if weights is None else xp.maximum(xp.sum(weights), 1.0)
         results = [
-            self._shard(values, _columns(window, rows), rows, state, step)
+            self._shard(values, _columns(window, rows), rows, state, step, counted)
             for rows, state in zip(self.rows, states, strict=True)
         ]
         losses, after, gradients = zip(*results, strict=True)
-        scale = float(window.inputs.shape[0]) if self.sum_gradients else 1.0
+        a_stream = float(seq) if weights is None else counted / self.batch
+        scale = a_stream if self.sum_gradients else 1.0
         # Summed in the order of the shards, so that a step is the same whichever finishes first.
         totals = {name: sum((part[name] for part in gradients[1:]), gradients[0][name]) * scale for name in values}
         return (sum(losses[1:], losses[0]), list(after)), totals
 
-    def _shard(self, values: Mapping[str, Any], window: Window, rows: slice, states: Sequence[Any], step: Any) -> Any:
+    def _shard(
+        self, values: Mapping[str, Any], window: Window, rows: slice, states: Sequence[Any], step: Any, counted: Any
+    ) -> Any:
         def drop(layer: int, x: Any) -> Any:
             return x * dropout_mask(x.shape, self.dropout, self.seed, step, layer, rows)
 
         def loss(values: Mapping[str, Any]) -> tuple[Any, Any]:
             dropout = drop if self.dropout else None
             logits, after = self.net.call(window.inputs, states, dropout, window.reset, values=values)
-            return cross_entropy(logits, window.targets) / (window.inputs.shape[0] * self.batch), after
+            return cross_entropy(logits, window.targets, window.weights) / counted, after
 
         return loss_and_gradients(loss, values)
 
@@ -108,15 +119,15 @@ class EvalStep:
         self.rows = shard_rows(batch, shards)
         self._compiled = compiled(self._step)
 
-    def __call__(self, window: Window, weights: Any, states: States) -> tuple[Any, States]:
-        """Return the summed weighted loss in nats and the next states; all of (seq, batch), weights float32."""
-        return self._compiled(self.net.values(), window, weights, states)
+    def __call__(self, window: Window, states: States) -> tuple[Any, States]:
+        """Return the summed weighted loss in nats and the next states."""
+        return self._compiled(self.net.values(), window, states)
 
-    def _step(self, values: Mapping[str, Any], window: Window, weights: Any, states: States) -> Any:
+    def _step(self, values: Mapping[str, Any], window: Window, states: States) -> Any:
         losses, after = [], []
         for rows, state in zip(self.rows, states, strict=True):
             shard = _columns(window, rows)
             logits, new = self.net.call(shard.inputs, state, None, shard.reset, False, values)
-            losses.append(cross_entropy(logits, shard.targets, weights[:, rows]))
+            losses.append(cross_entropy(logits, shard.targets, shard.weights))
             after.append(new)
         return sum(losses[1:], losses[0]), after

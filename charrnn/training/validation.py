@@ -5,6 +5,7 @@ from operator import itemgetter
 
 import numpy as np
 
+from charrnn.errors import CharRNNError
 from charrnn.parts import Part
 from charrnn.streams import Window
 from charrnn.training.layers import CharRNN
@@ -21,29 +22,34 @@ class Validation:
     """The validation text laid out as windows, and the compiled step that reads them."""
 
     def __init__(self, net: CharRNN, segments: Sequence[Part], start: int, shards: int):
-        window, weights = parallel_streams(segments, start)
-        self.net, self.shards, self.batch = net, min(shards, weights.shape[1]), weights.shape[1]
-        self.windows = []
-        for low in range(0, len(weights), WINDOW):
-            stretch = slice(low, low + WINDOW)
-            self.windows.append((window.each(itemgetter(stretch)), weights[stretch]))
-        self.characters = float(weights.sum(dtype=np.float64))
+        whole = parallel_streams(segments, start)
+        length, self.batch = whole.targets.shape
+        self.net, self.shards = net, min(shards, self.batch)
+        self.windows = [whole.each(itemgetter(slice(low, low + WINDOW))) for low in range(0, length, WINDOW)]
+        assert whole.weights is not None
+        self.characters = float(whole.weights.sum(dtype=np.float64))
+        if not self.characters:
+            raise CharRNNError(
+                "None of the characters on which the validation loss is estimated counts with --loss-after.",
+                hint="Use another --val, --val-file or --split.",
+            )
         self.step = EvalStep(net, self.batch, self.shards)
 
     def estimate(self) -> float:
         """Return the estimated mean cross-entropy in nats a character."""
         states, total = fresh_states(self.net, self.batch, self.shards), 0.0
-        for window, weights in self.windows:
-            nats, states = self.step(window, weights, states)
+        for window in self.windows:
+            nats, states = self.step(window, states)
             total += float(nats)
         return total / self.characters
 
 
-def parallel_streams(segments: Sequence[Part], start: int) -> tuple[Window, np.ndarray]:
-    """Return one long window and the weights of its targets, float32, all (time, streams), time a multiple of WINDOW.
+def parallel_streams(segments: Sequence[Part], start: int) -> Window:
+    """Return one long window with weights, all (time, streams), time a multiple of WINDOW.
 
     Several segments are a stream each. One segment is cut into up to STREAMS streams; a stream begins WARM characters
-    early with weight 0, but for the first, which begins with the text and counts from there.
+    early with weight 0, but for the first, which begins with the text and counts from there. What does not count in the
+    loss has weight 0 too.
     """
     if len(segments) > 1:
         pieces = [(segment, 0, 0, min(len(segment), LONGEST + WARM)) for segment in segments]
@@ -68,10 +74,11 @@ def parallel_streams(segments: Sequence[Part], start: int) -> tuple[Window, np.n
         inputs[1 : len(ids), column] = ids[:-1]
         if low:
             inputs[0, column] = text.ids(low - 1, low)[0]
-        weights[warm : len(ids), column] = 1.0
+        places = np.arange(low, high)
+        weights[warm : len(ids), column] = text.counts(places)[warm:]
         if text.resets:
-            reset[: len(ids), column] = text.begins(np.arange(low, high))
+            reset[: len(ids), column] = text.begins(places)
     resets = any(text.resets for text in segments)
     if resets:
         inputs[reset] = start
-    return Window(inputs, targets, reset if resets else None), weights
+    return Window(inputs, targets, reset if resets else None, weights)
