@@ -1,0 +1,70 @@
+"""The course of a training run: what its log and its checkpoints have of it, and the losses in bits."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Record = dict[str, Any]
+# Steps, and bits per character at each.
+Series = list[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The losses over the steps; `best` is the lowest of the validation."""
+
+    train: Series
+    validation: Series
+
+    @property
+    def best(self) -> tuple[int, float] | None:
+        return min(self.validation, key=lambda point: point[1], default=None)
+
+
+def losses(history: list[Record]) -> Losses:
+    """Return the points of a history; a loss that is null, or no number, is none."""
+    both: dict[str, Series] = {"train_nats": [], "val_nats": []}
+    for record in history:
+        for name, series in both.items():
+            nats = number(record.get(name))
+            if nats is not None:
+                series.append((record["step"], nats / math.log(2)))
+    return Losses(*both.values())
+
+
+def history_of(recorded: list[Record], log: Path | None) -> list[Record]:
+    """Return the history that a checkpoint recorded, or the log's where that has more."""
+    recorded = [record for record in recorded if _has_step(record)]
+    logged = [] if log is None else _read(log)
+    return logged if len(logged) > len(recorded) else recorded
+
+
+def _read(log: Path) -> list[Record]:
+    """Return the lines of a log; what is no record, as a line that is just being written, is left out."""
+    records = []
+    try:
+        lines = log.read_bytes().splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict) and _has_step(record):
+            records.append(record)
+    return records
+
+
+def _has_step(record: Record) -> bool:
+    step = record.get("step")
+    return type(step) is int and 0 <= step < 2**63
+
+
+def number(value: Any) -> float | None:
+    """Return a finite number, None for anything else that JSON may hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e300:
+        return None
+    return value if math.isfinite(value) else None
