@@ -1,9 +1,78 @@
-"""From logits to the next character: pure functions, randomness passed in."""
+"""From logits to the next character: pure functions, randomness passed in.
+
+They take one row of logits, (vocab,), or many, (..., vocab).
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 
+from charrnn.errors import CharRNNError
+
 # Beyond these a temperature changes nothing any more; and a float32 holds both, and what is divided by them.
 COLDEST, HOTTEST = 1e-30, 1e30
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next character is drawn: a temperature, then what is left out of its distribution, in this order.
+
+    `top_k` leaves the k likeliest (Fan et al. 2018), `top_p` the fewest that together have that probability (Holtzman
+    et al. 2020), `min_p` those with that share of the likeliest's (Nguyen et al. 2024), `typical` the fewest that
+    together have that probability, the surprisal nearest to the expected one first (Meister et al. 2023).
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    typical: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.temperature >= 0:
+            raise CharRNNError(f"--temp is {self.temperature}; it must be 0 or more.")
+        if self.top_k is not None and self.top_k < 1:
+            raise CharRNNError(f"--top-k is {self.top_k}; it must be at least 1.")
+        for option, value in (("top-p", self.top_p), ("min-p", self.min_p), ("typical", self.typical)):
+            if value is not None and not 0 < value <= 1:
+                raise CharRNNError(f"--{option} is {value}; it must be above 0 and at most 1.")
+
+    def weights(self, logits: np.ndarray) -> np.ndarray:
+        """Return numbers in proportion to the probabilities of being drawn, of the shape of `logits`."""
+        kept = weights(logits, self.temperature)
+        if self.top_k or self.top_p or self.min_p:
+            kept *= kept >= (self._least_of(kept) if kept.ndim == 1 else self._least(kept))
+        if self.typical:
+            _leave_typical(kept, self.typical)
+        return kept
+
+    def _least(self, weights: np.ndarray) -> np.ndarray:
+        """Return the weight in each row, (..., 1), below which nothing is drawn: each of three filters cuts off at one.
+
+        All of equal weight are kept, or none.
+        """
+        ascending = np.sort(weights, axis=-1)[..., -self.top_k if self.top_k else None :]
+        least = ascending[..., :1]
+        if self.top_p:
+            cumulative = ascending.cumsum(axis=-1, dtype=np.float64)
+            place = (cumulative <= (1 - self.top_p) * cumulative[..., -1:]).sum(axis=-1, keepdims=True)
+            least = np.take_along_axis(ascending, np.minimum(place, ascending.shape[-1] - 1), axis=-1)
+        return np.maximum(least, self.min_p or 0)
+
+    def _least_of(self, weights: np.ndarray) -> float:
+        """Return `_least` of one row: this is what one text costs a character, so it is worth a form of its own."""
+        least = self.min_p or 0.0
+        if self.top_k or self.top_p:
+            ascending = weights.copy()
+            ascending.sort()
+            if self.top_k:
+                ascending = ascending[-self.top_k :]
+            place = 0
+            if self.top_p:
+                cumulative = np.add.accumulate(ascending, dtype=np.float64)
+                place = int(cumulative.searchsorted((1 - self.top_p) * cumulative.item(-1), "right"))
+            least = max(least, ascending.item(min(place, len(ascending) - 1)))
+        return least
 
 
 def weights(logits: np.ndarray, temperature: float) -> np.ndarray:
@@ -16,19 +85,39 @@ def weights(logits: np.ndarray, temperature: float) -> np.ndarray:
         greedy = np.zeros_like(logits)
         np.put_along_axis(greedy, logits.argmax(axis=-1, keepdims=True), 1.0, axis=-1)
         return greedy
-    scaled = logits - logits.max(axis=-1, keepdims=True)
+    scaled = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
     scaled /= min(max(temperature, COLDEST), HOTTEST)
     return np.exp(scaled, out=scaled)
 
 
-def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
+def probabilities(logits: np.ndarray, sampling: Sampling) -> np.ndarray:
     """Return next-character probabilities, (..., vocab), float64; rows sum to 1."""
-    unscaled = weights(logits.astype(np.float64), temperature)
+    unscaled = sampling.weights(logits.astype(np.float64))
     return unscaled / unscaled.sum(axis=-1, keepdims=True)
 
 
 def pick(weights: np.ndarray, uniform: float) -> int:
     """Return the id, of one row of weights, that a uniform draw from [0, 1) falls on."""
-    cumulative = weights.cumsum(dtype=np.float64)
+    cumulative = np.add.accumulate(weights, dtype=np.float64)
     # Scaled by the sum as it was added up: rounding must not let the draw fall behind the last character.
-    return int(cumulative.searchsorted(uniform * cumulative[-1], side="right"))
+    return int(cumulative.searchsorted(uniform * cumulative.item(-1), "right"))
+
+
+def pick_each(weights: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+    """Return the id in each row of weights, (batch, vocab), that its uniform draw falls on, as `pick` does."""
+    cumulative = weights.cumsum(axis=-1, dtype=np.float64)
+    return (cumulative <= uniforms[:, None] * cumulative[:, -1:]).sum(axis=-1)
+
+
+def _leave_typical(weights: np.ndarray, share: float) -> None:
+    """Set to 0 what is not among the fewest, the most typical first, that make up a share of their row."""
+    p = weights.astype(np.float64)
+    p /= p.sum(axis=-1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        surprisal = -np.log(p)
+        expected = np.where(p > 0, p * surprisal, 0).sum(axis=-1, keepdims=True)
+    order = np.abs(surprisal - expected).argsort(axis=-1, kind="stable")
+    before = np.take_along_axis(p, order, axis=-1).cumsum(axis=-1)
+    before = np.concatenate([np.zeros_like(before[..., :1]), before[..., :-1]], axis=-1)
+    left_out = np.take_along_axis(before >= share, order.argsort(axis=-1), axis=-1)
+    weights[left_out] = 0

@@ -76,31 +76,33 @@ class Document:
             return None
         return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, self.text_only)
 
-    def blocks(self) -> Iterator[tuple[bytes, int]]:
+    def blocks(self, as_they_come: bool = False) -> Iterator[tuple[bytes, int]]:
         """Yield the document's bytes, unpacked, in blocks; with each, how many of its bytes on disk were read so far.
 
-        What cannot be read is a CharRNNError. A file that is `text_only` and no text yields nothing.
+        Blocks are full, or of what a pipe has `as_they_come`. What cannot be read is a CharRNNError. A file that is
+        `text_only` and no text yields nothing.
         """
         with _explained(self.name):
             if self.path is None:
-                yield from self._read(sys.stdin.buffer, sys.stdin.buffer)
+                yield from self._read(sys.stdin.buffer, sys.stdin.buffer, as_they_come)
                 return
             with open(self.path, "rb") as file:
                 unpack = _UNPACK.get(self.path.suffix.lower())
-                yield from self._read(unpack(file) if unpack else file, file)
+                yield from self._read(unpack(file) if unpack else file, file, as_they_come)
 
-    def _read(self, unpacked: Any, file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    def _read(self, unpacked: Any, file: BinaryIO, as_they_come: bool) -> Iterator[tuple[bytes, int]]:
         seekable = file.seekable()
         done = 0
+        read = unpacked.read1 if as_they_come and hasattr(unpacked, "read1") else unpacked.read
         try:
-            head = _read_fully(unpacked, _BINARY_PROBE)
+            head = read(_BINARY_PROBE) if as_they_come else _read_fully(unpacked, _BINARY_PROBE)
             if self.text_only and b"\0" in head and not head.startswith(_UTF16_MARKS):
                 return
             block = head
             while block:
                 done += len(block)
                 yield block, file.tell() if seekable else done
-                block = unpacked.read(BLOCK)
+                block = read(BLOCK)
         except _DAMAGED as error:
             raise self._damaged(error) from None
         except OSError as error:

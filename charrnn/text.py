@@ -27,11 +27,12 @@ _LOOK_BACK = 4096
 class Decoder:
     """Turns the bytes of one document into text, block by block; how they are cut into blocks makes no difference.
 
-    A byte order mark at the beginning is dropped, and decides between the forms of Unicode.
+    A byte order mark at the beginning is dropped, and decides between the forms of Unicode. Nothing is decoded before
+    `head` bytes are there to be looked at, or all.
     """
 
-    def __init__(self, config: TextConfig, where: str):
-        self.config, self.where = config, where
+    def __init__(self, config: TextConfig, where: str, head: int = _HEAD):
+        self.config, self.where, self.head = config, where, head
         self.notices: list[str] = []
         self.returns = 0
         self._head: bytes | None = b""
@@ -46,7 +47,7 @@ class Decoder:
         """
         if self._head is not None:
             self._head += data
-            if len(self._head) < _HEAD and not last:
+            if len(self._head) < self.head and not last:
                 return ""
             data, self._head = self._head, None
             self.encoding, mark = self._recognised(data[:_HEAD])

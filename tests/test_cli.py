@@ -18,13 +18,13 @@ from conftest import COMMAND, charrnn_in
 
 import charrnn
 from charrnn.checkpoint import read_checkpoint
+from charrnn.cli.app import COMMANDS
 from charrnn.config import PRESETS
 from charrnn.lock import Lock
 
 # Trained runs are shared: with `pytest -n 2 --dist loadgroup` one worker makes them once.
 pytestmark = pytest.mark.xdist_group("cli")
 
-COMMANDS = ("corpus", "vocab", "train", "sample", "eval", "runs", "verify", "bench", "cells", "gradcheck")
 HEAVY = {"keras", "tensorflow", "jax"}
 CHATTER = ("I0000", "E0000", "oneDNN", "cudart", "cuda", "WARNING", "Traceback", "absl")
 TEXT = "".join(f"{n} green bottles hanging on the wall,\n" for n in range(400, 300, -1))
@@ -75,7 +75,7 @@ LAYERS = (
     "errors",
     "config vocab cells corpora",
     "network stacks durable",
-    "checkpoint sampling runs metrics lock verify transfer sources text cache codes parts streams corpus reading",
+    "checkpoint sampling runs metrics lock verify transfer sources text cache codes parts streams corpus reading records",
     "runtime training",
     "cli __main__",
 )
@@ -139,15 +139,26 @@ def test_an_import_that_points_up_is_noticed(module, source):
     assert upward(module, source)
 
 
+def loaded_by(folder, *arguments):
+    """Return the finished process of a command, and the modules that it had imported at its end."""
+    script = (
+        "import sys; from charrnn.__main__ import main; sys.argv[0] = 'charrnn'\n"
+        "try: main()\n"
+        "finally: print(*sys.modules, sep='\\n', file=sys.stderr)"
+    )
+    result = charrnn_in(folder, "-c", script, *arguments, command=shlex.quote(sys.executable))
+    return result, set(result.stderr.split())
+
+
 @pytest.mark.parametrize("arguments", [(), *((command,) for command in COMMANDS)])
 def test_help_imports_nothing_heavy(arguments, tmp_path):
-    result = charrnn_in(
-        tmp_path, *arguments, "--help", command=f"{shlex.quote(sys.executable)} -X importtime {COMMAND}"
-    )
+    result, loaded = loaded_by(tmp_path, *arguments, "--help")
     assert result.returncode == 0
     assert result.stdout.startswith(b"Usage: charrnn")
-    loaded = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
-    assert "typer" in loaded and "charrnn.cli.train" in loaded
+    asked = set(arguments or COMMANDS)
+    commands = {name for name in COMMANDS if f"charrnn.cli.{name}" in loaded}
+    # What several commands share lives in these two.
+    assert "typer" in loaded and asked <= commands <= asked | {"sample", "eval"}
     assert {name for name in loaded if name.split(".")[0] in {"numpy", "rich", *HEAVY}} == set()
     # What only a command at work needs.
     assert {name for name in loaded if name.startswith(("charrnn.training", "charrnn.runtime"))} == set()
@@ -157,15 +168,16 @@ def test_help_imports_nothing_heavy(arguments, tmp_path):
     "arguments", [("sample", "small", "-n", "10"), ("eval", "small", "text.txt"), ("verify", "small")]
 )
 def test_using_a_model_imports_no_framework(small, arguments):
-    script = (
-        "import sys; from charrnn.cli.app import main\n"
-        "try: main()\n"
-        "finally: print(*sys.modules, sep='\\n', file=sys.stderr)"
-    )
-    result = charrnn_in(small, "-c", script, *arguments, command=shlex.quote(sys.executable))
-    loaded = set(result.stderr.split())
+    result, loaded = loaded_by(small, *arguments)
     assert result.stdout and "charrnn.checkpoint" in loaded
     assert {name for name in loaded if name.split(".")[0] in HEAVY} == set()
+
+
+@pytest.mark.parametrize(("wrong", "said"), [("evall", ". Did you mean 'eval', 'cells'?"), ("zzz", ".")])
+def test_an_unknown_command_is_refused_and_imports_none(wrong, said, tmp_path):
+    result, loaded = loaded_by(tmp_path, wrong)
+    assert result.returncode == 2 and f"Error: No such command '{wrong}'{said}\n" in result.stderr
+    assert {name for name in COMMANDS if f"charrnn.cli.{name}" in loaded} == set()
 
 
 # Data and pipes

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.checkpoint import Checkpoint, write_checkpoint
-from charrnn.cli.sample import characters
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
 from charrnn.network import initial_states
 from charrnn.parts import Part
-from charrnn.runtime import evaluate
+from charrnn.runtime import score
 from charrnn.runtime.evaluate import mean_nats
+from charrnn.runtime.generate import Ending, Generation, sample_text
 from charrnn.runtime.model import Model, Stream
-from charrnn.sampling import probabilities
+from charrnn.sampling import Sampling, probabilities
 from charrnn.streams import Streams, Window
 from charrnn.training.engine import loss_and_gradients, xp
 from charrnn.training.layers import CharRNN
@@ -82,8 +82,8 @@ def test_a_window_forgets_just_where_documents_begin(lengths, by_lines, resets, 
     begins = {0, *ends[:-1].tolist()}
     place = None
     for step in range(2 * streams.steps_per_epoch):
-        inputs, targets, reset = streams.window(step)
-        assert (reset is not None) == resets
+        inputs, targets, reset, weights = streams.window(step)
+        assert (reset is not None) == resets and weights is None
         if streams.starts(step):
             plain = Streams(Part(np.arange(n)), batch, seq, seed, start=n + 1)
             place = plain.window(step).targets[0]
@@ -166,7 +166,7 @@ def test_documents_are_evaluated_each_by_itself(lengths, by_lines, seed):
         assert mean_nats(model, [part]) == pytest.approx(expected, rel=1e-6)
         # Groups of a few, chunks and blocks of documents, documents longer than a block.
         for name, value in (("BLOCK", 16), ("SIDE_BY_SIDE", 3), ("SORTED", 5), ("CHUNK", 4), ("LOGITS", 1)):
-            patch.setattr(evaluate, name, value)
+            patch.setattr(score, name, value)
             assert mean_nats(model, [part]) == pytest.approx(expected, rel=1e-6), name
 
 
@@ -183,7 +183,7 @@ def test_without_forgetting_the_state_is_carried_over_documents(vocab, monkeypat
     forgets, carries = (text_of([5, 5, 5, 30], vocab, False, resets) for resets in (True, False))
     expected = sum(alone(model, Part(carries.codes))) / 45
     for block in (1 << 20, 7):
-        monkeypatch.setattr(evaluate, "BLOCK", block)
+        monkeypatch.setattr("charrnn.parts.BLOCK", block)
         assert mean_nats(model, [carries]) == pytest.approx(expected, rel=1e-6)
     assert abs(mean_nats(model, [forgets]) - expected) > 0.01
 
@@ -211,13 +211,19 @@ def test_the_estimate_of_documents_is_their_exact_loss(by_lines, shards, vocab):
 # --- Sampling ---
 
 
+def sampled(model: Model, prime: str, length: int, temperature: float, seed: int) -> str:
+    how = Generation(Ending(length), Sampling(temperature), seed=seed)
+    return sample_text(model, model.vocab.encode(prime), how)
+
+
 def plain_sample(model: Model, prime: list[int], length: int, temperature: float, seed: int) -> str:
     """Return sampled text by the plainest sampler: for each character all of its document is read again."""
-    vocab, rng = model.vocab, np.random.Generator(np.random.Philox(seed))
+    vocab, rng = model.vocab, np.random.Generator(np.random.Philox(key=[seed, 0]))
     end = model.text.document_end if model.text.resets else None
     document, sampled = [vocab.start, *prime], ""
     while len(sampled) < length:
-        shares = probabilities(Stream(model).feed(np.array(document)[:, None])[-1, 0].astype(np.float64), temperature)
+        logits = Stream(model).feed(np.array(document)[:, None])[-1, 0].astype(np.float64)
+        shares = probabilities(logits, Sampling(temperature))
         if vocab.unknown_id is not None:
             shares = shares[: vocab.unknown_id]
         chosen = int((np.cumsum(shares / shares.sum()) <= rng.random()).sum())
@@ -238,7 +244,7 @@ def plain_sample(model: Model, prime: list[int], length: int, temperature: float
 )
 def test_a_document_is_sampled_from_the_start_symbol(text, end, prime, vocab):
     model = model_of("lstm", vocab, text, scale=2.0)
-    found = "".join(characters(model, vocab.encode(prime), 150, 1.0, 1))
+    found = sampled(model, prime, 150, 1.0, 1)
     ids = vocab.encode(prime or ("" if text.resets else "\n")).tolist()
     assert found == plain_sample(model, ids, 150, 1.0, 1)
     if end:
@@ -251,7 +257,7 @@ def test_of_a_prime_with_several_lines_the_last_is_gone_on_with(vocab):
     model = model_of("lstm", vocab, LINES, scale=2.0)
 
     def follows(prime: str) -> str:
-        return "".join(characters(model, vocab.encode(prime), 60, 1.0, 4))
+        return sampled(model, prime, 60, 1.0, 9)
 
     assert follows("abc\nde\nfg") == follows("fg") != follows("abc")
     assert follows("abc\n") == follows("") != follows("abc")
@@ -262,7 +268,7 @@ def test_greedy_lines_are_all_alike(vocab):
     weights["output/b"] = weights["output/b"].copy()
     weights["output/b"][0] += 1.5
     model = Model(ModelConfig("rnn", 2, 8), vocab, weights, LINES)
-    found = "".join(characters(model, np.zeros(0, int), 200, 0, None)).split("\n")
+    found = sampled(model, "", 200, 0, 1).split("\n")
     assert len(found) > 3 and len(set(found[:-1])) == 1 and found[0].startswith(found[-1])
 
 
@@ -274,7 +280,8 @@ def test_the_unknown_symbol_is_never_sampled(temperature, text):
     # By far the likeliest, always.
     weights["output/b"] = weights["output/b"] + np.float32(50) * (np.arange(5) == vocab.unknown_id)
     model = Model(ModelConfig("lstm", 2, 8), vocab, weights, text)
-    found = "".join(characters(model, np.array([vocab.unknown_id]), 300, temperature, 1))
+    how = Generation(Ending(300), Sampling(temperature), seed=1)
+    found = sample_text(model, np.array([vocab.unknown_id]), how)
     assert len(found) == 300 and set(found) <= set("\nabc")
     if temperature == 1.0:
         assert found[:60] == plain_sample(model, [vocab.unknown_id], 60, 1.0, 1)
@@ -328,7 +335,7 @@ def test_a_model_of_bytes_writes_bytes(models):
     result = charrnn_in(models, *sample)
     assert result.returncode == 0 and len(result.stdout) == 3000 and len(set(result.stdout)) > 250
     model = Model.load(models / "bytes.safetensors")
-    assert result.stdout == "".join(characters(model, np.zeros(0, int), 3000, 1.5, 1)).encode("latin-1")
+    assert result.stdout == sampled(model, "", 3000, 1.5, 1).encode("latin-1")
     # A prime is the bytes that the shell gave, whether they are text or not.
     primed = charrnn_in(models, *sample, "--prime", "☞\udcff")
     assert primed.returncode == 0 and len(primed.stdout) == 3004 and primed.stdout.startswith("☞".encode() + b"\xff")

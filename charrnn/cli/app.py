@@ -2,37 +2,62 @@
 
 import os
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from charrnn import __version__
-from charrnn.cli import bench, cells, corpus, eval, gradcheck, runs, sample, signals, train, verify, vocab
+from charrnn.cli import signals
 from charrnn.cli.console import say, show_error
 from charrnn.errors import CharRNNError
+
+# In the order of `charrnn --help`: each is the function of this name in the module of this name.
+COMMANDS = (
+    "corpus",
+    "vocab",
+    "train",
+    "sample",
+    "complete",
+    "score",
+    "eval",
+    "runs",
+    "inspect",
+    "verify",
+    "bench",
+    "cells",
+    "gradcheck",
+)
+
+_PLAIN: Any = {"rich_markup_mode": None, "add_completion": False, "pretty_exceptions_enable": False}
+
+
+class Commands(TyperGroup):
+    """The commands, of which only those asked for are imported and get their options built."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        # Typer lists and suggests by these keys.
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of this name, None if there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        alone = typer.Typer(**_PLAIN)
+        alone.command()(getattr(import_module(f"charrnn.cli.{cmd_name}"), cmd_name))
+        return typer.main.get_command(alone)
+
 
 app = typer.Typer(
     name="charrnn",
     help="Character-level recurrent language models: point it at a text, get a model.",
+    cls=Commands,
     no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    **_PLAIN,
 )
-for command in (
-    corpus.corpus,
-    vocab.vocab,
-    train.train,
-    sample.sample,
-    eval.eval,
-    runs.runs,
-    verify.verify,
-    bench.bench,
-    cells.cells,
-    gradcheck.gradcheck,
-):
-    app.command()(command)
 
 
 def _version(asked: bool) -> None:

@@ -140,15 +140,15 @@ def sample_speed(model: ModelConfig, vocab_size: int, seconds: float) -> float:
 
     import numpy as np
 
-    from charrnn.cli.sample import characters
     from charrnn.network import initial_weights
+    from charrnn.runtime.generate import Ending, Generation, generate_one
     from charrnn.runtime.model import Model
     from charrnn.vocab import Vocabulary
 
     vocab = Vocabulary(tuple(chr(code) for code in range(33, 33 + vocab_size)))
     network = Model(model, vocab, initial_weights(model, vocab_size, 0))
     network.limit_threads()
-    stream = characters(network, np.zeros(1, int), 10**12, 1.0, 0)
+    stream = generate_one(network, network.before(np.zeros(1, int)), Generation(Ending(10**12)))
     for _ in range(100):
         next(stream)
     done, began = 0, perf_counter()

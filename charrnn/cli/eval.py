@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from charrnn.cli import options as o
+from charrnn.cli.arguments import check_unknown, split_run
 from charrnn.cli.console import write_data
 from charrnn.cli.reading import read, tell
-from charrnn.config import UNKNOWN
 from charrnn.errors import CharRNNError
 
 
@@ -23,9 +23,7 @@ def eval(
         ),
     ],
     include: o.Include = None,
-    encoding: Annotated[
-        str | None, typer.Option("--encoding", help="The text's encoding; by default that of the training text.")
-    ] = None,
+    encoding: o.EncodingOfText = None,
     errors: Annotated[
         str | None, typer.Option("--errors", help="strict or replace; by default as in training.")
     ] = None,
@@ -39,7 +37,9 @@ def eval(
     from charrnn.runtime.model import Model
 
     check_unknown(unknown)
-    run, sources = split_arguments(arguments)
+    run, sources = split_run(arguments)
+    if not sources:
+        raise CharRNNError("No text was named.", hint=f"Name one: charrnn eval {arguments[0]} TEXT")
     path = find_checkpoint(run)
     model = Model.load(path)
     config = replace(model.text, encoding=encoding or model.text.encoding, errors=errors or model.text.errors)
@@ -47,13 +47,14 @@ def eval(
     tell(corpus.text.notices)
     model.limit_threads()
     nats = mean_nats(model, [corpus.part])
+    predicted_all = corpus.complete and model.text.loss_after is None
     facts = {
-        "characters": len(corpus),
+        "characters": corpus.part.counted(),
         "bits_per_char": nats / math.log(2),
         "nats_per_char": nats,
         "perplexity": _exp(nats),
-        # Bytes that were left out or replaced were not predicted.
-        "bits_per_byte": nats / math.log(2) * len(corpus) / corpus.text.byte_count if corpus.complete else math.nan,
+        # Bytes that were left out or replaced, or do not count, were not predicted.
+        "bits_per_byte": nats / math.log(2) * len(corpus) / corpus.text.byte_count if predicted_all else math.nan,
     }
     if as_json:
         # JSON has no number for what is not finite.
@@ -72,36 +73,3 @@ def _exp(nats: float) -> float:
         return math.exp(nats)
     except OverflowError:
         return math.inf
-
-
-def split_arguments(arguments: list[str]) -> tuple[str | None, list[str]]:
-    """Return the run (or None for the newest) and the texts: the first argument is a run unless it is a text."""
-    from pathlib import Path
-
-    from charrnn.runs import find_run
-
-    first, *rest = arguments
-    if first.endswith(".safetensors"):
-        run: str | None = first
-    elif Path(first).is_file() or first == "-":
-        run = None
-    else:
-        try:
-            find_run(first)
-            run = first
-        except CharRNNError:
-            # A folder of texts is no run; a name that is neither is more likely a run's, if a text follows it.
-            if Path(first).exists() or not rest:
-                run = None
-            else:
-                raise
-    sources = arguments if run is None else rest
-    if not sources:
-        raise CharRNNError("No text was named.", hint=f"Name one: charrnn eval {first} TEXT")
-    return run, sources
-
-
-def check_unknown(policy: str | None) -> None:
-    """Raise CharRNNError unless --unknown is a policy or not given."""
-    if policy is not None and policy not in UNKNOWN:
-        raise CharRNNError(f"--unknown is {policy!r}; it must be one of {', '.join(UNKNOWN)}.")

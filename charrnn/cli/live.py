@@ -65,7 +65,8 @@ class View:
         if isinstance(event, events.Stepped):
             self.speed.add(event.step * self.characters)
             nats = event.nats
-            self.train_nats = nats if self.train_nats is None else 0.98 * self.train_nats + 0.02 * nats
+            if nats is not None:
+                self.train_nats = nats if self.train_nats is None else 0.98 * self.train_nats + 0.02 * nats
             self._progress(event)
         elif isinstance(event, events.Evaluated):
             self.val_nats = event.val_nats
@@ -131,8 +132,9 @@ class View:
 
     def _evaluated(self, event: "Evaluated") -> None:
         val = "" if event.val_nats is None else f", validation {event.val_nats / math.log(2):.4f}"
+        train = "-" if event.train_nats is None else f"{event.train_nats / math.log(2):.4f}"
         self._say(
-            f"epoch {event.epoch:.2f}, step {event.step:,}: train {event.train_nats / math.log(2):.4f}{val} "
+            f"epoch {event.epoch:.2f}, step {event.step:,}: train {train}{val} "
             f"bits per character{' (best so far)' if event.best and event.val_nats is not None else ''}"
         )
         if not self.quiet:
@@ -142,11 +144,13 @@ class View:
     def _sample(self, event: "Evaluated") -> str:
         import numpy as np
 
-        from charrnn.cli.sample import characters
+        from charrnn.runtime.generate import Ending, Generation, sample_text
         from charrnn.runtime.model import Model
+        from charrnn.sampling import Sampling
 
         model = Model(self.trainer.model, self.trainer.vocab, event.weights, self.trainer.text)
-        return "".join(characters(model, np.zeros(0, int), SAMPLE, TEMPERATURE, seed=event.step))
+        how = Generation(Ending(SAMPLE), Sampling(TEMPERATURE), seed=event.step)
+        return sample_text(model, np.zeros(0, int), how)
 
     def _warn(self, line: str) -> None:
         """Print what even --quiet does not silence."""

@@ -25,7 +25,7 @@ def _off(value: float | None) -> float | None:
     return None if value == 0 else value
 
 
-def _unescaped(value: str | None) -> str | None:
+def unescaped(value: str | None) -> str | None:
     """Return what a text with escapes such as \\n and \\x1e means; one that is no escape stands for itself."""
     if value is None:
         return None
@@ -59,6 +59,58 @@ Unknown = Annotated[
         show_default="error, replace after --min-count",
     ),
 ]
+
+# Generating text
+Temperature = Annotated[
+    float, typer.Option("--temp", "-t", min=0.0, help="Temperature: lower is safer, 0 takes the likeliest.")
+]
+TopK = Annotated[
+    int | None, typer.Option("--top-k", min=1, help="Draw from the K likeliest characters.", show_default=False)
+]
+TopP = Annotated[
+    float | None,
+    typer.Option("--top-p", help="Draw from the likeliest that together have this probability.", show_default=False),
+]
+MinP = Annotated[
+    float | None,
+    typer.Option("--min-p", help="Draw from those with this share of the likeliest's probability.", show_default=False),
+]
+Typical = Annotated[
+    float | None,
+    typer.Option(
+        "--typical",
+        help="Draw from those about as surprising as expected that together have this probability.",
+        show_default=False,
+    ),
+]
+Beam = Annotated[
+    int | None,
+    typer.Option(
+        "--beam",
+        min=1,
+        help="Draw nothing: search for the likeliest text, along N beginnings. Good for short answers; what is long "
+        "becomes bland and repeats itself.",
+        show_default=False,
+    ),
+]
+Until = Annotated[
+    list[str] | None,
+    typer.Option("--until", metavar="TEXT", help="Stop before this text; may be given several times."),
+]
+Allow = Annotated[
+    str | None,
+    typer.Option("--allow", metavar="CHARACTERS", help="Draw only these, and those of --until.", show_default=False),
+]
+Forbid = Annotated[
+    str | None, typer.Option("--forbid", metavar="CHARACTERS", help="Never draw these.", show_default=False)
+]
+NoRepeat = Annotated[
+    int | None,
+    typer.Option(
+        "--no-repeat", metavar="N", min=1, help="Never write N characters that stand there already.", show_default=False
+    ),
+]
+AsJsonl = Annotated[bool, typer.Option("--jsonl", help="Print a line of JSON for each record.")]
 
 # Model
 CellName = Annotated[str, typer.Option("--cell", metavar="CELL", help="The cell: `charrnn cells` lists them.")]
@@ -99,6 +151,9 @@ Include = Annotated[
     typer.Option("--include", metavar="PATTERN", help="Of folders, only files whose names match, such as '*.txt'."),
 ]
 Encoding = Annotated[str, typer.Option("--encoding", help="The text's encoding, any that Python knows.")]
+EncodingOfText = Annotated[
+    str | None, typer.Option("--encoding", help="The text's encoding; by default that of the training text.")
+]
 Errors = Annotated[
     str, typer.Option("--errors", help=f"Bytes that the encoding does not know: {', '.join(ERRORS)} (by U+FFFD).")
 ]
@@ -117,13 +172,23 @@ Separator = Annotated[
     typer.Option(
         "--separator",
         metavar="CHARACTER",
-        callback=_unescaped,
+        callback=unescaped,
         help=r"Put this behind each file, such as '\n' or '\x1e'.",
         show_default=False,
     ),
 ]
 ResetAtDocuments = Annotated[
     bool, typer.Option("--reset-at-documents", help="Forget all before at the beginning of each file.")
+]
+LossAfter = Annotated[
+    str | None,
+    typer.Option(
+        "--loss-after",
+        metavar="CHARACTER",
+        callback=unescaped,
+        help=r"Learn only what follows this in each document, such as '\t'; what stands before it is only read.",
+        show_default=False,
+    ),
 ]
 MinCount = Annotated[
     int,

@@ -1,95 +1,154 @@
 """`charrnn sample`: new text from a trained model."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import repeat
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.cli.console import printable, say, write_data
-from charrnn.cli.eval import check_unknown
-from charrnn.cli.options import RunOrFile, Seed, Unknown
+from charrnn.cli import options as o
+from charrnn.cli.arguments import check_unknown
+from charrnn.cli.console import printable, say
+from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from charrnn.cli.novelty import Known
+    from charrnn.runtime.generate import Generation, Sample
     from charrnn.runtime.model import Model
 
-# Text that is streamed is written at least so often, in seconds, and in pieces of at most so many characters.
-_PAUSE = 0.02
-_PIECE = 2000
+# Samples in a row that are not new, before there is nothing new to be expected.
+_TRIES = 1000
 
 
 def sample(
-    run: RunOrFile = None,
-    temp: Annotated[
-        float, typer.Option("--temp", "-t", min=0.0, help="Temperature: lower is safer, 0 takes the likeliest.")
-    ] = 1.0,
-    length: Annotated[int, typer.Option("--length", "-n", min=0, help="Characters to sample.")] = 2000,
-    prime: Annotated[str, typer.Option("--prime", "-p", help="Text to go on from; it is printed first.")] = "",
-    unknown: Unknown = None,
-    seed: Annotated[int | None, Seed.__metadata__[0]] = None,
+    run: o.RunOrFile = None,
+    temp: o.Temperature = 1.0,
+    top_k: o.TopK = None,
+    top_p: o.TopP = None,
+    min_p: o.MinP = None,
+    typical: o.Typical = None,
+    beam: o.Beam = None,
+    length: Annotated[int, typer.Option("--length", "-n", min=0, help="Characters to sample, at most.")] = 2000,
+    until: o.Until = None,
+    lines: Annotated[
+        int | None, typer.Option("--lines", min=1, help="Stop behind so many lines.", show_default=False)
+    ] = None,
+    count: Annotated[int, typer.Option("--count", "-c", min=0, help="Samples, made side by side.")] = 1,
+    prime: Annotated[
+        str,
+        typer.Option("--prime", "-p", help=r"Text to go on from; it is printed first. \n is a line break, - is stdin."),
+    ] = "",
+    prime_file: Annotated[
+        Path | None, typer.Option("--prime-file", help="Go on from what this file holds.", show_default=False)
+    ] = None,
+    unknown: o.Unknown = None,
+    allow: o.Allow = None,
+    forbid: o.Forbid = None,
+    no_repeat: o.NoRepeat = None,
+    unique: Annotated[bool, typer.Option("--unique", help="Skip samples that were there already.")] = False,
+    novel: Annotated[bool, typer.Option("--novel", help="Skip samples that stand in the training text.")] = False,
+    novel_to: Annotated[
+        list[str] | None, typer.Option("--novel-to", metavar="CORPUS", help="Skip samples that stand in this text.")
+    ] = None,
+    seed: Annotated[int | None, o.Seed.__metadata__[0]] = None,
+    ids: Annotated[bool, typer.Option("--ids", help="Print ids instead of characters.")] = False,
+    jsonl: o.AsJsonl = False,
+    show_surprisal: Annotated[
+        bool, typer.Option("--show-surprisal", help="Colour characters by how surprising they were to the model.")
+    ] = False,
 ) -> None:
-    """Sample new text, written as it is made. Without a run named: the newest run's best checkpoint."""
-    from time import perf_counter
+    """Sample new text, written as it is made. Without a run named: the newest run's best checkpoint.
 
+    The likelihoods of --jsonl and --show-surprisal are the model's own, at temperature 1 and before any filter.
+    """
+    from charrnn.cli.generated import Output
+    from charrnn.cli.generation import ending, generation
     from charrnn.runs import find_checkpoint
     from charrnn.runtime.model import Model
-    from charrnn.text import BYTES, prepare
+    from charrnn.sampling import Sampling
 
-    model = Model.load(find_checkpoint(run))
+    path = find_checkpoint(run)
+    model = Model.load(path)
     model.limit_threads()
     check_unknown(unknown)
-    ids, notice = model.vocab.admit(prepare(prime, model.text), unknown, "--prime")
+    sampling = Sampling(temp, top_k, top_p, min_p, typical)
+    before = _prime(model, prime, prime_file, unknown)
+    if lines and model.text.lines:
+        # Its lines know nothing of each other: they are samples of their own.
+        count, lines = count * lines, 1
+    end = ending(model, length, until or (), lines)
+    how = generation(model, end, sampling, allow, forbid, no_repeat, seed)
+    output = Output(model, before, jsonl, ids, show_surprisal, one_line=lines == 1 or (end.line_break,) in end.stops)
+    if beam is not None:
+        from charrnn.runtime.beam import beam_search
+
+        if count != 1 or unique or novel or novel_to or no_repeat:
+            raise CharRNNError("--beam finds one text; --count, --unique, --novel and --no-repeat are for drawing.")
+        output.samples([beam_search(model, model.before(before), beam, end, how.banned)])
+    elif count == 1 and not (unique or novel or novel_to or jsonl):
+        from charrnn.runtime.generate import generate_one
+
+        output.stream(generate_one(model, model.before(before), how, show_surprisal))
+    elif unique or novel or novel_to:
+        from charrnn.cli.novelty import known_text
+
+        known = known_text(path, model.text, novel_to or ()) if novel or novel_to else None
+        output.samples(_new(_many(model, before, how, count, True), model, before, unique, known, count))
+    else:
+        output.samples(_many(model, before, how, count, False))
+
+
+def _prime(model: "Model", prime: str, file: Path | None, unknown: str | None) -> "np.ndarray":
+    """Return the ids to go on from."""
+    from charrnn.text import Decoder, prepare
+
+    if prime and file:
+        raise CharRNNError("--prime and --prime-file exclude each other.", hint="Give one of them.")
+    if prime == "-" or file:
+        data, where = (file.read_bytes(), str(file)) if file else (sys.stdin.buffer.read(), "stdin")
+        decoder = Decoder(model.text, where)
+        text = decoder.feed(data) + decoder.close()
+    else:
+        text, where = prepare(o.unescaped(prime) or "", model.text), "--prime"
+    ids, notice = model.vocab.admit(text, unknown, where)
     if notice:
         say(printable(notice))
-    encoding = BYTES if model.text.bytes else "utf-8"
-    write_data(model.vocab.decode(ids), encoding)
-    piece: list[str] = []
-    written = 0.0
-    for character in characters(model, ids, length, temp, seed):
-        piece.append(character)
-        if len(piece) == _PIECE or perf_counter() - written > _PAUSE:
-            write_data("".join(piece), encoding)
-            piece.clear()
-            written = perf_counter()
-    # A terminal's prompt belongs on a line of its own; a file gets the characters asked for and no other.
-    write_data("".join(piece) + ("\n" if sys.stdout.isatty() else ""), encoding)
+    return ids
 
 
-def characters(model: "Model", prime: "np.ndarray", length: int, temperature: float, seed: int | None) -> Iterator[str]:
-    """Yield `length` sampled characters that follow the ids `prime`; without any, those that follow a line break.
+def _many(model: "Model", prime: "np.ndarray", how: "Generation", count: int, skipping: bool) -> Iterator["Sample"]:
+    """Yield samples made side by side: so many, or without an end if some of them will be skipped."""
+    from charrnn.runtime.batch import SIDE_BY_SIDE, generate
 
-    A model that forgets where documents begin begins another one after each end. The unknown symbol is never sampled.
-    """
-    import numpy as np
+    before = model.before(prime)
+    befores = repeat(before[-1:]) if skipping else repeat(before[-1:], count)
+    return generate(model, before[:-1], befores, how, min(SIDE_BY_SIDE, count)) if count else iter(())
 
-    from charrnn.runtime.model import Stream
-    from charrnn.sampling import pick, weights
 
-    vocab, stream, symbols = model.vocab, Stream(model), model.vocab.symbols
-    rng = np.random.Generator(np.random.Philox(seed))
-    if not len(prime) and not model.text.resets and "\n" in vocab.symbols:
-        # A running text's start symbol stands where training happened to begin; a line break is a better beginning.
-        prime = vocab.encode("\n")
-    end = model.text.document_end if model.text.resets else None
-    if end in symbols:
-        # What stands before the last end is another document, of which nothing is remembered.
-        ends = np.flatnonzero(prime == symbols.index(end))
-        prime = prime[ends[-1] + 1 :] if len(ends) else prime
-    ids = np.concatenate([[vocab.start], prime]).astype(np.int64)
-    logits = stream.feed(ids[:, None])[-1, 0]
-    step, unknown = stream.step, vocab.unknown_id
-    while length > 0:
-        block = min(length, 4096)
-        for uniform in rng.random(block).tolist():
-            if unknown is not None:
-                logits[unknown] = -np.inf
-            chosen = pick(weights(logits, temperature), uniform)
-            yield symbols[chosen]
-            if symbols[chosen] == end:
-                stream.forget()
-                logits = step(vocab.start)
-            else:
-                logits = step(chosen)
-        length -= block
+def _new(
+    samples: Iterable["Sample"], model: "Model", prime: "np.ndarray", unique: bool, known: "Known | None", count: int
+) -> Iterator["Sample"]:
+    """Yield the first `count` samples that are new; give up where none comes for long."""
+    if model.end is not None:
+        # Documents of the prime that have ended are forgotten, and no part of what is new.
+        prime = model.before(prime)[1:]
+    begun = model.vocab.decode(prime)
+    seen: set[str] = set()
+    found = tries = 0
+    for sample in samples:
+        text = model.vocab.decode(sample.ids)
+        if text and not (unique and text in seen) and not (known and begun + text in known):
+            seen.add(text)
+            yield sample
+            found, tries = found + 1, 0
+        else:
+            tries += 1
+        if found == count:
+            return
+        if tries == _TRIES:
+            say(f"Found {found:,} of {count:,}: {_TRIES:,} samples in a row were not new. A higher --temp may help.")
+            return

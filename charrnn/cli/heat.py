@@ -1,0 +1,73 @@
+"""The heat map of surprisal on the terminal: each character in the colour of what it cost the model in bits."""
+
+import math
+import os
+import sys
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
+from operator import itemgetter
+
+from charrnn.cli.console import printable
+
+# Each level begins at one of these; below the first the model gave the character more than half, and it stays plain.
+BITS = (1, 2, 3, 4, 6, 8, 12)
+LABELS = (f"<{BITS[0]}", *(f"{low}-{high}" for low, high in pairwise(BITS)), f"{BITS[-1]}+")
+
+# Of the 256 colours, for dark terminals and light ones: from pale to strong and from light to dark, so that nobody
+# needs a sense of hue. The first level colours the ink alone: it is frequent, and its paper would drown the others.
+_INK, _PAPERS = 130, (180, 215, 214, 208, 202, 196)
+_COLOURS = ("", f"\x1b[38;5;{_INK}m", *(f"\x1b[38;5;16;48;5;{paper}m" for paper in _PAPERS))
+_RESET = "\x1b[0m"
+# What shows the colour of a character that paints nothing.
+_MARKS = {"\n": "↵", "\t": "→"}
+
+
+def level(bits: float) -> int:
+    """Return the level of a surprisal, 0 to len(BITS); NaN, which was not measured, is 0."""
+    return 0 if math.isnan(bits) else bisect_right(BITS, bits)
+
+
+def visible(character: str) -> str:
+    """Return a character as it can be shown: control characters, lone surrogates and the like become escapes."""
+    # No space but " " counts as printable, but a no-break space paints its colour like any other.
+    return character if unicodedata.category(character) == "Zs" else printable(character)
+
+
+def coloured(text: str, bits: Sequence[float]) -> str:
+    """Return a text for the terminal, each character in the colour of its bits.
+
+    A surprising line break or tab is shown as ↵ or → in its colour, and then follows plain.
+    """
+    runs = groupby(_cells(text, bits), key=itemgetter(0))
+    return "".join(_painted(colour, "".join(shown for _, shown in cells)) for colour, cells in runs)
+
+
+def _cells(text: str, bits: Sequence[float]) -> Iterator[tuple[str, str]]:
+    """Yield the colours of a text and what is shown in each."""
+    for character, cost in zip(text, bits, strict=True):
+        colour = _COLOURS[level(cost)]
+        if character not in _MARKS:
+            yield colour, visible(character)
+        else:
+            if colour:
+                yield colour, _MARKS[character]
+            # A terminal paints a coloured line break to the end of the line.
+            yield "", character
+
+
+def _painted(colour: str, shown: str) -> str:
+    return f"{colour}{shown}{_RESET}" if colour else shown
+
+
+def legend() -> str:
+    """Return one line, without its end, that shows the levels with their bits."""
+    return "bits: " + " ".join(_painted(colour, f" {label} ") for colour, label in zip(_COLOURS, LABELS, strict=True))
+
+
+def wanted() -> bool:
+    """Return whether stdout gets colours: on a terminal unless NO_COLOR is set, anywhere if FORCE_COLOR is."""
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
