@@ -140,7 +140,7 @@ class Vocabulary:
             raise CharRNNError(
                 f"The vocabulary of {len(self.symbols):,} lacks characters of {where}: {self._shown(unknown)}; "
                 f"the first at {first()}.",
-                hint="Remove or replace them (eval and sample: --unknown skip), or use a vocabulary that has them.",
+                hint="Remove or replace them (what reads a model: --unknown skip), or use a vocabulary that has them.",
             )
         done, stand_in = "left out", None
         if policy == "replace":
@@ -155,7 +155,8 @@ class Vocabulary:
                     )
                 stand_in, done = self.symbols.index(symbol), f"replaced by {symbol!r}"
         count = sum(unknown.values())
-        return stand_in, f"{count:,} characters of {where} are unknown and were {done}: {self._shown(unknown)}."
+        were = "character of {} is unknown and was" if count == 1 else "characters of {} are unknown and were"
+        return stand_in, f"{count:,} {were.format(where)} {done}: {self._shown(unknown)}."
 
     @staticmethod
     def _shown(unknown: Mapping[str, int]) -> str:

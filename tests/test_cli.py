@@ -75,7 +75,8 @@ LAYERS = (
     "errors",
     "config vocab cells corpora",
     "network stacks durable",
-    "checkpoint sampling runs metrics lock verify transfer sources text cache codes parts streams corpus reading records",
+    "checkpoint sampling runs metrics lock verify transfer",
+    "sources text cache codes parts streams corpus reading records",
     "runtime training",
     "cli __main__",
 )

@@ -257,7 +257,7 @@ def test_unknown_characters_by_each_policy():
             run("plain", *options, stdin=b"a\n\nbZ\n")
     skipped = run("plain", "-n", 9, "--unknown", "skip", stdin=b"a\nbZ\nZ\n")
     assert skipped.stdout == run("plain", "-n", 9, stdin=b"a\nb\n\n").stdout
-    assert skipped.stderr.count("\n") == 2 and "1 characters of line 2 are unknown and were left" in skipped.stderr
+    assert skipped.stderr.count("\n") == 2 and "1 character of line 2 is unknown and was left" in skipped.stderr
     replaced = run("plain", "-n", 9, "--unknown", "replace", stdin=b"a\nbZ\n")
     assert replaced.stdout == run("plain", "-n", 9, stdin=b"a\nb \n").stdout
 

@@ -22,13 +22,13 @@ from charrnn.corpus import dataset
 from charrnn.parts import Part
 from charrnn.reading import read_text
 from charrnn.runtime.evaluate import mean_nats
-from charrnn.runtime.generate import Ending, Generation, generate_one
+from charrnn.runtime.generate import Ending, Generation, Sample, generate_one
 from charrnn.runtime.model import Model
 from charrnn.sampling import Sampling
 from charrnn.vocab import Vocabulary
 
 LINES = TextConfig(lines=True)
-NAMES = ["a", "b", "ab", "ba", "aab", "cab"]
+NAMES = ["a", "b", "ab", "ac", "ba", "aab", "cab"]
 
 
 @pytest.fixture(scope="module")
@@ -297,7 +297,7 @@ def test_primes_with_unknown_characters(sample):
     assert refused[:2] == (1, "") and "lacks characters of --prime: 'Z' (U+005A) x 1" in refused.said
     skipped = sample("story", *options, "--unknown", "skip")
     assert skipped.out == sample("story", "-n", 20, "--seed", 1, "--prime", "ab").out
-    assert skipped.said == "1 characters of --prime are unknown and were left out: 'Z' (U+005A) x 1.\n"
+    assert skipped.said == "1 character of --prime is unknown and was left out: 'Z' (U+005A) x 1.\n"
     assert sample("story", *options, "--unknown", "replace").out.startswith("a b")
     symbol = sample("unknown", *options)
     assert symbol.out.startswith("a\ufffdb") and "\ufffd" not in symbol.out[3:] and len(symbol.out) == 23
@@ -326,8 +326,8 @@ def test_allow_and_forbid(sample):
     assert set(sample("story", *options, "--allow", "b", "--prime", "ac").out[2:]) == {"b"}
     until = sample("story", "-n", 10**6, "--seed", 4, "--allow", "ab", "--until", "c").out
     assert set(until) <= set("ab") and 0 < len(until) < 10**5
-    lines = sample("names", "--lines", 20, "--allow", "b", "--seed", 1).out.splitlines()
-    assert len(lines) == 20 and set("".join(lines)) == {"b"}
+    lines = sample("names", "--lines", 20, "--allow", "b", "--seed", 1, "--jsonl").records
+    assert len(lines) == 20 and all(line["ended"] and set(line["text"]) <= set("b\n") for line in lines)
 
 
 def test_no_repeat(sample):
@@ -369,6 +369,14 @@ def test_unique(sample):
     assert sample("names", "--count", 2, "--unique", "-n", 0)[:2] == (0, "")
 
 
+def test_a_thousand_in_a_row_that_are_not_new_are_enough(sample, monkeypatch):
+    one, two, three = (Sample(np.array([id, 0]), np.zeros(2, np.float32), True) for id in (1, 2, 3))
+    made = [one, *[one] * 999, two, *[one, two] * 500, three]
+    monkeypatch.setattr("charrnn.cli.sample._many", lambda *_: iter(made))
+    given_up = sample("names", "--count", 3, "--unique")
+    assert given_up.out == "a\n\nb\n" and given_up.said.startswith("Found 2 of 3: 1,000 samples in a row were not new.")
+
+
 def test_novel(sample, folder):
     options = ("names", "--lines", 60, "--seed", 1, "-n", 12)
     every, novel = sample(*options).out.splitlines(), sample(*options, "--novel")
@@ -377,10 +385,11 @@ def test_novel(sample, folder):
     # None that is new was left out, and what is part of a line is new.
     new = [line for line in every if line not in {*NAMES, ""}]
     assert novel.out.splitlines()[: len(new)] == new and {"ca", "aa"} & set(new)
-    # With the prime that they stand behind.
-    primed = sample("names", "--lines", 60, "--seed", 1, "--prime", r"cc\na", "--novel")
-    made = [line for line in primed.out.splitlines() if line != "cc"]
-    assert len(made) == 60 and not set(made) & set(NAMES) and all(line.startswith("a") for line in made)
+    # With the prime that they stand behind, of which the last line alone is not forgotten.
+    primed = ("names", "--lines", 60, "--seed", 1, "--prime", r"cc\na")
+    every, new = (sample(*primed, *novel).out.splitlines()[1::2] for novel in ((), ("--novel",)))
+    assert len(every) == len(new) == 60 and all(line.startswith("a") for line in new)
+    assert {"a", "ab", "ac"} <= set(every) and not set(new) & set(NAMES)
     (folder / "other.txt").write_text("b\nbb\n")
     to_other = set(sample(*options, "--novel-to", "other.txt").out.splitlines())
     assert to_other & set(NAMES) and not to_other & {"b", "bb"}

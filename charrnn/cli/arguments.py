@@ -1,5 +1,8 @@
 """What the arguments of commands mean that take a run and a text."""
 
+import sys
+
+from charrnn.cli.console import say
 from charrnn.config import UNKNOWN
 from charrnn.errors import CharRNNError
 
@@ -38,7 +41,10 @@ def run_and_lines(arguments: list[str], command: str) -> tuple[str | None, str]:
         )
     if texts and texts[0] != "-" and not Path(texts[0]).exists():
         raise CharRNNError(f"There is neither a run nor a file {texts[0]!r}.", hint="charrnn runs lists the runs.")
-    return run, texts[0] if texts else "-"
+    source = texts[0] if texts else "-"
+    if source == "-" and sys.stdin.isatty():
+        say("Reading lines from the terminal; Ctrl-D ends them.")
+    return run, source
 
 
 def check_unknown(policy: str | None) -> None:

@@ -14,6 +14,9 @@ from charrnn.errors import CharRNNError
 from charrnn.records import portions, seen
 from charrnn.text import BYTES, prepare
 
+# Notices of single lines that are worth saying.
+NOTICES = 10
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -56,6 +59,7 @@ def complete(
     seed: Annotated[int | None, o.Seed.__metadata__[0]] = None,
     unknown: o.Unknown = None,
     encoding: o.EncodingOfText = None,
+    errors: o.ErrorsOfLines = None,
     check: Annotated[
         str | None,
         typer.Option("--check", metavar="TARGETS", help="Count how many are exactly the lines of this file."),
@@ -85,9 +89,10 @@ def complete(
     model.limit_threads()
     sampling = Sampling(temp, top_k, top_p, min_p, typical)
     how = generation(model, ending(model, length, until or _line_end(model)), sampling, allow, forbid, no_repeat, seed)
-    config = replace(model.text, encoding=encoding or model.text.encoding)
+    errors = errors or ("strict" if model.text.bytes else "replace")
+    config = replace(model.text, encoding=encoding or model.text.encoding, errors=errors)
     answers = _Answers(model, how, beam, append, unknown)
-    wanted = chain.from_iterable(portions(check, config)) if check else None
+    wanted = chain.from_iterable(portions(check, replace(config, errors=model.text.errors))) if check else None
     right = lines = 0
     for portion in portions(source, config, unbuffered):
         for line, sample in zip(portion, answers.to(portion, lines), strict=True):
@@ -121,6 +126,7 @@ class _Answers:
         self.model, self.how, self.beam, self.unknown = model, how, beam, unknown
         self.append = None if append is None else prepare(append, model.text)
         self.before = model.before(np.zeros(0, np.int64))
+        self.told = 0
 
     def to(self, lines: Sequence[str], before: int) -> Iterator["Sample"]:
         """Yield what follows each of some lines, `before` which stand so many."""
@@ -147,8 +153,16 @@ class _Answers:
         text += between
         ids, notice = admitted(self.model.vocab, self.model.vocab.table(text), text, self.unknown, number)
         if notice:
-            say(printable(notice))
+            self._tell(notice)
         return ids[ids >= 0]
+
+    def _tell(self, notice: str) -> None:
+        """Say a notice of a line, of the first few."""
+        self.told += 1
+        if self.told <= NOTICES:
+            say(printable(notice))
+        elif self.told == NOTICES + 1:
+            say("… and so in other lines.")
 
 
 def _checked(text: str, target: str | None, model: "Model", line: int) -> dict[str, Any]:

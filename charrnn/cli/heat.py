@@ -29,6 +29,11 @@ def level(bits: float) -> int:
     return 0 if math.isnan(bits) else bisect_right(BITS, bits)
 
 
+def measured(bits: float, digits: int) -> str:
+    """Return a number of bits as it is shown, "-" if nothing was measured."""
+    return "-" if math.isnan(bits) else f"{bits:.{digits}f}"
+
+
 def visible(character: str) -> str:
     """Return a character as it can be shown: control characters, lone surrogates and the like become escapes."""
     # No space but " " counts as printable, but a no-break space paints its colour like any other.

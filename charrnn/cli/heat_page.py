@@ -6,7 +6,7 @@ from html import escape
 from typing import TextIO
 
 from charrnn.cli.console import printable
-from charrnn.cli.heat import LABELS, level, visible
+from charrnn.cli.heat import LABELS, level, measured, visible
 
 # Papers of the levels above 0, from the page's own to what stands out most; ink turns where contrast asks for it.
 _LIGHT = ("#fff4cc", "#fee391", "#fec35f", "#fd9441", "#f2602b", "#cf1b1b", "#850026")
@@ -74,13 +74,13 @@ class HeatPage:
 
     def line(self, number: int, bits_per_char: float, text: str, bits: Sequence[float]) -> None:
         """Write a record, with its end if that was measured too."""
-        self._write(f"<tr><td>{number}<td class=h{level(bits_per_char)}>{bits_per_char:.2f}<td>")
+        self._write(f"<tr><td>{number}<td class=h{level(bits_per_char)}>{measured(bits_per_char, 2)}<td>")
         self.text(text, bits)
         self._write("</tr>\n")
 
     def finish(self, characters: int, bits_per_char: float, unknown: int = 0) -> None:
         """Write the totals, which the page shows above the text, and end it; the file stays open."""
-        totals = f"characters {characters:,} · bits per character {bits_per_char:.4f} · unknown {unknown:,}"
+        totals = f"characters {characters:,} · bits per character {measured(bits_per_char, 4)} · unknown {unknown:,}"
         self._write(f"{self._end}</main>\n<footer>{totals}</footer>\n")
 
 

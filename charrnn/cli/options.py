@@ -1,5 +1,6 @@
 """The options of the commands, each declared once. Defaults and checks live in `charrnn.config`."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -26,13 +27,16 @@ def _off(value: float | None) -> float | None:
 
 
 def unescaped(value: str | None) -> str | None:
-    """Return what a text with escapes such as \\n and \\x1e means; one that is no escape stands for itself."""
-    if value is None:
-        return None
-    try:
-        return value.encode("latin-1", "backslashreplace").decode("unicode_escape")
-    except UnicodeDecodeError:
-        return value
+    """Return what a text with escapes such as \\n, \\t, \\\\, \\x1e, \\u2026 and \\U0001f600 means; no others are escapes."""
+    return value if value is None else _ESCAPE.sub(_meant, value)
+
+
+_ESCAPE = re.compile(r"\\([ntr\\]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})")
+
+
+def _meant(escape: re.Match[str]) -> str:
+    name = escape[1]
+    return {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}.get(name) or chr(int(name[1:], 16))
 
 
 # Arguments
@@ -99,7 +103,12 @@ Until = Annotated[
 ]
 Allow = Annotated[
     str | None,
-    typer.Option("--allow", metavar="CHARACTERS", help="Draw only these, and those of --until.", show_default=False),
+    typer.Option(
+        "--allow",
+        metavar="CHARACTERS",
+        help="Draw only these, and what ends a text: --until, --lines.",
+        show_default=False,
+    ),
 ]
 Forbid = Annotated[
     str | None, typer.Option("--forbid", metavar="CHARACTERS", help="Never draw these.", show_default=False)
@@ -153,6 +162,14 @@ Include = Annotated[
 Encoding = Annotated[str, typer.Option("--encoding", help="The text's encoding, any that Python knows.")]
 EncodingOfText = Annotated[
     str | None, typer.Option("--encoding", help="The text's encoding; by default that of the training text.")
+]
+ErrorsOfLines = Annotated[
+    str | None,
+    typer.Option(
+        "--errors",
+        help=f"Bytes that the encoding does not know: {', '.join(ERRORS)} (by U+FFFD).",
+        show_default="replace",
+    ),
 ]
 Errors = Annotated[
     str, typer.Option("--errors", help=f"Bytes that the encoding does not know: {', '.join(ERRORS)} (by U+FFFD).")

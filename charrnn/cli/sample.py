@@ -77,7 +77,7 @@ def sample(
     check_unknown(unknown)
     sampling = Sampling(temp, top_k, top_p, min_p, typical)
     before = _prime(model, prime, prime_file, unknown)
-    if lines and model.text.lines:
+    if lines and model.text.lines and beam is None:
         # Its lines know nothing of each other: they are samples of their own.
         count, lines = count * lines, 1
     end = ending(model, length, until or (), lines)
@@ -109,7 +109,8 @@ def _prime(model: "Model", prime: str, file: Path | None, unknown: str | None) -
     if prime and file:
         raise CharRNNError("--prime and --prime-file exclude each other.", hint="Give one of them.")
     if prime == "-" or file:
-        data, where = (file.read_bytes(), str(file)) if file else (sys.stdin.buffer.read(), "stdin")
+        from_file = file and str(file) != "-"
+        data, where = (file.read_bytes(), str(file)) if file and from_file else (sys.stdin.buffer.read(), "stdin")
         decoder = Decoder(model.text, where)
         text = decoder.feed(data) + decoder.close()
     else:

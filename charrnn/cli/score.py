@@ -54,12 +54,7 @@ def score(
     ] = False,
     unknown: o.Unknown = None,
     encoding: o.EncodingOfText = None,
-    errors: Annotated[
-        str | None,
-        typer.Option(
-            "--errors", help="Bytes that the encoding does not know: strict or replace.", show_default="replace"
-        ),
-    ] = None,
+    errors: o.ErrorsOfLines = None,
 ) -> None:
     """Score lines, or a whole text: the bits that each costs the model. Odd ones cost more per character.
 

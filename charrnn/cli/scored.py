@@ -42,8 +42,10 @@ class Form:
     def of(self, record: "Record") -> str:
         """Return what is printed of a line."""
         if self.heat:
+            from charrnn.cli.heat import measured
+
             text = shown(record.read, record.surprisal.tolist())
-            return f"{record.bits_per_char:7.3f}  {text}".removesuffix("\n") + "\n"
+            return f"{measured(record.bits_per_char, 3):>7}  {text}".removesuffix("\n") + "\n"
         if self.json:
             return _as_json(record, self.characters)
         if self.characters:
@@ -109,7 +111,9 @@ class Page:
 
     def __exit__(self, *exception: object) -> None:
         with self.file:
-            self.page.finish(self.characters, self.bits / self.characters if self.characters else 0.0, self.unknown)
+            self.page.finish(
+                self.characters, self.bits / self.characters if self.characters else math.nan, self.unknown
+            )
         say(f"The heat map is {printable(str(self.path))}.")
 
     def count(self, characters: int, bits: float, unknown: int) -> None:

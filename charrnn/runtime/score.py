@@ -90,12 +90,16 @@ def _groups(lengths: Sequence[int]) -> Iterator[list[int]]:
 def _side_by_side(model: Model, begun: Reader, targets: np.ndarray) -> np.ndarray:
     """Return the nats of targets, (time, batch), behind what `begun` has read."""
     nats = np.empty(targets.shape, np.float32)
-    inputs = np.repeat(begun.previous[0], targets.shape[1])
-    with Shards(model, targets.shape[1]) as shards:
-        shards.copy(begun.stream)
-        for t, now in enumerate(targets):
-            nats[t] = cross_entropy(shards.step(inputs), now)
+
+    def read(stream: Stream, rows: slice) -> None:
+        stream.copy(begun.stream)
+        inputs = np.repeat(begun.previous[0], stream.batch)
+        for t, now in enumerate(targets[:, rows]):
+            nats[t, rows] = cross_entropy(stream.step(inputs), now)
             inputs = now
+
+    with Shards(model, targets.shape[1]) as shards:
+        shards.each(read)
     return nats
 
 

@@ -1,5 +1,6 @@
 """Many texts read side by side, their rows shared among the cores."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
@@ -45,11 +46,22 @@ class Shards:
         """Read one character of every text; return the logits of the next, (batch, vocab), valid until the next."""
         if self.count == 1:
             return self.streams[0].step(ids)
-        list(self._pool.map(self._step, self.streams, self.rows, [ids] * self.count))
+
+        def step(stream: Stream, rows: slice) -> None:
+            self.logits[rows] = stream.step(ids[rows])
+
+        self.each(step)
         return self.logits
 
-    def _step(self, stream: Stream, rows: slice, ids: np.ndarray) -> None:
-        self.logits[rows] = stream.step(ids[rows])
+    def each(self, work: Callable[[Stream, slice], None]) -> None:
+        """Do some work for each shard, given its stream and its rows, each on its own core.
+
+        What takes several steps is quicker so than step by step: no core waits for another between them.
+        """
+        if self.count == 1:
+            work(self.streams[0], self.rows[0])
+        else:
+            list(self._pool.map(work, self.streams, self.rows))
 
     def forget(self, rows: np.ndarray) -> None:
         """Return the texts of some rows to the state before a text; feed the start symbol next."""
