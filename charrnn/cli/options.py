@@ -27,7 +27,7 @@ def _off(value: float | None) -> float | None:
 
 
 def unescaped(value: str | None) -> str | None:
-    """Return what a text means in which \\n, \\t, \\r, \\\\, \\x1e, \\u2026 and \\U0001f600 are escapes, and no others."""
+    """Return what a text means in which \\n, \\t, \\r, \\\\, \\x1e, \\u2026 and \\U0001f600 are escapes, no others."""
     return value if value is None else _ESCAPE.sub(_meant, value)
 
 
