@@ -27,7 +27,7 @@ from charrnn.network import useful_products
 FILTERS = {
     "no filter": (),
     "--top-p 0.9": ("--top-p", "0.9"),
-    "--top-p 0.9 --until": ("--top-p", "0.9", "--until", "never written"),
+    "--top-p 0.9 --until": ("--top-p", "0.9", "--until", "NEVERWRITTEN"),
     "--top-k 20 --min-p 0.05": ("--top-k", "20", "--min-p", "0.05"),
     "--typical 0.9": ("--typical", "0.9"),
 }

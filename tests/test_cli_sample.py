@@ -17,6 +17,7 @@ from conftest import COMMAND, charrnn_in, random_weights
 from charrnn.checkpoint import Checkpoint, write_checkpoint
 from charrnn.cli.app import main
 from charrnn.cli.heat import coloured
+from charrnn.cli.options import unescaped
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
 from charrnn.corpus import dataset
 from charrnn.parts import Part
@@ -273,15 +274,22 @@ def test_lines(sample, folder):
 # What a text goes on from
 
 
+def test_what_is_no_escape_stands_for_itself():
+    texts = {r"\\section\\\t": "\\section\\\t", "\\section": "\\section", "a\\": "a\\", r"\N{DASH}\x4": r"\N{DASH}\x4"}
+    texts |= {r"\U00110000": r"\U00110000", r"\\n": r"\n", r"\U0010ffff\r": "\U0010ffff\r"}
+    assert {text: unescaped(text) for text in texts} == texts
+
+
 def test_primes(sample, folder):
     (folder / "prime.txt").write_bytes("ab\n☞c".encode())
     (folder / "empty.txt").write_bytes(b"")
     options = ("story", "-n", 40, "--seed", 3)
     expected = "ab\n☞c" + text_of(model_named(folder, "story"), "ab\n☞c", Ending(40), Sampling(), seed=3)
-    for prime in ("ab\n☞c", r"ab\n☞c", r"\x61b\n\u261ec", r"ab\N{LINE FEED}☞c"):
+    for prime in ("ab\n☞c", r"ab\n☞c", r"\x61b\n\u261ec", r"ab\n\U0000261ec"):
         assert sample(*options, "--prime", prime) == (0, expected, ""), prime
     assert sample(*options, "--prime", "-", stdin="ab\n☞c".encode()) == (0, expected, "")
     assert sample(*options, "--prime-file", "prime.txt") == (0, expected, "")
+    assert sample(*options, "--prime-file", "-", stdin="ab\n☞c".encode()) == (0, expected, "")
     unprimed = sample(*options).out
     for none in (("--prime", ""), ("--prime", "-"), ("--prime-file", "empty.txt")):
         assert sample(*options, *none) == (0, unprimed, "")
