@@ -458,6 +458,7 @@ def test_a_text_that_came_through_a_pipe_is_found_where_it_was_kept(sample, fold
     [
         (("story", "--top-p", "0"), "--top-p is 0.0; it must be above 0 and at most 1."),
         (("story", "--top-p", "nan"), "--top-p is nan"),
+        (("story", "--temp", "nan"), "--temp is nan"),
         (("story", "--min-p", "1.5"), "--min-p is 1.5"),
         (("story", "--typical", "-1"), "--typical is -1.0"),
         (("story", "--until", ""), "--until is empty"),
@@ -485,7 +486,7 @@ def test_what_cannot_be_is_one_clear_message(arguments, said, sample):
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("--temp", "-0.1"), ("--temp", "nan"), ("--temp", "hot"), ("--top-k", "0"), ("--top-k", "2.5"),
+        ("--temp", "-0.1"), ("--temp", "hot"), ("--top-k", "0"), ("--top-k", "2.5"),
         ("--top-p", "x"), ("--length", "-1"), ("--length", "many"), ("--lines", "0"), ("--count", "-1"),
         ("--no-repeat", "0"), ("--beam", "0"), ("--seed", "-1"), ("--seed", str(2**63)), ("--seed", "x"),
         ("--lenght", "5"),
