@@ -89,7 +89,8 @@ def train(
     The run is saved at every evaluation and when it is interrupted (Ctrl-C); --resume goes on from there, exactly as if
     it had never stopped. SIGUSR1 saves it and goes on.
     """
-    values = dict(context.params)
+    # The context has what was typed, before Typer makes a path of it.
+    values = {**context.params, "out": out}
     given = {
         key: value
         for key, value in values.items()
