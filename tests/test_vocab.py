@@ -105,7 +105,7 @@ def test_unknown_characters_are_left_out_or_replaced_and_that_is_said():
         "3 characters of x.txt are unknown and were left out: 'é' (U+00E9) x 1, '☞' (U+261E) x 2.",
     )
     text, notice = admitted(vocab, "aéb", "replace")
-    assert text == "a?b" and "were replaced by '?'" in notice
+    assert text == "a?b" and "was replaced by '?'" in notice
     assert admitted(Vocabulary.of("a\ufffd?"), "é", "replace")[0] == "\ufffd"
     assert admitted(Vocabulary.of("a "), "é", "replace")[0] == " "
     with pytest.raises(CharRNNError, match="to stand in"):
