@@ -25,13 +25,7 @@ if TYPE_CHECKING:
 
 
 def complete(
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[RUN|FILE] [TEXT]",
-            help="A run or checkpoint (by default the newest run's best), then a text file, packed or not; else stdin.",
-        ),
-    ] = None,
+    arguments: o.RunAndLines = None,
     append: Annotated[
         str | None,
         typer.Option(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from charrnn.cli.console import say
 from charrnn.cli.reading import read
@@ -25,12 +26,12 @@ def known_text(checkpoint: Path, config: TextConfig, sources: Sequence[str]) -> 
     """Return what stands in `sources` or, if there are none, in the text that a checkpoint was trained on."""
     if sources:
         return Known(read(sources, config).decode(), config.lines)
-    recorded, include = _recorded(checkpoint)
+    recorded = _recorded(checkpoint)
     try:
-        text = read([source for source, _ in recorded], config, include)
+        text = read(recorded["sources"], config, recorded.get("include"))
     except CharRNNError as error:
         raise CharRNNError(f"--novel needs the training text. {error.message}", _HINT) from None
-    if text.sha256 not in {sha256 for _, sha256 in recorded}:
+    if text.sha256 != recorded["sha256"]:
         say("The training text has changed since: --novel compares with what stands there now.")
     return Known(text.decode(), config.lines)
 
@@ -38,8 +39,8 @@ def known_text(checkpoint: Path, config: TextConfig, sources: Sequence[str]) -> 
 _HINT = "Name it: --novel-to CORPUS"
 
 
-def _recorded(checkpoint: Path) -> tuple[list[tuple[str, str]], Sequence[str]]:
-    """Return the sources of the training text, each with the digest of all of them, and which files of folders."""
+def _recorded(checkpoint: Path) -> dict[str, Any]:
+    """Return what a checkpoint records of its training text, with the file where a text from stdin was kept."""
     from charrnn.checkpoint import read_header
     from charrnn.runs import Run
     from charrnn.sources import STDIN
@@ -48,5 +49,4 @@ def _recorded(checkpoint: Path) -> tuple[list[tuple[str, str]], Sequence[str]]:
     if not corpus:
         raise CharRNNError(f"{checkpoint} does not say what it was trained on.", _HINT)
     kept = str(Run(checkpoint.parent).stdin)
-    sources = [kept if source == STDIN else source for source in corpus["sources"]]
-    return [(source, corpus["sha256"]) for source in sources], corpus.get("include") or ()
+    return {**corpus, "sources": [kept if source == STDIN else source for source in corpus["sources"]]}

@@ -51,6 +51,13 @@ RunOrFile = Annotated[
         show_default=False,
     ),
 ]
+RunAndLines = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[RUN|FILE] [TEXT]",
+        help="A run or checkpoint (by default the newest run's best), then a text file, packed or not; else stdin.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="The seed of everything random.")]
 

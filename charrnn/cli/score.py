@@ -20,13 +20,7 @@ if TYPE_CHECKING:
 
 
 def score(
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[RUN|FILE] [TEXT]",
-            help="A run or checkpoint (by default the newest run's best), then a text file, packed or not; else stdin.",
-        ),
-    ] = None,
+    arguments: o.RunAndLines = None,
     file: Annotated[bool, typer.Option("--file", help="The text is one record, not each of its lines.")] = False,
     field: Annotated[
         str | None,

@@ -7,15 +7,14 @@ import numpy as np
 from charrnn.runtime.generate import Ending, Sample, not_a_number
 from charrnn.runtime.model import Model, Stream
 
-# A beginning: what is still to be read of it is its last character.
-_Beginning = tuple[int, ...]
+_Ids = tuple[int, ...]
 
 
 def beam_search(model: Model, before: np.ndarray, width: int, ending: Ending, banned: Sequence[int] = ()) -> Sample:
     """Return the likeliest text behind the ids `before` (`Model.before`) that a beam of `width` beginnings finds.
 
-    Its probability is that of its characters and of the stop string behind them (Graves 2012, section 3; no length is
-    favoured). Texts that came to their end go before those that were cut at the length. Of equals the first wins.
+    Its probability is that of its characters and of the stop string behind them; no length is favoured. Texts that came
+    to their end go before those that were cut at the length. Of equals the first wins.
     """
     search = _Beam(model, before, width, ending, banned)
     while not search.settled():
@@ -34,10 +33,10 @@ class _Beam:
         one = Stream(model)
         self.logits = one.feed(before[:, None])[-1]
         self.stream.copy(one)
-        self.beginnings: list[_Beginning] = [()]
+        self.beginnings: list[_Ids] = [()]
         # Of each beginning: what its characters cost, in nats.
         self.costs: list[tuple[float, ...]] = [()]
-        self.finished: tuple[float, _Beginning, tuple[float, ...]] | None = None
+        self.finished: tuple[float, _Ids, tuple[float, ...]] | None = None
 
     def settled(self) -> bool:
         """Return whether nothing better can be found: what is added to a beginning only costs more."""
@@ -74,8 +73,8 @@ class _Beam:
         """Return whether a text has ended with this character; the best that has is remembered."""
         ids, costs = (*self.beginnings[parent], character), (*self.costs[parent], nats)
         stop = self.ending.stopped(ids)
-        lines = self.ending.lines
-        if not stop and (lines is None or ids.count(self.ending.line_break or 0) < lines):
+        lines, line_break = self.ending.lines, self.ending.line_break
+        if not stop and (lines is None or line_break is None or ids.count(line_break) < lines):
             return False
         if self.finished is None or total < self.finished[0]:
             self.finished = (total, ids[: len(ids) - stop], costs[: len(costs) - stop])
