@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli import options as o
+from charrnn.cli.columns import aligned
 from charrnn.cli.console import say, write_data
 from charrnn.config import STACKS, ModelConfig
 from charrnn.errors import CharRNNError
@@ -76,11 +77,7 @@ def _table(facts: list[dict[str, Any]]) -> str:
     for fact in facts:
         blocks, state = " ".join(fact["blocks"]), " ".join(fact["state"])
         rows.append((fact["name"], fact["paper"], blocks, _count(fact["parameters"]), state))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    return "".join(
-        f"{name:<{widths[0]}}  {paper:<{widths[1]}}  {blocks:<{widths[2]}}  {count:>{widths[3]}}  {state}\n"
-        for name, paper, blocks, count, state in rows
-    )
+    return aligned(rows, "<<<><")
 
 
 def _count(parameters: int | None) -> str:

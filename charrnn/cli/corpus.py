@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from charrnn.cli.columns import aligned
 from charrnn.cli.console import say, write_data
 from charrnn.errors import CharRNNError
 
@@ -89,8 +90,7 @@ def _read_manifest(path: Path) -> dict[str, dict[str, Any]]:
 def _table(known: dict[str, dict[str, Any]]) -> str:
     rows = [("NAME", "BYTES", "DESCRIPTION")]
     rows += [(name, f"{entry['bytes']:,}", entry["description"]) for name, entry in known.items()]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    return "".join(f"{name:<{widths[0]}}  {size:>{widths[1]}}  {text}\n" for name, size, text in rows)
+    return aligned(rows, "<><")
 
 
 def _unknown_name(name: str, known: Iterable[str]) -> CharRNNError:

@@ -1,7 +1,6 @@
 """`charrnn inspect`: a look inside what was trained."""
 
 import json
-import os
 import shutil
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli import options as o
+from charrnn.cli.columns import aligned
 from charrnn.cli.console import printable, say, write_data
 
 WIDTH = 80
@@ -50,19 +50,20 @@ def inspect(
 def _shown(facts: dict[str, Any]) -> str:
     """Return all there is to see, as wide as the terminal, in colour if that shows it."""
     from charrnn.cli.chart import NARROWEST, draw
+    from charrnn.cli.heat import wanted
     from charrnn.cli.history import losses
     from charrnn.cli.summary import rows
 
     terminal = sys.stdout.isatty()
     width = max(NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns) if terminal else WIDTH
-    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    facts_shown = (line for label, lines in rows(facts, width - LABEL) for line in _beside(label, lines, width))
     sections = [
-        [line for label, lines in rows(facts, width - LABEL) for line in _beside(label, lines, width)],
+        "".join(f"{line}\n" for line in facts_shown),
         _arrays(facts["layers"], facts["all"]),
-        draw(losses(facts["history"]), width, colour),
+        "".join(f"{line}\n" for line in draw(losses(facts["history"]), width, wanted())),
         _checkpoints(facts["checkpoints"]),
     ]
-    return "\n".join("".join(f"{line}\n" for line in section) for section in sections if section)
+    return "\n".join(filter(None, sections))
 
 
 def _beside(label: str, lines: Iterable[str], width: int) -> Iterator[str]:
@@ -81,7 +82,7 @@ def _beside(label: str, lines: Iterable[str], width: int) -> Iterator[str]:
             label = ""
 
 
-def _arrays(layers: list[dict[str, Any]], whole: dict[str, Any]) -> list[str]:
+def _arrays(layers: list[dict[str, Any]], whole: dict[str, Any]) -> str:
     """Return the table of arrays: each layer, and below it what it consists of."""
     table: list[tuple[str, ...]] = [("parameters of", "shape", "number", "rms", "largest")]
     for layer in layers:
@@ -89,7 +90,7 @@ def _arrays(layers: list[dict[str, Any]], whole: dict[str, Any]) -> list[str]:
         alone = arrays[0] if arrays[0]["name"] == layer["name"] else None
         table.append((layer["name"], _shape(alone) if alone else "", *_numbers(layer)))
         table += [(f"  {array['name']}", _shape(array), *_numbers(array)) for array in arrays if array is not alone]
-    return _aligned([*table, ("all", "", *_numbers(whole))], "<>>>>")
+    return aligned([*table, ("all", "", *_numbers(whole))], "<>>>>")
 
 
 def _shape(array: dict[str, Any]) -> str:
@@ -106,11 +107,11 @@ def _magnitude(value: float | None) -> str:
     return f"{value:.4f}" if value == 0 or 1e-3 <= value < 1e5 else f"{value:.2e}"
 
 
-def _checkpoints(files: list[dict[str, Any]]) -> list[str]:
+def _checkpoints(files: list[dict[str, Any]]) -> str:
     from charrnn.cli.runs import age, size
 
     if not files:
-        return []
+        return ""
     table: list[tuple[str, ...]] = [("checkpoint", "step", "bits/char", "size", "saved", "")]
     for fact in files:
         step = "-" if fact["step"] is None else f"{fact['step']:,}"
@@ -118,11 +119,4 @@ def _checkpoints(files: list[dict[str, Any]]) -> list[str]:
         saved = age(time.time() - datetime.fromisoformat(fact["modified"]).timestamp())
         mark = "best" if fact["best"] else "" if fact["readable"] else "cannot be read"
         table.append((fact["file"], step, bits, size(fact["bytes"]), saved, mark))
-    return _aligned(table, "<>>>><")
-
-
-def _aligned(table: list[tuple[str, ...]], sides: str) -> list[str]:
-    """Return lines of columns, words to the left and numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = ("  ".join(f"{cell:{s}{w}}" for cell, s, w in zip(row, sides, widths, strict=True)) for row in table)
-    return [line.rstrip() for line in lines]
+    return aligned(table, "<>>>><")

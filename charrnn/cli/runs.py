@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.cli.columns import aligned
 from charrnn.cli.console import printable, say, write_data
 from charrnn.errors import CharRNNError
 
@@ -28,7 +29,8 @@ def runs(
     if as_json:
         write_data(json.dumps(facts, indent=2, allow_nan=False) + "\n")
     elif facts:
-        write_data(_table([_row(fact) for fact in facts]))
+        heads = ("run", "steps", "model", "best bits/char", "trained", "on disk")
+        write_data(aligned([heads, *map(_row, facts)], "<><>>>"))
     else:
         say(f"There is no run in {printable(str(folder))} yet. Train one: charrnn train corpus.txt")
 
@@ -86,15 +88,6 @@ def _row(fact: dict[str, Any]) -> tuple[str, ...]:
         age(seconds),
         size(fact["bytes"]),
     )
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    """Return aligned lines: words to the left, numbers to the right."""
-    rows = [("run", "steps", "model", "best bits/char", "trained", "on disk"), *rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    sides = "<><>>>"
-    lines = ("  ".join(f"{cell:{s}{w}}" for cell, s, w in zip(row, sides, widths, strict=True)) for row in rows)
-    return "".join(line.rstrip() + "\n" for line in lines)
 
 
 def age(seconds: float) -> str:

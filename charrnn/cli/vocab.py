@@ -10,6 +10,7 @@ import typer
 
 from charrnn.cli import options as o
 from charrnn.cli.characters import character_name
+from charrnn.cli.columns import aligned
 from charrnn.cli.console import printable, say, write_data
 from charrnn.cli.reading import read, tell
 from charrnn.config import DEFAULT_TEXT, TextConfig
@@ -132,14 +133,7 @@ def _table(report: dict[str, Any]) -> str:
     present = [key for key in (*heads, "places") if any(key in symbol for symbol in report["symbols"])]
     rows = [[heads.get(key, "PLACES") for key in present]]
     rows += [[_cell(key, symbol[key]) for key in present] for symbol in report["symbols"]]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(present))]
-    lines = []
-    for row in rows:
-        cells = [
-            f"{cell:>{width}}" if key in ("count", "share") else f"{cell:<{width}}"
-            for key, cell, width in zip(present, row, widths, strict=True)
-        ]
-        lines.append("  ".join(cells).rstrip() + "\n")
+    table = aligned(rows, "".join(">" if key in ("count", "share") else "<" for key in present))
     totals = f"{report['distinct']:,} distinct\n"
     if "characters" in report:
         totals = f"{report['characters']:,} characters, {report['distinct']:,} distinct, {report['bytes']:,} bytes\n"
@@ -149,7 +143,7 @@ def _table(report: dict[str, Any]) -> str:
         totals += f"{len(report['symbols']):,} of the distinct are unknown{in_all}\n"
         unused = printable("".join(report["unused"][:60])) + (" …" if len(report["unused"]) > 60 else "")
         totals += f"{len(report['unused']):,} known ones do not occur" + (f": {unused}\n" if unused else "\n")
-    return ("".join(lines) if report["symbols"] else "") + ("\n" if report["symbols"] else "") + totals
+    return (f"{table}\n" if report["symbols"] else "") + totals
 
 
 def _cell(key: str, value: Any) -> str:
