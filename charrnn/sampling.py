@@ -90,12 +90,6 @@ def weights(logits: np.ndarray, temperature: float) -> np.ndarray:
     return np.exp(scaled, out=scaled)
 
 
-def probabilities(logits: np.ndarray, sampling: Sampling) -> np.ndarray:
-    """Return next-character probabilities, (..., vocab), float64; rows sum to 1."""
-    unscaled = sampling.weights(logits.astype(np.float64))
-    return unscaled / unscaled.sum(axis=-1, keepdims=True)
-
-
 def pick(weights: np.ndarray, uniform: float) -> int:
     """Return the id, of one row of weights, that a uniform draw from [0, 1) falls on."""
     # Converted first: accumulating in another type than the array's is slower than both.

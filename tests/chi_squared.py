@@ -2,6 +2,14 @@
 
 import numpy as np
 
+from charrnn.sampling import Sampling
+
+
+def probabilities(logits: np.ndarray, sampling: Sampling) -> np.ndarray:
+    """Return what each id is drawn with, (..., vocab), float64; rows sum to 1."""
+    unscaled = sampling.weights(logits.astype(np.float64))
+    return unscaled / unscaled.sum(axis=-1, keepdims=True)
+
 
 def follows(counts: np.ndarray, shares: np.ndarray) -> bool:
     """Return whether draws, counted, follow these shares: a chi-squared test that errs about once in a million.

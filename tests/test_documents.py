@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from chi_squared import probabilities
 from conftest import charrnn_in, random_weights
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from charrnn.runtime import score
 from charrnn.runtime.evaluate import mean_nats
 from charrnn.runtime.generate import Ending, Generation, sample_text
 from charrnn.runtime.model import Model, Stream
-from charrnn.sampling import Sampling, probabilities
+from charrnn.sampling import Sampling
 from charrnn.streams import Streams, Window
 from charrnn.training.engine import loss_and_gradients, xp
 from charrnn.training.layers import CharRNN

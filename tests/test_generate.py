@@ -6,7 +6,7 @@ from itertools import count, islice, product, repeat
 
 import numpy as np
 import pytest
-from chi_squared import follows
+from chi_squared import follows, probabilities
 from conftest import random_weights
 
 from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
@@ -16,7 +16,7 @@ from charrnn.runtime.batch import generate
 from charrnn.runtime.evaluate import mean_nats
 from charrnn.runtime.generate import Character, Ending, Generation, Sample, generate_one, sample_text
 from charrnn.runtime.model import Model, Stream
-from charrnn.sampling import Sampling, probabilities
+from charrnn.sampling import Sampling
 from charrnn.vocab import Vocabulary
 
 LINES = TextConfig(lines=True)

@@ -7,13 +7,13 @@ from itertools import product
 
 import numpy as np
 import pytest
-from chi_squared import follows
+from chi_squared import follows, probabilities
 from conftest import random_weights
 
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError
 from charrnn.runtime.model import Model, Stream
-from charrnn.sampling import Sampling, pick, pick_each, probabilities, weights
+from charrnn.sampling import Sampling, pick, pick_each, weights
 from charrnn.vocab import Vocabulary
 
 LAST_BELOW_ONE = float(np.nextafter(1.0, 0.0))
