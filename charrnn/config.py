@@ -17,6 +17,7 @@ STACKS = ("plain", "residual", "grid", "gated-feedback")
 ACTIVATIONS = ("tanh", "relu")
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd", "adagrad", "adadelta")
 SCHEDULES = ("constant", "exponential", "cosine")
+PRECISIONS = ("float32", "bf16")
 # Of each stream, with --split char-rnn.
 CHAR_RNN_VAL = 0.05
 SPLITS = ("tail", "documents", "char-rnn")
@@ -25,12 +26,12 @@ NEWLINES = ("keep", "lf")
 UNKNOWN = ("error", "skip", "replace")
 NORMAL_FORMS = ("nfc", "nfd", "nfkc", "nfkd")
 
-# Younger than the format of checkpoints: without a value they are left out, and files stay the same to the byte.
-_ONLY_IF_SET = ("loss_after",)
+# Younger than the format of checkpoints: with these values they are left out, and files stay the same to the byte.
+_LEFT_OUT = {"loss_after": None, "precision": "float32"}
 
 # What limits a run; and what may be given anew when it is resumed.
 BUDGET = ("epochs", "steps", "minutes")
-FREE_ON_RESUME = (*BUDGET, "patience", "eval_every", "save_every", "keep")
+FREE_ON_RESUME = (*BUDGET, "patience", "eval_every", "save_every", "keep", "precision")
 
 # What a run may take when no --epochs, --steps or --minutes is given.
 DEFAULT_MINUTES = 10.0
@@ -125,7 +126,8 @@ class TrainConfig:
     """How a network is trained. None means off, or (for `lr`) the optimizer's own default.
 
     Units: `seq`, `batch` in characters and streams; `warmup`, `eval_every`, `save_every`, `steps` in steps;
-    `minutes` of wall-clock time from the start of the command to its end.
+    `minutes` of wall-clock time from the start of the command to its end. `precision` is that of matrix products; all
+    else is float32.
     """
 
     batch: int = 32
@@ -152,6 +154,7 @@ class TrainConfig:
     save_every: int | None = None
     keep: int = 3
     seed: int = 0
+    precision: str = "float32"
     split: str = "tail"
     val: float = 0.1
     test: float = 0.0
@@ -160,6 +163,7 @@ class TrainConfig:
         _one_of(self, "optimizer", OPTIMIZERS)
         _one_of(self, "schedule", SCHEDULES)
         _one_of(self, "split", SPLITS)
+        _one_of(self, "precision", PRECISIONS)
         _at_least(self, 1, "batch", "seq", "steps", "patience", "eval_every", "save_every", "keep")
         _at_least(self, 0, "warmup", "momentum", "weight_decay", "decay_after")
         _above_zero(self, "epochs", "minutes")
@@ -274,7 +278,7 @@ DEFAULT_TEXT = TextConfig()
 
 def to_json(config: ModelConfig | TrainConfig | TextConfig) -> dict[str, Any]:
     """Return the fields of a config as a dict that JSON can hold."""
-    return {name: value for name, value in asdict(config).items() if name not in _ONLY_IF_SET or value is not None}
+    return {name: value for name, value in asdict(config).items() if name not in _LEFT_OUT or value != _LEFT_OUT[name]}
 
 
 def from_json(kind: type[Config], data: dict[str, Any]) -> Config:

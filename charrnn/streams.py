@@ -22,11 +22,6 @@ class Window(NamedTuple):
     reset: np.ndarray | None = None
     weights: np.ndarray | None = None
 
-    @property
-    def share(self) -> float:
-        """Return the share of the targets that counts in the loss."""
-        return 1.0 if self.weights is None else float(self.weights.mean())
-
     def each(self, take: Callable[[Any], Any]) -> "Window":
         """Return the window of what `take` makes of each array."""
         reset, weights = (None if array is None else take(array) for array in (self.reset, self.weights))
@@ -64,15 +59,15 @@ class Streams:
         """Return whether `step` begins an epoch: the hidden state is to be zero before it."""
         return step % self.steps_per_epoch == 0
 
-    def window(self, step: int) -> Window:
-        """Return what `step` reads.
+    def window(self, step: int, rows: slice = slice(None)) -> Window:
+        """Return what `step` reads of some of the streams, by default of all.
 
         The input is `start` where a stream begins its epoch, where the text itself begins, and where a document does
         at which the model forgets.
         """
         n = len(self.part)
         epoch, window = divmod(step, self.steps_per_epoch)
-        first = self._offset(epoch) + n // self.batch * np.arange(self.batch)
+        first = self._offset(epoch) + n // self.batch * np.arange(self.batch)[rows]
         place = (first + window * self.seq + np.arange(self.seq)[:, None]) % n
         targets, inputs = self.part.at(place), self.part.at(place - 1)
         reset = self.part.begins(place) if self.part.resets else None

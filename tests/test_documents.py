@@ -21,7 +21,7 @@ from charrnn.runtime.generate import Ending, Generation, sample_text
 from charrnn.runtime.model import Model, Stream
 from charrnn.sampling import Sampling
 from charrnn.streams import Streams, Window
-from charrnn.training.engine import loss_and_gradients, xp
+from charrnn.training.engine import Shards, loss_and_gradients, xp
 from charrnn.training.layers import CharRNN
 from charrnn.training.optimizers import make_optimizer
 from charrnn.training.step import TrainStep, fresh_states
@@ -148,8 +148,8 @@ def test_a_step_of_training_with_documents(vocab):
     inputs = np.where(reset, vocab.start, np.roll(part.ids(), 1)).astype(np.int32)
     window = Window(*(np.stack([array] * 2, axis=1) for array in (inputs, part.ids(), reset)))
     net = CharRNN(model.config, vocab.size, model.weights)
-    step = TrainStep(net, make_optimizer(TrainConfig(optimizer="sgd", clip_norm=None)), 2, 2)
-    states = fresh_states(net, 2, 2)
+    step = TrainStep(net, make_optimizer(TrainConfig(optimizer="sgd", clip_norm=None)), Shards(2, 2))
+    states = fresh_states(net, step.shards)
     for number in range(2):
         loss, states = step(window, states, number, 0.0)
         assert float(loss) == pytest.approx(sum(alone(model, part)) / 32, abs=1e-5)

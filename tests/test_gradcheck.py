@@ -80,7 +80,7 @@ def test_the_commands(tmp_path):
 def test_a_wrong_gradient_ends_the_command_with_1(monkeypatch):
     found = [("layer0/U", (2, 2), LIMIT / 2), ("layer0/b", (2,), LIMIT)]
     monkeypatch.setattr("charrnn.training.gradcheck.check", lambda model, seed: iter(found))
-    monkeypatch.setattr("charrnn.training.backend.start", lambda shards, float64: None)
+    monkeypatch.setattr("charrnn.training.backend.start", lambda shards, float64: shards)
     result = CliRunner().invoke(app, ["gradcheck", "--cell", "lstm"])
     assert result.exit_code == 1 and result.stdout.count("ok") == 1 and result.stdout.count("WRONG") == 1
     found.pop()

@@ -7,10 +7,10 @@ from conftest import random_weights
 
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
+from charrnn.network import initial_states
 from charrnn.runtime.model import Model, Stream
-from charrnn.training.engine import compiled
+from charrnn.training.engine import compiled, xp
 from charrnn.training.layers import CharRNN
-from charrnn.training.step import fresh_states
 from charrnn.vocab import Vocabulary
 
 BATCH, UNITS = 3, 12
@@ -20,7 +20,7 @@ SCALE = {"rnn": 1.2, "irnn": 0.8, "lstm-no-output-activation": 1.5, "mlstm": 2.0
 
 def keras_logits(config: ModelConfig, weights, ids: np.ndarray, dtype: str) -> np.ndarray:
     net = CharRNN(config, weights["output/b"].shape[0], weights, dtype)
-    states = fresh_states(net, ids.shape[1], 1)[0]
+    states = initial_states(xp, config, ids.shape[1], dtype)
     logits = compiled(lambda ids: net.call(ids, states, gradient_wanted=False)[0])(ids)
     logits = np.array(logits)
     assert logits.dtype == dtype

@@ -7,11 +7,11 @@ from conftest import charrnn_in, random_weights
 from charrnn.cells import CELLS
 from charrnn.config import STACKS, ModelConfig
 from charrnn.errors import CharRNNError
-from charrnn.network import initial_weights, parameter_shapes
+from charrnn.network import initial_states, initial_weights, parameter_shapes
 from charrnn.runtime.model import Model, Stream
 from charrnn.stacks import fits, layers_of
+from charrnn.training.engine import xp
 from charrnn.training.layers import CharRNN
-from charrnn.training.step import fresh_states
 from charrnn.vocab import Vocabulary
 
 VOCAB, LAYERS, UNITS, STEPS, BATCH = 5, 3, 4, 7, 2
@@ -131,7 +131,7 @@ def difference(cell, stack, dropout=False, change=lambda weights: None) -> float
     )
     net = CharRNN(model, VOCAB, weights, "float64")
     mask = (lambda layer, x: x * masks[:, layer]) if dropout else None
-    logits, _ = net.call(ids, fresh_states(net, BATCH, 1)[0], mask)
+    logits, _ = net.call(ids, initial_states(xp, model, BATCH, "float64"), mask)
     weights = dict(weights)
     change(weights)
     tops = np.stack(list(ORACLES[cell, stack](weights, ids, masks)))

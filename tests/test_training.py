@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import fields, replace
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
 import typer
-from conftest import random_weights
+from conftest import random_weights, shards_of
 from keras import ops
 from typer.testing import CliRunner
 
@@ -19,13 +20,13 @@ from charrnn.parts import Part
 from charrnn.runtime.evaluate import mean_nats
 from charrnn.runtime.model import Model
 from charrnn.streams import Streams, Window
-from charrnn.training.backend import shard_count
+from charrnn.training.backend import kept_shards, shard_count
 from charrnn.training.budget import counted_total, measured_total
-from charrnn.training.engine import compiled, counter, look_up, loss_and_gradients, xp
+from charrnn.training.engine import Shards, compiled, counter, look_up, loss_and_gradients, xp
 from charrnn.training.engine.calls import ONE_HOT_ROWS
 from charrnn.training.layers import CharRNN
 from charrnn.training.optimizers import DEFAULT_RATES, base_rate, learning_rate, make_optimizer
-from charrnn.training.step import TrainStep, cross_entropy, dropout_mask, fresh_states, shard_rows
+from charrnn.training.step import TrainStep, cross_entropy, dropout_mask, fresh_states
 from charrnn.training.validation import LONGEST, STREAMS, WARM, WINDOW, Validation, parallel_streams
 
 SMALL = ModelConfig(cell="lstm", layers=2, units=8)
@@ -40,13 +41,14 @@ def train(
     vocab_size, seq = 5, 6
     rng = np.random.default_rng(2)
     net = CharRNN(SMALL, vocab_size, random_weights(SMALL, vocab_size, "float32"))
-    step = TrainStep(net, make_optimizer(config), batch, shards, dropout, **{"seed": 3, **settings})
-    states, losses = fresh_states(net, batch, shards), []
+    rows = shards_of(batch, shards)
+    step = TrainStep(net, make_optimizer(config), rows, dropout, **{"seed": 3, **settings})
+    states, losses = fresh_states(net, rows), []
     for number in range(steps):
         inputs, targets = (rng.integers(0, vocab_size, (seq, batch)).astype(np.int32) for _ in range(2))
         loss, states = step(Window(inputs, targets), states, number, 0.5)
         losses.append(float(loss))
-    last = {f"state{n}": np.concatenate([shard[1][n] for shard in states]) for n in range(2)}
+    last = dict(zip(("h", "c"), rows.gathered(states)[1], strict=True))
     return {"losses": np.array(losses), **last, **net.read()}
 
 
@@ -61,15 +63,41 @@ def apart(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:
 def test_shards_are_contiguous_and_nearly_equal():
     for batch in range(1, 40):
         for shards in range(1, min(batch, 6) + 1):
-            rows = shard_rows(batch, shards)
-            sizes = [part.stop - part.start for part in rows]
-            assert [row for part in rows for row in range(batch)[part]] == list(range(batch))
-            assert len(rows) == shards and max(sizes) - min(sizes) <= 1
+            if keras.backend.backend() == "jax" and batch % shards:
+                with pytest.raises(CharRNNError, match="cannot be shared evenly"):
+                    Shards(batch, shards)
+                continue
+            rows, whole = Shards(batch, shards), {"h": np.arange(2.0 * batch, dtype="f").reshape(batch, 2)}
+            assert rows.own == slice(0, batch) and (rows.gathered(rows.state(whole))["h"] == whole["h"]).all()
+            read = rows.place(Window(*2 * [np.arange(batch, dtype=np.int32)[None]]))
+
+            def first_and_size(window, state, first):
+                # What each shard is given: its first row, its rows of the window, those of the state.
+                rows, values = ops.cast(window.inputs[0], "float32"), state["h"][:, 0] / 2
+                return (
+                    xp.sum(rows),
+                    xp.sum((rows - values) ** 2 + (rows - ops.cast(xp.arange(rows.shape[0]) + first, "float32")) ** 2),
+                ), state
+
+            (total, odd), _ = compiled(partial(rows.each, first_and_size, ()))(read, rows.state(whole))
+            assert float(total) == batch * (batch - 1) / 2 and float(odd) == 0
 
 
 def test_number_of_shards():
-    assert [shard_count(batch, 4) for batch in (1, 31, 32, 48, 64, 1000)] == [1, 1, 2, 3, 4, 4]
-    assert shard_count(64, 1) == 1
+    assert [shard_count(batch, cores=4) for batch in (1, 31, 32, 48, 64, 1000)] == [1, 1, 2, 3, 4, 4]
+    assert shard_count(64, cores=1) == 1
+    assert [shard_count(batch, 2, cores=4) for batch in (2, 32, 64, 96, 1000)] == [2, 2, 4, 6, 8]
+    even = keras.backend.backend() == "jax"
+    assert [shard_count(batch, cores=4) for batch in (33, 50, 67)] == ([1, 2, 1] if even else [2, 3, 4])
+    with pytest.raises(CharRNNError, match=r"--batch 50 cannot be shared evenly by 4 processes") as error:
+        shard_count(50, 4)
+    assert "48 or 52" in error.value.hint
+
+
+def test_shards_of_a_resumed_run():
+    assert kept_shards(64, 4) == 4 and kept_shards(64, 4, 2) == 4
+    assert kept_shards(64, 3, 2) == shard_count(64, 2)
+    assert kept_shards(33, 2) == (shard_count(33) if keras.backend.backend() == "jax" else 2)
     assert shard_count(10**6) >= 1
 
 
@@ -116,8 +144,8 @@ def test_the_loss_and_the_update_are_those_of_plain_autodiff():
     for summed in (False, True):
         net = CharRNN(SMALL, vocab_size, weights)
         config = replace(PLAIN, momentum=0.0)
-        step = TrainStep(net, make_optimizer(config), batch, 2, sum_gradients=summed)
-        value, _ = step(Window(inputs, targets), fresh_states(net, batch, 2), 0, 0.25)
+        step = TrainStep(net, make_optimizer(config), shards_of(batch, 2), sum_gradients=summed)
+        value, _ = step(Window(inputs, targets), fresh_states(net, step.shards), 0, 0.25)
         assert float(value) == pytest.approx(float(loss), abs=1e-6)
         for name, after in net.read().items():
             # Over a window's characters the gradients are summed; over the streams they are averaged.
@@ -158,13 +186,13 @@ def test_weights_of_the_loss():
 
 def mask(rows: slice = slice(0, 7), rate=0.3, seed=5, step=11, layer=1, steps=9, units=16) -> np.ndarray:
     shape = (steps, rows.stop - rows.start, units)
-    return np.array(dropout_mask(shape, rate, seed, counter(step), layer, rows), np.float32)
+    return np.array(dropout_mask(shape, rate, seed, counter(step), layer, rows.start), np.float32)
 
 
 def test_a_dropout_mask_is_a_function_of_seed_step_layer_and_row():
     whole = mask()
     assert whole.shape == (9, 7, 16) and (mask() == whole).all()
-    masked = compiled(lambda step: dropout_mask((9, 7, 16), 0.3, 5, step, 1, slice(0, 7)))
+    masked = compiled(lambda step: dropout_mask((9, 7, 16), 0.3, 5, step, 1, 0))
     assert (np.array(masked(counter(11))) == whole).all()
     for cut in range(1, 7):
         assert (np.concatenate([mask(slice(0, cut)), mask(slice(cut, 7))], axis=1) == whole).all()
@@ -284,7 +312,8 @@ def test_every_optimizer_learns_at_its_default_rate(name):
     model = ModelConfig(cell="gru", layers=1, units=8)
     weights = random_weights(model, 4, "float32")
     net = CharRNN(model, 4, weights)
-    step, states, losses = TrainStep(net, make_optimizer(config), config.batch, 1), fresh_states(net, 4, 1), []
+    step, losses = TrainStep(net, make_optimizer(config), shards_of(4, 1)), []
+    states = fresh_states(net, step.shards)
     for number in range(250):
         loss, states = step(streams.window(number), states, number, base_rate(config))
         losses.append(float(loss))
@@ -389,7 +418,7 @@ TRAIN_VALUES = {
     "momentum": 0.5, "weight_decay": 0.0625, "schedule": "constant", "warmup": 7, "decay": 0.5, "decay_after": 3,
     "clip_norm": 2.5, "clip_value": 3.5, "sum_gradients": True, "epochs": 1.5, "steps": 12, "minutes": 0.5,
     "patience": 4, "eval_every": 6, "save_every": 8, "keep": 9, "seed": 10, "split": "char-rnn", "val": 0.25,
-    "test": 0.125,
+    "test": 0.125, "precision": "bf16",
 }  # fmt: skip
 
 TEXT_VALUES = {

@@ -46,6 +46,7 @@ def bench(
     batch: o.Batch = _T.batch,
     seq: o.Seq = _T.seq,
     dropout: o.Dropout = _T.dropout,
+    precision: o.Precision = _T.precision,
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="How long to train, and to sample.")] = 10.0,
     as_json: o.AsJson = False,
 ) -> None:
@@ -55,7 +56,7 @@ def bench(
     from charrnn.network import useful_products
 
     model = ModelConfig(cell, layers, units, embedding, stack)
-    config = TrainConfig(batch=batch, seq=seq, dropout=dropout)
+    config = TrainConfig(batch=batch, seq=seq, dropout=dropout, precision=precision)
     text = read(corpus, DEFAULT_TEXT) if corpus else None
     vocab_size = len(text.symbols) if text else VOCAB
     say("Measuring the peak of this machine's matrix products …")
@@ -114,15 +115,17 @@ def train_speed(model: ModelConfig, config: TrainConfig, vocab_size: int, second
 
     shards = backend.shard_count(config.batch)
     backend.start(shards)
+    from charrnn.training.engine import Shards
     from charrnn.training.layers import CharRNN
     from charrnn.training.optimizers import base_rate, make_optimizer
     from charrnn.training.step import TrainStep, fresh_states
 
     ids = np.random.default_rng(0).integers(0, vocab_size, 4 * config.batch * config.seq)
     streams = Streams(Part(ids), config.batch, config.seq, config.seed, vocab_size)
-    net = CharRNN(model, vocab_size, initial_weights(model, vocab_size, config.seed))
-    step = TrainStep(net, make_optimizer(config), config.batch, shards, config.dropout, config.seed)
-    states = fresh_states(net, config.batch, shards)
+    net = CharRNN(model, vocab_size, initial_weights(model, vocab_size, config.seed), precision=config.precision)
+    cut = Shards(config.batch, shards)
+    step = TrainStep(net, make_optimizer(config), cut, config.dropout, config.seed)
+    states = fresh_states(net, cut)
     done, began = 0, 0.0
     while done < 5 or perf_counter() - began < seconds:
         # The first step compiles and the second warms up.

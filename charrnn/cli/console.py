@@ -9,9 +9,23 @@ from charrnn.errors import CharRNNError
 # When the command began; --minutes counts from here. This module is imported first.
 STARTED = time.perf_counter()
 
+_hushed = False
+
+
+def hush() -> None:
+    """Say nothing from now on but errors: of several processes that train together, one talks."""
+    global _hushed
+    _hushed = True
+
 
 def say(message: str) -> None:
-    """Print one line of talk on stderr, exactly as it is (no markup); a closed stderr is no reason to stop."""
+    """Print one line of talk on stderr, exactly as it is (no markup)."""
+    if not _hushed:
+        _print(message)
+
+
+def _print(message: str) -> None:
+    """Print a line on stderr; a closed one is no reason to stop."""
     try:
         print(message, file=sys.stderr, flush=True)
     except (OSError, ValueError):
@@ -26,9 +40,9 @@ def printable(text: str) -> str:
 
 def show_error(error: CharRNNError) -> None:
     """Print what happened and how to fix it, on stderr."""
-    say(f"charrnn: {printable(error.message)}")
+    _print(f"charrnn: {printable(error.message)}")
     if error.hint:
-        say(f"  {printable(error.hint)}")
+        _print(f"  {printable(error.hint)}")
 
 
 def write_data(text: str, encoding: str = "utf-8") -> None:

@@ -13,6 +13,7 @@ from charrnn.config import (
     NEWLINES,
     NORMAL_FORMS,
     OPTIMIZERS,
+    PRECISIONS,
     PRESETS,
     SCHEDULES,
     SPLITS,
@@ -276,6 +277,11 @@ SumGradients = Annotated[
     ),
 ]
 
+Precision = Annotated[
+    str,
+    typer.Option("--precision", help=f"Of matrix products: {', '.join(PRECISIONS)} (faster where there is hardware)."),
+]
+
 # Budget
 Epochs = Annotated[float | None, typer.Option("--epochs", help="Passes over the text.", show_default=False)]
 Steps = Annotated[int | None, typer.Option("--steps", help="Windows.", show_default=False)]
@@ -294,6 +300,24 @@ Patience = Annotated[
         callback=_off,
         help="Stop after so many evaluations without improvement; 0 is never.",
     ),
+]
+
+# Devices
+Device = Annotated[
+    str,
+    typer.Option("--device", metavar="DEVICE", help="auto, cpu, gpu, or one GPU: gpu:0, gpu:1 (`charrnn devices`)."),
+]
+ProcessCount = Annotated[
+    int | None,
+    typer.Option("--processes", min=1, help="How many processes train together, with JAX.", show_default=False),
+]
+ProcessId = Annotated[
+    int | None,
+    typer.Option("--process-id", help="Which of them this is, from 0; 0 writes the run.", show_default=False),
+]
+Coordinator = Annotated[
+    str | None,
+    typer.Option("--coordinator", metavar="HOST:PORT", help="Where process 0 can be reached.", show_default=False),
 ]
 
 # The run

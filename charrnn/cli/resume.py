@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.console import printable, say
+from charrnn.cli.place import Place
 from charrnn.cli.reading import read
 from charrnn.cli.session import session, train_run
 from charrnn.cli.signals import Signals
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
     from charrnn.runs import Run
 
 
-def resume_run(name: str, given: dict[str, Any], asked: Signals) -> None:
+def resume_run(name: str, given: dict[str, Any], asked: Signals, where: Place) -> None:
     """Continue a run from its newest checkpoint, with another budget if one is given."""
     from charrnn.runs import find_run
-    from charrnn.training.backend import BACKENDS, chosen
+    from charrnn.training.backend import BACKENDS, chosen, kept_shards
 
-    with session(asked, lambda: find_run(name, given.get("out"))) as run:
+    with session(asked, lambda: find_run(name, given.get("out")), where) as run:
         checkpoint, path, warnings = run.load_newest()
         for warning in warnings:
             say(printable(warning))
@@ -35,8 +36,8 @@ def resume_run(name: str, given: dict[str, Any], asked: Signals) -> None:
         before, now = checkpoint.progress.get("backend", BACKENDS[0]), chosen()
         if before != now:
             say(f"Until now it was trained with {before}: {now} rounds otherwise and draws other dropout masks.")
-        shards = checkpoint.progress["shards"]
-        train_run(run, checkpoint.model, config, data, shards, checkpoint, bool(given.get("quiet")), asked)
+        shards = kept_shards(config.batch, checkpoint.progress["shards"], where.processes.count)
+        train_run(run, checkpoint.model, config, data, shards, checkpoint, bool(given.get("quiet")), asked, where)
 
 
 def _resumed_config(trained: TrainConfig, given: dict[str, Any]) -> TrainConfig:

@@ -8,6 +8,7 @@ import typer
 from charrnn.cli import options as o
 from charrnn.cli.console import say
 from charrnn.cli.init import trained_model, transferred
+from charrnn.cli.place import PLACE, Place, place
 from charrnn.cli.resume import resume_run
 from charrnn.cli.session import session, train_run
 from charrnn.cli.signals import Signals
@@ -70,6 +71,7 @@ def train(
     clip_norm: o.ClipNorm = _T.clip_norm,
     clip_value: o.ClipValue = _T.clip_value,
     sum_gradients: o.SumGradients = _T.sum_gradients,
+    precision: o.Precision = _T.precision,
     epochs: o.Epochs = _T.epochs,
     steps: o.Steps = _T.steps,
     minutes: o.Minutes = _T.minutes,
@@ -78,6 +80,10 @@ def train(
     save_every: o.SaveEvery = _T.save_every,
     keep: o.Keep = _T.keep,
     seed: o.Seed = _T.seed,
+    device: o.Device = "auto",
+    processes: o.ProcessCount = None,
+    process_id: o.ProcessId = None,
+    coordinator: o.Coordinator = None,
     name: o.Name = None,
     out: o.Out = None,
     resume: o.Resume = None,
@@ -97,19 +103,22 @@ def train(
         # The enum's class is not public; its names are.
         if getattr(context.get_parameter_source(key), "name", "") != "DEFAULT"
     }
+    where = place(device, processes, process_id, coordinator)
+    # How it is computed, not what.
+    given = {key: value for key, value in given.items() if key not in PLACE}
     with Signals() as asked:
         if resume is not None:
-            resume_run(resume, given, asked)
+            resume_run(resume, given, asked, where)
         else:
-            _begin(values, given, asked)
+            _begin(values, given, asked, where)
 
 
-def _begin(values: dict[str, Any], given: dict[str, Any], asked: Signals) -> None:
+def _begin(values: dict[str, Any], given: dict[str, Any], asked: Signals, where: Place) -> None:
     """Train a new run."""
     from charrnn import cache
     from charrnn.cli.advice import advice
     from charrnn.cli.data import new_dataset
-    from charrnn.runs import create_run
+    from charrnn.runs import Run, create_run, runs_folder
     from charrnn.training import backend
 
     if not values["corpus"]:
@@ -122,15 +131,22 @@ def _begin(values: dict[str, Any], given: dict[str, Any], asked: Signals) -> Non
         model = trained.model
     elif values["drop_unused"]:
         raise CharRNNError("--drop-unused needs a model to begin with.", hint="Name one: --init RUN")
+    where.check_texts([*values["corpus"], *(values["val_file"] or ())])
     asked.tidy = cache.tidy
     config, data = new_dataset(values, given, config, trained)
     hint = None if trained else advice(len(data.parts.train), model, data.corpus.vocab.size)
-    if hint and not values["quiet"]:
+    if hint and not values["quiet"] and where.processes.is_first:
         say(hint)
     weights = transferred(trained, data.corpus, config.seed) if trained else None
-    with session(asked, lambda: create_run(values["name"], data.corpus.text.name, values["out"])) as run:
-        shards = backend.shard_count(config.batch)
-        train_run(run, model, config, data, shards, None, values["quiet"], asked, weights)
+    shards = backend.shard_count(config.batch, where.processes.count)
+
+    def find() -> Run:
+        if where.processes.is_first:
+            return create_run(values["name"], data.corpus.text.name, values["out"])
+        return Run(runs_folder() / "elsewhere")
+
+    with session(asked, find, where) as run:
+        train_run(run, model, config, data, shards, None, values["quiet"], asked, where, weights)
 
 
 def configs(values: dict[str, Any], given: dict[str, Any]) -> tuple[ModelConfig, TrainConfig]:

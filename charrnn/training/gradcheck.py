@@ -7,10 +7,10 @@ import numpy as np
 from keras import ops
 
 from charrnn.config import ModelConfig
-from charrnn.network import parameter_shapes
-from charrnn.training.engine import compiled, loss_and_gradients
+from charrnn.network import initial_states, parameter_shapes
+from charrnn.training.engine import compiled, loss_and_gradients, xp
 from charrnn.training.layers import CharRNN
-from charrnn.training.step import cross_entropy, fresh_states
+from charrnn.training.step import cross_entropy
 
 VOCAB, BATCH, STEPS = 5, 2, 6
 # For parameters of the order of 1 and differences of fourth order, rounding and curvature are about even at the first.
@@ -54,7 +54,7 @@ class Problem:
         self.reset = rng.random((STEPS, BATCH)) < 0.2
         # A state that the network comes to: not every number is one that a cell can remember.
         read = rng.integers(0, VOCAB + 1, (STEPS, BATCH)).astype(np.int32)
-        _, self.states = self.net.call(read, fresh_states(self.net, BATCH, 1)[0])
+        _, self.states = self.net.call(read, initial_states(xp, model, BATCH, "float64"))
         self.loss = compiled(lambda values: self._loss(values)[0])
 
     def _loss(self, values: Mapping[str, Any]) -> tuple[Any, None]:

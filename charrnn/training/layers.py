@@ -11,15 +11,23 @@ from keras import ops
 from charrnn import network
 from charrnn.cells import CELLS, Vector
 from charrnn.config import ModelConfig
-from charrnn.training.engine import look_up, scan, xp
+from charrnn.training.engine import look_up, matmul, scan, xp
+
+# What matrix products are computed in, by the names that users know; None is what their operands are.
+PRODUCTS = {"float32": None, "bf16": "bfloat16"}
 
 
 class NetworkOps:
-    """The namespace `xp` of the network in training: the backend's, but for the look-up."""
+    """The namespace `xp` of the network in training: the backend's, but for the look-up and for products."""
 
-    @staticmethod
-    def take(x: Any, indices: Any, axis: int) -> Any:
+    def __init__(self, products: str | None):
+        self.products = products
+
+    def take(self, x: Any, indices: Any, axis: int) -> Any:
         return look_up(x, indices)
+
+    def matmul(self, x: Any, w: Any) -> Any:
+        return matmul(x, w, self.products)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(xp, name)
@@ -28,8 +36,16 @@ class NetworkOps:
 class CharRNN(keras.layers.Layer):
     """Embedding, stacked cells and output layer; `call` returns logits and the next states, shapes as `forward`'s."""
 
-    def __init__(self, model: ModelConfig, vocab_size: int, weights: Mapping[str, np.ndarray], dtype: str = "float32"):
+    def __init__(
+        self,
+        model: ModelConfig,
+        vocab_size: int,
+        weights: Mapping[str, np.ndarray],
+        dtype: str = "float32",
+        precision: str = "float32",
+    ):
         super().__init__(dtype=dtype, name="charrnn")
+        self.products = PRODUCTS[precision]
         self.model = model
         self.vocab_size = vocab_size
         self.parameters = {
@@ -62,9 +78,9 @@ class CharRNN(keras.layers.Layer):
         values: Mapping[str, Any] | None = None,
     ) -> tuple[Any, list[Any]]:
         """Return logits and next states for the parameters' values, or for those that are given."""
-        run = partial(scan, gradient_wanted=gradient_wanted)
+        run = partial(scan, gradient_wanted=gradient_wanted, products=self.products)
         values = self.values() if values is None else values
-        return network.forward(NetworkOps(), self.model, values, ids, states, run, dropout, reset)
+        return network.forward(NetworkOps(self.products), self.model, values, ids, states, run, dropout, reset)
 
 
 @keras.saving.register_keras_serializable(package="charrnn")

@@ -14,12 +14,14 @@ from charrnn.errors import CharRNNError, NotWritten
 from charrnn.network import initial_weights
 from charrnn.parts import Split
 from charrnn.runs import Run
-from charrnn.streams import Streams
+from charrnn.streams import Streams, Window
 from charrnn.training import budget, guard
+from charrnn.training.engine import Shards
 from charrnn.training.events import BudgetFixed, Ended, Evaluated, Event, RolledBack, Saved, SaveFailed, Stepped
 from charrnn.training.guard import Diverged
 from charrnn.training.layers import CharRNN
 from charrnn.training.optimizers import base_rate, learning_rate, make_optimizer
+from charrnn.training.processes import ALONE, Processes
 from charrnn.training.snapshot import is_finite, read_slots, read_states, states_of, write_slots
 from charrnn.training.step import TrainStep, fresh_states
 from charrnn.training.validation import Validation
@@ -35,9 +37,10 @@ class Trainer:
     """Trains one run.
 
     Set `interrupted` (from a signal handler, say) to stop at the end of the step, saved; `save_wanted` to save there
-    and go on. `clock` returns the seconds since the command began; `reserve` seconds of --minutes are left for what the
-    caller does at the end; `corpus` and `text` are what a checkpoint records of the text and how it was read;
-    `weights` are those to begin with, if not fresh ones.
+    and go on; with several `processes`, the first of which writes the run, in one of them is enough. `clock` returns
+    the seconds since the command began; `reserve` seconds of --minutes are left for what the caller does at the end;
+    `corpus` and `text` are what a checkpoint records of the text and how it was read; `weights` are those to begin
+    with, if not fresh ones.
     """
 
     def __init__(
@@ -54,22 +57,26 @@ class Trainer:
         weights: Mapping[str, np.ndarray] | None = None,
         clock: Any = time.perf_counter,
         reserve: float = 0.0,
+        processes: Processes = ALONE,
     ):
-        self.run, self.model, self.config, self.vocab, self.shards = run, model, config, vocab, shards
+        self.run, self.model, self.config, self.vocab = run, model, config, vocab
+        self.shards = Shards(config.batch, shards)
         self.corpus, self.text, self.clock, self.reserve = corpus, text, clock, reserve
+        self.processes = processes
         self.interrupted = self.save_wanted = False
+        self._agreed = [False, False]
         self.unsaved = False
         self.streams = Streams(split.train, config.batch, config.seq, config.seed, vocab.start)
         self.counted = budget.counted_total(config, self.streams.steps_per_epoch)
         if weights is None:
             weights = resumed.weights if resumed else initial_weights(model, vocab.size, config.seed)
-        self.net = CharRNN(model, vocab.size, weights)
+        self.net = CharRNN(model, vocab.size, weights, precision=config.precision)
         self.optimizer = make_optimizer(config)
         self.train_step = TrainStep(
-            self.net, self.optimizer, config.batch, shards, config.dropout, config.seed, config.sum_gradients
+            self.net, self.optimizer, self.shards, config.dropout, config.seed, config.sum_gradients
         )
         self.validation = Validation(self.net, split.val, vocab.start, shards) if split.val else None
-        self.states = fresh_states(self.net, config.batch, shards)
+        self.states = fresh_states(self.net, self.shards)
         self.history: list[dict[str, Any]] = []
         self.progress: dict[str, Any] = {
             "step": 0,
@@ -84,10 +91,13 @@ class Trainer:
             **guard.fresh(),
         }
         self.seconds_before = -self.clock()
+        # The lines of the others wait for ever.
+        self.run.log.waits = not processes.is_first
         if resumed:
             self._restore(resumed)
             metrics = resumed.progress["metrics"]
-            self.run.log.resume(metrics["bytes"], metrics["sha256"])
+            if processes.is_first:
+                self.run.log.resume(metrics["bytes"], metrics["sha256"])
             self._take_budget(resumed)
             self.seconds_before += self.progress["seconds"]
         # The last good state, to which training returns when it goes wrong.
@@ -112,7 +122,7 @@ class Trainer:
                 if self.progress["total"] is None:
                     yield from self._measure()
                 reason = yield from self._train()
-                if reason == "interrupted" or self.unsaved:
+                if reason == "interrupted" or self.processes.first(self.unsaved):
                     self.save()
             except Diverged as divergence:
                 reason = None
@@ -124,22 +134,23 @@ class Trainer:
         total, patience = self.progress["total"], self.config.patience
         # The measuring of the speed may have ended where an evaluation is due.
         due = self.step > self.progress["evaluated_step"] and self._evaluation_is_due()
-        if due and (self.step == total or not self.interrupted):
+        if due and (self.step == total or not self._wanted()[0]):
             yield from self._evaluate()
         while total is None or self.step < total:
             # A run that ended so and is resumed without a change has ended.
             if patience is not None and self.progress["evaluations_since_best"] >= patience:
                 return "patience"
             # An interruption that comes with the last step has nothing left to interrupt.
-            if self.interrupted:
+            if self._wanted()[0]:
                 return "interrupted"
             yield self._one_step()
+            self._agree()
             if self._evaluation_is_due():
                 yield from self._evaluate()
                 continue
             if self.step % LOG_EVERY == 0:
                 self._log(None)
-            if self.save_wanted or (self.config.save_every and self.step % self.config.save_every == 0):
+            if self._wanted()[1] or (self.config.save_every and self.step % self.config.save_every == 0):
                 yield from self._save_or_go_on()
         return "budget"
 
@@ -152,9 +163,10 @@ class Trainer:
         # The first step compiles and the second warms up: the clock starts after them.
         compiling = 2
         began, began_step = self.clock(), self.step
-        while self.step < last and (self.step < began_step + 3 or self.clock() - began < measure):
+        while self.step < last and (self.step < began_step + 3 or self.processes.first(self.clock() - began < measure)):
             yield self._one_step()
-            if self.interrupted and self.step < last:
+            self._agree()
+            if self._wanted()[0] and self.step < last:
                 return
             if compiling:
                 compiling -= 1
@@ -175,10 +187,19 @@ class Trainer:
         per_evaluation += self.clock() - began
         left = budget_seconds - self.reserve - self.clock()
         total = budget.measured_total(self.step, left, per_step, per_evaluation, self._evaluation_distance())
-        self.progress["total"] = int(min(total, last))
+        self.progress["total"] = self.processes.first(int(min(total, last)))
         yield from self._save_or_go_on()
         characters = self.config.batch * self.config.seq
         yield BudgetFixed(self.progress["total"], characters / per_step)
+
+    def _agree(self) -> None:
+        """Learn whether any process is to stop, or to save: all do so at the same step."""
+        if self.processes.count > 1:
+            self._agreed = self.processes.any(self.interrupted, self.save_wanted)
+
+    def _wanted(self) -> list[bool]:
+        """Return whether training is to stop, and whether it is to save."""
+        return self._agreed if self.processes.count > 1 else [self.interrupted, self.save_wanted]
 
     def _evaluation_distance(self) -> int:
         """Return about how many steps lie between evaluations."""
@@ -196,19 +217,27 @@ class Trainer:
     def _one_step(self) -> Stepped:
         step = self.step
         if self.streams.starts(step):
-            self.states = fresh_states(self.net, self.config.batch, self.shards)
+            self.states = fresh_states(self.net, self.shards)
         rate = self._rate(step)
-        window = self.streams.window(step)
+        window = self.streams.window(step, self.shards.own)
         loss, self.states = self.train_step(window, self.states, step, rate)
         nats = float(loss)
         # The 0 of a window in which nothing counts is no loss: neither the log nor the guard is to know of it.
-        counts = window.share > 0 or not math.isfinite(nats)
+        share = self._share(window)
+        counts = share > 0 or not math.isfinite(nats)
         if counts:
-            guard.watch(self.progress, step + 1, nats, window.share)
+            guard.watch(self.progress, step + 1, nats, share)
             self.progress["loss_sum"] += nats
             self.progress["loss_steps"] += 1
         self.progress["step"] = step + 1
         return Stepped(step + 1, self.progress["total"], self.epoch, nats if counts else None, rate)
+
+    def _share(self, window: Window) -> float:
+        """Return the share of the targets of a window, those of all processes, that counts in the loss."""
+        if window.weights is None:
+            return 1.0
+        counted = sum(own for (own,) in self.processes.all([int(window.weights.sum())]))
+        return counted / (self.config.batch * self.config.seq)
 
     def _rate(self, step: int) -> float:
         schedule = learning_rate(self.config, step, self.progress["total"], self.streams.steps_per_epoch)
@@ -272,7 +301,8 @@ class Trainer:
 
     def _save_or_go_on(self, best: bool = False) -> Iterator[Event]:
         """Save; a disk that does not take it is no reason to lose what is in memory."""
-        asked, self.save_wanted = self.save_wanted, False
+        asked = self._wanted()[1]
+        self.save_wanted = self._agreed[1] = False
         try:
             self.save(best)
         except NotWritten as error:
@@ -285,7 +315,8 @@ class Trainer:
         """Write a checkpoint from which training goes on exactly as it would have, or raise NotWritten."""
         self.good = self._snapshot()
         self.unsaved = True
-        self.run.save(self.good, self.step, best, self.config.keep)
+        if self.processes.is_first:
+            self.run.save(self.good, self.step, best, self.config.keep)
         self.unsaved = False
 
     def _snapshot(self) -> Checkpoint:
@@ -295,11 +326,11 @@ class Trainer:
         progress = {
             **self.progress,
             "corpus": self.corpus,
-            "shards": self.shards,
+            "shards": self.shards.count,
             "backend": keras.backend.backend(),
             "metrics": {"bytes": length, "sha256": sha256},
         }
-        weights, slots, state = self.net.read(), read_slots(self.optimizer), read_states(self.states)
+        weights, slots, state = self.net.read(), read_slots(self.optimizer), read_states(self.states, self.shards)
         if not is_finite(weights, slots, state):
             raise Diverged("some weights became numbers that are not finite", self.step)
         return Checkpoint(self.model, self.vocab, weights, self.config, progress, self.history, slots, state, self.text)
@@ -317,4 +348,4 @@ class Trainer:
         self.progress |= {name: value for name, value in checkpoint.progress.items() if name in self.progress}
         self.history = list(checkpoint.history)
         write_slots(self.optimizer, checkpoint.slots, self.config.optimizer)
-        self.states = states_of(checkpoint, self.config.batch, self.shards)
+        self.states = states_of(checkpoint, self.shards)

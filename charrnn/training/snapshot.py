@@ -10,7 +10,8 @@ from charrnn.cells import Cell
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CharRNNError
 from charrnn.stacks import layers_of
-from charrnn.training.step import States, shard_rows
+from charrnn.training.engine import Shards
+from charrnn.training.step import States
 
 Arrays = dict[str, np.ndarray]
 
@@ -32,23 +33,22 @@ def write_slots(optimizer: keras.optimizers.Optimizer, slots: Arrays, name: str)
         variable.assign(slots[f"{place:03d}"])
 
 
-def read_states(states: States) -> Arrays:
+def read_states(states: States, shards: Shards) -> Arrays:
     """Return the hidden state of all streams, (batch, units) for each layer and field, the shards put together."""
     return {
-        f"layer{layer}/{field}": np.concatenate([ops.convert_to_numpy(getattr(s[layer], field)) for s in states])
-        for layer, first in enumerate(states[0])
-        for field in first._fields
+        f"layer{layer}/{field}": array
+        for layer, state in enumerate(shards.gathered(states))
+        for field, array in state._asdict().items()
     }
 
 
-def states_of(checkpoint: Checkpoint, batch: int, shards: int) -> States:
+def states_of(checkpoint: Checkpoint, shards: Shards) -> States:
     """Return the hidden state that `read_states` gave a checkpoint, cut into shards again."""
-    layers, arrays = layers_of(checkpoint.model), checkpoint.state
 
-    def state(layer: int, cell: Cell, rows: slice) -> Any:
-        return cell.state(*(arrays[f"layer{layer}/{field}"][rows] for field in cell.state_fields))
+    def state(layer: int, cell: Cell) -> Any:
+        return cell.state(*(checkpoint.state[f"layer{layer}/{field}"] for field in cell.state_fields))
 
-    return [[state(layer, cell, rows) for layer, cell in enumerate(layers)] for rows in shard_rows(batch, shards)]
+    return shards.state([state(layer, cell) for layer, cell in enumerate(layers_of(checkpoint.model))])
 
 
 def is_finite(*parts: Arrays) -> bool:

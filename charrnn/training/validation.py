@@ -8,6 +8,7 @@ import numpy as np
 from charrnn.errors import CharRNNError
 from charrnn.parts import Part
 from charrnn.streams import Window
+from charrnn.training.engine import Shards
 from charrnn.training.layers import CharRNN
 from charrnn.training.step import EvalStep, fresh_states
 
@@ -22,34 +23,35 @@ class Validation:
     """The validation text laid out as windows, and the compiled step that reads them."""
 
     def __init__(self, net: CharRNN, segments: Sequence[Part], start: int, shards: int):
-        whole = parallel_streams(segments, start)
-        length, self.batch = whole.targets.shape
-        self.net, self.shards = net, min(shards, self.batch)
-        self.windows = [whole.each(itemgetter(slice(low, low + WINDOW))) for low in range(0, length, WINDOW)]
+        whole = parallel_streams(segments, start, shards)
         assert whole.weights is not None
         self.characters = float(whole.weights.sum(dtype=np.float64))
+        length, batch = whole.targets.shape
+        self.net, self.shards = net, Shards(batch, shards)
+        own = whole.each(itemgetter((slice(None), self.shards.own)))
+        self.windows = [own.each(itemgetter(slice(low, low + WINDOW))) for low in range(0, length, WINDOW)]
         if not self.characters:
             raise CharRNNError(
                 "None of the characters on which the validation loss is estimated counts with --loss-after.",
                 hint="Use another --val, --val-file or --split.",
             )
-        self.step = EvalStep(net, self.batch, self.shards)
+        self.step = EvalStep(net, self.shards)
 
     def estimate(self) -> float:
         """Return the estimated mean cross-entropy in nats a character."""
-        states, total = fresh_states(self.net, self.batch, self.shards), 0.0
+        states, total = fresh_states(self.net, self.shards), 0.0
         for window in self.windows:
             nats, states = self.step(window, states)
             total += float(nats)
         return total / self.characters
 
 
-def parallel_streams(segments: Sequence[Part], start: int) -> Window:
-    """Return one long window with weights, all (time, streams), time a multiple of WINDOW.
+def parallel_streams(segments: Sequence[Part], start: int, shards: int = 1) -> Window:
+    """Return one long window with weights, all (time, streams), multiples of WINDOW and of `shards`.
 
     Several segments are a stream each. One segment is cut into up to STREAMS streams; a stream begins WARM characters
     early with weight 0, but for the first, which begins with the text and counts from there. What does not count in the
-    loss has weight 0 too.
+    loss has weight 0 too, and so have streams that only fill up the last shard.
     """
     if len(segments) > 1:
         pieces = [(segment, 0, 0, min(len(segment), LONGEST + WARM)) for segment in segments]
@@ -64,10 +66,11 @@ def parallel_streams(segments: Sequence[Part], start: int) -> Window:
             pieces.append((text, low - WARM, WARM, min(low + counted, n)))
     length = max(high - low for _, low, _, high in pieces)
     length = -(-length // WINDOW) * WINDOW
-    inputs = np.full((length, len(pieces)), start, np.int32)
-    targets = np.zeros((length, len(pieces)), np.int32)
-    weights = np.zeros((length, len(pieces)), np.float32)
-    reset = np.zeros((length, len(pieces)), bool)
+    shape = length, -(-len(pieces) // shards) * shards
+    inputs = np.full(shape, start, np.int32)
+    targets = np.zeros(shape, np.int32)
+    weights = np.zeros(shape, np.float32)
+    reset = np.zeros(shape, bool)
     for column, (text, low, warm, high) in enumerate(pieces):
         ids = text.ids(low, high)
         targets[: len(ids), column] = ids

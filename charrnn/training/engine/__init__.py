@@ -1,7 +1,7 @@
-"""What differs between the backends of Keras: loops, gradients, compilation, random numbers.
+"""What differs between the backends of Keras: loops, gradients, compilation, devices, random numbers.
 
-Both engines offer the same names: `on_tensorflow` and `on_jax`, each with its `scan_` beside it. Start a backend
-(`charrnn.training.backend`) before importing this.
+Both engines offer the same names: `on_tensorflow` and `on_jax`, each with its `scan_` and `shards_` beside it. Start a
+backend (`charrnn.training.backend`) before importing this.
 """
 
 import keras
@@ -9,21 +9,25 @@ import keras
 if keras.backend.backend() == "jax":
     from charrnn.training.engine import on_jax as engine
     from charrnn.training.engine.scan_jax import scan
+    from charrnn.training.engine.shards_jax import Shards
 else:
     from charrnn.training.engine import on_tensorflow as engine  # type: ignore[no-redef]
     from charrnn.training.engine.scan_tensorflow import scan
+    from charrnn.training.engine.shards_tensorflow import Shards  # type: ignore[assignment]
 
 Update, compiled, loss_and_gradients = engine.Update, engine.compiled, engine.loss_and_gradients
 counter, uniform_rows = engine.counter, engine.uniform_rows
-cross_entropies, look_up, xp = engine.cross_entropies, engine.look_up, engine.xp
+cross_entropies, look_up, matmul, xp = engine.cross_entropies, engine.look_up, engine.matmul, engine.xp
 
 __all__ = [
+    "Shards",
     "Update",
     "compiled",
     "counter",
     "cross_entropies",
     "look_up",
     "loss_and_gradients",
+    "matmul",
     "scan",
     "uniform_rows",
     "xp",

@@ -1,14 +1,17 @@
 """The engine for JAX."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import keras
+import numpy as np
 
 from charrnn.cells.contract import EPSILON
 from charrnn.training.engine.calls import ONE_HOT_ROWS
+from charrnn.training.engine.shards_jax import Shards
 
 Arrays = Mapping[str, Any]
 
@@ -52,8 +55,9 @@ class Update:
         step: Callable[..., tuple[Any, Arrays]],
         variables: Mapping[str, keras.Variable],
         optimizer: keras.optimizers.Optimizer,
+        shards: Shards,
     ):
-        self.optimizer = optimizer
+        self.optimizer, self.shards = optimizer, shards
         self.variables = list(variables.values())
 
         def run(weights: list[Any], slots: list[Any], *arguments: Any) -> Any:
@@ -67,12 +71,34 @@ class Update:
     def __call__(self, rate: float, step: int, *arguments: Any) -> Any:
         """Make step number `step` at a learning rate; return its results, which may still be on their way."""
         self.optimizer.learning_rate.assign(rate)
-        weights, slots = ([variable.value for variable in part] for part in (self.variables, self.optimizer.variables))
+        weights, slots = (
+            [self.shards.whole(variable.value) for variable in part]
+            for part in (self.variables, self.optimizer.variables)
+        )
         results, weights, slots = self._run(weights, slots, counter(step), *arguments)
         for part, values in ((self.variables, weights), (self.optimizer.variables, slots)):
             for variable, value in zip(part, values, strict=True):
                 variable.assign(value)
         return results
+
+
+def product(a: Any, b: Any, products: str | None = None) -> Any:
+    """Return a b of the type of a, computed in the type `products`, if one is named, with sums of the type of a."""
+    if products is None:
+        return a @ b
+    return jnp.matmul(a.astype(products), b.astype(products), preferred_element_type=a.dtype)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def matmul(x: Any, w: Any, products: str | None) -> Any:
+    """Return x w, (n, a) by (a, b); it and its gradient's products are computed in the type `products`, if named."""
+    return product(x, w, products)
+
+
+matmul.defvjp(
+    lambda x, w, products: (product(x, w, products), (x, w)),
+    lambda products, kept, d: (product(d, kept[1].T, products), product(kept[0].T, d, products)),
+)
 
 
 @jax.custom_vjp
@@ -104,13 +130,15 @@ def cross_entropies(logits: Any, targets: Any) -> Any:
 
 def counter(step: int) -> Any:
     """Return the number of a step as `uniform_rows` takes it: in two words, as JAX has no more bits at first."""
-    return jnp.asarray([step & 0xFFFFFFFF, step >> 32], jnp.uint32)
+    # NumPy's, which every process of several may hand over.
+    return np.array([step & 0xFFFFFFFF, step >> 32], np.uint32)
 
 
-def uniform_rows(shape: tuple[int, int], seed: int, step: Any, layer: int, rows: range) -> Any:
+def uniform_rows(shape: tuple[int, int, int], seed: int, step: Any, layer: int, first_row: Any) -> Any:
     """Return numbers from [0, 1), (time, rows, units): each row's a function of (seed, step, layer, row) alone."""
+    steps, rows, units = shape
     key = jax.random.key(seed & 0xFFFFFFFF, impl="threefry2x32")
     for part in (seed >> 32, *step, layer):
         key = jax.random.fold_in(key, part)
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(rows.start, rows.stop))
-    return jax.vmap(lambda key: jax.random.uniform(key, shape, jnp.float32), out_axes=1)(keys)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, first_row + jnp.arange(rows))
+    return jax.vmap(lambda key: jax.random.uniform(key, (steps, units), jnp.float32), out_axes=1)(keys)

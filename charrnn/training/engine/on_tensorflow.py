@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from charrnn.cells.contract import EPSILON
 from charrnn.training.engine.calls import ONE_HOT_ROWS
+from charrnn.training.engine.shards_tensorflow import Shards
 
 Arrays = Mapping[str, Any]
 
@@ -71,6 +72,7 @@ class Update:
         step: Callable[..., tuple[Any, Arrays]],
         variables: Mapping[str, keras.Variable],
         optimizer: keras.optimizers.Optimizer,
+        shards: Shards,
     ):
         def run(rate: Any, *arguments: Any) -> Any:
             results, gradients = step({name: variable.value for name, variable in variables.items()}, *arguments)
@@ -83,6 +85,20 @@ class Update:
     def __call__(self, rate: float, step: int, *arguments: Any) -> Any:
         """Make step number `step` at a learning rate; return its results, which may still be on their way."""
         return self._run(tf.constant(rate), counter(step), *arguments)
+
+
+def product(a: Any, b: Any, products: str | None = None, transpose_a: bool = False) -> Any:
+    """Return a b, or a^T b, of the type of a, computed in the type `products`, if one is named."""
+    if products is None:
+        return tf.matmul(a, b, transpose_a=transpose_a)
+    a_, b_ = tf.cast(a, products), tf.cast(b, products)
+    return tf.cast(tf.matmul(a_, b_, transpose_a=transpose_a), a.dtype)
+
+
+def matmul(x: Any, w: Any, products: str | None) -> Any:
+    """Return x w, (n, a) by (a, b); it and its gradient's products are computed in the type `products`, if named."""
+    # The gradients of the casts come to the same products.
+    return product(x, w, products)
 
 
 @tf.custom_gradient
@@ -109,9 +125,13 @@ def counter(step: int) -> Any:
     return tf.constant(step, tf.int64)
 
 
-def uniform_rows(shape: tuple[int, int], seed: int, step: Any, layer: int, rows: range) -> Any:
+def uniform_rows(shape: tuple[int, int, int], seed: int, step: Any, layer: int, first_row: Any) -> Any:
     """Return numbers from [0, 1), (time, rows, units): each row's a function of (seed, step, layer, row) alone."""
+    steps, rows, units = shape
     # step < 2^40, layer < 2^8 and row < 2^15 share the 64 bits of the counter's second word.
-    first = step * (1 << 23) + (layer << 15)
-    noise = [tf.random.stateless_uniform(shape, seed=tf.stack([seed, first + row]), alg="philox") for row in rows]
+    first = step * (1 << 23) + (layer << 15) + first_row
+    noise = [
+        tf.random.stateless_uniform((steps, units), seed=tf.stack([seed, first + row]), alg="philox")
+        for row in range(rows)
+    ]
     return tf.stack(noise, axis=1)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from charrnn.cells import Cell
 from charrnn.training.engine.calls import Answers
-from charrnn.training.engine.on_jax import xp
+from charrnn.training.engine.on_jax import product, xp
 
 # The derivative of each activation from its value y: such a value is recorded, not computed again.
 FROM_VALUE: dict[str, Callable[[Any, Any], Any]] = {
@@ -37,16 +37,21 @@ _activation.defvjp(
 )
 
 
-@jax.custom_vjp
-def _product(operand: Any, value: Any, transposed: Any) -> Any:
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _product(operand: Any, value: Any, transposed: Any, products: str | None) -> Any:
     """Return the recorded value of a product of operand with the matrix whose transpose is given."""
     return value
 
 
-_product.defvjp(lambda operand, value, transposed: (value, transposed), lambda transposed, d: (d @ transposed, d, None))
+_product.defvjp(
+    lambda operand, value, transposed, products: (value, transposed),
+    lambda products, transposed, d: (product(d, transposed, products), d, None),
+)
 
 
-def _recording(cell: Cell, zx: Any, state: Any, matrices: dict, vectors: dict) -> tuple[Any, Any, Any, Any]:
+def _recording(
+    cell: Cell, products_in: str | None, zx: Any, state: Any, matrices: dict, vectors: dict
+) -> tuple[Any, Any, Any, Any]:
     """Return the next state of a step and its record: the values of its activations, products, and their operands."""
     activations: list[Any] = []
     products: list[Any] = []
@@ -54,7 +59,7 @@ def _recording(cell: Cell, zx: Any, state: Any, matrices: dict, vectors: dict) -
 
     def dot(vector: Any, name: str) -> Any:
         operands.append((name, vector))
-        products.append(vector @ matrices[name])
+        products.append(product(vector, matrices[name], products_in))
         return products[-1]
 
     def activation(name: str, x: Any) -> Any:
@@ -64,12 +69,21 @@ def _recording(cell: Cell, zx: Any, state: Any, matrices: dict, vectors: dict) -
     return cell.step(Answers(xp, FROM_VALUE, activation), zx, state, dot, vectors), activations, products, operands
 
 
-def _replayed(cell: Cell, transposed: dict, zx: Any, state: Any, values: Any, products: Any, vectors: dict) -> Any:
+def _replayed(
+    cell: Cell,
+    products_in: str | None,
+    transposed: dict,
+    zx: Any,
+    state: Any,
+    values: Any,
+    products: Any,
+    vectors: dict,
+) -> Any:
     """Return the next state of a step whose activations and products are answered by their recorded values."""
     next_value, next_product = iter(values).__next__, iter(products).__next__
 
     def dot(vector: Any, name: str) -> Any:
-        return _product(vector, next_product(), transposed[name])
+        return _product(vector, next_product(), transposed[name], products_in)
 
     answers = Answers(xp, FROM_VALUE, lambda name, x: _activation(name, x, next_value()))
     return cell.step(answers, zx, state, dot, vectors)
@@ -84,6 +98,7 @@ def scan(
     reset: Any = None,
     emitted: Sequence[str] = ("h",),
     gradient_wanted: bool = True,
+    products: str | None = None,
 ) -> tuple[list[Any], Any]:
     """Run a cell over time; arguments and results are those of `scan_tensorflow.scan`.
 
@@ -95,14 +110,20 @@ def scan(
     # The matrices of the products, in their order: learnt when the forward step is traced.
     names: list[str] = []
 
+    def rounded(matrices: Any) -> Any:
+        """Return matrices as the products want them: once, not at every step."""
+        return {name: matrix.astype(products or matrix.dtype) for name, matrix in matrices.items()}
+
     def forward(zx: Any, keep: Any, state: Any, matrices: Any, vectors: Any) -> Any:
+        ready = rounded(matrices)
+
         def step(state: Any, now: Any) -> Any:
             zx, keep = now
             if reset is not None:
                 state = cell.state(*(v * keep + first * (1 - keep) for v, first in zip(state, begin, strict=True)))
-            new, values, products, operands = _recording(cell, zx, state, matrices, vectors)
+            new, values, answers, operands = _recording(cell, products, zx, state, ready, vectors)
             names[:] = [name for name, _ in operands]
-            record = state, values, products, [operand for _, operand in operands]
+            record = state, values, answers, [operand for _, operand in operands]
             return new, ([getattr(new, name) for name in emitted], record)
 
         last, (outputs, records) = jax.lax.scan(step, state, (zx, keep))
@@ -111,14 +132,14 @@ def scan(
     def backward(kept: Any, upstream: Any) -> Any:
         zx, keep, (*recorded, operands), matrices, vectors = kept
         d_outputs, d_last = upstream
-        transposed = {name: matrix.T for name, matrix in matrices.items()}
+        transposed = {name: matrix.T for name, matrix in rounded(matrices).items()}
 
         def step(carry: Any, now: Any) -> Any:
             (d_state, d_vectors), (zx, keep, record, d_outputs) = carry, now
             d_state = d_state._replace(
                 **{name: getattr(d_state, name) + d for name, d in zip(emitted, d_outputs, strict=True)}
             )
-            _, pull = jax.vjp(partial(_replayed, cell, transposed), zx, *record, vectors)
+            _, pull = jax.vjp(partial(_replayed, cell, products, transposed), zx, *record, vectors)
             d_zx, d_state, _, d_products, more = pull(d_state)
             if reset is not None:
                 d_state = jax.tree.map(lambda d: d * keep, d_state)
@@ -130,7 +151,8 @@ def scan(
         )
         d_matrices = jax.tree.map(jnp.zeros_like, matrices)
         for name, operand, d in zip(names, operands, d_products, strict=True):
-            d_matrices[name] += operand.reshape(-1, operand.shape[-1]).T @ d.reshape(-1, d.shape[-1])
+            operand, d = (array.reshape(-1, array.shape[-1]) for array in (operand, d))
+            d_matrices[name] += product(operand.T, d, products)
         return d_zx, None, d_state, d_matrices, d_vectors
 
     @jax.custom_vjp

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from charrnn.cells import Cell
 from charrnn.training.engine.calls import Answers
-from charrnn.training.engine.on_tensorflow import standardize_gradient, standardized, xp
+from charrnn.training.engine.on_tensorflow import product, standardize_gradient, standardized, xp
 
 # The derivative of each activation from its value y: such a value is recorded, not computed again.
 FROM_VALUE: dict[str, Callable[..., tf.Tensor]] = {
@@ -38,9 +38,12 @@ class Step:
     a call by the rule for its kind.
     """
 
-    def __init__(self, cell: Cell, zx: Any, state: Sequence[Any], matrices: dict, vectors: dict):
+    def __init__(
+        self, cell: Cell, zx: Any, state: Sequence[Any], matrices: dict, vectors: dict, products: str | None = None
+    ):
         """The arguments are those of the first step, whose shapes are all that counts; zx: (batch, its width)."""
         self.cell = cell
+        self.products = products
         self.calls: list[tuple[str, bool]] = []
         self._trace(zx, state, matrices, vectors)
 
@@ -100,7 +103,7 @@ class Step:
             return value
 
         def dot(vector: Any, name: str) -> Any:
-            return call(name, True, vector, tf.matmul(vector, matrices[name]))
+            return call(name, True, vector, product(vector, matrices[name], self.products))
 
         def activation(name: str, x: Any) -> Any:
             if name == "standardize":
@@ -152,7 +155,7 @@ class Step:
                 name, is_dot = self.calls[place]
                 d = totals[first_value + place]
                 if is_dot:
-                    d_operands.append(tf.matmul(d, transposed[name]))
+                    d_operands.append(product(d, transposed[name], self.products))
                 else:
                     scale = [scales[place]] if place in scales else []
                     d_operands.append(FROM_VALUE[name](values[place], d, *scale))
@@ -180,9 +183,10 @@ def _ancestors(tensors: Sequence[Any]) -> set[Any]:
     return seen
 
 
-def _sum_of_outer(a: Any, dz: Any) -> Any:
+def _sum_of_outer(a: Any, dz: Any, products: str | None) -> Any:
     """Return sum a^T dz over all axes but the last, (n, m) from (..., n) and (..., m): the gradient of a matrix."""
-    return tf.matmul(tf.reshape(a, (-1, a.shape[-1])), tf.reshape(dz, (-1, dz.shape[-1])), transpose_a=True)
+    a, dz = tf.reshape(a, (-1, a.shape[-1])), tf.reshape(dz, (-1, dz.shape[-1]))
+    return product(a, dz, products, transpose_a=True)
 
 
 def scan(
@@ -194,12 +198,14 @@ def scan(
     reset: Any = None,
     emitted: Sequence[str] = ("h",),
     gradient_wanted: bool = True,
+    products: str | None = None,
 ) -> tuple[list[Any], Any]:
     """Run a cell over time; its gradient is the fast one described above.
 
     zx: (time, batch, width), both lengths static; state: the cell's state, each field (batch, units); matrices and
     vectors as the cell has them; reset: (time, batch) booleans, true where the state first returns to its beginning.
-    Without `gradient_wanted` nothing is recorded, and no gradient can be taken.
+    Without `gradient_wanted` nothing is recorded, and no gradient can be taken. `products` names the type in which the
+    matrix products are computed, if not their operands' own; everything else is of the operands' type.
     Returns the fields `emitted` after each step, (time, batch, units) each, and the last state.
     """
     steps = zx.shape[0]
@@ -207,7 +213,7 @@ def scan(
     matrices = {name: tf.convert_to_tensor(matrix) for name, matrix in matrices.items()}
     # A row for each of the batch: arithmetic of equal shapes is four times as fast as with one row for all.
     vectors = {name: tf.tile(vector[None], (zx.shape[1], 1)) for name, vector in vectors.items()}
-    step = Step(cell, zx[0], state, matrices, vectors)
+    step = Step(cell, zx[0], state, matrices, vectors, products)
     fields = len(state)
     out = [cell.state_fields.index(name) for name in emitted]
     unroll = next(n for n in UNROLL if steps % n == 0)
@@ -222,6 +228,8 @@ def scan(
     def run(zx: Any, *operands: Any) -> Any:
         state = operands[:fields]
         matrices_ = dict(zip(matrices, operands[fields:], strict=False))
+        # Rounded once, not at every step.
+        rounded = {name: tf.cast(matrix, products or matrix.dtype) for name, matrix in matrices_.items()}
         vectors_ = dict(zip(vectors, operands[fields + len(matrices) :], strict=True))
         # The left operands of products are needed after the loop, whatever the backward step itself reads.
         left = [
@@ -238,7 +246,7 @@ def scan(
                         value * keep[t_now] + (first * (1.0 - keep[t_now]) if first else 0.0)
                         for value, first in zip(state, begin, strict=True)
                     ]
-                state, record = step.forward(zx[t_now], state, matrices_, vectors_)
+                state, record = step.forward(zx[t_now], state, rounded, vectors_)
                 outputs = [a.write(t_now, state[field]) for a, field in zip(outputs, out, strict=True)]
                 records = {place: a.write(t_now, record[place]) for place, a in records.items()}
             return t + unroll, state, outputs, records
@@ -255,7 +263,7 @@ def scan(
         def gradient(*upstream: Any) -> Any:
             d_outputs, d_last = upstream[: len(out)], upstream[len(out) :]
             # A product with a transposed operand runs at two thirds of the speed: transpose once, not at every step.
-            transposed = {name: tf.transpose(matrix) for name, matrix in matrices_.items()}
+            transposed = {name: tf.transpose(matrix) for name, matrix in rounded.items()}
             own_dz = [n for n, is_d_zx in enumerate(step.is_d_zx) if not is_d_zx]
 
             def backward(t: Any, d_state: Any, d_vectors: Any, d_zx: Any, d_dots: Any) -> Any:
@@ -295,12 +303,13 @@ def scan(
             for n, (_, name) in enumerate(step.dots):
                 dz = d_dots[n].stack() if n in own_dz else d_zx
                 if left[n] is not None:
-                    d_matrices[name] += _sum_of_outer(records[left[n]].stack(), dz)
+                    d_matrices[name] += _sum_of_outer(records[left[n]].stack(), dz, products)
                 else:
                     field = step.operand_is_field[n]
                     assert field is not None
                     after = outputs[out.index(field)]
-                    d_matrices[name] += _sum_of_outer(after[:-1], dz[1:]) + _sum_of_outer(state[field], dz[0])
+                    d_matrices[name] += _sum_of_outer(after[:-1], dz[1:], products)
+                    d_matrices[name] += _sum_of_outer(state[field], dz[0], products)
             return d_zx, *d_state, *d_matrices.values(), *d_vectors
 
         return (*outputs, *last), gradient

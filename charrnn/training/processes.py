@@ -1,0 +1,175 @@
+"""Several processes that train one run: which this is, how they begin, what they agree on, and how they end together.
+
+JAX connects them. The first writes the run; the others compute their rows of the batch, and decide nothing alone.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from charrnn.errors import CharRNNError
+
+# Seconds: how long the processes wait for each other to begin, and for a sign of life from one that says nothing.
+BEGIN_WITHIN, SILENT = 50, 20
+# Bytes of what the first process tells the others.
+MESSAGE = 256
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Process `id` of `count`; `coordinator` is HOST:PORT of the first, or None where SLURM knows it."""
+
+    count: int = 1
+    id: int = 0
+    coordinator: str | None = None
+
+    @property
+    def is_first(self) -> bool:
+        return self.id == 0
+
+    def connect(self) -> None:
+        """Meet the others; to be called before JAX computes anything. Where one is missing, the process ends."""
+        import jax
+
+        # The addresses of a cluster's nodes are read from its variables by JAX itself.
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+        jax.distributed.initialize(
+            self.coordinator,
+            self.count,
+            self.id,
+            cluster_detection_method=None if self.coordinator is None else "deactivate",
+            initialization_timeout=BEGIN_WITHIN,
+            heartbeat_timeout_seconds=SILENT,
+            shutdown_timeout_seconds=SILENT,
+        )
+
+    def leave(self) -> None:
+        """Part from the others, once nothing is to be computed together any more."""
+        if self.count > 1:
+            import jax
+
+            jax.distributed.shutdown()
+
+    def all(self, numbers: Sequence[int]) -> list[list[int]]:
+        """Return the numbers of every process, in their order; each gives as many, of 32 bits."""
+        if self.count == 1:
+            return [list(numbers)]
+        import numpy as np
+        from jax.experimental.multihost_utils import process_allgather
+
+        return process_allgather(np.array(numbers, np.int32)).tolist()
+
+    def any(self, *flags: bool) -> list[bool]:
+        """Return of each flag whether it is set in any process."""
+        return [any(column) for column in zip(*self.all(list(map(int, flags))), strict=True)]
+
+    def first(self, value: Any) -> Any:
+        """Return what the first process gives, of what JSON can hold."""
+        if self.count == 1:
+            return value
+        message = json.dumps(value).encode().ljust(MESSAGE)
+        return json.loads(bytes(self.all(list(message))[0]))
+
+    def check_alike(self, facts: Mapping[str, str]) -> None:
+        """Raise CharRNNError, in every process, unless all have the same facts: digests, by what they are of."""
+        numbers = [int(digest[:7], 16) for digest in facts.values()]
+        each = self.all(numbers)
+        for place, what in enumerate(facts):
+            odd = [process for process, own in enumerate(each) if own[place] != each[0][place]]
+            if odd:
+                raise CharRNNError(
+                    f"Process {odd[0]} has another {what} than process 0.",
+                    hint="Give every process the same command, and the same files.",
+                )
+
+
+ALONE = Processes()
+
+
+def among(count: int | None, id: int | None, coordinator: str | None) -> Processes:
+    """Return which process this is, by what was given or, if nothing was, by what SLURM's srun says."""
+    if count is None and id is None and coordinator is None:
+        # Inside a job, but outside srun, there are no tasks.
+        if "SLURM_STEP_NODELIST" not in os.environ or int(os.environ.get("SLURM_NTASKS", "1")) == 1:
+            return ALONE
+        return Processes(int(os.environ["SLURM_NTASKS"]), int(os.environ["SLURM_PROCID"]))
+    if count == 1:
+        return ALONE
+    if count is None or id is None or coordinator is None:
+        raise CharRNNError(
+            "--processes, --process-id and --coordinator go together.",
+            hint="Such as --processes 2 --process-id 0 --coordinator node1:29400, and the same with --process-id 1.",
+        )
+    if not 0 <= id < count:
+        raise CharRNNError(f"--process-id is {id}; of {count} processes it must be 0 to {count - 1}.")
+    host, colon, port = coordinator.rpartition(":")
+    if not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
+        raise CharRNNError(
+            f"--coordinator is {coordinator!r}; it must be HOST:PORT of process 0.", hint="Such as node1:29400."
+        )
+    return Processes(count, id, coordinator)
+
+
+def end_with(last_words: Callable[[], None]) -> None:
+    """See to it that this process ends with `last_words` and exit code 1 when JAX aborts it, as another one has ended.
+
+    From now on only Python reaches the terminal: what native code writes is held back, and shown if it aborts for
+    any other reason.
+    """
+    held, terminal = tempfile.TemporaryFile(), os.dup(2)  # noqa: SIM115
+    sys.stderr.flush()
+    sys.stderr = os.fdopen(terminal, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+    os.dup2(held.fileno(), 1)
+    os.dup2(held.fileno(), 2)
+
+    def aborted(number: int) -> None:
+        held.seek(0)
+        talk = held.read()
+        if is_loss_of_another(talk.decode(errors="replace")):
+            last_words()
+            os._exit(1)
+        os.write(terminal, talk)
+        os._exit(128 + number)
+
+    # Python's own handlers run when Python next does: an aborted process does not come to that.
+    _kept.append(ctypes.CFUNCTYPE(None, ctypes.c_int)(aborted))
+    ctypes.CDLL(None).signal(signal.SIGABRT, _kept[-1])
+
+
+# What native code calls must not be collected.
+_kept: list[Any] = []
+
+
+def is_loss_of_another(talk: str) -> bool:
+    """Return whether an error of JAX means that another process has ended, or cannot be reached."""
+    return any(
+        sign in talk for sign in ("Gloo", "NCCL", "distributed service", "coordination service", "CoordinationService")
+    )
+
+
+@contextmanager
+def ends_with_others(processes: Processes) -> Iterator[None]:
+    """Turn the error of a computation that another process has left into a CharRNNError."""
+    try:
+        yield
+    except CharRNNError:
+        raise
+    except Exception as error:
+        if processes.count == 1 or not is_loss_of_another(str(error)):
+            raise
+        raise lost() from None
+
+
+def lost() -> CharRNNError:
+    """Return what there is to say when another process has ended."""
+    return CharRNNError(
+        "Another process of this run has ended, or cannot be reached: this one ends too.",
+        hint="See what the others say; all can go on together with --resume.",
+    )
