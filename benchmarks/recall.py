@@ -58,15 +58,16 @@ class Compiled(NamedTuple):
 
 def compiled(net: Any, config: TrainConfig) -> Compiled:
     """Return the work on a network, `charrnn.training.layers.CharRNN`."""
-    from charrnn.training.engine import Update, compiled, loss_and_gradients, xp
+    from charrnn.network import initial_states
+    from charrnn.training.engine import Shards, Update, compiled, loss_and_gradients, xp
     from charrnn.training.optimizers import base_rate, make_optimizer
-    from charrnn.training.step import cross_entropy, fresh_states
+    from charrnn.training.step import cross_entropy
 
     optimizer = make_optimizer(config)
     optimizer.build(list(net.parameters.values()))
 
     def states_of(ids: Any) -> Any:
-        return fresh_states(net, ids.shape[1], 1)[0]
+        return initial_states(xp, net.model, ids.shape[1], "float32")
 
     def loss(values: Any, ids: Any, states: Any, symbols: Any) -> Any:
         """Return the summed loss after the last of ids, in nats."""
@@ -92,7 +93,7 @@ def compiled(net: Any, config: TrainConfig) -> Compiled:
 
         return xp.concatenate(list(loss_and_gradients(nats, fields)[2].values()), axis=-1)
 
-    update, name, felt = Update(train, net.parameters, optimizer), compiled(name), compiled(felt)
+    update, name, felt = Update(train, net.parameters, optimizer, Shards(1, 1)), compiled(name), compiled(felt)
     return Compiled(
         lambda ids: update(base_rate(config), 0, ids),
         lambda ids: np.array(name(net.values(), ids)),

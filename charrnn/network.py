@@ -205,24 +205,31 @@ def forward(
     dropout: Callable[[int, Array], Array] | None = None,
     reset: Array | None = None,
     table: Array | None = None,
+    kernel: Callable[[int, Array, Any], tuple[Array, Any]] | None = None,
 ) -> tuple[Array, list[Any]]:
     """Return the logits that follow each of `ids`, (time, batch, vocab), and the states after the last.
 
     `scan(cell, zx, state, matrices, vectors, reset, emitted)` runs a cell over time; `dropout(layer, x)` masks a
     layer's output; `reset` (time, batch) is true where a document begins and the state returns to its initial value;
-    `table` is the input table, if it is at hand already.
+    `table` is the input table, if it is at hand already; `kernel(layer, x, state)`, if there is one, runs a whole layer
+    in place of the scan, its product with W too: the first one's x are the ids.
     """
     layers, after = layers_of(model), []
-    zx = xp.take(input_table(xp, model, weights) if table is None else table, ids, axis=0)
-    if dropout and len(layers) < model.layers:
-        zx = xp.concatenate([zx, *_masks(xp, model, zx, dropout)], axis=-1)
     x: Array = None
     below: dict[str, Array] = {}
     for layer, cell in enumerate(layers):
-        if layer:
-            zx = _zx(xp, cell, weights, layer, x, below)
         names = emitted(layers, layer)
-        outputs, state = scan(cell, zx, states[layer], *layer_parameters(xp, cell, weights, layer), reset, names)
+        if kernel is not None:
+            h, state = kernel(layer, x if layer else ids, states[layer])
+            outputs = [h]
+        else:
+            if layer:
+                zx = _zx(xp, cell, weights, layer, x, below)
+            else:
+                zx = xp.take(input_table(xp, model, weights) if table is None else table, ids, axis=0)
+                if dropout and len(layers) < model.layers:
+                    zx = xp.concatenate([zx, *_masks(xp, model, zx, dropout)], axis=-1)
+            outputs, state = scan(cell, zx, states[layer], *layer_parameters(xp, cell, weights, layer), reset, names)
         after.append(state)
         below = dict(zip(names, outputs, strict=True))
         if dropout:

@@ -26,7 +26,7 @@ def pytest_pycollect_makemodule(module_path: Path) -> None:
         from charrnn.training import backend
 
         # JAX cuts a batch evenly: a row each, where it does not come out otherwise.
-        backend.start(8 if backend.chosen() == "jax" else 2, float64=True)
+        backend.start(8 if backend.chosen() == "jax" else 2, float64=True, device="cpu")
 
 
 def shards_of(batch: int, count: int):

@@ -8,7 +8,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
-pytestmark = pytest.mark.slow
+slow = pytest.mark.slow
 
 
 def table(script, *arguments):
@@ -20,6 +20,7 @@ def table(script, *arguments):
     return rows, result
 
 
+@slow
 def test_train(tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("the quick brown fox jumps over the lazy dog\n" * 60)
@@ -31,6 +32,7 @@ def test_train(tmp_path):
     assert "28 different" in result.stdout
 
 
+@slow
 def test_train_says_what_failed(tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("the quick brown fox jumps over the lazy dog\n" * 60)
@@ -43,6 +45,7 @@ def test_train_says_what_failed(tmp_path):
     assert row[4] == "failed" and "torch failed: exit 3" in result.stderr
 
 
+@slow
 def test_sample():
     rows, _ = table("sample.py", "--sizes", "1x8", "--repeats", "1", "--starts", "1", "--seconds", "0.2")
     assert [row[0] for row in rows[:2]] == ["LSTM", "1x8"]
@@ -50,12 +53,14 @@ def test_sample():
     assert [row[0] for row in rows[4:]] == ["`charrnn --help`", "`charrnn sample, 1x8, to the first character`"]
 
 
+@slow
 def test_corpus():
     (heads, *rows), _ = table("corpus.py", "--megabytes", "1", "--repeats", "1")
     assert heads == ["time", "peak memory"] and len(rows) == 5
     assert float(rows[1][1]) > 0 and rows[0][2].endswith(" MB")
 
 
+@slow
 def test_vocabulary():
     small = ("--shape", "1x8:4:8", "--characters", "4000", "--repeats", "1", "--seconds", "0.2")
     (heads, *rows), _ = table("vocabulary.py", "--sizes", "5", "300", *small)
@@ -63,8 +68,33 @@ def test_vocabulary():
     assert rows[0][3] == "100%" and rows[1][5].endswith("x")
 
 
+@slow
 def test_cells():
     small = ("--units", "4", "--batch", "4", "--seq", "8", "--repeats", "1", "--seconds", "0.2")
     (heads, *rows), _ = table("cells.py", "--cells", "rnn", "mingru", *small)
     assert heads[:3] == ["cell", "characters/s", "to lstm"] and [row[0] for row in rows] == ["rnn", "mingru"]
     assert all(row[2].endswith("%") for row in rows)
+
+
+def test_gpu_on_a_processor(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    small = ("--sizes", "1x8", "--batches", "4", "--seq", "8", "--seconds", "0.1", "--peak-size", "64")
+    (heads, *rows), result = table("gpu.py", "--device", "cpu", "--cells", "rnn", "--unroll", "2", *small)
+    assert heads == ["cell", "size", "precision", "contender", "characters/s", "of the peak"]
+    contenders = [(row[0], row[2], row[3]) for row in rows]
+    for precision in ("float32", "bf16"):
+        for contender in ("charrnn", "charrnn, scan", "Keras"):
+            assert ("lstm", precision, contender) in contenders
+        assert ("gru-reset-after", precision, "charrnn") in contenders
+    assert ("rnn", "bf16", "charrnn") in contenders and ("lstm", "bf16", "charrnn, scan, unroll 2") in contenders
+    assert all(float(row[4].replace(",", "")) > 0 for row in rows)
+    # The same device twice: the losses are the same.
+    assert "relative 0.0e+00." in result.stdout
+    stopped, result = table("gpu.py", "--device", "cpu", "--budget", "0", *small)
+    assert len(stopped) == 1 and "The budget was spent" in result.stdout
+
+    text = tmp_path / "text.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog\n" * 60)
+    options = ("--units", "8", "--batch", "4", "--seq", "8", "--steps", "5")
+    _, result = table("gpu.py", "--device", "cpu", "--train", str(text), "--options", *options)
+    assert "1.4697 nats were not reached" in result.stdout

@@ -1,7 +1,7 @@
 """Train Keras's own recurrent layers for a while; print characters a second, by way of feeding them, as JSON.
 
 Run by benchmarks/train.py with one argument, the task as JSON: ids (a .npy file), vocab, cell, layers, units, batch,
-seq, seconds. The model is compiled as Keras does by default and uses its default threads.
+seq, seconds, and perhaps precision. The model is compiled as Keras does by default and uses its default threads.
 """
 
 import json
@@ -14,6 +14,8 @@ from two_lengths import rate, windows
 task = json.loads(sys.argv[1])
 batch, seq, vocab = task["batch"], task["seq"], task["vocab"]
 ids = np.load(task["ids"])
+if task.get("precision") == "bf16":
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
 layer = {
     "lstm": keras.layers.LSTM,
     "gru": lambda *a, **k: keras.layers.GRU(*a, reset_after=False, **k),
@@ -25,7 +27,7 @@ inputs = keras.Input(batch_shape=(batch, seq), dtype="int32")
 x = keras.ops.one_hot(inputs, vocab) if vocab <= 256 else keras.layers.Embedding(vocab, task["units"])(inputs)
 for _ in range(task["layers"]):
     x = layer(task["units"], return_sequences=True, stateful=True)(x)
-model = keras.Model(inputs, keras.layers.Dense(vocab)(x))
+model = keras.Model(inputs, keras.layers.Dense(vocab, dtype="float32")(x))
 model.compile(
     optimizer=keras.optimizers.Adam(2e-3, global_clipnorm=1.0),
     loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -47,13 +47,17 @@ def bench(
     seq: o.Seq = _T.seq,
     dropout: o.Dropout = _T.dropout,
     precision: o.Precision = _T.precision,
+    device: o.Device = "auto",
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="How long to train, and to sample.")] = 10.0,
     as_json: o.AsJson = False,
 ) -> None:
-    """Measure how fast this machine trains and samples a model, as a share of what its processor can do."""
+    """Measure how fast this machine trains and samples a model, as a share of what its processor can do in float32."""
     from charrnn.cli.reading import read
     from charrnn.config import DEFAULT_TEXT
     from charrnn.network import useful_products
+    from charrnn.training.backend import check_device
+
+    check_device(device)
 
     model = ModelConfig(cell, layers, units, embedding, stack)
     config = TrainConfig(batch=batch, seq=seq, dropout=dropout, precision=precision)
@@ -62,7 +66,7 @@ def bench(
     say("Measuring the peak of this machine's matrix products …")
     peak = max(sgemm_gflops(library) for library in PEAKS)
     say("Training …")
-    trained = train_speed(model, config, vocab_size, seconds)
+    trained = train_speed(model, config, vocab_size, seconds, device)
     say("Sampling …")
     sampled = sample_speed(model, vocab_size, seconds)
     # 6 = a multiply and an add, forwards, for the input's gradient and for the weights'.
@@ -102,8 +106,18 @@ def sgemm_gflops(library: str) -> float:
     return float(result.stdout)
 
 
-def train_speed(model: ModelConfig, config: TrainConfig, vocab_size: int, seconds: float) -> float:
+def train_speed(
+    model: ModelConfig, config: TrainConfig, vocab_size: int, seconds: float, device: str = "auto"
+) -> float:
     """Return characters trained a second, compilation not counted."""
+    from charrnn.training import backend
+
+    shards = backend.start(backend.shard_count(config.batch), device=device)
+    return config.batch * config.seq * steps_per_second(model, config, vocab_size, seconds, shards)
+
+
+def steps_per_second(model: ModelConfig, config: TrainConfig, vocab_size: int, seconds: float, shards: int) -> float:
+    """Return steps of training a second, compilation not counted, with a backend that has been started."""
     from time import perf_counter
 
     import numpy as np
@@ -111,10 +125,6 @@ def train_speed(model: ModelConfig, config: TrainConfig, vocab_size: int, second
     from charrnn.network import initial_weights
     from charrnn.parts import Part
     from charrnn.streams import Streams
-    from charrnn.training import backend
-
-    shards = backend.shard_count(config.batch)
-    backend.start(shards)
     from charrnn.training.engine import Shards
     from charrnn.training.layers import CharRNN
     from charrnn.training.optimizers import base_rate, make_optimizer
@@ -134,7 +144,7 @@ def train_speed(model: ModelConfig, config: TrainConfig, vocab_size: int, second
         loss, states = step(streams.window(done), states, done, base_rate(config))
         float(loss)
         done += 1
-    return (done - 2) * config.batch * config.seq / (perf_counter() - began)
+    return (done - 2) / (perf_counter() - began)
 
 
 def sample_speed(model: ModelConfig, vocab_size: int, seconds: float) -> float:

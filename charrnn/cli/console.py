@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from contextlib import suppress
 
 from charrnn.errors import CharRNNError
 
@@ -30,7 +31,8 @@ def _print(message: str) -> None:
         print(message, file=sys.stderr, flush=True)
     except (OSError, ValueError):
         # Nobody listens any more. Point the descriptor elsewhere so that later writes do not fail either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def printable(text: str) -> str:

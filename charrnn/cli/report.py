@@ -131,6 +131,11 @@ def compressed_sizes(data: bytes) -> dict[str, int]:
     return sizes
 
 
+def go_on(run: "Run") -> str:
+    """Return how to say that a run can be resumed."""
+    return f"Go on with: charrnn train --resume {shell_name(run)}"
+
+
 def shell_name(run: "Run") -> str:
     """Return how to name a run on the command line: its name if it lies in the folder of runs, else its path."""
     from charrnn.runs import runs_folder

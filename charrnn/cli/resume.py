@@ -23,6 +23,7 @@ def resume_run(name: str, given: dict[str, Any], asked: Signals, where: Place) -
     from charrnn.runs import find_run
     from charrnn.training.backend import BACKENDS, chosen, kept_shards
 
+    where.check_texts(given.get("corpus") or [])
     with session(asked, lambda: find_run(name, given.get("out")), where) as run:
         checkpoint, path, warnings = run.load_newest()
         for warning in warnings:
@@ -36,7 +37,7 @@ def resume_run(name: str, given: dict[str, Any], asked: Signals, where: Place) -
         before, now = checkpoint.progress.get("backend", BACKENDS[0]), chosen()
         if before != now:
             say(f"Until now it was trained with {before}: {now} rounds otherwise and draws other dropout masks.")
-        shards = kept_shards(config.batch, checkpoint.progress["shards"], where.processes.count)
+        shards = kept_shards(config.batch, checkpoint.progress, where.processes.count)
         train_run(run, checkpoint.model, config, data, shards, checkpoint, bool(given.get("quiet")), asked, where)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.console import STARTED, say, show_error
 from charrnn.cli.place import Place
-from charrnn.cli.signals import Signals
+from charrnn.cli.signals import Signals, show_cursor
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from charrnn.checkpoint import Checkpoint
     from charrnn.corpus import Dataset
     from charrnn.runs import Run
+    from charrnn.training.events import Ended
+    from charrnn.training.loop import Trainer
 
 
 @contextmanager
@@ -31,6 +33,7 @@ def session(asked: Signals, find: Callable[[], "Run"], where: Place) -> Iterator
     from charrnn.durable import sync_folder
 
     if not where.processes.is_first:
+        asked.tidy = cache.tidy
         yield find()
         return
 
@@ -73,9 +76,10 @@ def train_run(
     from time import perf_counter
 
     from charrnn.cli import report
-    from charrnn.cli.live import View
     from charrnn.runtime.plan import check
     from charrnn.stacks import layers_of
+    from charrnn.training import backend
+    from charrnn.training.processes import ends_with_others
 
     text, vocab, parts = data.corpus.text, data.corpus.vocab, data.parts
     if text.stdin is not None:
@@ -84,58 +88,89 @@ def train_run(
         check(cell)
     processes = where.processes
     quiet = quiet or not processes.is_first
-    count = _start_backend(shards, quiet, where)
-    if resumed and count != resumed.progress["shards"]:
-        say(f"The batch is now cut into {count} parts (it was {resumed.progress['shards']}): sums round otherwise.")
-    from charrnn.training.events import Ended, Stepped
-    from charrnn.training.loop import Trainer
-    from charrnn.training.processes import ends_with_others
+    with ends_with_others(processes):
+        count = _start_backend(shards, quiet, where, asked)
+        from charrnn.training.loop import Trainer
 
-    trainer = Trainer(
-        run,
-        model,
-        config,
-        vocab,
-        parts,
-        count,
-        data.record,
-        resumed,
-        text.config,
-        weights,
-        clock=lambda: perf_counter() - STARTED,
-        reserve=report.seconds_needed(model, vocab, parts),
-        processes=processes,
-    )
-    go_on = f"Go on with: charrnn train --resume {report.shell_name(run)}"
-    ended = None
-    facts: dict[str, Any] = {"text": data.record, "settings": [str(model), str(config), vocab.to_json()]}
-    facts["checkpoint"] = resumed and [resumed.progress, {name: _digest(w) for name, w in resumed.weights.items()}]
-    with ends_with_others(processes), View(trainer, data, quiet) as view:
-        processes.check_alike({what: _digest(json.dumps(fact).encode()) for what, fact in facts.items()})
-        for event in trainer.events():
-            view.show(event)
-            if isinstance(event, Stepped) and asked.trainer is None:
-                asked.trainer = trainer
-                asked.last_words = lambda: go_on if run.newest() else "Interrupted before anything was saved."
-            elif isinstance(event, Ended):
-                ended = event
-                asked.trainer = None
-                asked.last_words = lambda: f"The run is saved. Sample from it: charrnn sample {report.shell_name(run)}"
-    assert ended is not None
-    processes.leave()
+        if processes.count > 1:
+            processes.check_alike(_facts(model, config, data, resumed, weights))
+        else:
+            # Nobody asked for all of the GPUs.
+            count = backend.even(config.batch, count) if backend.chosen() == "jax" else count
+        if resumed and count != resumed.progress["shards"]:
+            say(f"The batch is now cut into {count} parts (it was {resumed.progress['shards']}): sums round otherwise.")
+        trainer = Trainer(
+            run,
+            model,
+            config,
+            vocab,
+            parts,
+            count,
+            data.record,
+            resumed,
+            text.config,
+            weights,
+            clock=lambda: perf_counter() - STARTED,
+            reserve=report.seconds_needed(model, vocab, parts) if processes.is_first else 0.0,
+            processes=processes,
+        )
+        ended = _watch(trainer, data, quiet, asked)
+        processes.leave()
     if ended.reason == "interrupted":
-        say(f"Stopped after step {ended.step:,}, saved. {go_on}")
+        say(f"Stopped after step {ended.step:,}, saved. {report.go_on(run)}")
         # The signal may have reached another process only.
         raise SystemExit(128 + (asked.received or signal.SIGINT))
     if processes.is_first:
         report.at_the_end(run, trainer, data, ended)
 
 
+def _watch(trainer: "Trainer", data: "Dataset", quiet: bool, asked: Signals) -> "Ended":
+    """Let a trainer train, show what happens, and have signals reach it; return how it ended."""
+    from charrnn.cli import report
+    from charrnn.cli.live import View
+    from charrnn.training.events import Ended, Stepped
+
+    run, ended = trainer.run, None
+    with View(trainer, data, quiet) as view:
+        for event in trainer.events():
+            view.show(event)
+            if isinstance(event, Stepped) and asked.trainer is None:
+                asked.trainer = trainer
+                asked.last_words = lambda: (
+                    report.go_on(run) if run.newest() else "Interrupted before anything was saved."
+                )
+            elif isinstance(event, Ended):
+                ended = event
+                asked.trainer = None
+                asked.last_words = lambda: f"The run is saved. Sample from it: charrnn sample {report.shell_name(run)}"
+            if not trainer.processes.is_first:
+                asked.last_words = lambda: "Interrupted: process 0 says what is saved."
+    assert ended is not None
+    return ended
+
+
+def _facts(
+    model: ModelConfig,
+    config: TrainConfig,
+    data: "Dataset",
+    resumed: "Checkpoint | None",
+    weights: "Mapping[str, np.ndarray] | None",
+) -> dict[str, str]:
+    """Return digests of all that several processes must have alike; where a text lies may differ."""
+    facts: dict[str, Any] = {
+        "text": [data.record["sha256"], data.record.get("val_sha256")],
+        "settings": [*map(str, (model, config, data.corpus.text.config)), data.corpus.vocab.to_json()],
+        "checkpoint": resumed and resumed.progress,
+        "weights": {name: _digest(w) for name, w in ((resumed and resumed.weights) or weights or {}).items()},
+    }
+    return {what: _digest(json.dumps(fact).encode()) for what, fact in facts.items()}
+
+
 def _digest(data: Any) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _start_backend(shards: int, quiet: bool, where: Place) -> int:
+def _start_backend(shards: int, quiet: bool, where: Place, asked: Signals) -> int:
     from charrnn.training import backend, processes
     from charrnn.training.backend import NAMES
 
@@ -143,6 +178,12 @@ def _start_backend(shards: int, quiet: bool, where: Place) -> int:
     if not quiet:
         others = f", and waiting for {where.processes.count - 1} other processes" if several else ""
         say(f"Loading {NAMES[backend.chosen()]}{others} …")
+
+    def last_words() -> None:
+        asked.tidy()
+        show_cursor()
+        show_error(processes.lost())
+
     if several:
-        processes.end_with(lambda: show_error(processes.lost()))
+        processes.end_with(last_words)
     return backend.start(shards, device=where.device, processes=where.processes)

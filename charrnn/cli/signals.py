@@ -45,11 +45,16 @@ def ignore() -> None:
 def leave(number: int, last_words: str) -> None:
     """End the process at once, as the shell expects of this signal."""
     try:
-        # A progress bar may have hidden the cursor.
-        cursor = "\x1b[?25h\r" if os.isatty(_stderr) else ""
-        os.write(_stderr, f"{cursor}{last_words}\n".encode())
+        show_cursor()
+        os.write(_stderr, f"{last_words}\n".encode())
     finally:
         os._exit(128 + number)
+
+
+def show_cursor() -> None:
+    """Show it again on a terminal: a progress bar may have hidden it."""
+    if os.isatty(_stderr):
+        os.write(_stderr, b"\x1b[?25h\r")
 
 
 def _handle(number: int, handler: Any) -> None:

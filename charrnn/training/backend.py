@@ -4,8 +4,9 @@ import ctypes
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 from charrnn.cores import usable_cores
 from charrnn.errors import CharRNNError
@@ -13,7 +14,6 @@ from charrnn.training.processes import ALONE, Processes
 
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX"}
 BACKENDS = tuple(NAMES)
-DEVICES = ("auto", "cpu", "gpu", "gpu:N")
 SHARD_ROWS = 16
 
 
@@ -24,23 +24,27 @@ def shard_count(batch: int, processes: int = 1, cores: int | None = None) -> int
     of equal size: there it is less where the rows do not come out even.
     """
     if batch % processes:
-        below = batch // processes * processes
+        near = [rows for rows in (batch // processes * processes, (batch // processes + 1) * processes) if rows]
         raise CharRNNError(
             f"--batch {batch} cannot be shared evenly by {processes} processes.",
-            hint=f"Use a multiple of {processes}, such as {below or processes} or {below + processes}.",
+            hint=f"Use a multiple of {processes}, such as {' or '.join(map(str, near))}.",
         )
     rows = batch // processes
     count = max(1, min(cores or usable_cores(), rows // SHARD_ROWS))
-    while chosen() == "jax" and rows % count:
-        count -= 1
-    return processes * count
+    return processes * (even(rows, count) if chosen() == "jax" else count)
 
 
-def kept_shards(batch: int, recorded: int, processes: int = 1) -> int:
+def even(rows: int, most: int) -> int:
+    """Return the largest number of equal shards, `most` at most, that rows can be cut into."""
+    return next(count for count in range(most, 0, -1) if rows % count == 0)
+
+
+def kept_shards(batch: int, progress: Mapping[str, Any], processes: int = 1) -> int:
     """Return into how many shards a resumed run's batch is cut: as many as before, if that can be, to be exact."""
-    if recorded % processes == 0 and not (chosen() == "jax" and batch % recorded):
-        return recorded
-    return shard_count(batch, processes)
+    recorded = progress["shards"]
+    fits = recorded % processes == 0 and not (chosen() == "jax" and batch % recorded)
+    # One for each GPU says nothing of cores.
+    return recorded if fits and progress.get("device", "cpu") == "cpu" else shard_count(batch, processes)
 
 
 def chosen() -> str:
@@ -54,9 +58,9 @@ def chosen() -> str:
 
 
 def check_device(device: str) -> None:
-    """Raise CharRNNError unless `device` is one of DEVICES."""
+    """Raise CharRNNError unless `device` names one: auto, cpu, gpu, or a GPU by its number."""
     kind, _, number = device.partition(":")
-    if device not in DEVICES[:3] and not (kind == "gpu" and number.isdecimal()):
+    if device not in ("auto", "cpu", "gpu") and not (kind == "gpu" and number.isdecimal()):
         raise CharRNNError(f"--device is {device!r}; it must be auto, cpu, gpu, or one GPU: gpu:0, gpu:1, …")
 
 
@@ -135,13 +139,20 @@ def _start_jax(shards: int, float64: bool, device: str, processes: Processes) ->
         jax.config.update("jax_cuda_visible_devices", device.partition(":")[2])
     jax.config.update("jax_num_cpu_devices", shards // processes.count)
     if processes.count > 1:
-        processes.connect()
+        processes.connect(device)
     import keras  # noqa: F401
 
     try:
         jax.numpy.zeros(())
-    except RuntimeError:
+    except (AssertionError, RuntimeError):
+        if not device.startswith("gpu"):
+            raise
         raise _no_such_device(device) from None
+    if jax.device_count() != processes.count * jax.local_device_count():
+        raise CharRNNError(
+            f"Of {jax.device_count()} devices in {processes.count} processes this one has {jax.local_device_count()}.",
+            hint="All need as many: the same number of cores (taskset) or of GPUs (--device).",
+        )
     return jax.device_count()
 
 

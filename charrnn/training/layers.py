@@ -12,6 +12,7 @@ from charrnn import network
 from charrnn.cells import CELLS, Vector
 from charrnn.config import ModelConfig
 from charrnn.training.engine import look_up, matmul, scan, xp
+from charrnn.training.library import Library
 
 # What matrix products are computed in, by the names that users know; None is what their operands are.
 PRODUCTS = {"float32": None, "bf16": "bfloat16"}
@@ -53,6 +54,7 @@ class CharRNN(keras.layers.Layer):
             for name, shape in network.parameter_shapes(model, vocab_size).items()
         }
         self.built = True
+        self.library = Library.of(model, vocab_size, self.variable_dtype)
         self.load(weights)
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
@@ -80,7 +82,10 @@ class CharRNN(keras.layers.Layer):
         """Return logits and next states for the parameters' values, or for those that are given."""
         run = partial(scan, gradient_wanted=gradient_wanted, products=self.products)
         values = self.values() if values is None else values
-        return network.forward(NetworkOps(self.products), self.model, values, ids, states, run, dropout, reset)
+        xp = NetworkOps(self.products)
+        # The scan alone knows of documents that begin inside a window.
+        whole = partial(self.library.run, values) if self.library and reset is None else None
+        return network.forward(xp, self.model, values, ids, states, run, dropout, reset, kernel=whole)
 
 
 @keras.saving.register_keras_serializable(package="charrnn")

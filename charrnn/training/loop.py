@@ -16,7 +16,7 @@ from charrnn.parts import Split
 from charrnn.runs import Run
 from charrnn.streams import Streams, Window
 from charrnn.training import budget, guard
-from charrnn.training.engine import Shards
+from charrnn.training.engine import Shards, on_gpu
 from charrnn.training.events import BudgetFixed, Ended, Evaluated, Event, RolledBack, Saved, SaveFailed, Stepped
 from charrnn.training.guard import Diverged
 from charrnn.training.layers import CharRNN
@@ -65,6 +65,7 @@ class Trainer:
         self.processes = processes
         self.interrupted = self.save_wanted = False
         self._agreed = [False, False]
+        self._ahead: tuple[int, Window] | None = None
         self.unsaved = False
         self.streams = Streams(split.train, config.batch, config.seq, config.seed, vocab.start)
         self.counted = budget.counted_total(config, self.streams.steps_per_epoch)
@@ -73,7 +74,13 @@ class Trainer:
         self.net = CharRNN(model, vocab.size, weights, precision=config.precision)
         self.optimizer = make_optimizer(config)
         self.train_step = TrainStep(
-            self.net, self.optimizer, self.shards, config.dropout, config.seed, config.sum_gradients
+            self.net,
+            self.optimizer,
+            self.shards,
+            config.dropout,
+            config.seed,
+            config.sum_gradients,
+            split.train.resets,
         )
         self.validation = Validation(self.net, split.val, vocab.start, shards) if split.val else None
         self.states = fresh_states(self.net, self.shards)
@@ -123,7 +130,7 @@ class Trainer:
                     yield from self._measure()
                 reason = yield from self._train()
                 if reason == "interrupted" or self.processes.first(self.unsaved):
-                    self.save()
+                    self._save_for_good()
             except Diverged as divergence:
                 reason = None
                 yield from self._roll_back(divergence)
@@ -219,8 +226,10 @@ class Trainer:
         if self.streams.starts(step):
             self.states = fresh_states(self.net, self.shards)
         rate = self._rate(step)
-        window = self.streams.window(step, self.shards.own)
+        window = self._window(step)
         loss, self.states = self.train_step(window, self.states, step, rate)
+        # While a GPU computes, the processor reads on.
+        self._ahead = step + 1, self._window(step + 1)
         nats = float(loss)
         # The 0 of a window in which nothing counts is no loss: neither the log nor the guard is to know of it.
         share = self._share(window)
@@ -231,6 +240,11 @@ class Trainer:
             self.progress["loss_steps"] += 1
         self.progress["step"] = step + 1
         return Stepped(step + 1, self.progress["total"], self.epoch, nats if counts else None, rate)
+
+    def _window(self, step: int) -> Window:
+        """Return what this process reads in a step, which may have been read ahead."""
+        known, window = self._ahead or (None, None)
+        return window if known == step and window else self.streams.window(step, self.shards.own)
 
     def _share(self, window: Window) -> float:
         """Return the share of the targets of a window, those of all processes, that counts in the loss."""
@@ -302,7 +316,8 @@ class Trainer:
     def _save_or_go_on(self, best: bool = False) -> Iterator[Event]:
         """Save; a disk that does not take it is no reason to lose what is in memory."""
         asked = self._wanted()[1]
-        self.save_wanted = self._agreed[1] = False
+        if asked:
+            self.save_wanted = self._agreed[1] = False
         try:
             self.save(best)
         except NotWritten as error:
@@ -310,6 +325,17 @@ class Trainer:
         else:
             if asked:
                 yield Saved(self.step)
+
+    def _save_for_good(self) -> None:
+        """Save at the very end; NotWritten in every process if the first could not."""
+        error = None
+        try:
+            self.save()
+        except NotWritten as failure:
+            error = failure
+        # The others wait here until it is written.
+        if said := self.processes.first(error and error.message):
+            raise error or NotWritten(said)
 
     def save(self, best: bool = False) -> None:
         """Write a checkpoint from which training goes on exactly as it would have, or raise NotWritten."""
@@ -328,6 +354,7 @@ class Trainer:
             "corpus": self.corpus,
             "shards": self.shards.count,
             "backend": keras.backend.backend(),
+            "device": "gpu" if on_gpu() else "cpu",
             "metrics": {"bytes": length, "sha256": sha256},
         }
         weights, slots, state = self.net.read(), read_slots(self.optimizer), read_states(self.states, self.shards)

@@ -3,23 +3,29 @@
 JAX connects them. The first writes the run; the others compute their rows of the batch, and decide nothing alone.
 """
 
+import atexit
 import ctypes
 import json
+import logging
 import os
+import re
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from charrnn.errors import CharRNNError
 
 # Seconds: how long the processes wait for each other to begin, and for a sign of life from one that says nothing.
-BEGIN_WITHIN, SILENT = 50, 20
+BEGIN_WITHIN, SILENT = 40, 20
 # Bytes of what the first process tells the others.
-MESSAGE = 256
+MESSAGE = 4096
+# In what JAX says when another process has ended: before it aborts this one, and in the error of a computation.
+ABORTING = "JAX distributed service detected fatal errors"
+FAILING = re.compile(r"Gloo .* failed|NCCL|[Cc]oordination service")
 
 
 @dataclass(frozen=True)
@@ -34,28 +40,39 @@ class Processes:
     def is_first(self) -> bool:
         return self.id == 0
 
-    def connect(self) -> None:
+    def connect(self, device: str) -> None:
         """Meet the others; to be called before JAX computes anything. Where one is missing, the process ends."""
         import jax
 
-        # The addresses of a cluster's nodes are read from its variables by JAX itself.
+        # It warns of proxies, on stderr.
+        logging.getLogger("jax._src.distributed").setLevel(logging.ERROR)
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
-        jax.distributed.initialize(
-            self.coordinator,
-            self.count,
-            self.id,
-            cluster_detection_method=None if self.coordinator is None else "deactivate",
-            initialization_timeout=BEGIN_WITHIN,
-            heartbeat_timeout_seconds=SILENT,
-            shutdown_timeout_seconds=SILENT,
-        )
+        # It would take SIGTERM for itself.
+        jax.config.update("jax_enable_preemption_service", False)
+        number = device.partition(":")[2]
+        try:
+            jax.distributed.initialize(
+                self.coordinator,
+                self.count,
+                self.id,
+                local_device_ids=int(number) if number else None,
+                # JAX itself reads the address of the first node, and which GPU is a task's, from SLURM's variables.
+                cluster_detection_method="slurm" if self.coordinator is None else "deactivate",
+                initialization_timeout=BEGIN_WITHIN,
+                heartbeat_timeout_seconds=SILENT,
+                shutdown_timeout_seconds=SILENT,
+            )
+        except (RuntimeError, ValueError) as error:
+            what = str(error).partition("\n")[0]
+            raise CharRNNError(f"The processes could not be connected: {what}", hint="Try another port.") from None
 
     def leave(self) -> None:
-        """Part from the others, once nothing is to be computed together any more."""
+        """Part from the others, once nothing is to be computed together any more; whatever comes of it."""
         if self.count > 1:
             import jax
 
-            jax.distributed.shutdown()
+            with suppress(RuntimeError, ValueError):
+                jax.distributed.shutdown()
 
     def all(self, numbers: Sequence[int]) -> list[list[int]]:
         """Return the numbers of every process, in their order; each gives as many, of 32 bits."""
@@ -71,10 +88,10 @@ class Processes:
         return [any(column) for column in zip(*self.all(list(map(int, flags))), strict=True)]
 
     def first(self, value: Any) -> Any:
-        """Return what the first process gives, of what JSON can hold."""
+        """Return what the first process gives: a number, a truth value, None, or a text, which may be cut."""
         if self.count == 1:
             return value
-        message = json.dumps(value).encode().ljust(MESSAGE)
+        message = json.dumps(value[: MESSAGE // 8] if isinstance(value, str) else value).encode().ljust(MESSAGE)
         return json.loads(bytes(self.all(list(message))[0]))
 
     def check_alike(self, facts: Mapping[str, str]) -> None:
@@ -97,9 +114,8 @@ def among(count: int | None, id: int | None, coordinator: str | None) -> Process
     """Return which process this is, by what was given or, if nothing was, by what SLURM's srun says."""
     if count is None and id is None and coordinator is None:
         # Inside a job, but outside srun, there are no tasks.
-        if "SLURM_STEP_NODELIST" not in os.environ or int(os.environ.get("SLURM_NTASKS", "1")) == 1:
-            return ALONE
-        return Processes(int(os.environ["SLURM_NTASKS"]), int(os.environ["SLURM_PROCID"]))
+        tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+        return Processes(tasks, int(os.environ["SLURM_PROCID"])) if tasks > 1 else ALONE
     if count == 1:
         return ALONE
     if count is None or id is None or coordinator is None:
@@ -130,9 +146,9 @@ def end_with(last_words: Callable[[], None]) -> None:
     os.dup2(held.fileno(), 2)
 
     def aborted(number: int) -> None:
-        held.seek(0)
-        talk = held.read()
-        if is_loss_of_another(talk.decode(errors="replace")):
+        # Other threads may be writing to it.
+        talk = os.pread(held.fileno(), os.fstat(held.fileno()).st_size, 0)
+        if ABORTING.encode() in talk:
             last_words()
             os._exit(1)
         os.write(terminal, talk)
@@ -147,29 +163,25 @@ def end_with(last_words: Callable[[], None]) -> None:
 _kept: list[Any] = []
 
 
-def is_loss_of_another(talk: str) -> bool:
-    """Return whether an error of JAX means that another process has ended, or cannot be reached."""
-    return any(
-        sign in talk for sign in ("Gloo", "NCCL", "distributed service", "coordination service", "CoordinationService")
-    )
-
-
 @contextmanager
 def ends_with_others(processes: Processes) -> Iterator[None]:
     """Turn the error of a computation that another process has left into a CharRNNError."""
     try:
         yield
-    except CharRNNError:
-        raise
     except Exception as error:
-        if processes.count == 1 or not is_loss_of_another(str(error)):
+        if processes.count == 1:
             raise
-        raise lost() from None
+        # At the end of Python, JAX would wait for the others, and abort.
+        atexit.register(os._exit, 1)
+        if isinstance(error, CharRNNError) or not FAILING.search(str(error)):
+            raise
+        raise lost(str(error).partition("\n")[0]) from None
 
 
-def lost() -> CharRNNError:
+def lost(why: str = "") -> CharRNNError:
     """Return what there is to say when another process has ended."""
     return CharRNNError(
-        "Another process of this run has ended, or cannot be reached: this one ends too.",
+        "Another process of this run has ended, or cannot be reached: this one ends too"
+        + (f" ({why})." if why else "."),
         hint="See what the others say; all can go on together with --resume.",
     )

@@ -39,6 +39,7 @@ class TrainStep:
 
     The loss is the mean over the characters of the window that count. With `sum_gradients` the gradients are those of
     its sum over time, averaged over the streams: the mean times the counted characters a stream (`seq` if all count).
+    `resets` says whether documents begin inside windows.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class TrainStep:
         dropout: float = 0.0,
         seed: int = 0,
         sum_gradients: bool = False,
+        resets: bool = False,
     ):
         self.net = net
         self.optimizer = optimizer
@@ -57,7 +59,7 @@ class TrainStep:
         self.seed = seed
         self.sum_gradients = sum_gradients
         optimizer.build(list(net.parameters.values()))
-        self._update = Update(self._step, net.parameters, optimizer, shards)
+        self._update = Update(self._step, net.parameters, optimizer, shards, fused=resets or not net.library)
 
     def __call__(self, window: Window, states: States, step: int, learning_rate: float) -> tuple[Any, States]:
         """Return the mean loss in nats a character (not waited for) and the next states.
@@ -94,9 +96,9 @@ class TrainStep:
 class EvalStep:
     """The loss of a window without dropout or update."""
 
-    def __init__(self, net: CharRNN, shards: Shards):
+    def __init__(self, net: CharRNN, shards: Shards, resets: bool = False):
         self.net, self.shards = net, shards
-        self._compiled = compiled(self._step)
+        self._compiled = compiled(self._step, fused=resets or not net.library)
 
     def __call__(self, window: Window, states: States) -> tuple[Any, States]:
         """Return the summed weighted loss in nats and the next states."""

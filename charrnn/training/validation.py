@@ -35,7 +35,7 @@ class Validation:
                 "None of the characters on which the validation loss is estimated counts with --loss-after.",
                 hint="Use another --val, --val-file or --split.",
             )
-        self.step = EvalStep(net, self.shards)
+        self.step = EvalStep(net, self.shards, whole.reset is not None)
 
     def estimate(self) -> float:
         """Return the estimated mean cross-entropy in nats a character."""

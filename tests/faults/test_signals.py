@@ -47,9 +47,9 @@ def test_signals_at_random_moments(number: int, unbroken: Chain, tmp_path: Path,
         process = chain.start()
         try:
             _wait_for_handlers(process)
-            # Half of them while Python imports and TensorFlow compiles, half of them while it trains.
+            # Half of them while Python imports and the backend compiles, half of them while it trains.
             if rng.random() < 0.5:
-                time.sleep(rng.uniform(0, 3.5))
+                time.sleep(rng.uniform(0, 2.5))
             elif chain.wait_for(process, lambda before=before: chain.newest() != before):
                 time.sleep(rng.uniform(0, 0.15))
             ending, twice = rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]), rng.random() < 0.2
@@ -135,7 +135,7 @@ def test_what_the_parent_ignores_stays_ignored(unbroken: Chain, tmp_path: Path, 
 def test_a_signal_while_tensorflow_loads_gets_its_line(unbroken: Chain, tmp_path: Path, tally: Tally) -> None:
     """What native code writes to stderr then is held back; what we write must not be."""
     for number in range(share(3, 20)):
-        chain = Chain(tmp_path / str(number), unbroken.text, unbroken.threads)
+        chain = Chain(tmp_path / str(number), unbroken.text, 2)
         chain.folder.mkdir()
         process = chain.start()
         _wait_for_handlers(process)

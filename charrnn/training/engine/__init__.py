@@ -6,6 +6,8 @@ backend (`charrnn.training.backend`) before importing this.
 
 import keras
 
+from charrnn.training.engine.calls import ONE_HOT_ROWS
+
 if keras.backend.backend() == "jax":
     from charrnn.training.engine import on_jax as engine
     from charrnn.training.engine.scan_jax import scan
@@ -16,10 +18,11 @@ else:
     from charrnn.training.engine.shards_tensorflow import Shards  # type: ignore[assignment]
 
 Update, compiled, loss_and_gradients = engine.Update, engine.compiled, engine.loss_and_gradients
-counter, uniform_rows = engine.counter, engine.uniform_rows
+counter, on_gpu, uniform_rows = engine.counter, engine.on_gpu, engine.uniform_rows
 cross_entropies, look_up, matmul, xp = engine.cross_entropies, engine.look_up, engine.matmul, engine.xp
 
 __all__ = [
+    "ONE_HOT_ROWS",
     "Shards",
     "Update",
     "compiled",
@@ -28,6 +31,7 @@ __all__ = [
     "look_up",
     "loss_and_gradients",
     "matmul",
+    "on_gpu",
     "scan",
     "uniform_rows",
     "xp",

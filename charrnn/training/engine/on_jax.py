@@ -34,8 +34,13 @@ class Namespace:
 xp = Namespace()
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of arrays compiled."""
+def on_gpu() -> bool:
+    """Return whether a GPU computes."""
+    return jax.default_backend() == "gpu"
+
+
+def compiled(function: Callable[..., Any], fused: bool = True) -> Callable[..., Any]:
+    """Return a function of arrays compiled; always `fused`."""
     return jax.jit(function)
 
 
@@ -56,6 +61,7 @@ class Update:
         variables: Mapping[str, keras.Variable],
         optimizer: keras.optimizers.Optimizer,
         shards: Shards,
+        fused: bool = True,
     ):
         self.optimizer, self.shards = optimizer, shards
         self.variables = list(variables.values())

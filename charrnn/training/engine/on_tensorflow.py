@@ -1,6 +1,7 @@
 """The engine for TensorFlow."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import keras
@@ -47,9 +48,15 @@ def _standardize(x: Any) -> Any:
 xp = Namespace()
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of arrays compiled."""
-    return tf.function(function, autograph=False)
+@cache
+def on_gpu() -> bool:
+    """Return whether a GPU computes."""
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
+def compiled(function: Callable[..., Any], fused: bool = True) -> Callable[..., Any]:
+    """Return a function of arrays compiled; `fused`, on a GPU, by XLA: into fewer kernels, none of them cuDNN's."""
+    return tf.function(function, autograph=False, jit_compile=fused and on_gpu())
 
 
 def loss_and_gradients(
@@ -73,6 +80,7 @@ class Update:
         variables: Mapping[str, keras.Variable],
         optimizer: keras.optimizers.Optimizer,
         shards: Shards,
+        fused: bool = True,
     ):
         def run(rate: Any, *arguments: Any) -> Any:
             results, gradients = step({name: variable.value for name, variable in variables.items()}, *arguments)
@@ -80,7 +88,7 @@ class Update:
             optimizer.apply([gradients[name] for name in variables], list(variables.values()))
             return results
 
-        self._run = compiled(run)
+        self._run = compiled(run, fused)
 
     def __call__(self, rate: float, step: int, *arguments: Any) -> Any:
         """Make step number `step` at a learning rate; return its results, which may still be on their way."""

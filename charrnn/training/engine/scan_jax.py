@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from charrnn.cells import Cell
 from charrnn.training.engine.calls import Answers
-from charrnn.training.engine.on_jax import product, xp
+from charrnn.training.engine.on_jax import on_gpu, product, xp
 
 # The derivative of each activation from its value y: such a value is recorded, not computed again.
 FROM_VALUE: dict[str, Callable[[Any, Any], Any]] = {
@@ -89,6 +89,10 @@ def _replayed(
     return cell.step(answers, zx, state, dot, vectors)
 
 
+# On a GPU each turn of a loop costs more than the work of a step: so many steps share one there.
+UNROLL_ON_GPU = 8
+
+
 def scan(
     cell: Cell,
     zx: Any,
@@ -107,6 +111,7 @@ def scan(
     ones = jnp.ones((zx.shape[0], 1, 1), zx.dtype)
     keep = ones if reset is None else jnp.logical_not(reset).astype(zx.dtype)[..., None]
     begin = [0.0 if reset is None else cell.initial.get(name, 0.0) for name in cell.state_fields]
+    unroll = UNROLL_ON_GPU if on_gpu() else 1
     # The matrices of the products, in their order: learnt when the forward step is traced.
     names: list[str] = []
 
@@ -126,7 +131,7 @@ def scan(
             record = state, values, answers, [operand for _, operand in operands]
             return new, ([getattr(new, name) for name in emitted], record)
 
-        last, (outputs, records) = jax.lax.scan(step, state, (zx, keep))
+        last, (outputs, records) = jax.lax.scan(step, state, (zx, keep), unroll=unroll)
         return (outputs, last), (zx, keep, records, matrices, vectors)
 
     def backward(kept: Any, upstream: Any) -> Any:
@@ -147,7 +152,7 @@ def scan(
 
         start = d_last, jax.tree.map(jnp.zeros_like, vectors)
         (d_state, d_vectors), (d_zx, d_products) = jax.lax.scan(
-            step, start, (zx, keep, recorded, d_outputs), reverse=True
+            step, start, (zx, keep, recorded, d_outputs), reverse=True, unroll=unroll
         )
         d_matrices = jax.tree.map(jnp.zeros_like, matrices)
         for name, operand, d in zip(names, operands, d_products, strict=True):

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from charrnn.errors import CharRNNError
 from charrnn.streams import Window
 
 ROWS = "rows"
@@ -23,11 +22,8 @@ class Shards:
     def __init__(self, batch: int, count: int):
         self.batch, self.count = batch, count
         devices = jax.devices()[:count]
-        if batch % count:
-            raise CharRNNError(
-                f"--batch {batch} cannot be shared evenly by {count} devices.",
-                hint=f"Use a multiple of {count}, or one GPU: --device gpu:0.",
-            )
+        if len(devices) < count or batch % count:
+            raise ValueError(f"{batch} rows cannot be cut into {count} shards for {jax.device_count()} devices")
         self.mesh = Mesh(np.array(devices), (ROWS,))
         size = batch // count
         mine = [place for place, device in enumerate(devices) if device.process_index == jax.process_index()]
