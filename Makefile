@@ -25,7 +25,7 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 
 # What trains runs on both backends.
-ON_JAX := tests/test_gradcheck.py tests/test_loop.py tests/test_loss_after.py tests/test_parity.py tests/test_scan.py tests/test_training.py
+ON_JAX := tests/test_gradcheck.py tests/test_loop.py tests/test_loss_after.py tests/test_parity.py tests/test_on_gpu.py tests/test_precision.py tests/test_scan.py tests/test_together.py tests/test_training.py
 
 test: lint
 	$(BIN)/python -m pytest -n 2

@@ -6,7 +6,8 @@ The most important rows come first; none is begun after --budget seconds. Each i
 on random characters, a vocabulary of 65: of charrnn by what `charrnn bench` calls, of the peers by
 benchmarks/peers/keras_train.py and torch_train.py, in processes of their own. "Of the peak" counts useful operations
 (products with recurrent matrices, between layers and to the output) against a product of two large matrices of the
-row's precision. What the rows are worth is said by the last: the losses of real runs on this device and on the CPU.
+row's precision (charrnn's LSTM is cuDNN's in both, in TF32). What the rows are worth is said by the last lines: the
+losses of real runs on this device and on the CPU.
 
     KERAS_BACKEND=jax python benchmarks/gpu.py --train tinyshakespeare.txt
 
@@ -17,9 +18,12 @@ one.
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +42,8 @@ PEERS = Path(__file__).parent / "peers"
 # nanoGPT's, on the last tenth of Tiny Shakespeare.
 TARGET = 1.4697
 STEPS_OF_PARITY = 30
+# Seconds that the row which is begun last may take.
+LAST_ROW = 30.0
 CHARRNN = (sys.executable, "-m", "charrnn")
 # XLA drives a loop from the host unless it may record it.
 COMMAND_BUFFERS = "--xla_gpu_enable_command_buffer=+WHILE,+CONDITIONAL --xla_gpu_graph_min_graph_size=1"
@@ -82,26 +88,30 @@ def tasks(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
             **more,
         }
 
-    main_size, main_batch = args.sizes[0], args.batches[0]
-    seen = []
-    for batch in args.batches:
+    def shape(size: str, batch: int) -> Iterator[dict[str, Any]]:
+        for precision in PRECISIONS:
+            yield task("charrnn", "lstm", size, batch, precision)
+            yield task("Keras", "lstm", size, batch, precision)
+            if args.torch:
+                yield task("PyTorch", "lstm", size, batch, precision)
+            yield task("charrnn, scan", "lstm", size, batch, precision, scan=True)
+            yield task("charrnn", "gru-reset-after", size, batch, precision)
+
+    size, batch = args.sizes[0], args.batches[0]
+    yield from shape(size, batch)
+    yield {"contender": "parity"}
+    if args.device != "cpu":
+        flags = {"XLA_FLAGS": COMMAND_BUFFERS}
+        yield task("charrnn, scan, command buffers", "lstm", size, batch, "bf16", scan=True, flags=flags)
+    for unroll in args.unroll:
+        yield task(f"charrnn, scan, unroll {unroll}", "lstm", size, batch, "bf16", scan=True, unroll=unroll)
+    for other in args.sizes[1:]:
+        yield from shape(other, batch)
+    for cell in args.cells:
+        yield task("charrnn", cell, size, batch, "bf16")
+    for batch in args.batches[1:]:
         for size in args.sizes:
-            for precision in PRECISIONS:
-                yield task("charrnn", "lstm", size, batch, precision)
-                yield task("charrnn, scan", "lstm", size, batch, precision, scan=True)
-                yield task("Keras", "lstm", size, batch, precision)
-                if args.torch:
-                    yield task("PyTorch", "lstm", size, batch, precision)
-                yield task("charrnn", "gru-reset-after", size, batch, precision)
-            if not seen:
-                seen.append(size)
-                yield {"contender": "parity"}
-                for cell in args.cells:
-                    yield task("charrnn", cell, main_size, main_batch, "bf16")
-                for unroll in args.unroll:
-                    yield task(f"charrnn, scan, unroll {unroll}", "lstm", size, batch, "bf16", scan=True, unroll=unroll)
-                flags = {"XLA_FLAGS": COMMAND_BUFFERS}
-                yield task("charrnn, scan, command buffers", "lstm", size, batch, "bf16", scan=True, flags=flags)
+            yield from shape(size, batch)
 
 
 class Worker:
@@ -119,15 +129,21 @@ class Worker:
             env={**os.environ, **flags},
         )
 
-    def ask(self, task: dict[str, Any]) -> Any:
+    def ask(self, task: dict[str, Any], within: float) -> Any:
         assert self.process.stdin and self.process.stdout
+        alarm = threading.Timer(within, self.process.kill)
+        alarm.start()
         try:
             self.process.stdin.write(json.dumps(task) + "\n")
             self.process.stdin.flush()
             answer = self.process.stdout.readline()
         except BrokenPipeError:
             answer = ""
+        finally:
+            alarm.cancel()
         if not answer:
+            if self.process.wait() == -signal.SIGKILL:
+                raise Failed(f"it took more than {within:.0f} s")
             self.log.seek(0)
             raise Failed(self.log.read().decode(errors="replace").strip()[-2000:] or "it ended without a word")
         return json.loads(answer)
@@ -147,11 +163,11 @@ def workers(args: argparse.Namespace) -> Iterator[Any]:
     """Give a function that asks the worker with these flags, begun anew after a failure."""
     known: dict[str, Worker] = {}
 
-    def ask(task: dict[str, Any], flags: dict[str, str]) -> Any:
+    def ask(task: dict[str, Any], flags: dict[str, str], within: float) -> Any:
         key = json.dumps(flags)
         known[key] = known.get(key) or Worker(args, flags)
         try:
-            return known[key].ask(task)
+            return known[key].ask(task, within)
         except Failed:
             known.pop(key).close()
             raise
@@ -208,7 +224,18 @@ def peak(precision: str, size: int) -> float:
     return 2 * size**3 / best
 
 
-def peer_speed(task: dict[str, Any], args: argparse.Namespace, ids: Path) -> float:
+def finished(command: list[str], within: float, environment: dict[str, str] | None = None) -> str:
+    """Return what a process prints, or raise Failed."""
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=within)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"it took more than {within:.0f} s") from None
+    if result.returncode:
+        raise Failed(result.stderr.strip()[-2000:])
+    return result.stdout
+
+
+def peer_speed(task: dict[str, Any], args: argparse.Namespace, ids: Path, within: float) -> float:
     """Return the characters a second of Keras's or PyTorch's LSTM, by its fastest way."""
     python, script = {"Keras": (sys.executable, "keras_train.py"), "PyTorch": (args.torch, "torch_train.py")}[
         task["contender"]
@@ -217,15 +244,11 @@ def peer_speed(task: dict[str, Any], args: argparse.Namespace, ids: Path) -> flo
     task = {**task, "ids": str(ids), "threads": machine.cores(), "device": device}
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     environment |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "-1"} if device == "cpu" else {}
-    result = subprocess.run(
-        [python, str(PEERS / script), json.dumps(task)], capture_output=True, text=True, env=environment
-    )
-    if result.returncode:
-        raise Failed(result.stderr.strip()[-2000:])
-    return max(json.loads(result.stdout.splitlines()[-1]).values())
+    printed = finished([python, str(PEERS / script), json.dumps(task)], within, environment)
+    return max(json.loads(printed.splitlines()[-1]).values())
 
 
-def parity(args: argparse.Namespace, folder: Path) -> str:
+def parity(args: argparse.Namespace, folder: Path, within: float) -> str:
     """Return how far the losses of a real run on this device are from those of the same run on the CPU."""
     text = folder / "text.txt"
     rng = np.random.default_rng(0)
@@ -236,9 +259,7 @@ def parity(args: argparse.Namespace, folder: Path) -> str:
         run = folder / f"parity-{len(losses)}"
         options = ["--device", device, "--layers", "2", "--units", "128", "--batch", "32", "--seq", "32", "--quiet"]
         options += ["--steps", str(STEPS_OF_PARITY), "--out", str(run), "--name", "run", "--seed", "1"]
-        result = subprocess.run([*CHARRNN, "train", str(text), *options], capture_output=True, text=True)
-        if result.returncode:
-            raise Failed(result.stderr.strip()[-2000:])
+        finished([*CHARRNN, "train", str(text), *options], within)
         (record,) = map(json.loads, (run / "run/metrics.jsonl").read_text().splitlines())
         losses.append(np.array([record["train_nats"], record["val_nats"]]))
     first, second = losses
@@ -256,20 +277,22 @@ def rows(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name, workers(args) as ask:
         ids = Path(name, "ids.npy")
         np.save(ids, np.random.default_rng(0).integers(0, VOCAB, 4_000_000).astype(np.int32))
-        peaks = {precision: ask({"peak": precision}, {}) for precision in PRECISIONS}
+        peaks = {precision: ask({"peak": precision}, {}, LAST_ROW) for precision in PRECISIONS}
         told = ", ".join(f"{precision} {speed / 1e12:,.1f}" for precision, speed in peaks.items())
         print(f"Peak of matrix products, TFLOPS: {told}.\n")
         print("| cell | size | precision | contender | characters/s | of the peak |\n" + 6 * "|---" + "|", flush=True)
         for task in tasks(args):
-            if perf_counter() - began > args.budget:
+            left = args.budget - (perf_counter() - began)
+            if left < 0:
                 notes.append("The budget was spent before the rows that are missing.")
                 break
             try:
                 if task["contender"] == "parity":
-                    notes.append(parity(args, Path(name)))
+                    notes.append(parity(args, Path(name), left + LAST_ROW))
                     continue
                 peer = task["contender"] in ("Keras", "PyTorch")
-                speed = peer_speed(task, args, ids) if peer else ask(task, task.get("flags", {}))
+                within = left + LAST_ROW
+                speed = peer_speed(task, args, ids, within) if peer else ask(task, task.get("flags", {}), within)
             except Failed as failure:
                 notes.append(f"{task['contender']} {task.get('cell', '')} failed: {failure}")
                 continue
@@ -287,14 +310,21 @@ def train(args: argparse.Namespace) -> None:
         options = ["--device", args.device, "--minutes", str(args.minutes), "--eval-every", "100", "--patience", "0"]
         words = [*CHARRNN, "train", str(args.train), *options, "--out", name, "--name", "run", *args.options]
         print(" ".join(words[3:]), flush=True)
-        subprocess.run(words, check=True)
-        records = list(map(json.loads, Path(name, "run/metrics.jsonl").read_text().splitlines()))
-    reached = [record for record in records if record["val_nats"] is not None and record["val_nats"] <= TARGET]
-    if reached:
-        print(f"{TARGET} nats after {reached[0]['seconds']:.1f} s, step {reached[0]['step']:,}, start-up included.")
-    else:
-        best = min(record["val_nats"] for record in records if record["val_nats"] is not None)
-        print(f"{TARGET} nats were not reached; the best was {best:.4f}.")
+        began, best, log = perf_counter(), float("inf"), Path(name, "run/metrics.jsonl")
+        process = subprocess.Popen(words)
+        while True:
+            ended = process.poll() is not None
+            lines = log.read_text().splitlines() if log.exists() else []
+            losses = [(record["val_nats"], record["step"]) for record in map(json.loads, lines) if record["val_nats"]]
+            if best > TARGET and losses and min(losses)[0] <= TARGET:
+                print(f"{TARGET} nats after {perf_counter() - began:.1f} s, step {losses[-1][1]:,}, start-up included.")
+            best = min(losses, default=(best,))[0]
+            if ended:
+                break
+            time.sleep(0.2)
+        if process.returncode:
+            sys.exit(process.returncode)
+        print(f"The best estimate: {best:.4f} nats." + (f" {TARGET} nats were not reached." if best > TARGET else ""))
 
 
 def main() -> None:

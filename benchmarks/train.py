@@ -27,7 +27,7 @@ import machine
 import numpy as np
 
 from charrnn.cells import CELLS
-from charrnn.cli.bench import PEAKS, sgemm_gflops
+from charrnn.cli.bench import peak_gflops
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import Corpus, as_ids
 from charrnn.network import useful_products
@@ -167,7 +167,7 @@ def main() -> None:
             for cell in args.cells:
                 measured: dict[str, dict[str, list[float]]] = {contender: {} for contender in contenders}
                 for _ in range(args.repeats):
-                    peaks.append(max(sgemm_gflops(library) for library in PEAKS))
+                    peaks.append(peak_gflops("tensorflow"))
                     for contender in contenders:
                         try:
                             for way, speed in bench.speeds(contender, cell, dims).items():

@@ -19,7 +19,7 @@ import machine
 import numpy as np
 from sample import CHARRNN, VOCAB, peak_memory, size, spread, write_models
 
-from charrnn.cli.bench import PEAKS, sgemm_gflops
+from charrnn.cli.bench import peak_gflops
 from charrnn.config import ModelConfig
 from charrnn.network import useful_products
 
@@ -73,7 +73,7 @@ def scored(path: Path, folder: Path) -> Callable[[int], list[str]]:
 
 def peak() -> float:
     """Return the speed of large float32 products in GFLOPS."""
-    return max(sgemm_gflops(library) for library in PEAKS)
+    return peak_gflops("tensorflow")
 
 
 def share(rate: float, dims: tuple[int, int], gflops: float) -> float:

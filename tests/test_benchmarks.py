@@ -90,6 +90,12 @@ def test_gpu_on_a_processor(tmp_path, monkeypatch):
     assert all(float(row[4].replace(",", "")) > 0 for row in rows)
     # The same device twice: the losses are the same.
     assert "relative 0.0e+00." in result.stdout
+
+
+@slow
+def test_gpu_within_its_budget_and_for_real(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    small = ("--sizes", "1x8", "--batches", "4", "--seq", "8", "--seconds", "0.1", "--peak-size", "64")
     stopped, result = table("gpu.py", "--device", "cpu", "--budget", "0", *small)
     assert len(stopped) == 1 and "The budget was spent" in result.stdout
 
@@ -98,3 +104,12 @@ def test_gpu_on_a_processor(tmp_path, monkeypatch):
     options = ("--units", "8", "--batch", "4", "--seq", "8", "--steps", "5")
     _, result = table("gpu.py", "--device", "cpu", "--train", str(text), "--options", *options)
     assert "1.4697 nats were not reached" in result.stdout
+
+
+@slow
+def test_backends():
+    small = ("--sizes", "1x8:4:8", "--repeats", "1", "--seconds", "0.1")
+    (heads, *rows), _ = table("backends.py", *small)
+    assert heads == ["LSTM", "way", "characters/s", "to TensorFlow"]
+    assert [row[1] for row in rows] == ["TensorFlow", "TensorFlow, bf16", "JAX", "JAX, bf16", "JAX, one device"]
+    assert rows[0][3] == "1.00x" and all(float(row[3][:-1]) > 0 for row in rows)

@@ -31,6 +31,14 @@ TEXT = "".join(f"{n} green bottles hanging on the wall,\n" for n in range(400, 3
 SMALL = ("--units", "16", "--batch", "8", "--seq", "16")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def default_backend():
+    """Let these tests, unlike others, train with the backend that users get unasked."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    yield
+    del os.environ["KERAS_BACKEND"]
+
+
 def started(folder, *arguments, text=True) -> Any:
     """Start the command in a folder, its stdout and stderr in pipes."""
     return subprocess.Popen(

@@ -19,7 +19,7 @@ MODELS = [
     ModelConfig("lstm", 2, 24),
     ModelConfig("gru", 2, 24),
     ModelConfig("mingru", 2, 24),
-    ModelConfig("lstm-mogrifier", 2, 24, 5),
+    ModelConfig("lstm-mogrifier", 1, 24, 5),
 ]
 
 

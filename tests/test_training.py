@@ -61,8 +61,8 @@ def apart(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:
 
 
 def test_shards_are_contiguous_and_nearly_equal():
-    for batch in range(1, 40):
-        for shards in range(1, min(batch, 6) + 1):
+    for batch in (1, 2, 5, 12):
+        for shards in range(1, min(batch, 4) + 1):
             if keras.backend.backend() == "jax" and batch % shards:
                 with pytest.raises(ValueError, match="cannot be cut into"):
                     Shards(batch, shards)

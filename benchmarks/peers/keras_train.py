@@ -16,8 +16,10 @@ batch, seq, vocab = task["batch"], task["seq"], task["vocab"]
 ids = np.load(task["ids"])
 if task.get("precision") == "bf16":
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
+# With JAX, cuDNN's LSTM knows no bfloat16.
+cudnn = {"use_cudnn": False} if task.get("precision") == "bf16" and keras.backend.backend() == "jax" else {}
 layer = {
-    "lstm": keras.layers.LSTM,
+    "lstm": lambda *a, **k: keras.layers.LSTM(*a, **cudnn, **k),
     "gru": lambda *a, **k: keras.layers.GRU(*a, reset_after=False, **k),
     "rnn": keras.layers.SimpleRNN,
 }[task["cell"]]

@@ -31,7 +31,19 @@ for _ in range(5):
     t = time.perf_counter(); tf.matmul(a, a)[0, 0].numpy(); best = min(best, time.perf_counter() - t)
 print(2 * {n} ** 3 / best / 1e9)
 """,
+    "jax": """
+import time, jax
+a = jax.random.uniform(jax.random.key(0), ({n}, {n}))
+product = jax.jit(lambda a: a @ a)
+product(a).block_until_ready()
+best = 1e9
+for _ in range(5):
+    t = time.perf_counter(); product(a).block_until_ready(); best = min(best, time.perf_counter() - t)
+print(2 * {n} ** 3 / best / 1e9)
+""",
 }
+# That keeps a library to the processor.
+ON_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
 
 
 def bench(
@@ -51,11 +63,11 @@ def bench(
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="How long to train, and to sample.")] = 10.0,
     as_json: o.AsJson = False,
 ) -> None:
-    """Measure how fast this machine trains and samples a model, as a share of what its processor can do in float32."""
+    """Measure how fast this machine trains and samples a model, as a share of what it can do in float32."""
     from charrnn.cli.reading import read
     from charrnn.config import DEFAULT_TEXT
     from charrnn.network import useful_products
-    from charrnn.training.backend import check_device
+    from charrnn.training.backend import check_device, chosen
 
     check_device(device)
 
@@ -64,7 +76,7 @@ def bench(
     text = read(corpus, DEFAULT_TEXT) if corpus else None
     vocab_size = len(text.symbols) if text else VOCAB
     say("Measuring the peak of this machine's matrix products …")
-    peak = max(sgemm_gflops(library) for library in PEAKS)
+    peak = peak_gflops(chosen(), device)
     say("Training …")
     trained = train_speed(model, config, vocab_size, seconds, device)
     say("Sampling …")
@@ -91,7 +103,12 @@ def bench(
     write_data("".join(f"{label:<20}{value}\n" for label, value in lines))
 
 
-def sgemm_gflops(library: str) -> float:
+def peak_gflops(backend: str, device: str = "auto") -> float:
+    """Return the speed of a large float32 product in GFLOPS: NumPy's, or that of a backend on its device, if higher."""
+    return max(sgemm_gflops(library, device) for library in ("numpy", backend))
+
+
+def sgemm_gflops(library: str, device: str) -> float:
     """Return the speed of a large float32 product in GFLOPS, all cores, in a process of its own, best of five."""
     import os
     import subprocess
@@ -101,7 +118,7 @@ def sgemm_gflops(library: str) -> float:
         [sys.executable, "-c", PEAKS[library].format(n=PEAK_SIZE)],
         capture_output=True,
         check=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(ON_CPU if device == "cpu" else {})},
     )
     return float(result.stdout)
 

@@ -90,6 +90,7 @@ def train_run(
     quiet = quiet or not processes.is_first
     with ends_with_others(processes):
         count = _start_backend(shards, quiet, where, asked)
+        from charrnn.training.engine import on_gpu
         from charrnn.training.loop import Trainer
 
         if processes.count > 1:
@@ -97,8 +98,10 @@ def train_run(
         else:
             # Nobody asked for all of the GPUs.
             count = backend.even(config.batch, count) if backend.chosen() == "jax" else count
-        if resumed and count != resumed.progress["shards"]:
-            say(f"The batch is now cut into {count} parts (it was {resumed.progress['shards']}): sums round otherwise.")
+        if on_gpu() and not quiet:
+            say(f"Training on {count} GPU{'' if count == 1 else 's'}.")
+        if resumed:
+            _tell_of_rounding(resumed.progress, "gpu" if on_gpu() else "cpu", count)
         trainer = Trainer(
             run,
             model,
@@ -122,6 +125,14 @@ def train_run(
         raise SystemExit(128 + (asked.received or signal.SIGINT))
     if processes.is_first:
         report.at_the_end(run, trainer, data, ended)
+
+
+def _tell_of_rounding(before: "Mapping[str, Any]", device: str, count: int) -> None:
+    """Say why a resumed run will not be the same to the bit, if it will not."""
+    if device != before.get("device", "cpu"):
+        say(f"Until now it was trained on a {before.get('device', 'cpu')}: a {device} rounds otherwise.")
+    elif count != before["shards"]:
+        say(f"The batch is now cut into {count} parts (it was {before['shards']}): sums round otherwise.")
 
 
 def _watch(trainer: "Trainer", data: "Dataset", quiet: bool, asked: Signals) -> "Ended":

@@ -158,7 +158,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def stop_before_tensorflow(run, model, config, data, shards, resumed, quiet, asked, weights=None) -> None:  # type: ignore[no-untyped-def]
+def stop_before_tensorflow(run, model, config, data, shards, resumed, quiet, asked, where, weights=None) -> None:  # type: ignore[no-untyped-def]
     """Do what training does with what was asked of it, as far as that needs no TensorFlow."""
     streams = Streams(data.parts.train, config.batch, config.seq, config.seed, data.corpus.vocab.start)
     for step in {0, 1, streams.steps_per_epoch}:

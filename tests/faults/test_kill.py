@@ -80,7 +80,7 @@ def test_resume_is_exact_on_another_number_of_cores(unbroken: dict[int, Chain], 
     reference = unbroken[2]
     chain = Chain(tmp_path, reference.text, reference.threads)
     # The number of shards is decided when the run begins, by the cores of then; the run keeps it.
-    for one_core in (False, True, False, True):
+    for one_core in (False, True) * share(1, 2):
         newest, process = chain.newest(), chain.start(one_core)
         assert chain.wait_for(process, lambda newest=newest: chain.newest() != newest)
         process.kill()

@@ -86,7 +86,7 @@ def test_two_commands_resume_one_run(tmp_path: Path, tally: Tally) -> None:
     first.kill()
     first.communicate()
     rng = random.Random(15)
-    for race in range(share(3, 20)):
+    for race in range(share(2, 20)):
         processes = [chain.start() for _ in range(2)]
         results = [[*process.communicate(timeout=LIMIT)][1] for process in processes]
         codes = sorted(process.returncode for process in processes)

@@ -87,7 +87,7 @@ def test_a_killed_process_ends_all_and_the_run_goes_on_exactly(
 
 
 @pytest.mark.promise(16)
-def test_a_signal_to_one_saves_and_ends_all(text: Path, unbroken: Run, tmp_path: Path, tally: Tally) -> None:
+def test_a_signal_to_one_saves_and_ends_all(text: Path, tmp_path: Path, tally: Tally) -> None:
     run = Run(tmp_path / "run")
     with begin(tmp_path, text) as team:
         assert team.wait_for(lambda: newest(run))
@@ -96,10 +96,6 @@ def test_a_signal_to_one_saves_and_ends_all(text: Path, unbroken: Run, tmp_path:
         (first, talk), (second, _) = team.ended(within=WITHIN)
     tally.check((first, second) == (128 + signal.SIGINT, 128 + signal.SIGTERM), f"exit codes {first}, {second}: {talk}")
     tally.check("saved. Go on with: charrnn train --resume" in talk, talk)
-    with begin(tmp_path, text) as team:
-        team.succeed()
-    for difference in differences(unbroken, run):
-        tally.fail(difference)
 
 
 def losses(run: Run) -> list[tuple[float, float]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.lax import scan as lax_scan
 
 from charrnn.cells import Cell
 from charrnn.training.engine.calls import Answers
@@ -131,7 +132,7 @@ def scan(
             record = state, values, answers, [operand for _, operand in operands]
             return new, ([getattr(new, name) for name in emitted], record)
 
-        last, (outputs, records) = jax.lax.scan(step, state, (zx, keep), unroll=unroll)
+        last, (outputs, records) = lax_scan(step, state, (zx, keep), unroll=unroll)
         return (outputs, last), (zx, keep, records, matrices, vectors)
 
     def backward(kept: Any, upstream: Any) -> Any:
@@ -151,7 +152,7 @@ def scan(
             return (d_state, jax.tree.map(jnp.add, d_vectors, more)), (d_zx, d_products)
 
         start = d_last, jax.tree.map(jnp.zeros_like, vectors)
-        (d_state, d_vectors), (d_zx, d_products) = jax.lax.scan(
+        (d_state, d_vectors), (d_zx, d_products) = lax_scan(
             step, start, (zx, keep, recorded, d_outputs), reverse=True, unroll=unroll
         )
         d_matrices = jax.tree.map(jnp.zeros_like, matrices)

@@ -1,18 +1,26 @@
-"""Whole layers by Keras's: the same results as the scan's, wherever they are used. Here the kernels are Keras's own."""
+"""What is computed in another way on a GPU, computed so here: layers by Keras's, steps by XLA, loops unrolled."""
 
 import keras
 import numpy as np
 import pytest
-from conftest import random_weights
+from conftest import random_weights, shards_of
 from keras import ops
 
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.network import initial_states
 from charrnn.training import engine, layers
 from charrnn.training.engine import compiled, loss_and_gradients, xp
 from charrnn.training.layers import CharRNN
 from charrnn.training.library import CELLS, Library
-from charrnn.training.step import cross_entropy
+from charrnn.training.optimizers import make_optimizer
+from charrnn.training.step import EvalStep, TrainStep, Window, cross_entropy, fresh_states
+
+if keras.backend.backend() == "jax":
+    from charrnn.training.engine import scan_jax as jax_scan
+else:
+    import tensorflow as tf
+
+    from charrnn.training.engine import on_tensorflow
 
 VOCAB, SEQ, BATCH, UNITS = 7, 9, 3, 6
 MODELS = [
@@ -91,3 +99,39 @@ def test_documents_that_begin_inside_a_window_are_the_scans(with_gpu, monkeypatc
     assert net.library and not scanned
     net.call(ids, states, reset=ops.convert_to_tensor(reset))
     assert len(scanned) == 2
+
+
+# With TensorFlow, XLA draws other random numbers.
+DROPOUT = 0.3 if keras.backend.backend() == "jax" else 0.0
+
+
+def trained(model: ModelConfig) -> dict[str, np.ndarray]:
+    """Return the losses and weights of three steps and of an evaluation after them."""
+    rng = np.random.default_rng(5)
+    net = CharRNN(model, VOCAB, random_weights(model, VOCAB, "float32"))
+    step = TrainStep(net, make_optimizer(TrainConfig()), shards_of(BATCH, 1), dropout=DROPOUT)
+    states, losses = fresh_states(net, step.shards), []
+    window = Window(*(rng.integers(0, VOCAB, (SEQ, BATCH)).astype(np.int32) for _ in range(2)))
+    for number in range(3):
+        loss, states = step(window, states, number, 0.01)
+        losses.append(float(loss))
+    losses.append(float(EvalStep(net, step.shards)(window, states)[0]))
+    return {"losses": np.array(losses), **net.read()}
+
+
+@pytest.mark.parametrize("cell", ["gru"])
+def test_a_step_compiled_for_a_gpu_is_the_same(cell, monkeypatch):
+    model = ModelConfig(cell, 2, UNITS)
+    expected, compiled_so = trained(model), []
+    if keras.backend.backend() == "jax":
+        real = jax_scan.lax_scan
+        monkeypatch.setattr(jax_scan, "on_gpu", lambda: True)
+        monkeypatch.setattr(jax_scan, "lax_scan", lambda *a, **k: compiled_so.append(k["unroll"] > 1) or real(*a, **k))
+    else:
+        real = tf.function
+        monkeypatch.setattr(on_tensorflow, "on_gpu", lambda: True)
+        monkeypatch.setattr(tf, "function", lambda *a, **k: compiled_so.append(k["jit_compile"]) or real(*a, **k))
+    found = trained(model)
+    assert compiled_so and all(compiled_so)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=0, atol=3e-5, err_msg=name)
