@@ -24,12 +24,12 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# What trains runs on both backends.
-ON_JAX := tests/test_gradcheck.py tests/test_loop.py tests/test_loss_after.py tests/test_parity.py tests/test_on_gpu.py tests/test_precision.py tests/test_scan.py tests/test_together.py tests/test_training.py
+# Of these, what is marked so runs on both backends.
+ON_JAX := $(addprefix tests/test_,$(addsuffix .py,gradcheck loop loss_after on_gpu parity precision scan together training))
 
 test: lint
-	$(BIN)/python -m pytest -n 2
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -q $(ON_JAX)
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist worksteal -q -m 'backend and not slow' $(ON_JAX)
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow

@@ -15,6 +15,9 @@ from charrnn.network import parameter_count, parameter_shapes
 from charrnn.training.engine import scan
 from charrnn.training.gradcheck import LIMIT, VOCAB, check, relative_error
 
+# `make test` runs these with JAX too.
+pytestmark = pytest.mark.backend
+
 
 @pytest.mark.parametrize(
     "name, embedding, stack",

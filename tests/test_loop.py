@@ -115,6 +115,7 @@ def unbroken(tmp_path_factory) -> tuple[Path, list]:
     return path, list(trainer.events())
 
 
+@pytest.mark.backend
 def test_an_unbroken_run_saves_and_logs_what_it_was_asked_to(unbroken):
     path, events = unbroken
     run = Run(path)
@@ -140,6 +141,7 @@ def test_an_unbroken_run_saves_and_logs_what_it_was_asked_to(unbroken):
 
 
 # Before the first evaluation; in the middle of an epoch, just after an evaluation and far from one; late.
+@pytest.mark.backend
 @pytest.mark.parametrize("step", [7, 10, 21, 35])
 def test_a_resumed_run_repeats_the_unbroken_one_to_the_bit(step, unbroken, tmp_path):
     path, events = unbroken
@@ -165,6 +167,7 @@ def test_a_resumed_run_repeats_the_unbroken_one_to_the_bit(step, unbroken, tmp_p
         assert_same(*(read_checkpoint(folder / name, training=True) for folder in (again, path)))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     "model, settings",
     [
@@ -182,6 +185,7 @@ def test_other_cells_and_optimizers_resume_as_well(model, settings, tmp_path):
     assert_same(last(Run(path)), last(Run(again)))
 
 
+@pytest.mark.backend
 def test_weights_order_and_dropout_depend_on_the_seed(tmp_path):
     def losses(name: str, seed: int, dropout: float = 0.3) -> list[float]:
         trainer = make_trainer(tmp_path / name, replace(QUICK, seed=seed, steps=3, dropout=dropout))
@@ -193,6 +197,7 @@ def test_weights_order_and_dropout_depend_on_the_seed(tmp_path):
         assert all(nats != others for nats, others in zip(first, other, strict=True))
 
 
+@pytest.mark.backend
 def test_the_state_is_carried_and_begins_anew_with_every_epoch(tmp_path):
     trainer = make_trainer(tmp_path / "run", replace(QUICK, steps=35))
     step, seen = trainer.train_step, []

@@ -211,6 +211,7 @@ SOME = np.random.default_rng(0).random((6, 7)) < 0.4
 SOME[:, :2] = False
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("summed", [False, True])
 def test_loss_and_gradients_are_those_of_the_mean_over_what_counts(summed):
     window = window_of(SOME)
@@ -242,6 +243,7 @@ def test_where_all_count_it_is_as_without():
         assert loss == pytest.approx(plain, abs=1e-6) and apart(moved, expected) < 1e-5
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("shards", [2, 3])
 def test_shards_agree(shards):
     loss, moved = stepped(window_of(SOME), dropout=0.3)
@@ -249,6 +251,7 @@ def test_shards_agree(shards):
     assert other == pytest.approx(loss, abs=1e-6) and apart(moved, others) < 2e-6
 
 
+@pytest.mark.backend
 def test_targets_that_do_not_count_change_nothing_and_their_inputs_do():
     window = window_of(SOME)
     loss, moved = stepped(window)
@@ -265,6 +268,7 @@ def test_targets_that_do_not_count_change_nothing_and_their_inputs_do():
     assert apart(one, other) > 1e-3
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("summed", [False, True])
 def test_a_window_in_which_nothing_counts_moves_nothing(summed):
     loss, moved = stepped(window_of(np.zeros((6, 7))), 2, sum_gradients=summed)
@@ -341,6 +345,7 @@ def alone(model: Model, part: Part) -> tuple[float, int]:
     return cost, number
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("by_lines", [False, True])
 def test_estimate_and_exact_evaluation_count_what_counts(by_lines, monkeypatch):
     monkeypatch.setattr(parts, "BLOCK", 1 << 20)

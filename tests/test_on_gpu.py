@@ -22,6 +22,9 @@ else:
 
     from charrnn.training.engine import on_tensorflow
 
+# `make test` runs these with JAX too.
+pytestmark = pytest.mark.backend
+
 VOCAB, SEQ, BATCH, UNITS = 7, 9, 3, 6
 MODELS = [
     ModelConfig(cell, 2, UNITS, **more)

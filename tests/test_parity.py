@@ -13,6 +13,9 @@ from charrnn.training.engine import compiled, xp
 from charrnn.training.layers import CharRNN
 from charrnn.vocab import Vocabulary
 
+# `make test` runs these with JAX too.
+pytestmark = pytest.mark.backend
+
 BATCH, UNITS = 3, 12
 # Of the weights: large, but where a cell would magnify rounding without bounds or run away.
 SCALE = {"rnn": 1.2, "irnn": 0.8, "lstm-no-output-activation": 1.5, "mlstm": 2.0, "lstm-depth-gated": 1.5}

@@ -13,6 +13,9 @@ from charrnn.training.layers import CharRNN
 from charrnn.training.optimizers import make_optimizer
 from charrnn.training.step import TrainStep, Window, cross_entropy, fresh_states
 
+# `make test` runs these with JAX too.
+pytestmark = pytest.mark.backend
+
 VOCAB, SEQ, BATCH = 7, 12, 6
 # One product a step; two in a row; none; two that hear each other, a vector and a raw input.
 MODELS = [

@@ -1,5 +1,7 @@
 """Stacks against the papers' equations, written out here as loops over layers and characters in float64."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from conftest import charrnn_in, random_weights
@@ -120,8 +122,9 @@ ORACLES = {
 }
 
 
-def difference(cell, stack, dropout=False, change=lambda weights: None) -> float:
-    """Return how far the logits of the network are from its oracle's; `change` spoils the oracle's weights."""
+@cache
+def problem(cell, stack, dropout) -> tuple[dict, np.ndarray, np.ndarray, np.ndarray]:
+    """Return weights, ids and masks, and what the network makes of them: its logits."""
     model = ModelConfig(cell, LAYERS, UNITS, stack=stack)
     weights = random_weights(model, VOCAB, scale=3.0)
     rng = np.random.default_rng(1)
@@ -132,10 +135,16 @@ def difference(cell, stack, dropout=False, change=lambda weights: None) -> float
     net = CharRNN(model, VOCAB, weights, "float64")
     mask = (lambda layer, x: x * masks[:, layer]) if dropout else None
     logits, _ = net.call(ids, initial_states(xp, model, BATCH, "float64"), mask)
+    return dict(weights), ids, masks, np.array(logits)
+
+
+def difference(cell, stack, dropout=False, change=lambda weights: None) -> float:
+    """Return how far the logits of the network are from its oracle's; `change` spoils the oracle's weights."""
+    weights, ids, masks, logits = problem(cell, stack, dropout)
     weights = dict(weights)
     change(weights)
     tops = np.stack(list(ORACLES[cell, stack](weights, ids, masks)))
-    return float(np.abs(np.array(logits) - (tops @ weights["output/W"] + weights["output/b"])).max())
+    return float(np.abs(logits - (tops @ weights["output/W"] + weights["output/b"])).max())
 
 
 @pytest.mark.parametrize("dropout", [False, True])

@@ -73,6 +73,7 @@ def run(trainers: list[Trainer], actions: dict[int, Callable[[Trainer, int], Non
         return list(pool.map(train, (0, 1)))
 
 
+@pytest.mark.backend
 def test_the_first_writes_what_one_alone_would_have_written(tmp_path):
     list(make_trainer(tmp_path / "alone").events())
     first, second = run(both(tmp_path))

@@ -29,6 +29,9 @@ from charrnn.training.optimizers import DEFAULT_RATES, base_rate, learning_rate,
 from charrnn.training.step import TrainStep, cross_entropy, dropout_mask, fresh_states
 from charrnn.training.validation import LONGEST, STREAMS, WARM, WINDOW, Validation, parallel_streams
 
+# `make test` runs these with JAX too.
+pytestmark = pytest.mark.backend
+
 SMALL = ModelConfig(cell="lstm", layers=2, units=8)
 # No clipping: what a step adds is then the sum of what the shards add.
 PLAIN = TrainConfig(optimizer="sgd", clip_norm=None)
