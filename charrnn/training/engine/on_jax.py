@@ -76,9 +76,10 @@ class Update:
 
     def __call__(self, rate: float, step: int, *arguments: Any) -> Any:
         """Make step number `step` at a learning rate; return its results, which may still be on their way."""
-        self.optimizer.learning_rate.assign(rate)
+        # From the host: one that lay on a device already would have to be fetched first.
+        self.optimizer.learning_rate.assign(self.shards.everywhere_alike(np.float32(rate)))
         weights, slots = (
-            [self.shards.whole(variable.value) for variable in part]
+            [self.shards.everywhere_alike(variable.value) for variable in part]
             for part in (self.variables, self.optimizer.variables)
         )
         results, weights, slots = self._run(weights, slots, counter(step), *arguments)

@@ -44,9 +44,10 @@ class Shards:
 
     def whole(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what all shards need alike as a step takes it."""
-        return jax.tree.map(self._replicated, values)
+        return {name: self.everywhere_alike(value) for name, value in values.items()}
 
-    def _replicated(self, array: Any) -> Any:
+    def everywhere_alike(self, array: Any) -> Any:
+        """Return an array that every device has, if it is not there yet."""
         if getattr(array, "sharding", None) == self.everywhere:
             return array
         return self._placed(array, PartitionSpec())
