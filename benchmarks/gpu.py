@@ -57,6 +57,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="+", default=["2x512", "3x1024", "1x4096"], help="the first is the main one")
     parser.add_argument("--batches", nargs="+", type=int, default=[64, 256], help="the first is the main one")
     parser.add_argument("--seq", type=int, default=128)
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
     parser.add_argument(
         "--cells", nargs="*", choices=CELLS, default=[c for c in CELLS if c not in BOTH], help="besides"
     )
@@ -89,7 +90,7 @@ def tasks(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         }
 
     def shape(size: str, batch: int) -> Iterator[dict[str, Any]]:
-        for precision in PRECISIONS:
+        for precision in args.precisions:
             yield task("charrnn", "lstm", size, batch, precision)
             yield task("Keras", "lstm", size, batch, precision)
             if args.torch:

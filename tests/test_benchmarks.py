@@ -79,14 +79,13 @@ def test_cells():
 def test_gpu_on_a_processor(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     small = ("--sizes", "1x8", "--batches", "4", "--seq", "8", "--seconds", "0.1", "--peak-size", "64")
-    (heads, *rows), result = table("gpu.py", "--device", "cpu", "--cells", "rnn", "--unroll", "2", *small)
+    few = ("--cells", "rnn", "--unroll", "2", "--precisions", "bf16")
+    (heads, *rows), result = table("gpu.py", "--device", "cpu", *few, *small)
     assert heads == ["cell", "size", "precision", "contender", "characters/s", "of the peak"]
     contenders = [(row[0], row[2], row[3]) for row in rows]
-    for precision in ("float32", "bf16"):
-        for contender in ("charrnn", "charrnn, scan", "Keras"):
-            assert ("lstm", precision, contender) in contenders
-        assert ("gru-reset-after", precision, "charrnn") in contenders
-    assert ("rnn", "bf16", "charrnn") in contenders and ("lstm", "bf16", "charrnn, scan, unroll 2") in contenders
+    for contender in ("charrnn", "charrnn, scan", "Keras", "charrnn, scan, unroll 2"):
+        assert ("lstm", "bf16", contender) in contenders
+    assert {("gru-reset-after", "bf16", "charrnn"), ("rnn", "bf16", "charrnn")} < set(contenders)
     assert all(float(row[4].replace(",", "")) > 0 for row in rows)
     # The same device twice: the losses are the same.
     assert "relative 0.0e+00." in result.stdout

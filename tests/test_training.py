@@ -20,7 +20,7 @@ from charrnn.parts import Part
 from charrnn.runtime.evaluate import mean_nats
 from charrnn.runtime.model import Model
 from charrnn.streams import Streams, Window
-from charrnn.training.backend import kept_shards, shard_count
+from charrnn.training.backend import cut, kept_shards, shard_count
 from charrnn.training.budget import counted_total, measured_total
 from charrnn.training.engine import Shards, compiled, counter, look_up, loss_and_gradients, xp
 from charrnn.training.engine.calls import ONE_HOT_ROWS
@@ -95,6 +95,15 @@ def test_number_of_shards():
     with pytest.raises(CharRNNError, match=r"--batch 50 cannot be shared evenly by 4 processes") as error:
         shard_count(50, 4)
     assert "48 or 52" in error.value.hint
+
+
+def test_shards_for_the_devices_that_were_found():
+    jax = keras.backend.backend() == "jax"
+    assert [cut(64, 4, 1), cut(64, 4, 2)] == [4, 4]
+    assert cut(6, 4, 1) == (3 if jax else 4)
+    if jax:
+        with pytest.raises(CharRNNError, match="--batch 6 cannot be shared evenly by 4 devices"):
+            cut(6, 4, 2)
 
 
 def test_shards_of_a_resumed_run():
@@ -198,8 +207,8 @@ def test_a_dropout_mask_is_a_function_of_seed_step_layer_and_row():
     assert whole.shape == (9, 7, 16) and (mask() == whole).all()
     masked = compiled(lambda step: dropout_mask((9, 7, 16), 0.3, 5, step, 1, 0))
     assert (np.array(masked(counter(11))) == whole).all()
-    for cut in range(1, 7):
-        assert (np.concatenate([mask(slice(0, cut)), mask(slice(cut, 7))], axis=1) == whole).all()
+    for middle in range(1, 7):
+        assert (np.concatenate([mask(slice(0, middle)), mask(slice(middle, 7))], axis=1) == whole).all()
     for other in ({"seed": 6}, {"step": 12}, {"layer": 0}, {"step": 2**39}, {"seed": 2**63 - 1}):
         assert (mask(**other) != whole).mean() > 0.3
     rows = {mask(slice(row, row + 1), 0.5, seed, step, layer).tobytes()

@@ -89,15 +89,12 @@ def train_run(
     processes = where.processes
     quiet = quiet or not processes.is_first
     with ends_with_others(processes):
-        count = _start_backend(shards, quiet, where, asked)
+        count = backend.cut(config.batch, _start_backend(shards, quiet, where, asked), processes.count)
         from charrnn.training.engine import on_gpu
         from charrnn.training.loop import Trainer
 
         if processes.count > 1:
             processes.check_alike(_facts(model, config, data, resumed, weights))
-        else:
-            # Nobody asked for all of the GPUs.
-            count = backend.even(config.batch, count) if backend.chosen() == "jax" else count
         if on_gpu() and not quiet:
             say(f"Training on {count} GPU{'' if count == 1 else 's'}.")
         if resumed:

@@ -39,6 +39,17 @@ def even(rows: int, most: int) -> int:
     return next(count for count in range(most, 0, -1) if rows % count == 0)
 
 
+def cut(batch: int, devices: int, processes: int) -> int:
+    """Return into how many shards a batch is cut for what `start` found; one process may leave some devices idle."""
+    if chosen() != "jax" or batch % devices == 0:
+        return devices
+    if processes == 1:
+        return even(batch, devices)
+    raise CharRNNError(
+        f"--batch {batch} cannot be shared evenly by {devices} devices.", hint=f"Use a multiple of {devices}."
+    )
+
+
 def kept_shards(batch: int, progress: Mapping[str, Any], processes: int = 1) -> int:
     """Return into how many shards a resumed run's batch is cut: as many as before, if that can be, to be exact."""
     recorded = progress["shards"]

@@ -51,7 +51,7 @@ def begin(folder: Path, text: Path, count: int = 2) -> Team:
 
 
 @pytest.mark.promise(16)
-@pytest.mark.parametrize("number", range(share(1, 10)))
+@pytest.mark.parametrize("number", range(share(1, 5)))
 def test_a_killed_process_ends_all_and_the_run_goes_on_exactly(
     number: int, text: Path, unbroken: Run, tmp_path: Path, tally: Tally
 ) -> None:
