@@ -1,6 +1,7 @@
 """Devices and processes from the command line: what is refused, what is agreed on."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -132,6 +133,19 @@ def test_stdin_cannot_be_shared(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     refused = charrnn_in(tmp_path, "train", "-", "--processes", 2, "--process-id", 0, *HERE, stdin=b"abc" * 1000)
     assert refused.returncode == 1 and "Several processes cannot all read stdin" in refused.stderr
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1"])
+def test_a_port_that_is_taken(address, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    (tmp_path / "text.txt").write_text("She sells sea shells on the shore.\n" * 30)
+    with socket.create_server((address, 0)) as taken:
+        port = taken.getsockname()[1]
+        several = ("--processes", 2, "--process-id", 0, "--coordinator", f"localhost:{port}")
+        refused = charrnn_in(tmp_path, "train", "text.txt", "--units", 4, "--batch", 8, "--seq", 8, *several)
+    assert refused.returncode == 1 and "Traceback" not in refused.stderr
+    assert f"Process 0 cannot listen on port {port} of --coordinator: Address already in use" in refused.stderr
+    assert not list(tmp_path.glob("checkpoints/*"))
 
 
 def test_processes_that_do_not_fit_together_say_so(tmp_path):

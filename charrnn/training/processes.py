@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,6 +45,8 @@ class Processes:
         """Meet the others; to be called before JAX computes anything. Where one is missing, the process ends."""
         import jax
 
+        if self.is_first and self.coordinator:
+            _check_port(int(self.coordinator.rpartition(":")[2]))
         # It warns of proxies, on stderr.
         logging.getLogger("jax._src.distributed").setLevel(logging.ERROR)
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
@@ -64,7 +67,9 @@ class Processes:
             )
         except (RuntimeError, ValueError) as error:
             what = str(error).partition("\n")[0]
-            raise CharRNNError(f"The processes could not be connected: {what}", hint="Try another port.") from None
+            raise CharRNNError(
+                f"The processes could not be connected: {what}", hint="Is --coordinator right?"
+            ) from None
 
     def leave(self) -> None:
         """Part from the others, once nothing is to be computed together any more; whatever comes of it."""
@@ -105,6 +110,18 @@ class Processes:
                     f"Process {odd[0]} has another {what} than process 0.",
                     hint="Give every process the same command, and the same files.",
                 )
+
+
+def _check_port(port: int) -> None:
+    """Raise CharRNNError if nobody can listen on a port: JAX would crash."""
+    both = socket.has_dualstack_ipv6()
+    address, family = ("::", socket.AF_INET6) if both else ("", socket.AF_INET)
+    try:
+        socket.create_server((address, port), family=family, dualstack_ipv6=both).close()
+    except OSError as error:
+        raise CharRNNError(
+            f"Process 0 cannot listen on port {port} of --coordinator: {error.strerror}.", hint="Use another port."
+        ) from None
 
 
 ALONE = Processes()
