@@ -184,8 +184,9 @@ def _start_backend(shards: int, quiet: bool, where: Place, asked: Signals) -> in
 
     several = where.processes.count > 1
     if not quiet:
-        others = f", and waiting for {where.processes.count - 1} other processes" if several else ""
-        say(f"Loading {NAMES[backend.chosen()]}{others} …")
+        others = where.processes.count - 1
+        waiting = f", and waiting for {others} other process{'' if others == 1 else 'es'}" if several else ""
+        say(f"Loading {NAMES[backend.chosen()]}{waiting} …")
 
     def last_words() -> None:
         asked.tidy()
