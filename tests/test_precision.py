@@ -76,6 +76,41 @@ def test_a_product_and_its_gradients_round_their_operands_only():
         assert keras.backend.standardize_dtype(value.dtype) == "float32"
 
 
+def types_of_products(function, values) -> list[str]:
+    """Return the type of the operands of every matrix product in a function, loops and gradients included."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def products(jaxpr):
+            for equation in jaxpr.eqns:
+                if equation.primitive.name == "dot_general":
+                    yield "/".join(sorted({str(operand.aval.dtype) for operand in equation.invars}))
+                for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda x: hasattr(x, "jaxpr")):
+                    inner = getattr(inner, "jaxpr", inner)
+                    if hasattr(inner, "eqns"):
+                        yield from products(inner)
+
+        return list(products(jax.make_jaxpr(function)(values).jaxpr))
+    import tensorflow as tf
+
+    graph = tf.function(function, autograph=False).get_concrete_function(values).graph.as_graph_def()
+    nodes = [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
+    return [tf.as_dtype(node.attr["T"].type).name for node in nodes if node.op == "MatMul"]
+
+
+@pytest.mark.parametrize("model", MODELS[:2], ids=lambda model: model.cell)
+def test_every_product_but_that_of_a_look_up_is_of_rounded_operands(model):
+    net = CharRNN(model, VOCAB, random_weights(model, VOCAB, "float32"), precision="bf16")
+    read, states = window(), initial_states(xp, model, BATCH, "float32")
+
+    def loss(values):
+        return cross_entropy(net.call(read.inputs, states, values=values)[0], read.targets), None
+
+    types = types_of_products(lambda values: loss_and_gradients(loss, values), net.values())
+    # The gradient of the input's look-up is a product with one-hot rows.
+    assert types.count("float32") == 1 and set(types) == {"float32", "bfloat16"} and len(types) > 10
+
+
 def test_training_learns_as_well():
     model, losses = ModelConfig("lstm", 1, 24), {}
     for precision in ("float32", "bf16"):
