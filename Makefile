@@ -24,12 +24,9 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Of these, what is marked so runs on both backends.
-ON_JAX := $(addprefix tests/test_,$(addsuffix .py,gradcheck loop loss_after on_gpu parity precision scan together training))
-
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist worksteal -q -m 'backend and not slow' $(ON_JAX)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist worksteal -q -m 'backend and not slow'
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow

@@ -18,7 +18,7 @@ import machine
 
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
-from charrnn.network import useful_products
+from charrnn.network.parameters import useful_products
 
 VOCAB = 65
 SPEED = """

@@ -22,8 +22,8 @@ from typing import NamedTuple
 
 import machine
 
-from charrnn.cli.corpus import python_sources
-from charrnn.reading import SETTLED
+from charrnn.cli.commands.corpus import python_sources
+from charrnn.text.reader import SETTLED
 
 FILES = 8
 BASE = 40_000_000

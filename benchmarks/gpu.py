@@ -35,7 +35,7 @@ import numpy as np
 
 from charrnn.cells import CELLS
 from charrnn.config import PRECISIONS, ModelConfig, TrainConfig
-from charrnn.network import useful_products
+from charrnn.network.parameters import useful_products
 
 VOCAB = 65
 PEERS = Path(__file__).parent / "peers"
@@ -182,8 +182,8 @@ def workers(args: argparse.Namespace) -> Iterator[Any]:
 
 def work(args: argparse.Namespace) -> None:
     """Measure what is asked for on stdin, a task a line, and answer a line each."""
-    from charrnn.cli.bench import steps_per_second
-    from charrnn.training import backend
+    from charrnn.cli.commands.bench import steps_per_second
+    from charrnn.training.backends import start as backend
 
     shards: dict[int, int] = {}
     for line in sys.stdin:
@@ -193,8 +193,8 @@ def work(args: argparse.Namespace) -> None:
         if "peak" in task:
             answer: Any = peak(task["peak"], args.peak_size)
         else:
-            from charrnn.training import library
-            from charrnn.training.engine import scan_jax
+            from charrnn.training import cudnn as library
+            from charrnn.training.backends.jax import scan as scan_jax
 
             known, unroll = dict(library.CELLS), scan_jax.UNROLL_ON_GPU
             if task.get("scan"):

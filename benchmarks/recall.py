@@ -21,7 +21,7 @@ import numpy as np
 
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.network import initial_weights
+from charrnn.network.parameters import initial_weights
 
 SYMBOLS, NOISE = 8, 4
 QUERY = SYMBOLS + NOISE
@@ -57,9 +57,9 @@ class Compiled(NamedTuple):
 
 
 def compiled(net: Any, config: TrainConfig) -> Compiled:
-    """Return the work on a network, `charrnn.training.layers.CharRNN`."""
-    from charrnn.network import initial_states
-    from charrnn.training.engine import Shards, Update, compiled, loss_and_gradients, xp
+    """Return the work on a network, `charrnn.training.network.CharRNN`."""
+    from charrnn.network.forward import initial_states
+    from charrnn.training.backends.current import Shards, Update, compiled, loss_and_gradients, xp
     from charrnn.training.optimizers import base_rate, make_optimizer
     from charrnn.training.step import cross_entropy
 
@@ -109,7 +109,7 @@ def sequences(rng: np.random.Generator, batch: int, noise: int) -> np.ndarray:
 
 
 def fresh_network(cell: str, seed: int, units: int = UNITS) -> Any:
-    from charrnn.training.layers import CharRNN
+    from charrnn.training.network import CharRNN
 
     model = ModelConfig(cell, 1, units)
     return CharRNN(model, VOCAB, initial_weights(model, VOCAB, seed))
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--gradients", action="store_true", help="of fresh networks and trained ones, the first seed")
     args = parser.parse_args()
     config = replace(CONFIG, lr=args.lr, steps=args.steps)
-    from charrnn.training import backend
+    from charrnn.training.backends import start as backend
 
     print(machine.describe("charrnn", "numpy", backend.chosen(), "keras"))
     backend.start(1)

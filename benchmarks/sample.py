@@ -24,10 +24,10 @@ from time import perf_counter
 
 import machine
 
-from charrnn.checkpoint import Checkpoint, write_checkpoint
 from charrnn.config import ModelConfig
-from charrnn.network import initial_weights
-from charrnn.vocab import Vocabulary
+from charrnn.network.parameters import initial_weights
+from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
+from charrnn.text.vocabulary import Vocabulary
 
 CHARRNN = str(Path(sysconfig.get_path("scripts"), "charrnn"))
 PEER = Path(__file__).parent / "peers" / "torch_sample.py"

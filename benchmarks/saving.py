@@ -17,10 +17,11 @@ import machine
 import numpy as np
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.parts import Part, Split
-from charrnn.runs import Run
-from charrnn.training import backend
-from charrnn.vocab import Vocabulary
+from charrnn.data.parts import Part
+from charrnn.data.splits import Split
+from charrnn.runs.folder import Run
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.backends import start as backend
 
 SIZES = {"2x128": (2, 128, 50, 50), "2x512": (2, 512, 64, 128)}
 EVERY = 100
@@ -49,7 +50,7 @@ def measure(
     layers: int, units: int, batch: int, seq: int, shards: int, folder: Path, repeats: int
 ) -> tuple[float, float, float, int]:
     """Return the median seconds of a step, of a save and of a save as best, and a checkpoint's size in bytes."""
-    from charrnn.training.loop import Trainer
+    from charrnn.training.trainer import Trainer
 
     ids = np.random.default_rng(0).integers(0, VOCAB.size, 500_000).astype(np.uint8)
     config = TrainConfig(batch=batch, seq=seq, dropout=0.0, steps=10**6)

@@ -27,21 +27,21 @@ import machine
 import numpy as np
 
 from charrnn.cells import CELLS
-from charrnn.cli.bench import peak_gflops
+from charrnn.cli.commands.bench import peak_gflops
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.corpus import Corpus, as_ids
-from charrnn.network import useful_products
-from charrnn.parts import split
-from charrnn.reading import read_text
-from charrnn.streams import Streams
-from charrnn.vocab import Vocabulary
+from charrnn.data.batches import Streams
+from charrnn.data.corpus import Corpus, as_ids
+from charrnn.data.splits import split
+from charrnn.network.parameters import useful_products
+from charrnn.text.reader import read_text
+from charrnn.text.vocabulary import Vocabulary
 
 CHARRNN = (sys.executable, "-c", "from charrnn.cli.app import main; main()")
 PEERS = Path(__file__).parent / "peers"
 # Small, so that a run reaches the end of an epoch and evaluates, and the exact evaluation at its end is short.
 TEXT_SIZE = "500K"
 SHORT = 10
-# That of charrnn.training.loop, which cannot be imported without TensorFlow; `charrnn_speed` checks what came of it.
+# That of charrnn.training.trainer, which cannot be imported without TensorFlow; `charrnn_speed` checks what came of it.
 STEPS_BETWEEN_EVALUATIONS = 100
 
 

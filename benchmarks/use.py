@@ -19,9 +19,9 @@ import machine
 import numpy as np
 from sample import CHARRNN, VOCAB, peak_memory, size, spread, write_models
 
-from charrnn.cli.bench import peak_gflops
+from charrnn.cli.commands.bench import peak_gflops
 from charrnn.config import ModelConfig
-from charrnn.network import useful_products
+from charrnn.network.parameters import useful_products
 
 # The same logits for all characters would make every filter keep all of them; a stop string that never comes.
 FILTERS = {

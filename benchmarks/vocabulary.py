@@ -19,10 +19,10 @@ from train import Bench
 from train import size as size_of
 
 from charrnn.config import ModelConfig
-from charrnn.corpus import as_ids
-from charrnn.network import useful_products
-from charrnn.reading import read_text
-from charrnn.vocab import Vocabulary
+from charrnn.data.corpus import as_ids
+from charrnn.network.parameters import useful_products
+from charrnn.text.reader import read_text
+from charrnn.text.vocabulary import Vocabulary
 
 FIRST = 0x4E00
 

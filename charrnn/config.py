@@ -100,7 +100,7 @@ def _option(name: str) -> str:
 class ModelConfig:
     """The shape of a network. `embedding` is None for one-hot input, else the width of the embedding.
 
-    `stack` says how the layers are put together (`charrnn.stacks`).
+    `stack` says how the layers are put together (`charrnn.network.stacks`).
     """
 
     cell: str = "lstm"

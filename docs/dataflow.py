@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from charrnn.cells import Cell
-from charrnn.cells.contract import add_bias
+from charrnn.cells.cell import add_bias
 
 # A width that many numbers divide: a step may split its blocks, and a matrix may be a share of a layer wide.
 UNITS = 48

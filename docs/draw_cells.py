@@ -14,7 +14,8 @@ from pathlib import Path
 from dataflow import Box, dataflow
 
 from charrnn.cells import CELLS
-from charrnn.stacks import gated_feedback, grid
+from charrnn.network.gated_feedback import gated_feedback
+from charrnn.network.grid import grid
 
 FOLDER = Path(__file__).parent / "cells"
 DRAWN = {**CELLS, "grid": grid(CELLS["lstm"]), "gated-feedback": gated_feedback(CELLS["rnn"], 2)}

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from charrnn.cells import CELLS, Cell
-from charrnn.stacks import EQUATIONS
+from charrnn.network.stacks import EQUATIONS
 
 PAGE = Path(__file__).parent / "cells.md"
 BEGIN, END = "<!-- begin: written by make docs -->", "<!-- end -->"

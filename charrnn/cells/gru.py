@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from charrnn.cells.contract import Array, Dot, Hidden, Vectors
+from charrnn.cells.cell import Array, Dot, Hidden, Vectors
 
 
 def gru(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:

@@ -2,16 +2,7 @@
 
 from typing import Any
 
-from charrnn.cells.contract import (
-    Array,
-    Dot,
-    HiddenAndMemory,
-    HiddenMemoryAndGates,
-    Matrix,
-    Normalized,
-    Vectors,
-    add_bias,
-)
+from charrnn.cells.cell import Array, Dot, HiddenAndMemory, HiddenMemoryAndGates, Matrix, Normalized, Vectors, add_bias
 
 # Of the mogrifier: how often x and h gate each other, and the rank of the matrices between them, a share of the units.
 ROUNDS, RANK = 4, 1 / 8

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from charrnn.cells.contract import Array, Clocked, Dot, Hidden, Vectors
+from charrnn.cells.cell import Array, Clocked, Dot, Hidden, Vectors
 
 MODULES = 8
 

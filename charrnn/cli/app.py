@@ -47,7 +47,7 @@ class Commands(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         alone = typer.Typer(**_PLAIN)
-        alone.command()(getattr(import_module(f"charrnn.cli.{cmd_name}"), cmd_name))
+        alone.command()(getattr(import_module(f"charrnn.cli.commands.{cmd_name}"), cmd_name))
         return typer.main.get_command(alone)
 
 

@@ -11,7 +11,7 @@ def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
     """Return the run (or None for the newest) and the texts: the first argument is a run unless it is a text."""
     from pathlib import Path
 
-    from charrnn.runs import find_run
+    from charrnn.runs.folder import find_run
 
     if not arguments:
         return None, []

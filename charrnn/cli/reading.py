@@ -9,7 +9,7 @@ from charrnn.cli.console import printable, say
 
 if TYPE_CHECKING:
     from charrnn.config import TextConfig
-    from charrnn.corpus import Text
+    from charrnn.text.text import Text
 
 # Seconds before anything is shown, and between the lines where stderr is no terminal.
 _PATIENCE = 0.7
@@ -20,7 +20,7 @@ def read(
     sources: Sequence[str], config: "TextConfig", include: Sequence[str] | None = None, keep_stdin: bool = False
 ) -> "Text":
     """Return the text of sources (`corpus.read_text`), and show how far it is."""
-    from charrnn.reading import read_text
+    from charrnn.text.reader import read_text
 
     with _Progress() as progress:
         return read_text(sources, config, include or (), progress.show, keep_stdin)

@@ -7,9 +7,10 @@ import numpy as np
 from keras import ops
 
 from charrnn.config import ModelConfig
-from charrnn.network import initial_states, parameter_shapes
-from charrnn.training.engine import compiled, loss_and_gradients, xp
-from charrnn.training.layers import CharRNN
+from charrnn.network.forward import initial_states
+from charrnn.network.parameters import parameter_shapes
+from charrnn.training.backends.current import compiled, loss_and_gradients, xp
+from charrnn.training.network import CharRNN
 from charrnn.training.step import cross_entropy
 
 VOCAB, BATCH, STEPS = 5, 2, 6

@@ -7,10 +7,10 @@ import numpy as np
 from keras import ops
 
 from charrnn.cells import Cell
-from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CharRNNError
-from charrnn.stacks import layers_of
-from charrnn.training.engine import Shards
+from charrnn.network.stacks import layers_of
+from charrnn.runs.checkpoint import Checkpoint
+from charrnn.training.backends.current import Shards
 from charrnn.training.step import States
 
 Arrays = dict[str, np.ndarray]

@@ -5,10 +5,18 @@ from typing import Any
 
 import keras
 
-from charrnn.network import initial_states
-from charrnn.streams import Window
-from charrnn.training.engine import Shards, Update, compiled, cross_entropies, loss_and_gradients, uniform_rows, xp
-from charrnn.training.layers import CharRNN
+from charrnn.data.batches import Window
+from charrnn.network.forward import initial_states
+from charrnn.training.backends.current import (
+    Shards,
+    Update,
+    compiled,
+    cross_entropies,
+    loss_and_gradients,
+    uniform_rows,
+    xp,
+)
+from charrnn.training.network import CharRNN
 
 # What the layers remember of all streams, as `Shards` lays it out.
 States = Any

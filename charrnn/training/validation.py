@@ -5,11 +5,11 @@ from operator import itemgetter
 
 import numpy as np
 
+from charrnn.data.batches import Window
+from charrnn.data.parts import Part
 from charrnn.errors import CharRNNError
-from charrnn.parts import Part
-from charrnn.streams import Window
-from charrnn.training.engine import Shards
-from charrnn.training.layers import CharRNN
+from charrnn.training.backends.current import Shards
+from charrnn.training.network import CharRNN
 from charrnn.training.step import EvalStep, fresh_states
 
 STREAMS = 64

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charrnn.checkpoint import Checkpoint, read_checkpoint, serialise
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
-from charrnn.network import initial_weights
-from charrnn.runs import Run
-from charrnn.runtime.model import Model
-from charrnn.verify import fault
-from charrnn.vocab import Vocabulary
-from faults.conftest import SOAK, Tally, share
+from charrnn.inference.model import Model
+from charrnn.network.parameters import initial_weights
+from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, serialise
+from charrnn.runs.folder import Run
+from charrnn.runs.verify import fault
+from charrnn.text.vocabulary import Vocabulary
+from support.tally import SOAK, Tally, share
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 BATCH = 2
@@ -72,7 +72,7 @@ def test_every_flipped_bit_is_noticed(tmp_path: Path, tally: Tally) -> None:
 
 
 def _places(head: bytes, data_bytes: int) -> dict:
-    from charrnn.checkpoint import _parse
+    from charrnn.runs.checkpoint import _parse
 
     return _parse(bytearray(head), data_bytes)[1]
 
@@ -166,7 +166,7 @@ def test_golden_files_load_for_ever(tally: Tally) -> None:
         tally.check(found.progress["step"] == 30 and len(found.history) == 3, f"{path.name}: {found.progress}")
         model = Model.load(path)
         expected = np.load(path.with_suffix(".logits.npy"))
-        from charrnn.runtime.model import Stream
+        from charrnn.inference.model import Stream
 
         ids = np.concatenate([[model.vocab.start], np.arange(model.vocab.size)])[:, None]
         logits = Stream(model).feed(ids)[:, 0]

@@ -6,33 +6,20 @@ import random
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-import charrnn.checkpoint
-import charrnn.durable
-import charrnn.metrics
-from charrnn.checkpoint import Checkpoint
-from charrnn.config import ModelConfig
+import charrnn.atomic
+import charrnn.runs.checkpoint
+import charrnn.runs.log
 from charrnn.errors import NotWritten
-from charrnn.network import initial_weights
-from charrnn.runs import Run
-from charrnn.vocab import Vocabulary
-from faults.conftest import Tally, share
-from faults.disk import Disk
+from charrnn.network.parameters import initial_weights
+from charrnn.runs.checkpoint import Checkpoint
+from charrnn.runs.folder import Run
+from support.checkpoints import MODEL, VOCAB, checkpoint
+from support.disk import Disk
+from support.tally import Tally, share
 
-MODEL = ModelConfig(cell="rnn", layers=1, units=3)
-VOCAB = Vocabulary.of("ab\n")
 KEEP = 2
-
-
-def checkpoint(run: Run, step: int, best_step: int | None) -> Checkpoint:
-    """Return a checkpoint that differs from that of any other step."""
-    length, sha256 = run.log.position()
-    progress = {"step": step, "best_step": best_step, "metrics": {"bytes": length, "sha256": sha256}}
-    weights = initial_weights(MODEL, VOCAB.size, step)
-    slots = {"000": np.full(3, step, np.float32)}
-    return Checkpoint(MODEL, VOCAB, weights, None, progress, slots=slots)
 
 
 def save(run: Run, step: int, best: bool) -> None:
@@ -111,7 +98,7 @@ def test_a_write_that_is_not_flushed_would_be_noticed(
             flush = disk._fsync
             patch.setattr(os, "fsync", lambda fd: flush(fd) if os.path.isdir(f"/proc/self/fd/{fd}") else None)
         else:
-            for module in (charrnn.durable, charrnn.metrics):
+            for module in (charrnn.atomic, charrnn.runs.log):
                 patch.setattr(module, "sync_folder", lambda folder: None)
         ended = saves(Run(folder), disk, rng, 4)
     for _ in range(10):
@@ -161,7 +148,7 @@ def test_a_failing_disk_never_costs_the_last_good_checkpoint(
             good = found.progress["step"] in ((2, 3) if failed else (3,)) and is_step(found, found.progress["step"])
             tally.check(good and not warnings, f"operation {at}: {path.name}, {warnings}")
             save(run, 4, best=False)
-        best = charrnn.checkpoint.read_checkpoint(run.best, training=True)
+        best = charrnn.runs.checkpoint.read_checkpoint(run.best, training=True)
         tally.check(is_step(best, 3), f"operation {at}: the best is step {best.progress['step']}")
         names = sorted(path.name for path in folder.iterdir())
         expected = {

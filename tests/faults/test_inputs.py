@@ -19,16 +19,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from charrnn.checkpoint import Checkpoint, serialise, write_checkpoint
 from charrnn.cli.app import main
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
-from charrnn.network import initial_weights
-from charrnn.sources import Document
-from charrnn.streams import Streams
+from charrnn.data.batches import Streams
+from charrnn.network.parameters import initial_weights
+from charrnn.runs.checkpoint import Checkpoint, serialise, write_checkpoint
+from charrnn.text.sources import Document
+from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.budget import counted_total
-from charrnn.vocab import Vocabulary
-from faults.conftest import Tally, share
-from faults.odd import ACTS, NUMBERS, WORDS, Odd, changing, working_in
+from support.odd import ACTS, NUMBERS, WORDS, Odd, changing, working_in
+from support.tally import Tally, share
 
 pytestmark = [pytest.mark.promise(9), pytest.mark.skipif(sys.platform == "win32", reason="needs FIFOs and links")]
 
@@ -316,7 +316,7 @@ def test_no_input_gives_a_traceback(
                 changed, happened = changing(blocks, rng.choice(list(ACTS)), rng.choice([0, 1, 1, 2]))
                 patch.setattr(Document, "blocks", changed)
             if rng.random() < 0.5:
-                patch.setattr("charrnn.sources.BLOCK", rng.choice([64, 4096]))
+                patch.setattr("charrnn.text.sources.BLOCK", rng.choice([64, 4096]))
             if rng.random() < 0.3:
                 for module in ("cache", "codes"):
                     patch.setattr(f"charrnn.{module}.IN_MEMORY", rng.choice([0, 500]))
@@ -349,7 +349,7 @@ def test_no_input_gives_a_traceback(
 # One process for all: it is TensorFlow that takes time to load.
 TRAINER = """
 import json, sys
-from faults.test_inputs import outcome
+from test_inputs import outcome
 for line in sys.stdin:
     found = outcome(json.loads(line))
     print(json.dumps([found.code, found.out.decode("latin-1"), found.err, found.escaped]), flush=True)
@@ -371,7 +371,7 @@ FAR += [
 
 def test_training_on_odd_inputs(runs: Path, tmp_path: Path, tally: Tally) -> None:
     folder = tmp_path / "work"
-    tests = str(Path(__file__).parents[1])
+    tests = str(Path(__file__).parent)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])}
     pipe: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
     tiny = [f"--{option}={value}" for option, value in TINY.items()]
@@ -402,7 +402,7 @@ def test_training_on_odd_inputs(runs: Path, tmp_path: Path, tally: Tally) -> Non
 def test_a_very_long_line(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Tally, limited: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr("charrnn.cli.train.train_run", stop_before_tensorflow)
+    monkeypatch.setattr("charrnn.cli.commands.train.train_run", stop_before_tensorflow)
     line = tmp_path / "line.txt"
     line.write_bytes("a bad é ☞ ".encode() * (share(1_000_000, 100_000_000) // 13))
     for arguments in (
@@ -417,7 +417,7 @@ def test_a_very_long_line(
 
 
 def test_what_once_gave_a_traceback(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Tally) -> None:
-    monkeypatch.setattr("charrnn.cli.train.train_run", stop_before_tensorflow)
+    monkeypatch.setattr("charrnn.cli.commands.train.train_run", stop_before_tensorflow)
     monkeypatch.chdir(tmp_path)
     Path("text.txt").write_text("bad cafe zz\n" * 20)
     name = os.fsdecode(b"\xff\n.txt")
@@ -449,5 +449,5 @@ def test_what_once_gave_a_traceback(runs: Path, tmp_path: Path, monkeypatch: pyt
     def needs_more(*arguments: Any) -> None:
         raise MemoryError("Unable to allocate 7.28 TiB")
 
-    monkeypatch.setattr("charrnn.cli.train.train_run", needs_more)
+    monkeypatch.setattr("charrnn.cli.commands.train.train_run", needs_more)
     holds(tally, ["train", "text.txt"], outcome(["train", "text.txt"]))

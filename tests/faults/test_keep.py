@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.checkpoint import read_checkpoint
-from charrnn.durable import TEMPORARY
-from charrnn.runs import Run
-from faults.conftest import Tally, share
-from faults.disk import Disk
-from faults.test_disk import checkpoint
+from charrnn.atomic import TEMPORARY
+from charrnn.runs.checkpoint import read_checkpoint
+from charrnn.runs.folder import Run
+from support.checkpoints import checkpoint
+from support.disk import Disk
+from support.tally import Tally, share
 
 STRAYS = (
     "notes.txt",

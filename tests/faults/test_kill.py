@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from faults.conftest import Tally, share
-from faults.harness import Chain, differences, write_text
+from support.harness import Chain, differences, write_text
+from support.tally import Tally, share
 
 # A third of the kills at least is to land inside a save; half of them or more try to.
 AIMS = {"save": share(3, 5), "step": share(1, 3), "start": share(1, 2)}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from faults.conftest import Tally, share
-from faults.harness import LIMIT, Chain, write_text
+from support.harness import LIMIT, Chain, write_text
+from support.tally import Tally, share
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs flock")
 

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.data.parts import Part
+from charrnn.data.splits import split
 from charrnn.errors import CharRNNError
-from charrnn.parts import Part, split
-from charrnn.runs import Run
-from charrnn.training import guard
+from charrnn.runs.folder import Run
+from charrnn.runs.verify import fault
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.training import divergence as guard
 from charrnn.training.events import Ended, RolledBack, Stepped
-from charrnn.training.loop import Trainer
-from charrnn.verify import fault
-from charrnn.vocab import Vocabulary
-from faults.conftest import Tally, share
+from charrnn.training.trainer import Trainer
+from support.tally import Tally, share
 
 CONFIG = TrainConfig(batch=4, seq=6, dropout=0.0, steps=40, eval_every=10, keep=2, patience=None, lr=0.01)
 MODEL = ModelConfig(cell="rnn", layers=1, units=4)
@@ -119,7 +120,7 @@ def test_a_rollback_is_on_disk_before_the_next_step(tmp_path):
     for event in trainer.events():
         if isinstance(event, RolledBack):
             break
-    from charrnn.checkpoint import read_checkpoint
+    from charrnn.runs.checkpoint import read_checkpoint
 
     resumed = read_checkpoint(trainer.run.newest(), training=True)
     assert (resumed.progress["step"], resumed.progress["rate_scale"], resumed.progress["rollbacks"]) == (10, 0.5, 1)

@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import COMMAND, charrnn_in
 
-from faults.conftest import Tally
+from support.commands import COMMAND, charrnn_in
+from support.tally import Tally
 
 DATA = [
     ("--help",),

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.durable import TEMPORARY
-from charrnn.runs import Run
-from faults.conftest import Tally, share
-from faults.harness import differences, write_text
-from faults.team import Team, newest
+from charrnn.atomic import TEMPORARY
+from charrnn.runs.folder import Run
+from support.harness import differences, write_text
+from support.tally import Tally, share
+from support.team import Team, newest
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 

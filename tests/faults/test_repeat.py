@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from faults.conftest import Tally, share
-from faults.harness import Chain, differences, write_text
+from support.harness import Chain, differences, write_text
+from support.tally import Tally, share
 
 BUSY = "import time\nend = time.monotonic() + 600\nwhile time.monotonic() < end: sum(range(10000))"
 

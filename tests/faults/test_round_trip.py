@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 from charrnn.config import TextConfig
-from charrnn.corpus import Text, as_ids
+from charrnn.data.corpus import as_ids
 from charrnn.errors import CharRNNError
-from charrnn.reading import read_text
-from charrnn.sources import Document
-from charrnn.text import prepare
-from charrnn.vocab import Vocabulary
-from faults.conftest import Tally, share
+from charrnn.text.decoding import prepare
+from charrnn.text.reader import read_text
+from charrnn.text.sources import Document
+from charrnn.text.text import Text
+from charrnn.text.vocabulary import Vocabulary
+from support.tally import Tally, share
 
 pytestmark = pytest.mark.promise(10)
 
@@ -89,7 +90,7 @@ def test_strings_survive_a_vocabulary(part: int, tmp_path: Path, monkeypatch: py
         drawn = strings(rng, BATCH, surrogates)
         whole = "".join(drawn)
         vocab = Vocabulary.of(whole, has_unknown=batch % 3 == 0)
-        monkeypatch.setattr("charrnn.vocab._BLOCK", int(rng.choice([7, 4096, 1 << 20])))
+        monkeypatch.setattr("charrnn.text.vocabulary._BLOCK", int(rng.choice([7, 4096, 1 << 20])))
         path = tmp_path / "vocab.json"
         if surrogates and any(ord(symbol) in SURROGATES for symbol in vocab.symbols):
             with pytest.raises(CharRNNError, match="lone surrogate"):
@@ -213,9 +214,9 @@ def test_texts_survive_files(part: int, tmp_path: Path, monkeypatch: pytest.Monk
         paths = write(tmp_path / str(case), drawn, encoding, rng)
         spilled = rng.random() < 0.5
         with monkeypatch.context() as patch:
-            patch.setattr("charrnn.sources.BLOCK", rng.choice([1, 3, 64, 8191]))
-            patch.setattr("charrnn.corpus.BLOCK", rng.choice([5, 1000]))
-            patch.setattr("charrnn.codes._COPIED", rng.choice([5, 1000]))
+            patch.setattr("charrnn.text.sources.BLOCK", rng.choice([1, 3, 64, 8191]))
+            patch.setattr("charrnn.data.corpus.BLOCK", rng.choice([5, 1000]))
+            patch.setattr("charrnn.text.codes._COPIED", rng.choice([5, 1000]))
             if spilled:
                 for module in ("cache", "codes"):
                     patch.setattr(f"charrnn.{module}.IN_MEMORY", rng.choice([0, 100]))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from faults.conftest import Tally, share
-from faults.harness import LIMIT, Chain, differences, write_text
+from support.harness import LIMIT, Chain, differences, write_text
+from support.tally import Tally, share
 
 SIGNALS_A_CHAIN = 10
 # So many that the run is not over before its last signal.

@@ -1,0 +1,44 @@
+"""The arrays of a model, layer by layer: how many numbers, and how large they are."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from charrnn.runs.checkpoint import Checkpoint
+
+
+def layers(checkpoint: "Checkpoint") -> list[dict[str, Any]]:
+    """Return the arrays of each layer in the order of the network; what a mask takes out of one is not counted."""
+    from charrnn.network.parameters import parameter_shapes
+    from charrnn.network.stacks import layers_of
+
+    cells = layers_of(checkpoint.model)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, shape in parameter_shapes(checkpoint.model, checkpoint.vocab.size).items():
+        layer, _, array = name.rpartition("/")
+        values = checkpoint.weights[name]
+        mask = cells[int(layer[5:])].mask if layer.startswith("layer") and array == "U" else None
+        if mask:
+            values = values[mask(checkpoint.model.units)]
+        found.setdefault(layer or name, []).append({"name": array, "shape": list(shape), **_magnitude(values)})
+    return [{"name": layer, **together(arrays), "arrays": arrays} for layer, arrays in found.items()]
+
+
+def together(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the number, the root mean square and the largest magnitude of all that some parts hold."""
+    import numpy as np
+
+    count = sum(part["parameters"] for part in parts)
+    rms = math.sqrt(sum(part["rms"] ** 2 * part["parameters"] for part in parts) / count)
+    # Python's max may pass over what is no number.
+    return {"parameters": count, "rms": rms, "largest": float(np.max([part["largest"] for part in parts]))}
+
+
+def _magnitude(values: "np.ndarray") -> dict[str, Any]:
+    import numpy as np
+
+    # In float64 the square of no float32 is too large.
+    rms = math.sqrt(np.mean(np.square(values, dtype=np.float64)))
+    return {"parameters": values.size, "rms": rms, "largest": float(np.abs(values).max())}

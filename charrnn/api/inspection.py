@@ -1,0 +1,98 @@
+"""What there is to say of a checkpoint and of its run, as JSON can hold it."""
+
+import math
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from charrnn.api import arrays
+from charrnn.api.history import history_of, losses
+from charrnn.config import to_json
+from charrnn.errors import CharRNNError
+from charrnn.network.parameters import check_weights, parameter_count
+from charrnn.runs.checkpoint import FORMAT, Checkpoint, read_checkpoint, read_header
+from charrnn.runs.folder import Run, find_checkpoint
+
+
+def facts_of(target: str | None) -> dict[str, Any]:
+    """Return the facts of RUN|FILE: a run's best checkpoint has the model, its newest how the training went."""
+    path, model = _read(target)
+    check_weights(model.weights, model.model, model.vocab.size, str(path))
+    # A file that was named is looked at alone, even in the folder of a run.
+    run = None if target is not None and path == Path(target) else Run(path.parent)
+    files, newest = ([], model) if run is None else _checkpoints(run, path, model)
+    vocab, layers = model.vocab, arrays.layers(model)
+    facts = {
+        "file": str(path),
+        "run": run.name if run else None,
+        # The only one that can be read yet.
+        "format": FORMAT,
+        "version": model.version,
+        "step": model.progress.get("step"),
+        "model": {**to_json(model.model), "title": model.model.title},
+        "parameters": parameter_count(model.model, vocab.size),
+        "layers": layers,
+        "all": arrays.together(layers),
+        "vocabulary": {"size": vocab.size, "unknown": vocab.has_unknown, "symbols": "".join(vocab.symbols)},
+        "text": to_json(model.text),
+        "training": newest.training and to_json(newest.training),
+        "progress": newest.progress,
+        "history": history_of(newest.history, run.log.path if run else None),
+        "checkpoints": files,
+    }
+    return _finite(facts)
+
+
+def _read(target: str | None) -> tuple[Path, Checkpoint]:
+    """Return the checkpoint that RUN|FILE means; a trainer may remove it between the look for it and its reading."""
+    while True:
+        path = find_checkpoint(target)
+        try:
+            return path, read_checkpoint(path)
+        except CharRNNError:
+            if path.exists():
+                raise
+
+
+def _checkpoints(run: Run, shown: Path, model: Checkpoint) -> tuple[list[dict[str, Any]], Checkpoint]:
+    """Return the facts of each checkpoint of a run, and the newest of them without its arrays."""
+    newest, facts, listed = model, [], run.checkpoints()
+    for path in [*listed, run.best]:
+        try:
+            about = path.stat()
+        except FileNotFoundError:
+            # There is no best one, or a trainer has removed it.
+            continue
+        fact: dict[str, Any] = {"file": path.name, "step": None, "bits_per_char": None, "readable": False}
+        with suppress(CharRNNError):
+            header = model if path == shown else read_header(path)
+            fact |= {"step": _step(header), "bits_per_char": _bits(header), "readable": True}
+            newest = max(newest, header, key=lambda one: _step(one) or 0)
+        modified = datetime.fromtimestamp(about.st_mtime, UTC).isoformat(timespec="seconds")
+        facts.append({**fact, "bytes": about.st_size, "modified": modified})
+    if run.checkpoints() != listed:
+        # A trainer is at work, and the newest may be one that was not there yet.
+        return _checkpoints(run, shown, model)
+    best = next((fact["step"] for fact in facts if fact["file"] == run.best.name), None)
+    return [{**fact, "best": best is not None and fact["step"] == best} for fact in facts], newest
+
+
+def _step(header: Checkpoint) -> int | None:
+    step = header.progress.get("step")
+    return step if type(step) is int else None
+
+
+def _bits(header: Checkpoint) -> float | None:
+    """Return the validation loss of a checkpoint's own step, in bits per character, if it was evaluated there."""
+    validation = losses(history_of(header.history, None)).validation
+    return next((bits for step, bits in validation[::-1] if step == _step(header)), None)
+
+
+def _finite(value: Any) -> Any:
+    """Return what JSON can hold: null for a number that is not finite."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

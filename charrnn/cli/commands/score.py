@@ -1,0 +1,123 @@
+"""`charrnn score`: what a model makes of each line, or of a whole text."""
+
+import heapq
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from charrnn.cli import options as o
+from charrnn.cli.arguments import check_unknown, run_and_lines
+from charrnn.cli.console import write_data
+from charrnn.errors import CharRNNError
+
+if TYPE_CHECKING:
+    from charrnn.inference.lines import Record, Scorer
+
+
+def score(
+    arguments: o.RunAndLines = None,
+    file: Annotated[bool, typer.Option("--file", help="The text is one record, not each of its lines.")] = False,
+    field: Annotated[
+        str | None,
+        typer.Option("--field", metavar="NAME", help="Each line is a JSON object; score what stands under this name."),
+    ] = None,
+    line_ends: Annotated[bool, typer.Option("--line-ends", help="Let line ends count, as characters.")] = False,
+    sort: Annotated[
+        bool, typer.Option("--sort", help="Print the most surprising first, by bits per character.")
+    ] = False,
+    top: Annotated[
+        int | None, typer.Option("--top", min=1, help="Print the N most surprising.", show_default=False)
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option("--threshold", metavar="BITS", help="Print those of so many bits per character or more."),
+    ] = None,
+    per_char: Annotated[bool, typer.Option("--per-char", help="Print the bits of every character.")] = False,
+    heatmap: Annotated[bool, typer.Option("--heatmap", help="Print the text, coloured by bits.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a heat map as a web page.", show_default=False)
+    ] = None,
+    jsonl: o.AsJsonl = False,
+    unbuffered: Annotated[
+        bool, typer.Option("--unbuffered", help="Score and print each line as it comes, for pipes that live long.")
+    ] = False,
+    unknown: o.Unknown = None,
+    encoding: o.EncodingOfText = None,
+    errors: o.ErrorsOfLines = None,
+) -> None:
+    """Score lines, or a whole text: the bits that each costs the model. Odd ones cost more per character.
+
+    Prints bits per character, bits, characters, unknown characters, the line's number and the line, with tabs between.
+    A line stands for itself: what is before it does not matter. A character that the model has never seen costs 20.1
+    bits, what it takes to name one out of all of Unicode, unless --unknown says otherwise.
+    """
+    from charrnn.api.score_file import Pieces, score_file
+    from charrnn.cli.views.scores import Form, Page
+    from charrnn.inference.lines import Scorer
+    from charrnn.inference.model import Model
+    from charrnn.runs.folder import find_checkpoint
+
+    check_unknown(unknown)
+    if unbuffered and (sort or top or file):
+        raise CharRNNError("--unbuffered prints each line as it comes; --sort, --top and --file need all of them.")
+    if file and (field or line_ends or sort or top or threshold is not None):
+        raise CharRNNError("--file scores a text as one; the options that choose, sort or read lines are for lines.")
+    run, source = run_and_lines(arguments or [], "score")
+    if html and source != "-" and html.exists() and html.samefile(source):
+        raise CharRNNError(f"--html would overwrite {source}, the text itself.", hint="Name another file.")
+    path = find_checkpoint(run)
+    model = Model.load(path)
+    model.limit_threads()
+    form = Form(jsonl, per_char, heatmap)
+    # A record that cannot be decoded is an odd one; of a whole text a person should know.
+    errors = errors or (model.text.errors if file or model.text.bytes else "replace")
+    config = replace(model.text, encoding=encoding or model.text.encoding, errors=errors)
+    with Page(html, _name(path), source, lines=not file) if html else nullcontext() as page:
+        if file:
+            score_file(Pieces(model, source, config, unknown), source, form, page)
+            return
+        records = _lines(source, Scorer(model, config, unknown, line_ends), field, unbuffered)
+        for record in _chosen(records, sort, top, threshold):
+            write_data(form.of(record), form.encoding(model))
+            if page:
+                page.line(record)
+
+
+def _name(path: Path) -> str:
+    """Return what a checkpoint is called: its run, if it is a run's best."""
+    return path.resolve().parent.name if path.name == "best.safetensors" else path.name
+
+
+def _lines(source: str, scorer: "Scorer", field: str | None, unbuffered: bool) -> Iterator["Record"]:
+    """Yield the scores of a text's lines, in their order."""
+    from charrnn.text import lines as records
+
+    first = 1
+    for portion in records.portions(source, scorer.text, unbuffered):
+        texts = portion
+        if field is not None:
+            numbered = enumerate(portion, first)
+            texts = [records.member(line, field, scorer.text, f"Line {number}") for number, line in numbered]
+        yield from scorer.score(texts, first)
+        first += len(portion)
+
+
+def _chosen(records: Iterable["Record"], sort: bool, top: int | None, threshold: float | None) -> Iterator["Record"]:
+    """Yield those to be printed, in the order in which they are to be."""
+    if threshold is not None:
+        records = (record for record in records if record.bits_per_char >= threshold)
+    if top is not None:
+        yield from heapq.nsmallest(top, (r for r in records if r.characters), key=_surprising_first)
+    elif sort:
+        yield from sorted(records, key=_surprising_first)
+    else:
+        yield from records
+
+
+def _surprising_first(record: "Record") -> tuple[float, int]:
+    return (-record.bits_per_char if record.characters else math.inf, record.line)

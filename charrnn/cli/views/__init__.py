@@ -1,0 +1,1 @@
+"""How results are shown to a person: tables, charts, colours, the live view of a training run."""

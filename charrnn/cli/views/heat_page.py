@@ -1,0 +1,93 @@
+"""The heat map of surprisal as a web page: one file, written as the text comes, that needs no network and no script."""
+
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import TextIO
+
+from charrnn.cli.console import printable
+from charrnn.cli.views.heat import LABELS, level, measured, visible
+
+# Papers of the levels above 0, from the page's own to what stands out most; ink turns where contrast asks for it.
+_LIGHT = ("#fff4cc", "#fee391", "#fec35f", "#fd9441", "#f2602b", "#cf1b1b", "#850026")
+_DARK = ("#33271b", "#543719", "#7b4716", "#a65a12", "#df8418", "#ffb955", "#fff0bf")
+_HEAD = """\
+<!doctype html>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+"""
+_STYLE = """\
+:root{color-scheme:light dark;--paper:#fff;--ink:#24242a;--faint:#6b6b75;--rule:#ddd}
+body{margin:0 auto;max-width:130ch;padding:0 2ch 4em;background:var(--paper);color:var(--ink);
+font:14px/1.5 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;display:flex;flex-direction:column}
+header{position:sticky;top:0;padding:1em 0;background:var(--paper);border-bottom:1px solid var(--rule)}
+h1{margin:0 0 .5em;font-size:1.2em;overflow-wrap:anywhere}
+p{margin:0}header span{padding:.1em 1ch}
+footer{order:1;padding:1em 0;color:var(--faint)}main{order:2}
+main div,td:last-child{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:plaintext}
+table{width:100%;border-collapse:collapse;table-layout:fixed}
+th,td{padding:.15em 1ch;text-align:right;vertical-align:top}
+th{font-weight:inherit;color:var(--faint)}th:last-child,td:last-child{text-align:left}
+th:first-child{width:6ch}th:nth-child(2){width:9ch}td:first-child{color:var(--faint)}
+b{font-weight:inherit}.n::before{content:"↵";color:var(--faint)}
+"""
+_NIGHT = "--paper:#17171b;--ink:#d6d6dc;--faint:#8c8c98;--rule:#34343c"
+
+
+def _rules(papers: Sequence[str], turn: int, below: str, above: str) -> str:
+    """Return the style of each level: its paper, and ink `below` the level `turn` or `above`."""
+    inks = [below if number < turn else above for number in range(1, len(papers) + 1)]
+    return "".join(
+        f".h{number},.h{number}::before{{background:{paper};color:{ink}}}\n"
+        for number, (paper, ink) in enumerate(zip(papers, inks, strict=True), 1)
+    )
+
+
+_CSS = (
+    f"{_STYLE}{_rules(_LIGHT, 6, '#000', '#fff')}"
+    f"@media(prefers-color-scheme:dark){{\n:root{{{_NIGHT}}}\n{_rules(_DARK, 5, '#fff', '#000')}}}\n"
+)
+
+
+class HeatPage:
+    """A page that is written to an open text file, UTF-8: its head at once, then what comes, the totals at the end.
+
+    It holds one text, which may come in pieces (`text`), or with `lines` a table of records (`line`).
+    """
+
+    def __init__(self, file: TextIO, model: str, source: str, lines: bool = False):
+        self._write = file.write
+        self._end = "</table>" if lines else "</div>"
+        title = escape(printable(f"Surprisal of {source} by {model}"))
+        levels = "".join(f"<span class=h{number}>{escape(label)}</span>" for number, label in enumerate(LABELS))
+        self._write(
+            f"{_HEAD}<title>{title}</title>\n<style>\n{_CSS}</style>\n"
+            f"<header><h1>{title}</h1><p>bits{levels}</p></header>\n<main>"
+            + ("<table>\n<tr><th>line<th>bits/char<th>text\n" if lines else "<div>")
+        )
+
+    def text(self, text: str, bits: Sequence[float]) -> None:
+        """Write the next piece of the text, given the bits of each character, NaN where none were measured."""
+        for character, cost in zip(text, bits, strict=True):
+            self._write(_character(character, cost))
+
+    def line(self, number: int, bits_per_char: float, text: str, bits: Sequence[float]) -> None:
+        """Write a record, with its end if that was measured too."""
+        self._write(f"<tr><td>{number}<td class=h{level(bits_per_char)}>{measured(bits_per_char, 2)}<td>")
+        self.text(text, bits)
+        self._write("</tr>\n")
+
+    def finish(self, characters: int, bits_per_char: float, unknown: int = 0) -> None:
+        """Write the totals, which the page shows above the text, and end it; the file stays open."""
+        totals = f"characters {characters:,} · bits per character {measured(bits_per_char, 4)} · unknown {unknown:,}"
+        self._write(f"{self._end}</main>\n<footer>{totals}</footer>\n")
+
+
+def _character(character: str, cost: float) -> str:
+    """Return the element of one character; of a line break a mark is drawn that copying does not copy."""
+    title = "not measured" if math.isnan(cost) else f"{cost:.2f} bits"
+    if character == "\n":
+        return f'<b class="h{level(cost)} n" title="{title}">\n</b>'
+    shown = character if character == "\t" else escape(visible(character), quote=False)
+    return f'<b class=h{level(cost)} title="{title}">{shown}</b>'

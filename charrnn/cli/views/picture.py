@@ -1,0 +1,93 @@
+"""The losses of a training run as a picture, drawn by matplotlib."""
+
+import io
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from charrnn.api.history import Losses, Record, losses, number
+from charrnn.cli.console import printable
+from charrnn.errors import CharRNNError
+
+SUFFIXES = (".png", ".svg", ".pdf")
+# The same in all pictures; blue and orange are told apart by those who cannot tell red and green.
+_TRAIN, _VALIDATION, _RATE = "tab:blue", "tab:orange", "0.45"
+
+
+def check_picture(path: Path) -> None:
+    """Raise CharRNNError unless a picture can be drawn for this path, before anything is read."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise CharRNNError(f"--plot {path}: a picture's name ends in {', '.join(SUFFIXES)}.")
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise CharRNNError(
+            "--plot draws with matplotlib, which is not installed.", hint="pip install 'charrnn[plot]'"
+        ) from None
+
+
+def write_picture(path: Path, history: list[Record], title: str) -> None:
+    """Draw losses and learning rate over the steps, and write that in the format of the path's suffix."""
+    import matplotlib
+
+    found = losses(history)
+    if not found.train and not found.validation:
+        raise CharRNNError(f"There is no training history to draw of {title}.")
+    # Text remains text in an SVG, and the same history gives the same file.
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "charrnn"}
+    settings |= {f"figure.constrained_layout.{side}_pad": 0.12 for side in "wh"}
+    kind = path.suffix.lower()[1:]
+    with matplotlib.rc_context(settings), warnings.catch_warnings(), io.BytesIO() as picture:
+        # The font may lack a character of a run's name: a box will do.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        dated = {} if kind == "png" else {"Date" if kind == "svg" else "CreationDate": None}
+        _figure(history, found, title).savefig(picture, format=kind, dpi=150, metadata=dated)
+        data = picture.getvalue()
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise CharRNNError(
+            f"The picture cannot be written to {path}: {error.strerror or error}.",
+            hint="Name a file in a folder that exists and may be written to.",
+        ) from error
+
+
+def _figure(history: list[Record], found: Losses, title: str) -> Any:
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+    _draw_losses(upper, found)
+    upper.set_title(printable(title), parse_math=False)
+    rates = [(record["step"], number(record.get("learning_rate"))) for record in history]
+    lower.plot(*_columns([(step, rate) for step, rate in rates if rate is not None]), color=_RATE, linewidth=1)
+    lower.set_ylabel("learning rate")
+    lower.set_ylim(bottom=0)
+    lower.set_xlabel("steps")
+    lower.set_xlim(left=0)
+    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+    lower.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    for axes in (upper, lower):
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.align_ylabels()
+    return figure
+
+
+def _draw_losses(axes: Any, found: Losses) -> None:
+    # One point is no line.
+    axes.plot(*_columns(found.train), color=_TRAIN, label="train", marker="." if len(found.train) == 1 else "")
+    if found.best:
+        few = "o" if len(found.validation) <= 100 else ""
+        axes.plot(*_columns(found.validation), color=_VALIDATION, label="validation", marker=few, markersize=4)
+        step, bits = found.best
+        label = f"best: {bits:.4f} at step {step:,}"
+        axes.plot([step], [bits], "*", color=_VALIDATION, markeredgecolor="black", markersize=14, label=label)
+    axes.set_ylabel("bits per character")
+    axes.legend(frameon=False)
+
+
+def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]

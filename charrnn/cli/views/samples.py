@@ -1,0 +1,110 @@
+"""Printing generated text: as it is made, a sample at a time, as ids, in colours, or as records."""
+
+import json
+import math
+import sys
+from collections.abc import Iterable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from charrnn.cli.console import say, write_data
+from charrnn.text.decoding import BYTES
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from charrnn.inference.generation import Character, Sample
+    from charrnn.inference.model import Model
+
+# Text that is streamed is written at least so often, in seconds, and in pieces of at most so many characters.
+_PAUSE = 0.02
+_PIECE = 2000
+
+
+class Output:
+    """Where samples go that follow the ids `prime`.
+
+    Each is ended by a line break; where they are not of `one_line`, an empty line stands between them.
+    """
+
+    def __init__(
+        self, model: "Model", prime: "np.ndarray", as_records: bool, as_ids: bool, coloured: bool, one_line: bool
+    ):
+        self.vocab, self.prime = model.vocab, prime
+        self.as_records, self.as_ids, self.one_line = as_records, as_ids, one_line
+        self.coloured = coloured and not as_records and not as_ids and _colours()
+        # In colours even bytes become text: the mark of a line break is none of them.
+        self.encoding = BYTES if model.text.bytes and not self.coloured else "utf-8"
+
+    def stream(self, characters: Iterable["Character"]) -> None:
+        """Write one text as it comes, exactly as it is."""
+        self._write(self._text(self.prime))
+        ids: list[int] = []
+        nats: list[float] = []
+        written = 0.0
+        for character, cost in characters:
+            ids.append(character)
+            nats.append(cost)
+            if len(ids) == _PIECE or perf_counter() - written > _PAUSE:
+                self._write(self._text(ids, nats))
+                ids.clear()
+                nats.clear()
+                written = perf_counter()
+        # A terminal's prompt belongs on a line of its own; a file gets the characters asked for and no other.
+        self._write(self._text(ids, nats) + ("\n" if self.as_ids or sys.stdout.isatty() else ""))
+
+    def samples(self, samples: Iterable["Sample"]) -> None:
+        """Write whole samples, one after the other."""
+        for number, sample in enumerate(samples):
+            if self.as_records:
+                self._write(as_line(self._record(sample)))
+                continue
+            between = "\n" if number and not self.one_line and not self.as_ids else ""
+            last = sample.ids[-1:] if len(sample.ids) else self.prime[-1:]
+            end = "" if not self.as_ids and self.vocab.decode(last) == "\n" else "\n"
+            self._write(between + self._text(self.prime) + self._text(sample.ids, sample.nats) + end)
+
+    def _text(self, ids: Any, nats: Any = None) -> str:
+        """Return what is shown of some ids."""
+        if self.as_ids:
+            return "".join(f"{id} " for id in ids)
+        text = self.vocab.decode(ids)
+        if not self.coloured or nats is None:
+            return text
+        from charrnn.cli.views.heat import coloured
+
+        return coloured(text, [cost / math.log(2) for cost in nats])
+
+    def _record(self, sample: "Sample") -> dict[str, Any]:
+        """Return what --jsonl says of a sample."""
+        facts = {"prime": self.vocab.decode(self.prime), **record(self.vocab.decode(sample.ids), sample)}
+        return facts | ({"ids": sample.ids.tolist()} if self.as_ids else {})
+
+    def _write(self, text: str) -> None:
+        write_data(text, self.encoding if not self.as_records else "utf-8")
+
+
+def record(text: str, sample: "Sample") -> dict[str, Any]:
+    """Return what records say of a generated text; its probability is the model's own, before any filter."""
+    nats = float(sample.nats.sum(dtype="float64"))
+    return {
+        "text": text,
+        "characters": len(sample.ids),
+        "log_probability": 0.0 - nats,
+        "bits": nats / math.log(2),
+        "bits_per_char": nats / math.log(2) / len(sample.ids) if len(sample.ids) else None,
+        "ended": sample.ended,
+    }
+
+
+def as_line(facts: dict[str, Any]) -> str:
+    """Return a record as a line of JSON."""
+    return json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _colours() -> bool:
+    from charrnn.cli.views.heat import wanted
+
+    if not wanted():
+        say("Colours are for terminals; FORCE_COLOR=1 writes them anywhere.")
+    return wanted()

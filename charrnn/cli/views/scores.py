@@ -1,0 +1,128 @@
+"""Printing the scores of lines: as fields, as records of JSON, a row a character, a heat map, a web page."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from charrnn.cli.console import printable, say
+from charrnn.errors import CharRNNError
+from charrnn.text.decoding import BYTES
+
+if TYPE_CHECKING:
+    from charrnn.inference.lines import Record
+    from charrnn.inference.model import Model
+
+
+@dataclass(frozen=True)
+class Form:
+    """How scores are printed: as fields, or as `json`; with `characters` those of each; or the text as a `heat` map."""
+
+    json: bool
+    characters: bool
+    heat: bool
+
+    def __post_init__(self) -> None:
+        if self.heat and (self.json or self.characters):
+            raise CharRNNError("--heatmap colours the text itself.", hint="Leave out --jsonl and --per-char.")
+        if self.heat:
+            from charrnn.cli.views.heat import legend, wanted
+
+            say(legend() if wanted() else "Colours are for terminals; FORCE_COLOR=1 writes them anywhere.")
+
+    def encoding(self, model: "Model") -> str:
+        """Return the encoding of what is printed of lines: as fields, lines of bytes are printed as the bytes they are.
+
+        Elsewhere each byte is a character.
+        """
+        return BYTES if model.text.bytes and not (self.json or self.characters or self.heat) else "utf-8"
+
+    def of(self, record: "Record") -> str:
+        """Return what is printed of a line."""
+        if self.heat:
+            from charrnn.cli.views.heat import measured
+
+            text = shown(record.read, record.surprisal.tolist())
+            return f"{measured(record.bits_per_char, 3):>7}  {text}".removesuffix("\n") + "\n"
+        if self.json:
+            return _as_json(record, self.characters)
+        if self.characters:
+            costs = enumerate(zip(record.surprisal.tolist(), record.read, strict=True), 1)
+            return "".join(character_row(record.line, column, *cost) for column, cost in costs)
+        numbers = f"{record.bits_per_char:.4f}\t{record.bits:.4f}\t{record.characters}\t{record.unknown}"
+        # A text of JSON may have line breaks, and a record is one line.
+        text = record.text.replace("\n", "\\n")
+        return f"{numbers}\t{record.line}\t{text}\n"
+
+
+def _as_json(record: "Record", with_characters: bool) -> str:
+    facts: dict[str, Any] = {
+        "line": record.line,
+        "bits_per_char": number_or_null(record.bits_per_char),
+        "bits": record.bits,
+        "characters": record.characters,
+        "unknown": record.unknown,
+        "text": record.text,
+    }
+    if with_characters:
+        facts["surprisal"] = [number_or_null(bits) for bits in record.surprisal.tolist()]
+    return json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def number_or_null(value: float) -> float | None:
+    """Return a number as JSON has it, which has none that is not finite."""
+    return value if math.isfinite(value) else None
+
+
+def shown(text: str, bits: Sequence[float]) -> str:
+    """Return a text in colours, if stdout takes them."""
+    from charrnn.cli.views.heat import coloured, wanted
+
+    return coloured(text, bits) if wanted() else text
+
+
+def character_row(line: int, column: int, bits: float, character: str) -> str:
+    """Return the row of a character; its line and column count from 1."""
+    return f"{line}\t{column}\t{bits:.4f}\t{printable(character)}\n"
+
+
+class Page:
+    """A heat map as a web page, in a file. To be entered as a context."""
+
+    def __init__(self, path: Path, model: str, source: str, lines: bool):
+        self.path, self.title, self.lines = path, (model, source), lines
+        self.characters = self.unknown = 0
+        self.bits = 0.0
+
+    def __enter__(self) -> "Page":
+        from charrnn.cli.views.heat_page import HeatPage
+
+        try:
+            self.file: TextIO = open(self.path, "w", encoding="utf-8")
+        except OSError as error:
+            raise CharRNNError(
+                f"{self.path} cannot be written: {error.strerror}.", hint="Name a file in a folder that exists."
+            ) from None
+        self.page = HeatPage(self.file, *self.title, lines=self.lines)
+        self.text = self.page.text
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with self.file:
+            self.page.finish(
+                self.characters, self.bits / self.characters if self.characters else math.nan, self.unknown
+            )
+        say(f"The heat map is {printable(str(self.path))}.")
+
+    def count(self, characters: int, bits: float, unknown: int) -> None:
+        """Add to the totals."""
+        self.characters += characters
+        self.bits += bits
+        self.unknown += unknown
+
+    def line(self, record: "Record") -> None:
+        """Write a line."""
+        self.count(record.characters, record.bits, record.unknown)
+        self.page.line(record.line, record.bits_per_char, record.read, record.surprisal.tolist())

@@ -1,0 +1,94 @@
+"""The order in which training reads its text."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from charrnn.data.parts import Part
+from charrnn.errors import CharRNNError
+
+
+class Window(NamedTuple):
+    """What a step reads, all (time, batch): ids int32, each input the character before its target.
+
+    `reset` is true where a document begins, and the state returns to its beginning; None where nothing ever does.
+    `weights`, float32, say how much each target counts in the loss; None where all count alike.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    reset: np.ndarray | None = None
+    weights: np.ndarray | None = None
+
+    def each(self, take: Callable[[Any], Any]) -> "Window":
+        """Return the window of what `take` makes of each array."""
+        reset, weights = (None if array is None else take(array) for array in (self.reset, self.weights))
+        return Window(take(self.inputs), take(self.targets), reset, weights)
+
+
+@dataclass(frozen=True, eq=False)
+class Streams:
+    """`batch` contiguous streams of a text, read `seq` characters a window.
+
+    Every window is a pure function of the fields and the step. Each epoch starts at another place of the text, which is
+    read as a ring; `start` is the id of the symbol that stands before a text.
+    """
+
+    part: Part
+    batch: int
+    seq: int
+    seed: int
+    start: int
+
+    def __post_init__(self) -> None:
+        if self.steps_per_epoch < 1:
+            raise CharRNNError(
+                f"The training part has {len(self.part):,} characters; {self.batch} streams of {self.seq} need "
+                f"{self.batch * self.seq:,}.",
+                hint="Use a smaller --batch or --seq, or a longer text.",
+            )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Return how many windows a stream holds."""
+        return len(self.part) // self.batch // self.seq
+
+    def starts(self, step: int) -> bool:
+        """Return whether `step` begins an epoch: the hidden state is to be zero before it."""
+        return step % self.steps_per_epoch == 0
+
+    def window(self, step: int, rows: slice = slice(None)) -> Window:
+        """Return what `step` reads of some of the streams, by default of all.
+
+        The input is `start` where a stream begins its epoch, where the text itself begins, and where a document does
+        at which the model forgets.
+        """
+        n = len(self.part)
+        epoch, window = divmod(step, self.steps_per_epoch)
+        first = self._offset(epoch) + n // self.batch * np.arange(self.batch)[rows]
+        place = (first + window * self.seq + np.arange(self.seq)[:, None]) % n
+        targets, inputs = self.part.at(place), self.part.at(place - 1)
+        reset = self.part.begins(place) if self.part.resets else None
+        inputs[(place == 0) if reset is None else reset] = self.start
+        if window == 0:
+            inputs[0] = self.start
+        weights = None if self.part.loss_after is None else self.part.counts(place).astype(np.float32)
+        return Window(inputs, targets, reset, weights)
+
+    def _offset(self, epoch: int) -> int:
+        # The raw stream of Philox is promised never to change; what Generator.integers makes of it is not.
+        return int(np.random.Philox(key=[self.seed, epoch]).random_raw()) % len(self.part)
+
+
+def fit_batch(n: int, batch: int, seq: int) -> tuple[int, int]:
+    """Return (batch, seq) for `n` training characters, shrunk only if an epoch would have less than two windows.
+
+    The batch is halved first, as fewer streams cost nothing but speed; then `seq` is cut.
+    """
+    if n < 2:
+        raise CharRNNError(f"Training needs at least 2 characters; there are {n}.", hint="Use a longer text.")
+    while batch > 1 and n < 2 * batch * seq:
+        batch //= 2
+    return batch, min(seq, max(1, n // (2 * batch)))

@@ -1,0 +1,124 @@
+"""Texts as a model sees them: characters, documents, and ids of its vocabulary."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from charrnn.config import TrainConfig
+from charrnn.data.parts import Part, select
+from charrnn.data.splits import Split, split
+from charrnn.errors import CharRNNError
+from charrnn.text.text import Text
+from charrnn.text.vocabulary import Vocabulary, nothing_left
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """A text and the vocabulary that its ids, `part`, are of; `complete` if it has all of its characters."""
+
+    text: Text
+    vocab: Vocabulary
+    part: Part
+    complete: bool = True
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """What a run is trained on: a text and its parts, whose validation part may be `validation`, another text."""
+
+    corpus: Corpus
+    parts: Split
+    validation: Corpus | None = None
+
+    @property
+    def notices(self) -> list[str]:
+        """Return what a person should know of how the texts were read."""
+        return [*self.corpus.text.notices, *(self.validation.text.notices if self.validation else ())]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Return what a checkpoint records of it, which `--resume` reads again."""
+        text = self.corpus.text
+        record = {
+            "sources": list(text.sources),
+            "include": list(text.include),
+            "sha256": text.sha256,
+            "characters": len(text),
+        }
+        if self.validation is not None:
+            record |= {"val_sources": list(self.validation.text.sources), "val_sha256": self.validation.text.sha256}
+        return record
+
+
+def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None) -> Corpus:
+    """Return a text as ids of a vocabulary; `unknown` is what becomes of characters that it lacks (`admission`)."""
+    known = set(vocab.symbols)
+    lacking = {symbol: count for symbol, count in text.counted.items() if symbol not in known}
+    table = vocab.table(text.symbols)
+    whole = Part(
+        text.codes,
+        table,
+        None if text.config.lines else text.starts,
+        text.symbols.find("\n") if text.config.lines else None,
+        text.config.resets,
+        _separator(text, vocab),
+    )
+    where = text.names[0] if len(text.names) == 1 else "the text"
+    if lacking:
+        stand_in, notice = vocab.admission(lacking, unknown, where, lambda: _first(text, next(iter(lacking))))
+        table[table < 0] = -1 if stand_in is None else stand_in
+        if stand_in is None:
+            whole = select(whole, lambda low, high: table[text.codes[low:high]] >= 0)
+        text = replace(text, notices=(*text.notices, notice))
+        if not len(whole):
+            raise nothing_left(where)
+    _check_counts(where, text, [whole], "Use a text in whose documents something follows it.")
+    return Corpus(text, vocab, whole, not lacking)
+
+
+def _separator(text: Text, vocab: Vocabulary) -> int | None:
+    """Return the code of the character behind which the loss counts, None if all of the text does."""
+    separator = text.config.loss_after
+    if separator is None:
+        return None
+    if separator not in text.symbols:
+        raise CharRNNError(
+            f"{separator!r} does not occur in the text ({text.names[0]}{', …' if len(text.names) > 1 else ''}); "
+            "--loss-after counts only what follows it.",
+            hint="Use a text in which it stands between the two parts of each document.",
+        )
+    if separator not in vocab.symbols:
+        raise CharRNNError(
+            f"The vocabulary lacks {separator!r}, which --loss-after names.", hint="Use one that has it, or no --vocab."
+        )
+    return text.symbols.index(separator)
+
+
+def _check_counts(where: str, text: Text, parts: Sequence[Part], hint: str) -> None:
+    """Raise CharRNNError if no character at all counts in parts that are read together."""
+    stretches = ((part, np.arange(*bounds)) for part in parts for bounds in part.blocks())
+    if parts and not any(part.counts(places).any() for part, places in stretches):
+        raise CharRNNError(
+            f"In {where} nothing follows {text.config.loss_after!r}: with --loss-after no character of it counts.",
+            hint=hint,
+        )
+
+
+def _first(text: Text, character: str) -> str:
+    return text.places(character, 1)[character][0]
+
+
+def dataset(text: Text, vocab: Vocabulary, config: TrainConfig, validation: Text | None = None) -> Dataset:
+    """Return the training, validation and test parts of a text; all of it trains if there is a text to validate on."""
+    corpus = as_ids(text, vocab)
+    other = None if validation is None else as_ids(validation, vocab)
+    parts = split(corpus.part, config)
+    hint = "Use a longer text, another --split, --val or --test."
+    for name, part in (("training", [parts.train]), ("validation", parts.val), ("test", parts.test)):
+        _check_counts(f"the {name} part", text, part, hint)
+    return Dataset(corpus, parts if other is None else replace(parts, val=(other.part,)), other)

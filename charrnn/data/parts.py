@@ -1,0 +1,137 @@
+"""Parts of a text as ids: the training, validation and test parts, and where documents begin in them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from charrnn.text import cache
+from charrnn.text.text import BLOCK
+
+# Characters of a line that are looked at first for what stands before a place in it; then ever more.
+LOOK_BACK = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A stretch of text as ids of a vocabulary, which are made of its codes where they are asked for.
+
+    `codes`, (characters,), may lie on disk; `table` turns them into ids (without one they are ids). Documents begin at
+    `starts`, or after each code `line_end` if lines are documents. With `resets` a model forgets at each. With a code
+    `loss_after` only what stands behind the first of it in each document counts in a loss.
+    """
+
+    codes: np.ndarray
+    table: np.ndarray | None = None
+    starts: np.ndarray | None = None
+    line_end: int | None = None
+    resets: bool = False
+    loss_after: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def at(self, places: np.ndarray | slice) -> np.ndarray:
+        """Return the ids at some places, int32 of their shape."""
+        codes = self.codes[places]
+        return (codes if self.table is None else self.table[codes]).astype(np.int32)
+
+    def ids(self, low: int = 0, high: int | None = None) -> np.ndarray:
+        """Return the ids of a stretch, int32, by default of all."""
+        return self.at(slice(low, high))
+
+    def begins(self, places: np.ndarray) -> np.ndarray:
+        """Return whether a document begins at each of some places, none of them negative."""
+        first = places == 0
+        if self.line_end is not None:
+            return first | (self.codes[places - 1] == self.line_end)
+        if self.starts is None or not len(self.starts):
+            return first
+        after = np.searchsorted(self.starts, places)
+        return first | (self.starts[np.minimum(after, len(self.starts) - 1)] == places)
+
+    def counts(self, places: np.ndarray) -> np.ndarray:
+        """Return whether the character at each of some places counts in a loss, bool of their shape.
+
+        Along the first axis every place is the next after the one before, or 0; none is negative.
+        """
+        if self.loss_after is None:
+            return np.ones(places.shape, bool)
+        if self.line_end is None:
+            begins, firsts = self._first_separators
+            return places > firsts[np.searchsorted(begins, places, side="right") - 1]
+        before = self.codes[places - 1]
+        counts = (before == self.loss_after) & (places > 0)
+        known = counts | (before == self.line_end) | (places == 0)
+        counts[:1], known[:1] = self._follows_separator(places[:1]), True
+        # Elsewhere it is as at the place before: the highest number so far is that of the last that is known.
+        rows = np.arange(0, 2 * len(places), 2).reshape(-1, *[1] * (places.ndim - 1))
+        return np.maximum.accumulate(np.where(known, rows + counts, 0)) % 2 == 1
+
+    def counted(self) -> int:
+        """Return how many characters count in a loss."""
+        if self.loss_after is None:
+            return len(self)
+        return sum(int(self.counts(np.arange(low, high)).sum()) for low, high in self.blocks())
+
+    @cached_property
+    def _first_separators(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return where documents of an index begin, and the place of the first separator in each (the end: none)."""
+        begins = np.union1d(0, [] if self.starts is None else self.starts).astype(np.int64)
+        firsts = np.full(len(begins), len(self))
+        for low, high in self.blocks():
+            found = low + np.flatnonzero(self.codes[low:high] == self.loss_after)
+            documents, first = np.unique(np.searchsorted(begins, found, side="right") - 1, return_index=True)
+            firsts[documents] = np.minimum(firsts[documents], found[first])
+        return begins, firsts
+
+    def _follows_separator(self, places: np.ndarray) -> np.ndarray:
+        """Return for each place whether a separator stands before it in its line, looking back no further."""
+        flat = places.ravel()
+        follows = np.zeros(len(flat), bool)
+        left, passed, step = np.arange(len(flat)), 0, LOOK_BACK
+        while len(left):
+            before = flat[left, None] - passed - np.arange(1, step + 1)
+            codes = self.codes[np.maximum(before, 0)]
+            ends = (codes == self.line_end) | (before < 0)
+            found = ends | (codes == self.loss_after)
+            nearest = np.arange(len(left)), found.argmax(axis=1)
+            follows[left] = found[nearest] & ~ends[nearest]
+            left, passed = left[~found[nearest]], passed + step
+            step = max(1, min(4 * step, BLOCK // max(1, len(left))))
+        return follows.reshape(places.shape)
+
+    def cut(self, low: int, high: int) -> "Part":
+        """Return the stretch from `low` up to `high`."""
+        starts = self.starts
+        if starts is not None:
+            starts = starts[np.searchsorted(starts, low) : np.searchsorted(starts, high)] - low
+        return replace(self, codes=self.codes[low:high], starts=starts)
+
+    def blocks(self) -> Iterator[tuple[int, int]]:
+        """Yield the bounds of stretches of BLOCK characters that make up the part."""
+        for low in range(0, len(self), BLOCK):
+            yield low, min(low + BLOCK, len(self))
+
+
+def select(whole: Part, mask: Callable[[int, int], np.ndarray]) -> Part:
+    """Return the characters for which `mask(low, high)` is true; a document begins where its first of them stands."""
+    starts: list[np.ndarray] = []
+
+    def kept() -> Iterator[np.ndarray]:
+        length = 0
+        for low, high in whole.blocks():
+            wanted = mask(low, high)
+            if whole.starts is not None:
+                inside = whole.starts[np.searchsorted(whole.starts, low) : np.searchsorted(whole.starts, high)] - low
+                before = np.concatenate([[0], np.cumsum(wanted)])
+                starts.append(length + before[inside])
+                length += int(before[-1])
+            yield whole.codes[low:high][wanted]
+
+    codes = cache.collect(kept(), whole.codes.dtype)
+    if whole.starts is None:
+        return replace(whole, codes=codes)
+    found = np.unique(np.concatenate(starts)) if starts else np.zeros(0, np.int64)
+    return replace(whole, codes=codes, starts=found[found < len(codes)])

@@ -1,0 +1,74 @@
+"""The training, validation and test parts of a text."""
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+from charrnn.config import CHAR_RNN_VAL, TrainConfig
+from charrnn.data.documents import split_documents
+from charrnn.data.parts import BLOCK, Part
+from charrnn.errors import CharRNNError
+from charrnn.text import cache
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """What to train on, what to validate on during training, and what to test on at its end: contiguous parts."""
+
+    train: Part
+    val: tuple[Part, ...] = ()
+    test: tuple[Part, ...] = ()
+
+
+def split(whole: Part, config: TrainConfig) -> Split:
+    """Return the training, validation and test parts of a text.
+
+    "tail": the last share `test` tests and the share `val` before it validates. "documents": whole documents, chosen at
+    random by `seed`. "char-rnn": as karpathy/char-rnn, the text is cut into `batch` equal streams (the remainder is
+    dropped) and the last 5 % of each validates, whatever `val` says; its training part is the rest of each in turn.
+    """
+    # In floats 10 * (1 - 0.9) is below 1; the decimal numbers that the user wrote are meant.
+    val, test = Fraction(str(config.val)), Fraction(str(config.test))
+    if config.split == "tail":
+        parts = _tail(whole, val, test)
+    elif config.split == "documents":
+        parts = Split(*split_documents(whole, val, test, config.seed))
+    else:
+        parts = _char_rnn(whole, config.batch)
+    if not len(parts.train):
+        raise CharRNNError(
+            f"The text has {len(whole):,} characters: too few to leave any for training beside the validation part.",
+            hint="Use a longer text, or --split tail with a smaller --val (0 for none).",
+        )
+    return parts
+
+
+def _tail(whole: Part, val: Fraction, test: Fraction) -> Split:
+    n = len(whole)
+    first, second = (_line_begin(whole, int(n * share)) for share in (1 - val - test, 1 - test))
+    return Split(
+        whole.cut(0, first),
+        (whole.cut(first, second),) if first < second else (),
+        (whole.cut(second, n),) if second < n else (),
+    )
+
+
+def _line_begin(whole: Part, place: int) -> int:
+    """Return the place itself or, where lines are documents, the next beginning of one if it is near."""
+    if whole.line_end is None or not 0 < place < len(whole):
+        return place
+    near = np.arange(place, min(place + BLOCK, len(whole)))
+    begins = whole.begins(near)
+    return int(near[begins.argmax()]) if begins.any() else place
+
+
+def _char_rnn(whole: Part, batch: int) -> Split:
+    if whole.resets and whole.line_end is None:
+        raise CharRNNError("--split char-rnn knows no documents.", hint="Use --split tail or documents.")
+    length = len(whole) // batch
+    cut = length * round(100 * (1 - CHAR_RNN_VAL)) // 100
+    streams = whole.codes[: batch * length].reshape(batch, length)
+    train = replace(whole, codes=cache.collect((stream[:cut] for stream in streams), whole.codes.dtype), starts=None)
+    val = tuple(replace(whole, codes=stream[cut:], starts=None) for stream in streams)
+    return Split(train, val if cut < length else ())

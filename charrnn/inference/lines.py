@@ -1,0 +1,94 @@
+"""Scoring lines: each a record of its own."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.config import TextConfig
+from charrnn.errors import CharRNNError
+from charrnn.inference.model import Model
+from charrnn.inference.scoring import score
+from charrnn.text.lines import seen
+from charrnn.text.vocabulary import Vocabulary
+
+# What a character costs that the model has never seen: as many bits as it takes to name one of Unicode's.
+UNKNOWN_BITS = math.log2(0x110000 - 0x800)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A scored line: as it was written and as the model read it, `surprisal` in bits, a number a character.
+
+    What does not count is NaN. `unknown` is how many characters the model has never seen.
+    """
+
+    line: int
+    text: str
+    read: str
+    surprisal: np.ndarray
+    characters: int
+    bits: float
+    unknown: int
+
+    @property
+    def bits_per_char(self) -> float:
+        """Return bits a character, NaN if none counts."""
+        return self.bits / self.characters if self.characters else math.nan
+
+
+class Scorer:
+    """Scores lines, each as a text of its own that follows a line break, or begins a document.
+
+    `text` says how they are to be read. `unknown` is one of config.UNKNOWN, or None: the unknown symbol stands for
+    unknown characters or, if the model has none, each costs UNKNOWN_BITS and is not read. `line_ends` count with that.
+    """
+
+    def __init__(self, model: Model, text: TextConfig, unknown: str | None = None, line_ends: bool = False):
+        self.model, self.text, self.unknown = model, text, unknown
+        self.before = model.before(np.zeros(0, np.int64))
+        self.end = "\n" if line_ends else ""
+        if line_ends and "\n" not in model.vocab.symbols:
+            raise CharRNNError("--line-ends scores line breaks, and the model has never seen one.")
+
+    def score(self, lines: Sequence[str], first: int = 1) -> list[Record]:
+        """Return the scores of lines without their ends, numbered from `first`."""
+        vocab = self.model.vocab
+        read = [seen(line, self.text) + self.end for line in lines]
+        tables = [vocab.table(text) for text in read]
+        ids = tables
+        if self.unknown or vocab.has_unknown:
+            numbered = zip(tables, read, range(first, first + len(read)), strict=True)
+            ids = [admitted(vocab, table, text, self.unknown, line)[0] for table, text, line in numbered]
+        nats = score(self.model, self.before, [known[known >= 0] for known in ids])
+        return [
+            self._record(first + place, lines[place], read[place], ids[place], nats[place], int((table < 0).sum()))
+            for place, table in enumerate(tables)
+        ]
+
+    def _record(self, line: int, text: str, read: str, ids: np.ndarray, nats: np.ndarray, unknown: int) -> Record:
+        known = ids >= 0
+        bits = np.full(len(ids), math.nan if self.unknown == "skip" else UNKNOWN_BITS)
+        bits[known] = nats / math.log(2)
+        separator = self.model.text.loss_after
+        if separator is not None:
+            # Training never asked what comes up to there.
+            place = read.find(separator)
+            bits[: len(read) if place < 0 else place + 1] = math.nan
+        counted = ~np.isnan(bits)
+        return Record(line, text, read, bits, int(counted.sum()), float(bits[counted].sum()), unknown)
+
+
+def admitted(
+    vocab: Vocabulary, ids: np.ndarray, text: str, policy: str | None, line: int
+) -> tuple[np.ndarray, str | None]:
+    """Return the ids of a line, of a table that has -1 where a character is unknown, and a notice of what was done.
+
+    `policy` is as in `Vocabulary.admission`; what is left out stays -1.
+    """
+    if (ids >= 0).all():
+        return ids, None
+    column = int((ids < 0).argmax()) + 1
+    stand_in, notice = vocab.admission(vocab.unknown(text), policy, f"line {line}", lambda: f"column {column}")
+    return np.where(ids < 0, -1 if stand_in is None else stand_in, ids), notice

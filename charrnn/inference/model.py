@@ -1,0 +1,167 @@
+"""A trained model that reads and predicts text: loaded from a checkpoint, stepped on NumPy."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn.cells.cell import add_bias
+from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
+from charrnn.cores import usable_cores
+from charrnn.inference import ops
+from charrnn.inference.plan import Call, Plan, product
+from charrnn.network.forward import forward, from_product, input_table, layer_parameters
+from charrnn.network.parameters import check_weights, input_matrix
+from charrnn.network.stacks import layers_of
+from charrnn.runs.checkpoint import read_checkpoint
+from charrnn.text.vocabulary import Vocabulary
+
+BYTES_PER_THREAD = 2 << 20
+
+
+class Model:
+    """A network, its vocabulary, how it wants its text; weights as `parameter_shapes`, float32 or float64."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        vocab: Vocabulary,
+        weights: Mapping[str, np.ndarray],
+        text: TextConfig = DEFAULT_TEXT,
+    ):
+        self.config = config
+        self.vocab = vocab
+        self.text = text
+        self.weights = dict(weights)
+        self.table = input_table(ops, config, self.weights)
+
+    @classmethod
+    def load(cls, path: Path) -> "Model":
+        """Read a checkpoint; CharRNNError if it is damaged or does not fit its own model."""
+        checkpoint = read_checkpoint(path)
+        check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
+        return cls(checkpoint.model, checkpoint.vocab, checkpoint.weights, checkpoint.text)
+
+    def before(self, prime: np.ndarray) -> np.ndarray:
+        """Return the ids that are read before a text that follows the ids `prime`: the start symbol, and what counts.
+
+        A model that forgets where documents begin remembers nothing of those that have ended. For another one, a text
+        that follows nothing follows a line break: its start symbol stands where training happened to begin.
+        """
+        if self.end is not None:
+            ends = np.flatnonzero(prime == self.end)
+            prime = prime[ends[-1] + 1 :] if len(ends) else prime
+        elif not len(prime) and not self.text.resets and "\n" in self.vocab.symbols:
+            prime = self.vocab.encode("\n")
+        return np.concatenate([[self.vocab.start], prime]).astype(np.int64)
+
+    @property
+    def end(self) -> int | None:
+        """Return the id of the character that ends documents, if the model forgets behind it."""
+        end = self.text.document_end
+        return self.vocab.symbols.index(end) if self.text.resets and end in self.vocab.symbols else None
+
+    def limit_threads(self) -> None:
+        """Let BLAS use a thread for every 2 MB of the largest recurrent matrix, at least one, at most every core.
+
+        A core's cache holds about that much; what fits one core is not worth sharing.
+        """
+        largest = max(array.nbytes for name, array in self.weights.items() if name != input_matrix(self.config))
+        threads = max(1, min(usable_cores(), largest // BYTES_PER_THREAD))
+        # Every core is BLAS's own default, and the import takes as long as reading a model.
+        if threads < usable_cores():
+            from threadpoolctl import ThreadpoolController
+
+            ThreadpoolController().limit(limits=threads, user_api="blas")
+
+
+class Stream:
+    """`batch` texts being read side by side, each from its beginning; the hidden state is carried.
+
+    Before the first character every text stands at the start symbol: feed `model.vocab.start` first.
+    """
+
+    def __init__(self, model: Model, batch: int = 1):
+        self.model = model
+        self.batch = batch
+        self.layers, self.units = layers_of(model.config), model.config.units
+        self.plans = [
+            Plan(cell, self.units, *layer_parameters(ops, cell, model.weights, layer), batch, model.table.dtype)
+            for layer, cell in enumerate(self.layers)
+        ]
+        self.logits = np.zeros((*self.plans[0].lead, model.vocab.size), self.plans[0].dtype)
+        self.calls = self._one_step()
+        self.forget()
+
+    def _one_step(self) -> list[Call]:
+        """Return the calls that take one character from the first layer's zx to the logits."""
+        weights, calls, x = self.model.weights, list(self.plans[0].calls), self.plans[0].state.h
+        for layer in range(1, len(self.plans)):
+            calls += self._enter(layer, x) + self.plans[layer].calls
+            h = self.plans[layer].state.h
+            if self.model.config.stack == "residual":
+                total = np.empty_like(h)
+                calls.append((np.add, (x, h, total)))
+                h = total
+            x = h
+        calls.append((product(x), (x, weights["output/W"], self.logits)))
+        calls.append((np.add, (self.logits, weights["output/b"], self.logits)))
+        return calls
+
+    def _enter(self, layer: int, x: np.ndarray) -> list[Call]:
+        """Return the calls that fill the zx of a layer from x, the output of the one below, and its state."""
+        cell, weights, zx = self.layers[layer], self.model.weights, self.plans[layer].zx
+        low = cell.projected(self.units)
+        projected = zx[..., :low]
+        calls: list[Call] = []
+        if cell.blocks:
+            calls.append((product(x), (x, weights[f"layer{layer}/W"], projected)))
+            if cell.zx is add_bias:
+                calls.append((np.add, (projected, weights[f"layer{layer}/b"], projected)))
+            else:
+                calls.append((_replace, (projected, partial(from_product, ops, cell, weights, layer))))
+        for name in cell.raw:
+            source = x if name == "h" else getattr(self.plans[layer - 1].state, name)
+            calls.append((np.copyto, (zx[..., low : low + self.units], source)))
+            low += self.units
+        return calls
+
+    def forget(self, rows: Any = ...) -> None:
+        """Return all texts, or those of some rows, to the state before a text; feed the start symbol next."""
+        for cell, plan in zip(self.layers, self.plans, strict=True):
+            for name, value in zip(cell.state_fields, plan.state, strict=True):
+                value[rows] = cell.initial.get(name, 0.0)
+
+    def copy(self, other: "Stream", rows: Any = ..., of: Any = ...) -> None:
+        """Give texts, by default all, the state of texts `of` a stream of the same model, which may be this one."""
+        for plan, source in zip(self.plans, other.plans, strict=True):
+            for value, new in zip(plan.state, source.state, strict=True):
+                value[rows] = new[of]
+
+    def step(self, ids: int | np.ndarray) -> np.ndarray:
+        """Read one character of every text; return the logits of the next, (batch, vocab), valid until the next step.
+
+        With a batch of one `ids` is an int and the logits are (vocab,).
+        """
+        self.plans[0].zx[...] = self.model.table[ids]
+        for function, arguments in self.calls:
+            function(*arguments)
+        return self.logits
+
+    def feed(self, ids: np.ndarray) -> np.ndarray:
+        """Read ids, (time, batch); return the logits after each, (time, batch, vocab). Faster than stepping."""
+        plans = iter(self.plans)
+        states = [plan.state for plan in self.plans]
+
+        def scan(cell, zx, state, matrices, vectors, reset, emitted):  # type: ignore[no-untyped-def]
+            plan = next(plans)
+            return plan.run(zx, emitted), plan.state
+
+        logits, _ = forward(ops, self.model.config, self.model.weights, ids, states, scan, table=self.model.table)
+        return logits
+
+
+def _replace(values: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> None:
+    values[...] = function(values)

@@ -1,0 +1,44 @@
+"""The array namespace `xp` for NumPy: what cells and networks need, under the names of keras.ops."""
+
+from typing import Any
+
+import numpy as np
+
+from charrnn.cells.cell import EPSILON
+
+add = np.add
+concatenate = np.concatenate
+exp = np.exp
+full = np.full
+matmul = np.matmul
+maximum = np.maximum
+reshape = np.reshape
+split = np.split
+tanh = np.tanh
+where = np.where
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    """Return x where it is above 0, else 0."""
+    return np.maximum(x, 0)
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + exp(-x)), in the form that cannot overflow."""
+    return np.tanh(x * 0.5) * 0.5 + 0.5
+
+
+def log_sigmoid(x: np.ndarray) -> np.ndarray:
+    """Return log(1 / (1 + exp(-x))), exact where the logistic function is next to 0 too."""
+    return -np.logaddexp(0, -x)
+
+
+def standardize(x: np.ndarray) -> np.ndarray:
+    """Return x with mean 0 and variance 1 over the last axis."""
+    x = x - np.mean(x, axis=-1, keepdims=True)
+    return x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + EPSILON)
+
+
+def take(x: np.ndarray, indices: Any, axis: int) -> np.ndarray:
+    """Return the rows of x at integer indices of any shape."""
+    return np.take(x, indices, axis=axis)

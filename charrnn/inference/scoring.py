@@ -1,0 +1,143 @@
+"""What each character of a text costs a model, in nats: of one text, of many side by side, of a text's documents."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from charrnn.data.parts import BLOCK, Part
+from charrnn.inference.model import Model, Stream
+from charrnn.inference.threads import Shards
+
+# Characters read at once: fewer where the logits of so many would take more than so many numbers.
+CHUNK = 1024
+LOGITS = 1 << 23
+# Texts that are read side by side, of about the same length among so many.
+SIDE_BY_SIDE = 512
+SORTED = 8192
+
+
+class Stretch(NamedTuple):
+    """What the characters of a text from `low` up to `high` cost, nats float32 (characters,)."""
+
+    low: int
+    high: int
+    nats: np.ndarray
+
+
+class Reader:
+    """`batch` texts that are read side by side from their beginnings, a stretch at a time."""
+
+    def __init__(self, model: Model, batch: int = 1):
+        self.stream = Stream(model, batch)
+        self.previous = np.full((1, batch), model.vocab.start)
+        self.chunk = max(16, min(CHUNK, LOGITS // (batch * model.vocab.size)))
+
+    def nats(self, ids: np.ndarray) -> np.ndarray:
+        """Return what each of the next characters costs in nats, float32 (time, batch), as `ids`."""
+        nats = np.empty(ids.shape, np.float32)
+        for low in range(0, len(ids), self.chunk):
+            targets = ids[low : low + self.chunk]
+            inputs = np.concatenate([self.previous, targets[:-1]])
+            nats[low : low + self.chunk] = cross_entropy(self.stream.feed(inputs), targets)
+            self.previous = targets[-1:]
+        return nats
+
+
+def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return -log softmax(logits)[target] in nats; logits (..., vocab), targets (...)."""
+    top = logits.max(axis=-1, keepdims=True)
+    total = np.log(np.exp(logits - top).sum(axis=-1)) + top[..., 0]
+    return total - np.take_along_axis(logits, targets[..., None].astype(np.int64), axis=-1)[..., 0]
+
+
+def score(model: Model, before: np.ndarray, texts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return what each character of each text costs in nats, float32, where every text stands behind the ids `before`.
+
+    Texts of about the same length are read side by side; a text alone gives the same to rounding.
+    """
+    nats = [np.zeros(0, np.float32)] * len(texts)
+    begun = Reader(model)
+    if len(before) > 1:
+        begun.nats(before[1:, None])
+    for group in _groups([len(text) for text in texts]):
+        if len(group) == 1:
+            alone = Reader(model)
+            alone.stream.copy(begun.stream)
+            alone.previous = begun.previous
+            nats[group[0]] = alone.nats(texts[group[0]][:, None])[:, 0]
+            continue
+        # Shorter ones are filled up behind their ends.
+        ids = np.zeros((len(texts[group[-1]]), len(group)), np.int64)
+        for column, text in enumerate(group):
+            ids[: len(texts[text]), column] = texts[text]
+        together = _side_by_side(model, begun, ids)
+        for column, text in enumerate(group):
+            nats[text] = together[: len(texts[text]), column].copy()
+    return nats
+
+
+def _groups(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Yield the places of texts to be read side by side, the longest of each last; empty ones are left out."""
+    waiting = sorted((place for place, length in enumerate(lengths) if length), key=lambda place: lengths[place])
+    while waiting:
+        size = max(1, min(SIDE_BY_SIDE, BLOCK // lengths[waiting[-1]]))
+        yield waiting[-size:]
+        del waiting[-size:]
+
+
+def _side_by_side(model: Model, begun: Reader, targets: np.ndarray) -> np.ndarray:
+    """Return the nats of targets, (time, batch), behind what `begun` has read."""
+    nats = np.empty(targets.shape, np.float32)
+
+    def read(stream: Stream, rows: slice) -> None:
+        stream.copy(begun.stream)
+        inputs = np.repeat(begun.previous[0], stream.batch)
+        for t, now in enumerate(targets[:, rows]):
+            nats[t, rows] = cross_entropy(stream.step(inputs), now)
+            inputs = now
+
+    with Shards(model, targets.shape[1]) as shards:
+        shards.each(read)
+    return nats
+
+
+def score_part(model: Model, part: Part) -> Iterator[Stretch]:
+    """Yield what the characters of a part cost, in its order, read from its beginning.
+
+    Where the model forgets at the beginning of documents, each is read from its own, many side by side.
+    """
+    if not part.resets:
+        reader = Reader(model)
+        for low, high in part.blocks():
+            yield Stretch(low, high, reader.nats(part.ids(low, high)[:, None])[:, 0])
+        return
+    start = np.array([model.vocab.start])
+    for low, bounds in _portions(part):
+        if len(bounds) == 1 and bounds[0] - low > BLOCK:
+            for stretch in score_part(model, replace(part.cut(low, bounds[0]), resets=False)):
+                yield Stretch(low + stretch.low, low + stretch.high, stretch.nats)
+            continue
+        documents = np.split(part.ids(low, bounds[-1]), [bound - low for bound in bounds[:-1]])
+        yield Stretch(low, bounds[-1], np.concatenate(score(model, start, documents)))
+
+
+def _portions(part: Part) -> Iterator[tuple[int, list[int]]]:
+    """Yield where documents that are to be read together begin, and where each of them ends."""
+    begin = 0
+    ends: list[int] = []
+    for end in _ends(part):
+        if ends and (len(ends) == SORTED or end - begin > BLOCK):
+            yield begin, ends
+            begin, ends = ends[-1], []
+        ends.append(end)
+    yield begin, ends
+
+
+def _ends(part: Part) -> Iterator[int]:
+    """Yield where each document ends."""
+    for low, high in part.blocks():
+        places = low + np.flatnonzero(part.begins(np.arange(low, high)))
+        yield from places[places > 0].tolist()
+    yield len(part)

@@ -1,0 +1,1 @@
+"""Cells put together to a network: its stacks of layers, its parameters, and its forward pass."""

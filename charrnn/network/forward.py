@@ -1,0 +1,118 @@
+"""The forward pass: embedding -> stacked cells -> logits, over any array namespace.
+
+Time comes first in every sequence: ids are (time, batch), activations (time, batch, units).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from charrnn.cells import Array, Cell
+from charrnn.config import ModelConfig
+from charrnn.network.stacks import layers_of
+
+Scan = Callable[..., tuple[list[Array], Any]]
+
+
+def layer_parameters(
+    xp: Any, cell: Cell, weights: Mapping[str, Array], layer: int
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the recurrent matrices and the vectors of a layer's step, by their names in the cell's equations."""
+    matrices = cell.masked(xp, {name: weights[f"layer{layer}/{name}"] for name in cell.matrices})
+    return matrices, {name: weights[f"layer{layer}/{name}"] for name in cell.vectors}
+
+
+def from_product(xp: Any, cell: Cell, weights: Mapping[str, Array], layer: int, wx: Array) -> Array:
+    """Return the projected part of a layer's zx from the product W x."""
+    return cell.zx(xp, wx, {name: weights[f"layer{layer}/{name}"] for name in ("b", *cell.zx_vectors)})
+
+
+def _zx(
+    xp: Any, cell: Cell, weights: Mapping[str, Array], layer: int, x: Array | None, below: Mapping[str, Array]
+) -> Array:
+    """Return what the steps of a layer get as zx: of x, (..., inputs), or of one-hot rows if that is None."""
+    parts = []
+    if cell.blocks:
+        w = weights[f"layer{layer}/W"]
+        parts.append(from_product(xp, cell, weights, layer, w if x is None else project(xp, x, w)))
+    parts += [below[name] for name in cell.raw]
+    return parts[0] if len(parts) == 1 else xp.concatenate(parts, axis=-1)
+
+
+def input_table(xp: Any, model: ModelConfig, weights: Mapping[str, Array]) -> Array:
+    """Return the first layer's zx for every symbol, (vocab + 1, its width): a look-up, no product."""
+    cell, x, below = layers_of(model)[0], weights.get("embedding"), {}
+    if cell.raw:
+        rows = weights["input/W"] if x is None else xp.matmul(x, weights["input/W"])
+        below = dict(zip(cell.raw, xp.split(rows, len(cell.raw), axis=-1), strict=True))
+        x = below["h"]
+    return _zx(xp, cell, weights, 0, x, below)
+
+
+def project(xp: Any, x: Array, w: Array) -> Array:
+    """Return x W for x (..., n) as one large product, (..., m)."""
+    return xp.reshape(xp.matmul(xp.reshape(x, (-1, x.shape[-1])), w), (*x.shape[:-1], w.shape[-1]))
+
+
+def initial_states(xp: Any, model: ModelConfig, batch: int, dtype: Any) -> list[Any]:
+    """Return the state before a text, one a layer, each field (batch, units): zeros, or what the cell begins with."""
+    shape = (batch, model.units)
+    return [
+        cell.state(*(xp.full(shape, cell.initial.get(name, 0.0), dtype=dtype) for name in cell.state_fields))
+        for cell in layers_of(model)
+    ]
+
+
+def emitted(layers: Sequence[Cell], layer: int) -> list[str]:
+    """Return the fields of a layer's state that are put out: h, and what the layer above gets as it is."""
+    above = layers[layer + 1].raw if layer + 1 < len(layers) else ()
+    return ["h", *(name for name in above if name != "h")]
+
+
+def forward(
+    xp: Any,
+    model: ModelConfig,
+    weights: Mapping[str, Array],
+    ids: Array,
+    states: Sequence[Any],
+    scan: Scan,
+    dropout: Callable[[int, Array], Array] | None = None,
+    reset: Array | None = None,
+    table: Array | None = None,
+    kernel: Callable[[int, Array, Any], tuple[Array, Any]] | None = None,
+) -> tuple[Array, list[Any]]:
+    """Return the logits that follow each of `ids`, (time, batch, vocab), and the states after the last.
+
+    `scan(cell, zx, state, matrices, vectors, reset, emitted)` runs a cell over time; `dropout(layer, x)` masks a
+    layer's output; `reset` (time, batch) is true where a document begins and the state returns to its initial value;
+    `table` is the input table, if it is at hand already; `kernel(layer, x, state)`, if there is one, runs a whole layer
+    in place of the scan, its product with W too: the first one's x are the ids.
+    """
+    layers, after = layers_of(model), []
+    x: Array = None
+    below: dict[str, Array] = {}
+    for layer, cell in enumerate(layers):
+        names = emitted(layers, layer)
+        if kernel is not None:
+            h, state = kernel(layer, x if layer else ids, states[layer])
+            outputs = [h]
+        else:
+            if layer:
+                zx = _zx(xp, cell, weights, layer, x, below)
+            else:
+                zx = xp.take(input_table(xp, model, weights) if table is None else table, ids, axis=0)
+                if dropout and len(layers) < model.layers:
+                    zx = xp.concatenate([zx, *_masks(xp, model, zx, dropout)], axis=-1)
+            outputs, state = scan(cell, zx, states[layer], *layer_parameters(xp, cell, weights, layer), reset, names)
+        after.append(state)
+        below = dict(zip(names, outputs, strict=True))
+        if dropout:
+            # What the output hears is the last of the layers, however many a cell is made of.
+            below["h"] = dropout(model.layers - len(layers) + layer, below["h"])
+        x = below["h"] = below["h"] + x if model.stack == "residual" and layer else below["h"]
+    return xp.add(project(xp, x, weights["output/W"]), weights["output/b"]), after
+
+
+def _masks(xp: Any, model: ModelConfig, zx: Array, dropout: Callable[[int, Array], Array]) -> list[Array]:
+    """Return the masks of the outputs between layers that are one cell, which applies them itself."""
+    ones = xp.ones((*zx.shape[:-1], model.units), dtype=zx.dtype)
+    return [dropout(layer, ones) for layer in range(model.layers - 1)]

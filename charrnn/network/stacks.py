@@ -1,0 +1,52 @@
+"""How layers are put together: which cell each has, and cells that are made of several.
+
+A stack that can run layer by layer, `plain` or `residual`, has the chosen cell in every layer. The others make a cell
+of their own out of it, which the same scan runs: of each layer (`grid`), or of all layers at once (`gated-feedback`).
+"""
+
+from charrnn.cells import CELLS, Cell
+from charrnn.config import ModelConfig
+from charrnn.errors import CharRNNError
+from charrnn.network.gated_feedback import gated_feedback
+from charrnn.network.grid import grid
+from charrnn.network.joint import candidates
+
+
+def layers_of(model: ModelConfig) -> tuple[Cell, ...]:
+    """Return the cell of each layer, the lowest first; CharRNNError if this cell cannot be stacked so."""
+    cell = CELLS[model.cell]
+    if not fits(cell, model.stack):
+        fitting = ", ".join(name for name, other in CELLS.items() if fits(other, model.stack))
+        raise CharRNNError(f"--stack {model.stack} is not for --cell {cell.name}, but for {fitting}.")
+    if model.stack == "grid":
+        return (grid(cell),) * model.layers
+    if model.stack == "gated-feedback":
+        return (gated_feedback(cell, model.layers),)
+    if cell.lowest and model.layers == 1:
+        raise CharRNNError(f"--cell {cell.name} hears the layer below: it needs --layers 2 or more.")
+    lowest = CELLS[cell.lowest] if cell.lowest else cell
+    return (lowest, *(cell,) * (model.layers - 1))
+
+
+def fits(cell: Cell, stack: str) -> bool:
+    """Return whether a cell can be stacked so: not where it asks for more itself, or lacks what is to be gated."""
+    if stack == "grid":
+        return not (cell.raw or cell.mask or cell.initial)
+    if stack == "gated-feedback":
+        # Without a gate or a bound, what the layers tell each other grows at every step.
+        return not (cell.raw or cell.mask or cell.identity) and len(candidates(cell)) == 1
+    return True
+
+
+EQUATIONS = {
+    "plain": """El Hihi & Bengio 1995, "Hierarchical recurrent neural networks for long-term dependencies".
+
+    Each layer reads the h of the layer below, and the output that of the highest.
+    """,
+    "residual": """Wu et al. 2016, "Google's neural machine translation system", after He et al. 2016.
+
+    What the layer above reads is x + h, where x is what this layer reads; from the second layer on.
+    """,
+    "grid": grid.__doc__ or "",
+    "gated-feedback": gated_feedback.__doc__ or "",
+}

@@ -1,0 +1,239 @@
+"""The folder of a training run: its name, its checkpoints, its log."""
+
+import contextlib
+import difflib
+import itertools
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from charrnn.atomic import TEMPORARY, Content, write_durably
+from charrnn.errors import CharRNNError, NotWritten
+from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, read_header, serialise
+from charrnn.runs.lock import LOCK, Lock
+from charrnn.runs.log import MetricsLog
+from charrnn.runs.verify import check
+
+_STEP = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,})\.safetensors")
+_LEFT_OVER = re.compile(
+    rf"\.(best\.safetensors|step-[0-9]+\.safetensors|stdin\.txt)\.[0-9a-f]{{8}}{re.escape(TEMPORARY)}"
+)
+
+
+class Run:
+    """A folder of checkpoints and the log of their training. What else lies in it is never touched.
+
+    `ahead` holds what must be on disk before the next checkpoint, by path: a failed save leaves it for the next one.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.log = MetricsLog(path / "metrics.jsonl")
+        self.lock = Lock(path)
+        self.ahead: dict[Path, Content] = {}
+        self.is_new = False
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.safetensors"
+
+    @property
+    def stdin(self) -> Path:
+        """Where a text that came through a pipe is kept, for resuming."""
+        return self.path / "stdin.txt"
+
+    @property
+    def modified(self) -> float:
+        """The time of the newest checkpoint, in seconds since 1970; without a checkpoint the folder's own."""
+        times = [_modified(path) for path in (*self.checkpoints(), self.best)]
+        return max(times) or _modified(self.path)
+
+    def checkpoints(self) -> list[Path]:
+        """Return the step checkpoints, in the order of their steps."""
+        files = [path for path in self.path.glob("step-*.safetensors") if _STEP.fullmatch(path.name)]
+        return sorted((path for path in files if path.is_file()), key=_step)
+
+    def newest(self) -> Path | None:
+        """Return the checkpoint of the highest step, or None."""
+        return self.checkpoints()[-1] if self.checkpoints() else None
+
+    def save(self, checkpoint: Checkpoint, step: int, best: bool, keep: int) -> None:
+        """Write the checkpoint of a step, as the best one too if it is, and remove all but the newest `keep` steps."""
+        # First, for they may be what fills the disk.
+        self._remove(path for path in self.path.glob(".*") if _LEFT_OVER.fullmatch(path.name))
+        data = serialise(checkpoint)
+        if best:
+            # A file of its own: damage to one of the two leaves the other.
+            self.ahead[self.best] = data
+        self.log.sync()
+        # A crash after these repeats the steps that led here, and writes the same again.
+        for path in list(self.ahead):
+            write_durably(path, self.ahead[path])
+            del self.ahead[path]
+        write_durably(self.path / f"step-{step:08d}.safetensors", data)
+        # A later step than this one is a damaged file that training fell back from. It must not push out good ones.
+        known = [path for path in self.checkpoints() if _step(path) <= step]
+        self._remove(known[: -max(keep, 1)])
+
+    def _remove(self, paths: Iterable[Path]) -> None:
+        """Remove files of ours that have had their time; one that cannot be removed is no reason to stop."""
+        for path in list(paths):
+            if not path.is_symlink():
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        """Give up the lock; a new run to which nothing was written leaves no trace."""
+        self.lock.release()
+        if self.is_new:
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
+
+    def load_newest(self) -> tuple[Checkpoint, Path, list[str]]:
+        """Return the newest sound checkpoint, its file, and a warning for each bad one that was passed over."""
+        errors: list[CharRNNError] = []
+        for path in self._candidates():
+            try:
+                checkpoint = read_checkpoint(path, training=True)
+                check(checkpoint, path)
+            except CharRNNError as error:
+                errors.append(error)
+            else:
+                return checkpoint, path, [f"{error.message} Using {path.name} instead." for error in errors]
+        if not errors:
+            raise CharRNNError(f"The run {self.path} has no checkpoint yet.", "Train it anew: charrnn train corpus.txt")
+        raise CharRNNError(f"No checkpoint of the run {self.path} can be used. {errors[0].message}", errors[0].hint)
+
+    def _candidates(self) -> Iterator[Path]:
+        """Yield the newest checkpoint, and then what can stand in for it: the best has its place by its step."""
+        known = self.checkpoints()
+        if known:
+            yield known.pop()
+        if self.best.is_file():
+            try:
+                step = read_header(self.best).progress["step"]
+            except (CharRNNError, KeyError):
+                step = -1
+            while known and _step(known[-1]) >= step:
+                yield known.pop()
+            yield self.best
+        yield from reversed(known)
+
+
+def runs_folder() -> Path:
+    """Return the folder of runs: the environment's CHARRNN_CHECKPOINTS, or `checkpoints`."""
+    return Path(os.environ.get("CHARRNN_CHECKPOINTS") or "checkpoints")
+
+
+def list_runs(folder: Path | None = None) -> list[Run]:
+    """Return the runs in a folder (by default `runs_folder()`), the newest first."""
+    folder = folder or runs_folder()
+    if not folder.is_dir():
+        return []
+    runs = [Run(path) for path in folder.iterdir() if not path.name.startswith(".") and _is_run(path)]
+    return sorted(runs, key=lambda run: (-run.modified, run.name))
+
+
+def create_run(name: str | None, default_name: str, out: Path | None = None) -> Run:
+    """Make the folder of a new run in `out` (by default `runs_folder()`); an existing run is never taken.
+
+    Without a name it is `default_name`, or the first free of `default_name`-2, -3, ….
+    """
+    folder = out or runs_folder()
+    if name is not None and (not name.isprintable() or name[:1] in ("", ".") or set(name) & {"/", "\\"}):
+        raise CharRNNError(
+            f"{name!r} cannot name a run: a name is not empty, does not begin with a dot and has no slash.",
+            "The folder is chosen with --out.",
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise CharRNNError(f"{folder} is a file; runs need a folder.", "Choose another one with --out.") from None
+    except OSError as error:
+        raise _no_folder(folder, error) from error
+    base = re.sub(r"[^\w.-]+", "-", default_name).strip(".-")[:60] or "run"
+    names = [name] if name is not None else (base if n == 1 else f"{base}-{n}" for n in itertools.count(1))
+    for candidate in names:
+        try:
+            (folder / candidate).mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise _no_folder(folder / candidate, error) from error
+        run = Run(folder / candidate)
+        run.is_new = True
+        return run
+    raise CharRNNError(
+        f"The run {folder / str(name)} exists already.", "Continue it with --resume, or choose another --name."
+    )
+
+
+def _no_folder(folder: Path, error: OSError) -> CharRNNError:
+    return NotWritten(f"The folder {folder} cannot be made: {error.strerror}.", "Choose another one with --out.")
+
+
+def find_run(run: str, folder: Path | None = None) -> Run:
+    """Return the run that RUN means: a name in the folder of runs, the path of a run, or that of one of its files."""
+    folder = folder or runs_folder()
+    if run and _is_run(folder / run):
+        return Run(folder / run)
+    path = Path(run)
+    if path.suffix == ".safetensors" and path.is_file():
+        return Run(path.parent)
+    if run and _is_run(path):
+        return Run(path)
+    known = [other.name for other in list_runs(folder)]
+    near = difflib.get_close_matches(run, known, n=3)
+    if near:
+        hint = f"Did you mean {' or '.join(near)}?"
+    elif known:
+        hint = f"There {'is' if len(known) == 1 else 'are'} {', '.join(known[:5])}; charrnn runs lists them all."
+    else:
+        hint = "Train one first: charrnn train corpus.txt"
+    raise CharRNNError(f"There is no run {run!r} in {folder}, nor at that path.", hint)
+
+
+def find_checkpoint(run: str | None, folder: Path | None = None) -> Path:
+    """Return the file that RUN means: itself, or the run's best checkpoint, or its newest. None is the newest run."""
+    folder = folder or runs_folder()
+    if run is None:
+        candidates = list_runs(folder)
+    elif run.endswith(".safetensors") and Path(run).is_file():
+        return Path(run)
+    else:
+        candidates = [find_run(run, folder)]
+    for candidate in candidates:
+        path = candidate.best if candidate.best.is_file() else candidate.newest()
+        if path:
+            return path
+    what = f"The run {candidates[0].path} has" if run is not None else f"The runs in {folder} have"
+    raise CharRNNError(
+        f"{what} no checkpoint yet." if candidates else f"There is no run in {folder} yet.",
+        "Train one first: charrnn train corpus.txt",
+    )
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step-").removesuffix(".safetensors"))
+
+
+def _modified(path: Path) -> float:
+    # A trainer may remove a checkpoint between the listing and this look at it.
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a folder holds anything of a run, or nothing yet (a run that is about to begin)."""
+    if not path.is_dir():
+        return False
+    run = Run(path)
+    trained = run.best.is_file() or run.log.path.is_file() or bool(run.newest())
+    return trained or all(entry.name == LOCK for entry in path.iterdir())

@@ -1,0 +1,91 @@
+"""Lines as records: read one by one, as they come, whatever a text holds besides."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from charrnn.config import TextConfig
+from charrnn.errors import CharRNNError
+from charrnn.text.decoding import BYTES, Decoder, prepare
+from charrnn.text.sources import STDIN, Document
+
+# Lines that are worth working on together: at most so many, and about so many characters.
+PORTION = 8192
+CHARACTERS = 1 << 20
+# Bytes by whose zeros UTF-16 is told from other encodings; the longest byte order mark is no longer.
+_HEAD = 4
+
+
+def portions(source: str, config: TextConfig, as_they_come: bool = False) -> Iterator[list[str]]:
+    """Yield the lines of `lines` in portions of about one size; with `as_they_come` whatever is there."""
+    waiting: list[str] = []
+    characters = 0
+    for some in lines(source, config, as_they_come):
+        for line in some:
+            waiting.append(line)
+            characters += len(line)
+            if len(waiting) == PORTION or characters > CHARACTERS:
+                yield waiting
+                waiting, characters = [], 0
+        if as_they_come and waiting:
+            yield waiting
+            waiting, characters = [], 0
+    if waiting:
+        yield waiting
+
+
+def lines(source: str, config: TextConfig, as_they_come: bool = False) -> Iterator[list[str]]:
+    """Yield the lines of a file, or of stdin (-), without their ends, some at a time; `as_they_come` all there are.
+
+    Bytes are decoded as `config` says, and nothing else is done to them.
+    """
+    document = Document("stdin") if source == STDIN else Document(source, Path(source))
+    as_written = replace(config, newlines="keep", normalize=None, lower=False)
+    decoder = Decoder(as_written, document.name, head=1)
+    begun: list[str] = []
+    for data in _blocks(document, as_they_come):
+        first, *rest = decoder.feed(data).split("\n")
+        begun.append(first)
+        if rest:
+            yield ["".join(begun), *rest[:-1]]
+            begun = [rest[-1]]
+    *whole, last = ("".join(begun) + decoder.close()).split("\n")
+    yield [*whole, last] if last else whole
+
+
+def _blocks(document: Document, as_they_come: bool) -> Iterator[bytes]:
+    """Yield a document's bytes in blocks, the first of which tells its encoding: a short first line waits for none."""
+    head: bytes | None = b""
+    for data, _ in document.blocks(as_they_come):
+        if head is not None:
+            head += data
+            if len(head) < _HEAD and b"\n" not in head:
+                continue
+            data, head = head, None
+        yield data
+    if head:
+        yield head
+
+
+def seen(line: str, config: TextConfig) -> str:
+    """Return a line as the model was trained to see it."""
+    if config.bytes:
+        # They were decoded as the characters that stand for them.
+        return line
+    return prepare(line.removesuffix("\r") if config.newlines == "lf" else line, config)
+
+
+def member(line: str, name: str, config: TextConfig, where: str) -> str:
+    """Return a text that is a member of an object of JSON, a line of `lines`; if there is none, CharRNNError."""
+    try:
+        found = json.loads(line.encode(BYTES) if config.bytes else line)
+    except (ValueError, RecursionError):
+        raise CharRNNError(f"{where} is no JSON.", hint="--field expects an object of JSON on each line.") from None
+    if not isinstance(found, dict) or not isinstance(found.get(name), str):
+        has = f" It has {', '.join(found)}." if isinstance(found, dict) and found else ""
+        raise CharRNNError(f"{where} has no text named {name!r}.{has}", hint="--field names what holds the text.")
+    # JSON can spell half of a character, which no encoding can.
+    text = re.sub("[\ud800-\udfff]", "\ufffd", found[name])
+    return text.encode().decode(BYTES) if config.bytes else text

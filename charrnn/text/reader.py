@@ -1,0 +1,193 @@
+"""Reading sources into a `Text`: one pass from bytes to codes, or none where the cache has them."""
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from charrnn.config import DEFAULT_TEXT, TextConfig, to_json
+from charrnn.errors import CharRNNError
+from charrnn.text import cache
+from charrnn.text.codes import CodeWriter
+from charrnn.text.decoding import Decoder
+from charrnn.text.sources import STDIN, Document, documents
+from charrnn.text.text import Text
+
+NOTICES = 3
+# Changed when the same bytes would be encoded in another way.
+_FORMAT = 1
+# A file that was changed less than so many seconds ago may change again within the same tick of its clock.
+SETTLED = 2.0
+
+# Told how many bytes have been read, and of how many (None where that is not known).
+Watch = Callable[[int, int | None], None]
+
+
+def read_text(
+    sources: Sequence[str | Path],
+    config: TextConfig = DEFAULT_TEXT,
+    include: Sequence[str] = (),
+    watch: Watch = lambda done, total: None,
+    keep_stdin: bool = False,
+) -> Text:
+    """Return the text of sources: files, folders, patterns and '-' for stdin, unpacked (`charrnn.text.sources`).
+
+    A source that is missing, unreadable, without text or not in the encoding is a CharRNNError. A large text is kept
+    in the cache, and not read again while its files are unchanged.
+    """
+    if not sources:
+        raise CharRNNError("No text was named.", hint="Name a file, a folder, or - for stdin.")
+    named = [str(source) for source in sources]
+    found = [(source, documents(source, include)) for source in named]
+    state = _state(found, config)
+    known = cache.load(state) if state else None
+    facts, codes, stdin = (*known, None) if known else _encoded(found, config, include, state, watch, keep_stdin)
+    absolute = tuple(source if source == STDIN else os.path.abspath(source) for source in named)
+    return Text(
+        codes=codes,
+        symbols=facts["symbols"],
+        counts=np.array(facts["counts"], np.int64),
+        names=tuple(facts["names"]),
+        starts=np.array(facts["starts"], np.int64),
+        sha256=facts["sha256"],
+        byte_count=facts["byte_count"],
+        sources=absolute,
+        name=_name(absolute[0]),
+        stdin=stdin,
+        config=config,
+        include=tuple(include),
+        notices=tuple(facts["notices"]),
+    )
+
+
+def _state(found: list[tuple[str, list[Document]]], config: TextConfig) -> Any:
+    """Return what tells whether the same text was read before, without reading it; None where that cannot be told."""
+    stamps = [(document.name, os.path.abspath(document.name), document.stamp) for _, of in found for document in of]
+    if not stamps or any(stamp is None for *_, stamp in stamps):
+        return None
+    return [_FORMAT, to_json(config), stamps]
+
+
+def _encoded(
+    found: list[tuple[str, list[Document]]],
+    config: TextConfig,
+    include: Sequence[str],
+    state: Any,
+    watch: Watch,
+    keep_stdin: bool,
+) -> tuple[dict[str, Any], np.ndarray, BinaryIO | None]:
+    """Read documents to their end, and return what is known of them, their codes, and what came from stdin."""
+    total = sum(stamp.size for *_, stamp in state[-1]) if state else None
+    began = time.time()
+    with cache.working() as work:
+        reading = _Reading(config, CodeWriter(work.file), watch, total, keep_stdin)
+        for source, of in found:
+            before = reading.byte_count
+            for document in of:
+                reading.read(document)
+            if reading.byte_count == before:
+                raise _no_text(source, include)
+        if not reading.codes.length:
+            raise CharRNNError("The text has no characters but a mark of its encoding.", hint="Use another text.")
+        facts = reading.facts()
+        if reading.codes.file is None:
+            return facts, reading.codes.array(), reading.stdin
+        # What changed while it was read, or a moment before, would not be noticed if it changed again.
+        latest = (began - SETTLED) * 1e9
+        settled = state and state == _state(found, config) and all(stamp.changed < latest for *_, stamp in state[-1])
+        return facts, work.keep(facts, state) if settled else work.once(facts), reading.stdin
+
+
+class _Reading:
+    """One pass over documents: digest, text and codes."""
+
+    def __init__(self, config: TextConfig, codes: CodeWriter, watch: Watch, total: int | None, keep_stdin: bool):
+        self.config, self.codes, self.watch, self.total = config, codes, watch, total
+        self.stdin: BinaryIO | None = None
+        self.byte_count = self._done = 0
+        self._keep_stdin = keep_stdin
+        self._digest = hashlib.sha256()
+        self._names: list[str] = []
+        self._starts: list[int] = []
+        self._notices: list[str] = []
+
+    def read(self, document: Document) -> None:
+        """Append a document."""
+        decoder = Decoder(self.config, document.name)
+        begin, on_disk, tail = self.codes.length, 0, ""
+        keep = self._spool() if self._keep_stdin and document.path is None else None
+        for data, on_disk in document.blocks():
+            self._digest.update(data)
+            self.byte_count += len(data)
+            if keep is not None:
+                with cache.explained():
+                    keep.write(data)
+            tail = self._add(decoder.feed(data), document) or tail
+            self.watch(self._done + on_disk, self.total)
+        tail = self._add(decoder.close(), document) or tail
+        self._done += on_disk
+        self._notices += decoder.notices
+        if self.codes.length > begin:
+            self._names.append(document.name)
+            self._starts.append(begin)
+            end = "\n" if self.config.lines and tail != "\n" else self.config.separator
+            self._add(end or "", document)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is to be known of the text besides its codes."""
+        return {
+            "byte_count": self.byte_count,
+            "characters": self.codes.length,
+            "config": to_json(self.config),
+            "counts": self.codes.counts.tolist(),
+            "dtype": self.codes.dtype.name,
+            "names": self._names,
+            "notices": _brief(self._notices),
+            "sha256": self._digest.hexdigest(),
+            "starts": self._starts,
+            "symbols": self.codes.symbols,
+        }
+
+    def _add(self, text: str, document: Document) -> str:
+        """Append a piece of text, and return its last character."""
+        with cache.explained():
+            self.codes.add(text, document.name)
+        return text[-1:]
+
+    def _spool(self) -> BinaryIO:
+        if self.stdin is None:
+            with cache.explained():
+                self.stdin = cache.spool()
+        return self.stdin
+
+
+def _brief(notices: list[str]) -> list[str]:
+    """Return the first few of many notices."""
+    more = len(notices) - NOTICES
+    return notices if more <= 0 else [*notices[:NOTICES], f"… and {more:,} more such notices."]
+
+
+def _no_text(source: str, include: Sequence[str]) -> CharRNNError:
+    if source == STDIN:
+        return CharRNNError("stdin is empty; a text was expected.", hint="Pipe a text into charrnn, or name a file.")
+    if os.path.isdir(source):
+        return CharRNNError(
+            f"The folder {source} holds no text file (hidden, empty and binary files do not count).",
+            hint="Name a folder with text in it, or a file."
+            + (f" Only names that match {' or '.join(include)} were looked at." if include else ""),
+        )
+    return CharRNNError(f"{source} is empty; a text was expected.", hint="Name a file with text in it.")
+
+
+def _name(source: str) -> str:
+    if source == STDIN:
+        return "stdin"
+    path = Path(source)
+    stem = path.name if path.is_dir() else path.stem
+    # A letter takes up to four bytes and a file name holds 255, of which a run's number needs some.
+    return re.sub(r"[^\w.-]+", "-", stem)[:50].strip(".-") or "corpus"

@@ -1,0 +1,106 @@
+"""A text that has been read: its characters as codes, its documents, and where it came from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import BinaryIO
+
+import numpy as np
+
+from charrnn.config import DEFAULT_TEXT, TextConfig
+
+# Characters that are looked at together where a whole text is gone through.
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """What the sources hold, read as `config` says; `notices` are what a person should know of that.
+
+    `codes`, (characters,), are places in `symbols`, the characters in the order in which they first appear; `counts`
+    says how often each does. Document `names[i]` begins at character `starts[i]`. `sha256` and `byte_count` are of all
+    files' bytes, unpacked; `sources` are what the user named, as absolute paths ('-' stays); `name` is that of the
+    first, safe as a file name; `stdin` holds the bytes that came from there, if they were to be kept.
+    """
+
+    codes: np.ndarray
+    symbols: str
+    counts: np.ndarray
+    names: tuple[str, ...]
+    starts: np.ndarray
+    sha256: str
+    byte_count: int
+    sources: tuple[str, ...]
+    name: str
+    stdin: BinaryIO | None = None
+    config: TextConfig = DEFAULT_TEXT
+    include: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @cached_property
+    def _points(self) -> np.ndarray:
+        return np.frombuffer(self.symbols.encode("utf-32-le"), "<u4")
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """Return how often each character occurs."""
+        return dict(zip(self.symbols, self.counts.tolist(), strict=True))
+
+    def decode(self, low: int = 0, high: int | None = None) -> str:
+        """Return a stretch of the text, by default all of it."""
+        return self._points[self.codes[low:high]].tobytes().decode("utf-32-le")
+
+    def places(self, characters: Iterable[str], limit: int) -> dict[str, list[str]]:
+        """Return where some characters first stand, FILE:LINE:COLUMN from 1, at most `limit` places of each."""
+        found: dict[str, list[str]] = {character: [] for character in characters}
+        wanted = np.array([symbol in found for symbol in self.symbols])
+        lines = _Lines(self)
+        for low in range(0, len(self) if wanted.any() else 0, BLOCK):
+            block = self.codes[low : low + BLOCK]
+            lines.enter(low, block)
+            hits = np.flatnonzero(wanted[block])
+            codes = block[hits]
+            for code in np.unique(codes).tolist():
+                places = found[self.symbols[code]]
+                places += map(lines.place, (low + hits[codes == code][: limit - len(places)]).tolist())
+                wanted[code] = len(places) < limit
+        return found
+
+
+class _Lines:
+    """Tells file, line and column of places in a text that is gone through block by block."""
+
+    def __init__(self, text: Text):
+        self.text = text
+        self.line_break = text.symbols.find("\n")
+        self.breaks = np.zeros(0, np.int64)
+        # Line breaks before this block, the place of the last of them, those before the document that it begins in.
+        self.low, self.before, self.last, self.before_document = 0, 0, -1, 0
+
+    def enter(self, low: int, block: np.ndarray) -> None:
+        """Go on to the block that begins at `low`."""
+        starts = self.text.starts
+        document = int(np.searchsorted(starts, low)) - 1
+        if document >= 0:
+            self.before_document = self._before_document(int(starts[document]))
+        self.before += len(self.breaks)
+        self.last = int(self.breaks[-1]) if len(self.breaks) else self.last
+        self.low, self.breaks = low, low + np.flatnonzero(block == self.line_break)
+
+    def place(self, place: int) -> str:
+        """Return FILE:LINE:COLUMN of a character of this block."""
+        document = int(np.searchsorted(self.text.starts, place, side="right")) - 1
+        begin = int(self.text.starts[document])
+        passed = int(np.searchsorted(self.breaks, place))
+        line = 1 + self.before + passed - self._before_document(begin)
+        last = int(self.breaks[passed - 1]) if passed else self.last
+        return f"{self.text.names[document]}:{line}:{place - max(last, begin - 1)}"
+
+    def _before_document(self, begin: int) -> int:
+        """Return how many line breaks stand before the document that begins at `begin`."""
+        if begin < self.low:
+            return self.before_document
+        return self.before + int(np.searchsorted(self.breaks, begin))

@@ -1,0 +1,1 @@
+"""The backends that train: each folder offers what `contract.py` names."""

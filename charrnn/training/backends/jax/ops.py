@@ -1,0 +1,151 @@
+"""The engine for JAX."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from charrnn.cells.cell import EPSILON
+from charrnn.training.backends.calls import ONE_HOT_ROWS
+from charrnn.training.backends.jax.shards import Shards
+
+Arrays = Mapping[str, Any]
+
+
+class Namespace:
+    """The array namespace of cells and networks: JAX's own, as keras.ops turns float64 into float32 on JAX."""
+
+    log_sigmoid, relu, sigmoid = map(staticmethod, (jax.nn.log_sigmoid, jax.nn.relu, jax.nn.sigmoid))
+
+    @staticmethod
+    def standardize(x: Any) -> Any:
+        """Return x with mean 0 and variance 1 over the last axis."""
+        x = x - jnp.mean(x, axis=-1, keepdims=True)
+        return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + EPSILON)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(jnp, name)
+
+
+xp = Namespace()
+
+
+def on_gpu() -> bool:
+    """Return whether a GPU computes."""
+    return jax.default_backend() == "gpu"
+
+
+def compiled(function: Callable[..., Any], fused: bool = True) -> Callable[..., Any]:
+    """Return a function of arrays compiled; always `fused`."""
+    return jax.jit(function)
+
+
+def loss_and_gradients(
+    function: Callable[[Arrays], tuple[Any, Any]], values: Arrays
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Return the loss and what else `function` returns, and the gradients of the loss, zeros included."""
+    (loss, more), gradients = jax.value_and_grad(function, has_aux=True)(dict(values))
+    return loss, more, gradients
+
+
+class Update:
+    """A compiled step that updates variables: `step(values, *arguments)` returns results and gradients."""
+
+    def __init__(
+        self,
+        step: Callable[..., tuple[Any, Arrays]],
+        variables: Mapping[str, keras.Variable],
+        optimizer: keras.optimizers.Optimizer,
+        shards: Shards,
+        fused: bool = True,
+    ):
+        self.optimizer, self.shards = optimizer, shards
+        self.variables = list(variables.values())
+
+        def run(weights: list[Any], slots: list[Any], *arguments: Any) -> Any:
+            results, gradients = step(dict(zip(variables, weights, strict=True)), *arguments)
+            in_order = [gradients[name] for name in variables]
+            return results, *optimizer.stateless_apply(slots, in_order, weights)
+
+        # The old weights and slots give their memory to the new ones.
+        self._run = jax.jit(run, donate_argnums=(0, 1))
+
+    def __call__(self, rate: float, step: int, *arguments: Any) -> Any:
+        """Make step number `step` at a learning rate; return its results, which may still be on their way."""
+        # From the host: one that lay on a device already would have to be fetched first.
+        self.optimizer.learning_rate.assign(self.shards.everywhere_alike(np.float32(rate)))
+        weights, slots = (
+            [self.shards.everywhere_alike(variable.value) for variable in part]
+            for part in (self.variables, self.optimizer.variables)
+        )
+        results, weights, slots = self._run(weights, slots, counter(step), *arguments)
+        for part, values in ((self.variables, weights), (self.optimizer.variables, slots)):
+            for variable, value in zip(part, values, strict=True):
+                variable.assign(value)
+        return results
+
+
+def product(a: Any, b: Any, products: str | None = None) -> Any:
+    """Return a b of the type of a, computed in the type `products`, if one is named, with sums of the type of a."""
+    if products is None:
+        return a @ b
+    return jnp.matmul(a.astype(products), b.astype(products), preferred_element_type=a.dtype)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def matmul(x: Any, w: Any, products: str | None) -> Any:
+    """Return x w, (n, a) by (a, b); it and its gradient's products are computed in the type `products`, if named."""
+    return product(x, w, products)
+
+
+matmul.defvjp(
+    lambda x, w, products: (product(x, w, products), (x, w)),
+    lambda products, kept, d: (product(d, kept[1].T, products), product(kept[0].T, d, products)),
+)
+
+
+@jax.custom_vjp
+def look_up(table: Any, ids: Any) -> Any:
+    """Return the rows of table, (rows, width), at ids."""
+    return jnp.take(table, ids, axis=0)
+
+
+def _looked_up(table: Any, ids: Any) -> Any:
+    return look_up(table, ids), (ids, table.shape[0])
+
+
+def _look_up_gradient(kept: Any, d: Any) -> Any:
+    ids, rows = kept
+    flat, d = ids.reshape(-1), d.reshape(-1, d.shape[-1])
+    if rows <= ONE_HOT_ROWS:
+        return jax.nn.one_hot(flat, rows, dtype=d.dtype).T @ d, None
+    return jax.ops.segment_sum(d, flat, rows), None
+
+
+look_up.defvjp(_looked_up, _look_up_gradient)
+
+
+def cross_entropies(logits: Any, targets: Any) -> Any:
+    """Return -log softmax(logits)[target] in nats; logits (n, vocab), targets (n,)."""
+    picked = jnp.take_along_axis(logits, jnp.asarray(targets)[:, None], axis=-1)[:, 0]
+    return jax.nn.logsumexp(logits, axis=-1) - picked
+
+
+def counter(step: int) -> Any:
+    """Return the number of a step as `uniform_rows` takes it: in two words, as JAX has no more bits at first."""
+    # NumPy's, which every process of several may hand over.
+    return np.array([step & 0xFFFFFFFF, step >> 32], np.uint32)
+
+
+def uniform_rows(shape: tuple[int, int, int], seed: int, step: Any, layer: int, first_row: Any) -> Any:
+    """Return numbers from [0, 1), (time, rows, units): each row's a function of (seed, step, layer, row) alone."""
+    steps, rows, units = shape
+    key = jax.random.key(seed & 0xFFFFFFFF, impl="threefry2x32")
+    for part in (seed >> 32, *step, layer):
+        key = jax.random.fold_in(key, part)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, first_row + jnp.arange(rows))
+    return jax.vmap(lambda key: jax.random.uniform(key, (steps, units), jnp.float32), out_axes=1)(keys)

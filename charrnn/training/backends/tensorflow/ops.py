@@ -1,0 +1,145 @@
+"""The engine for TensorFlow."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from charrnn.cells.cell import EPSILON
+from charrnn.training.backends.calls import ONE_HOT_ROWS
+from charrnn.training.backends.tensorflow.shards import Shards
+
+Arrays = Mapping[str, Any]
+
+
+class Namespace:
+    """The array namespace of cells and networks: keras.ops, and what it lacks."""
+
+    @staticmethod
+    def standardize(x: Any) -> Any:
+        """Return x with mean 0 and variance 1 over the last axis."""
+        return _standardize(tf.convert_to_tensor(x))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(keras.ops, name)
+
+
+def standardized(x: Any) -> tuple[Any, Any]:
+    """Return x with mean 0 and variance 1 over the last axis, and what it was multiplied by, (..., 1)."""
+    x = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+    scale = tf.math.rsqrt(tf.reduce_mean(x * x, axis=-1, keepdims=True) + EPSILON)
+    return x * scale, scale
+
+
+def standardize_gradient(y: Any, dy: Any, scale: Any) -> Any:
+    """Return the gradient of x from that of y = (x - mean(x)) * scale, scale = 1 / deviation(x)."""
+    along = tf.reduce_mean(y * dy, axis=-1, keepdims=True)
+    return (dy - tf.reduce_mean(dy, axis=-1, keepdims=True) - y * along) * scale
+
+
+@tf.custom_gradient
+def _standardize(x: Any) -> Any:
+    y, scale = standardized(x)
+    return y, lambda dy: standardize_gradient(y, dy, scale)
+
+
+xp = Namespace()
+
+
+@cache
+def on_gpu() -> bool:
+    """Return whether a GPU computes."""
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
+def compiled(function: Callable[..., Any], fused: bool = True) -> Callable[..., Any]:
+    """Return a function of arrays compiled; `fused`, on a GPU, by XLA: into fewer kernels, none of them cuDNN's."""
+    return tf.function(function, autograph=False, jit_compile=fused and on_gpu())
+
+
+def loss_and_gradients(
+    function: Callable[[Arrays], tuple[Any, Any]], values: Arrays
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Return the loss and what else `function` returns, and the gradients of the loss, zeros included."""
+    # Variables cannot be watched anew, tensors can.
+    values = tf.nest.map_structure(tf.convert_to_tensor, dict(values))
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        loss, more = function(values)
+    return loss, more, tape.gradient(loss, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
+class Update:
+    """A compiled step that updates variables in place: `step(values, *arguments)` returns results and gradients."""
+
+    def __init__(
+        self,
+        step: Callable[..., tuple[Any, Arrays]],
+        variables: Mapping[str, keras.Variable],
+        optimizer: keras.optimizers.Optimizer,
+        shards: Shards,
+        fused: bool = True,
+    ):
+        def run(rate: Any, *arguments: Any) -> Any:
+            results, gradients = step({name: variable.value for name, variable in variables.items()}, *arguments)
+            optimizer.learning_rate.assign(rate)
+            optimizer.apply([gradients[name] for name in variables], list(variables.values()))
+            return results
+
+        self._run = compiled(run, fused)
+
+    def __call__(self, rate: float, step: int, *arguments: Any) -> Any:
+        """Make step number `step` at a learning rate; return its results, which may still be on their way."""
+        return self._run(tf.constant(rate), counter(step), *arguments)
+
+
+def product(a: Any, b: Any, products: str | None = None, transpose_a: bool = False) -> Any:
+    """Return a b, or a^T b, of the type of a, computed in the type `products`, if one is named."""
+    if products is None:
+        return tf.matmul(a, b, transpose_a=transpose_a)
+    a_, b_ = tf.cast(a, products), tf.cast(b, products)
+    return tf.cast(tf.matmul(a_, b_, transpose_a=transpose_a), a.dtype)
+
+
+def matmul(x: Any, w: Any, products: str | None) -> Any:
+    """Return x w, (n, a) by (a, b); it and its gradient's products are computed in the type `products`, if named."""
+    # The gradients of the casts come to the same products.
+    return product(x, w, products)
+
+
+@tf.custom_gradient
+def look_up(table: Any, ids: Any) -> Any:
+    """Return the rows of table, (rows, width), at ids; the gradient is dense, as the optimizers need it."""
+
+    def gradient(d: Any) -> Any:
+        rows, width = table.shape
+        flat, d = tf.reshape(ids, (-1,)), tf.reshape(d, (-1, width))
+        if rows <= ONE_HOT_ROWS:
+            return tf.matmul(tf.one_hot(flat, rows, dtype=d.dtype), d, transpose_a=True), None
+        return tf.math.unsorted_segment_sum(d, flat, rows), None
+
+    return tf.gather(table, ids), gradient
+
+
+def cross_entropies(logits: Any, targets: Any) -> Any:
+    """Return -log softmax(logits)[target] in nats; logits (n, vocab), targets (n,)."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits)
+
+
+def counter(step: int) -> Any:
+    """Return the number of a step as `uniform_rows` takes it."""
+    return tf.constant(step, tf.int64)
+
+
+def uniform_rows(shape: tuple[int, int, int], seed: int, step: Any, layer: int, first_row: Any) -> Any:
+    """Return numbers from [0, 1), (time, rows, units): each row's a function of (seed, step, layer, row) alone."""
+    steps, rows, units = shape
+    # step < 2^40, layer < 2^8 and row < 2^15 share the 64 bits of the counter's second word.
+    first = step * (1 << 23) + (layer << 15) + first_row
+    noise = [
+        tf.random.stateless_uniform((steps, units), seed=tf.stack([seed, first + row]), alg="philox")
+        for row in range(rows)
+    ]
+    return tf.stack(noise, axis=1)

@@ -1,0 +1,88 @@
+"""The network as Keras sees it: its parameters as Keras variables, and each cell as an ordinary Keras cell."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from charrnn.config import ModelConfig
+from charrnn.network.forward import forward
+from charrnn.network.parameters import parameter_shapes
+from charrnn.training.backends.current import look_up, matmul, scan, xp
+from charrnn.training.cudnn import Library
+
+# What matrix products are computed in, by the names that users know; None is what their operands are.
+PRODUCTS = {"float32": None, "bf16": "bfloat16"}
+
+
+class NetworkOps:
+    """The namespace `xp` of the network in training: the backend's, but for the look-up and for products."""
+
+    def __init__(self, products: str | None):
+        self.products = products
+
+    def take(self, x: Any, indices: Any, axis: int) -> Any:
+        return look_up(x, indices)
+
+    def matmul(self, x: Any, w: Any) -> Any:
+        return matmul(x, w, self.products)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(xp, name)
+
+
+class CharRNN(keras.layers.Layer):
+    """Embedding, stacked cells and output layer; `call` returns logits and the next states, shapes as `forward`'s."""
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        vocab_size: int,
+        weights: Mapping[str, np.ndarray],
+        dtype: str = "float32",
+        precision: str = "float32",
+    ):
+        super().__init__(dtype=dtype, name="charrnn")
+        self.products = PRODUCTS[precision]
+        self.model = model
+        self.vocab_size = vocab_size
+        self.parameters = {
+            name: self.add_weight(shape=shape, initializer="zeros", name=name.replace("/", "_"))
+            for name, shape in parameter_shapes(model, vocab_size).items()
+        }
+        self.built = True
+        self.library = Library.of(model, vocab_size, self.variable_dtype)
+        self.load(weights)
+
+    def load(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Set every parameter."""
+        for name, variable in self.parameters.items():
+            variable.assign(weights[name])
+
+    def read(self) -> dict[str, np.ndarray]:
+        """Return a copy of every parameter."""
+        return {name: np.array(ops.convert_to_numpy(variable)) for name, variable in self.parameters.items()}
+
+    def values(self) -> dict[str, Any]:
+        """Return the parameters as tensors of the backend."""
+        return {name: ops.convert_to_tensor(variable) for name, variable in self.parameters.items()}
+
+    def call(
+        self,
+        ids: Any,
+        states: Any,
+        dropout: Callable[[int, Any], Any] | None = None,
+        reset: Any = None,
+        gradient_wanted: bool = True,
+        values: Mapping[str, Any] | None = None,
+    ) -> tuple[Any, list[Any]]:
+        """Return logits and next states for the parameters' values, or for those that are given."""
+        run = partial(scan, gradient_wanted=gradient_wanted, products=self.products)
+        values = self.values() if values is None else values
+        xp = NetworkOps(self.products)
+        # The scan alone knows of documents that begin inside a window.
+        whole = partial(self.library.run, values) if self.library and reset is None else None
+        return forward(xp, self.model, values, ids, states, run, dropout, reset, kernel=whole)

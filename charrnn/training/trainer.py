@@ -1,0 +1,378 @@
+"""The training loop: it yields events (a step, an evaluation, a checkpoint, …) and knows no terminal."""
+
+import math
+import time
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from charrnn.config import BUDGET, DEFAULT_TEXT, ModelConfig, TextConfig, TrainConfig
+from charrnn.data.batches import Streams, Window
+from charrnn.data.splits import Split
+from charrnn.errors import CharRNNError, NotWritten
+from charrnn.network.parameters import initial_weights
+from charrnn.runs.checkpoint import Checkpoint
+from charrnn.runs.folder import Run
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.training import budget, divergence
+from charrnn.training.backends.current import Shards, on_gpu
+from charrnn.training.backends.jax.distributed import ALONE, Processes
+from charrnn.training.divergence import Diverged
+from charrnn.training.events import BudgetFixed, Ended, Evaluated, Event, RolledBack, Saved, SaveFailed, Stepped
+from charrnn.training.network import CharRNN
+from charrnn.training.optimizers import base_rate, learning_rate, make_optimizer
+from charrnn.training.snapshot import is_finite, read_slots, read_states, states_of, write_slots
+from charrnn.training.step import TrainStep, fresh_states
+from charrnn.training.validation import Validation
+
+# A corpus of a few windows ends an epoch at every other step; evaluations keep at least this distance.
+STEPS_BETWEEN_EVALUATIONS = 100
+LOG_EVERY = 50
+HISTORY = 1000
+
+
+class Trainer:
+    """Trains one run.
+
+    Set `interrupted` (from a signal handler, say) to stop at the end of the step, saved; `save_wanted` to save there
+    and go on; with several `processes`, the first of which writes the run, in one of them is enough. `clock` returns
+    the seconds since the command began; `reserve` seconds of --minutes are left for what the caller does at the end;
+    `corpus` and `text` are what a checkpoint records of the text and how it was read; `weights` are those to begin
+    with, if not fresh ones.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        model: ModelConfig,
+        config: TrainConfig,
+        vocab: Vocabulary,
+        split: Split,
+        shards: int,
+        corpus: dict[str, Any],
+        resumed: Checkpoint | None = None,
+        text: TextConfig = DEFAULT_TEXT,
+        weights: Mapping[str, np.ndarray] | None = None,
+        clock: Any = time.perf_counter,
+        reserve: float = 0.0,
+        processes: Processes = ALONE,
+    ):
+        self.run, self.model, self.config, self.vocab = run, model, config, vocab
+        self.shards = Shards(config.batch, shards)
+        self.corpus, self.text, self.clock, self.reserve = corpus, text, clock, reserve
+        self.processes = processes
+        self.interrupted = self.save_wanted = False
+        self._agreed = [False, False]
+        self._ahead: tuple[int, Window] | None = None
+        self.unsaved = False
+        self.streams = Streams(split.train, config.batch, config.seq, config.seed, vocab.start)
+        self.counted = budget.counted_total(config, self.streams.steps_per_epoch)
+        if weights is None:
+            weights = resumed.weights if resumed else initial_weights(model, vocab.size, config.seed)
+        self.net = CharRNN(model, vocab.size, weights, precision=config.precision)
+        self.optimizer = make_optimizer(config)
+        self.train_step = TrainStep(
+            self.net,
+            self.optimizer,
+            self.shards,
+            config.dropout,
+            config.seed,
+            config.sum_gradients,
+            split.train.resets,
+        )
+        self.validation = Validation(self.net, split.val, vocab.start, shards) if split.val else None
+        self.states = fresh_states(self.net, self.shards)
+        self.history: list[dict[str, Any]] = []
+        self.progress: dict[str, Any] = {
+            "step": 0,
+            "total": self.counted if config.minutes is None else None,
+            "best_nats": None,
+            "best_step": None,
+            "evaluations_since_best": 0,
+            "loss_sum": 0.0,
+            "loss_steps": 0,
+            "evaluated_step": 0,
+            "seconds": 0.0,
+            **divergence.fresh(),
+        }
+        self.seconds_before = -self.clock()
+        # The lines of the others wait for ever.
+        self.run.log.waits = not processes.is_first
+        if resumed:
+            self._restore(resumed)
+            metrics = resumed.progress["metrics"]
+            if processes.is_first:
+                self.run.log.resume(metrics["bytes"], metrics["sha256"])
+            self._take_budget(resumed)
+            self.seconds_before += self.progress["seconds"]
+        # The last good state, to which training returns when it goes wrong.
+        self.good = self._snapshot()
+
+    @property
+    def step(self) -> int:
+        return self.progress["step"]
+
+    @property
+    def epoch(self) -> float:
+        return self.step / self.streams.steps_per_epoch
+
+    def events(self) -> Iterator[Event]:
+        """Train to the end of the budget; the run is saved at every evaluation and at the end.
+
+        Raises CharRNNError when training goes wrong again and again, and NotWritten when the last save fails.
+        """
+        reason = None
+        while reason is None:
+            try:
+                if self.progress["total"] is None:
+                    yield from self._measure()
+                reason = yield from self._train()
+                if reason == "interrupted" or self.processes.first(self.unsaved):
+                    self._save_for_good()
+            except Diverged as failure:
+                reason = None
+                yield from self._roll_back(failure)
+        yield Ended(reason, self.step)
+
+    def _train(self) -> Generator[Event, None, str]:
+        """Take steps, and do what is due after each; return the reason to end."""
+        total, patience = self.progress["total"], self.config.patience
+        # The measuring of the speed may have ended where an evaluation is due.
+        due = self.step > self.progress["evaluated_step"] and self._evaluation_is_due()
+        if due and (self.step == total or not self._wanted()[0]):
+            yield from self._evaluate()
+        while total is None or self.step < total:
+            # A run that ended so and is resumed without a change has ended.
+            if patience is not None and self.progress["evaluations_since_best"] >= patience:
+                return "patience"
+            # An interruption that comes with the last step has nothing left to interrupt.
+            if self._wanted()[0]:
+                return "interrupted"
+            yield self._one_step()
+            self._agree()
+            if self._evaluation_is_due():
+                yield from self._evaluate()
+                continue
+            if self.step % LOG_EVERY == 0:
+                self._log(None)
+            if self._wanted()[1] or (self.config.save_every and self.step % self.config.save_every == 0):
+                yield from self._save_or_go_on()
+        return "budget"
+
+    def _measure(self) -> Iterator[Event]:
+        """Take steps until the speed is known, then fix and record the number of steps that the time allows."""
+        assert self.config.minutes is not None
+        budget_seconds = 60 * self.config.minutes
+        measure = min(budget.MEASURE * budget_seconds, budget.MEASURE_AT_MOST)
+        last = math.inf if self.counted is None else self.counted
+        # The first step compiles and the second warms up: the clock starts after them.
+        compiling = 2
+        began, began_step = self.clock(), self.step
+        while self.step < last and (self.step < began_step + 3 or self.processes.first(self.clock() - began < measure)):
+            yield self._one_step()
+            self._agree()
+            if self._wanted()[0] and self.step < last:
+                return
+            if compiling:
+                compiling -= 1
+                began, began_step = self.clock(), self.step
+        if self.step == began_step:
+            self.progress["total"] = self.step
+            return
+        per_step = (self.clock() - began) / (self.step - began_step)
+        per_evaluation = 0.0
+        if self.validation:
+            # The first estimate compiles: only the second tells what the next will cost.
+            self.validation.estimate()
+            began = self.clock()
+            self.validation.estimate()
+            per_evaluation = self.clock() - began
+        began = self.clock()
+        yield from self._save_or_go_on()
+        per_evaluation += self.clock() - began
+        left = budget_seconds - self.reserve - self.clock()
+        total = budget.measured_total(self.step, left, per_step, per_evaluation, self._evaluation_distance())
+        self.progress["total"] = self.processes.first(int(min(total, last)))
+        yield from self._save_or_go_on()
+        characters = self.config.batch * self.config.seq
+        yield BudgetFixed(self.progress["total"], characters / per_step)
+
+    def _agree(self) -> None:
+        """Learn whether any process is to stop, or to save: all do so at the same step."""
+        if self.processes.count > 1:
+            self._agreed = self.processes.any(self.interrupted, self.save_wanted)
+
+    def _wanted(self) -> list[bool]:
+        """Return whether training is to stop, and whether it is to save."""
+        return self._agreed if self.processes.count > 1 else [self.interrupted, self.save_wanted]
+
+    def _evaluation_distance(self) -> int:
+        """Return about how many steps lie between evaluations."""
+        epoch = self.streams.steps_per_epoch
+        by_epoch = -(-STEPS_BETWEEN_EVALUATIONS // epoch) * epoch
+        return min(by_epoch, self.config.eval_every or by_epoch)
+
+    def _evaluation_is_due(self) -> bool:
+        step, every = self.step, self.config.eval_every
+        if step == self.progress["total"] or (every and step % every == 0):
+            return True
+        distance = step - self.progress["evaluated_step"]
+        return self.streams.starts(step) and distance >= STEPS_BETWEEN_EVALUATIONS
+
+    def _one_step(self) -> Stepped:
+        step = self.step
+        if self.streams.starts(step):
+            self.states = fresh_states(self.net, self.shards)
+        rate = self._rate(step)
+        window = self._window(step)
+        loss, self.states = self.train_step(window, self.states, step, rate)
+        # While a GPU computes, the processor reads on.
+        self._ahead = step + 1, self._window(step + 1)
+        nats = float(loss)
+        # The 0 of a window in which nothing counts is no loss: neither the log nor the guard is to know of it.
+        share = self._share(window)
+        counts = share > 0 or not math.isfinite(nats)
+        if counts:
+            divergence.watch(self.progress, step + 1, nats, share)
+            self.progress["loss_sum"] += nats
+            self.progress["loss_steps"] += 1
+        self.progress["step"] = step + 1
+        return Stepped(step + 1, self.progress["total"], self.epoch, nats if counts else None, rate)
+
+    def _window(self, step: int) -> Window:
+        """Return what this process reads in a step, which may have been read ahead."""
+        known, window = self._ahead or (None, None)
+        return window if known == step and window else self.streams.window(step, self.shards.own)
+
+    def _share(self, window: Window) -> float:
+        """Return the share of the targets of a window, those of all processes, that counts in the loss."""
+        if window.weights is None:
+            return 1.0
+        counted = sum(own for (own,) in self.processes.all([int(window.weights.sum())]))
+        return counted / (self.config.batch * self.config.seq)
+
+    def _rate(self, step: int) -> float:
+        schedule = learning_rate(self.config, step, self.progress["total"], self.streams.steps_per_epoch)
+        return self.progress["rate_scale"] * schedule
+
+    def _evaluate(self) -> Iterator[Event]:
+        val_nats = self.validation.estimate() if self.validation else None
+        if val_nats is not None and not math.isfinite(val_nats):
+            raise Diverged(f"the validation loss became {val_nats}", self.step)
+        best_so_far = self.progress["best_nats"]
+        best = val_nats is None or best_so_far is None or val_nats < best_so_far
+        self.progress["evaluated_step"] = self.step
+        self.progress["evaluations_since_best"] = 0 if best else self.progress["evaluations_since_best"] + 1
+        if best:
+            self.progress.update(best_nats=val_nats, best_step=self.step, rollbacks=0)
+        record = self._log(val_nats)
+        self.history = [*self.history, record][-HISTORY:]
+        saved = list(self._save_or_go_on(best))
+        yield Evaluated(self.step, self.epoch, record["train_nats"], val_nats, best, self.good.weights)
+        yield from saved
+
+    def _log(self, val_nats: float | None, **more: Any) -> dict[str, Any]:
+        steps = self.progress["loss_steps"]
+        record = {
+            "step": self.step,
+            "epoch": round(self.epoch, 4),
+            "train_nats": self.progress["loss_sum"] / steps if steps else None,
+            "val_nats": val_nats,
+            "learning_rate": self._rate(max(0, self.step - 1)),
+            "seconds": round(self.seconds_before + self.clock(), 3),
+            **more,
+        }
+        self.run.log.append(record)
+        self.progress.update(loss_sum=0.0, loss_steps=0)
+        return record
+
+    def _roll_back(self, failure: Diverged) -> Iterator[Event]:
+        """Return to the last good state and lower the rate; both are on disk before another step is taken."""
+        # Those of the last good state: what went wrong may have been an evaluation that had counted a gain.
+        tries = self.good.progress["rollbacks"] + 1
+        if tries > divergence.TRIES:
+            newest = self.run.newest()
+            raise CharRNNError(
+                f"Training went wrong {tries} times in a row, at ever lower learning rates: {failure}.",
+                hint=f"Train anew with a lower --lr (it was {base_rate(self.config):.2g}) or --clip-norm"
+                + (f"; {newest} is the last good checkpoint." if newest else "."),
+            )
+        scale = divergence.LOWER * self.good.progress["rate_scale"]
+        self.net.load(self.good.weights)
+        self._restore(self.good)
+        self.run.log.rewind(self.good.progress["metrics"]["bytes"])
+        self.progress.update(rollbacks=tries, rate_scale=scale, forgiven_step=failure.step)
+        self._log(None, train_nats=None, rollback=str(failure))
+        if self.step:
+            saved = list(self._save_or_go_on())
+        else:
+            # Before any training there is nothing worth a file: a new start would come to the same.
+            self.good, saved = self._snapshot(), []
+        yield RolledBack(self.step, str(failure), scale)
+        yield from saved
+
+    def _save_or_go_on(self, best: bool = False) -> Iterator[Event]:
+        """Save; a disk that does not take it is no reason to lose what is in memory."""
+        asked = self._wanted()[1]
+        if asked:
+            self.save_wanted = self._agreed[1] = False
+        try:
+            self.save(best)
+        except NotWritten as error:
+            yield SaveFailed(self.step, error)
+        else:
+            if asked:
+                yield Saved(self.step)
+
+    def _save_for_good(self) -> None:
+        """Save at the very end; NotWritten in every process if the first could not."""
+        error = None
+        try:
+            self.save()
+        except NotWritten as failure:
+            error = failure
+        # The others wait here until it is written.
+        if said := self.processes.first(error and error.message):
+            raise error or NotWritten(said)
+
+    def save(self, best: bool = False) -> None:
+        """Write a checkpoint from which training goes on exactly as it would have, or raise NotWritten."""
+        self.good = self._snapshot()
+        self.unsaved = True
+        if self.processes.is_first:
+            self.run.save(self.good, self.step, best, self.config.keep)
+        self.unsaved = False
+
+    def _snapshot(self) -> Checkpoint:
+        """Return the state of training; Diverged if any of it is no finite number."""
+        length, sha256 = self.run.log.position()
+        self.progress["seconds"] = self.seconds_before + self.clock()
+        progress = {
+            **self.progress,
+            "corpus": self.corpus,
+            "shards": self.shards.count,
+            "backend": keras.backend.backend(),
+            "device": "gpu" if on_gpu() else "cpu",
+            "metrics": {"bytes": length, "sha256": sha256},
+        }
+        weights, slots, state = self.net.read(), read_slots(self.optimizer), read_states(self.states, self.shards)
+        if not is_finite(weights, slots, state):
+            raise Diverged("some weights became numbers that are not finite", self.step)
+        return Checkpoint(self.model, self.vocab, weights, self.config, progress, self.history, slots, state, self.text)
+
+    def _take_budget(self, resumed: Checkpoint) -> None:
+        """A budget given with --resume replaces the old one; otherwise the old one stands, measured or not."""
+        old = resumed.training
+        assert old is not None
+        if any(getattr(self.config, name) != getattr(old, name) for name in BUDGET):
+            self.progress["total"] = self.counted if self.config.minutes is None else None
+            self.progress["evaluations_since_best"] = 0
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        """Put everything but the weights and the log back to where a checkpoint stands."""
+        self.progress |= {name: value for name, value in checkpoint.progress.items() if name in self.progress}
+        self.history = list(checkpoint.history)
+        write_slots(self.optimizer, checkpoint.slots, self.config.optimizer)
+        self.states = states_of(checkpoint, self.shards)

@@ -1,0 +1,558 @@
+"""`charrnn sample` from the command line: every option, what it refuses, what goes to stdout and what to stderr."""
+
+import io
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from charrnn.cli.app import main
+from charrnn.cli.options import unescaped
+from charrnn.cli.views.heat import coloured
+from charrnn.config import ModelConfig, TextConfig, TrainConfig
+from charrnn.data.corpus import dataset
+from charrnn.data.parts import Part
+from charrnn.inference.evaluation import mean_nats
+from charrnn.inference.generation import Ending, Generation, Sample, generate_one
+from charrnn.inference.model import Model
+from charrnn.inference.sampling import Sampling
+from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
+from charrnn.text.reader import read_text
+from charrnn.text.vocabulary import Vocabulary
+from support.commands import COMMAND, charrnn_in
+from support.models import random_weights
+
+LINES = TextConfig(lines=True)
+NAMES = ["a", "b", "ab", "ac", "ba", "aab", "cab"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder of untrained models that record a text as a real run does, and texts.
+
+    `names` has lines for documents, which are short; `story` carries on; `bytes` is of bytes, `unknown` of a few
+    characters and the unknown symbol, `lower` of small letters alone; `flat` knows no line break.
+    """
+    folder = tmp_path_factory.mktemp("sampling")
+    (folder / "names.txt").write_text("\n".join([*NAMES, ""]))
+    (folder / "story.txt").write_text("abc\ncab ☞\nbab bac cab\n", encoding="utf-8")
+    config = ModelConfig("lstm", 1, 12)
+    for name, vocab, text, source in (
+        ("names", Vocabulary.of("\nabc"), LINES, "names.txt"),
+        ("story", Vocabulary.of("\n abc☞"), TextConfig(), "story.txt"),
+        ("bytes", Vocabulary(tuple(map(chr, range(256)))), TextConfig(bytes=True), "story.txt"),
+        ("unknown", Vocabulary.of("\nabc", has_unknown=True), TextConfig(), "names.txt"),
+        ("lower", Vocabulary.of("\n abc☞"), TextConfig(lower=True), "story.txt"),
+        ("flat", Vocabulary.of("abc"), TextConfig(), None),
+    ):
+        weights = random_weights(config, vocab.size, "float32", scale=3.0)
+        progress = {}
+        if source:
+            read = read_text([folder / source], text)
+            progress = {"step": 1, "corpus": dataset(read, Vocabulary.of(read.symbols), TrainConfig(val=0)).record}
+        (folder / "checkpoints" / name).mkdir(parents=True)
+        path = folder / "checkpoints" / name / "best.safetensors"
+        write_checkpoint(path, Checkpoint(config, vocab, dict(weights), progress=progress, text=text))
+    return folder
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    said: str
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@pytest.fixture
+def sample(folder, monkeypatch, capfdbinary):
+    """Return a function that runs `charrnn sample` in this process."""
+    monkeypatch.chdir(folder)
+    for name in ("CHARRNN_CHECKPOINTS", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments, stdin: bytes = b"", encoding: str = "utf-8") -> Done:
+        monkeypatch.setattr(sys, "argv", ["charrnn", "sample", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        code: Any = 0
+        try:
+            main()
+        except SystemExit as exit:
+            code = exit.code or 0
+        out, said = capfdbinary.readouterr()
+        assert b"Traceback" not in said
+        return Done(code, out.decode(encoding), said.decode())
+
+    return run
+
+
+def model_named(folder, name: str) -> Model:
+    return Model.load(folder / "checkpoints" / name / "best.safetensors")
+
+
+def text_of(model: Model, prime: str, ending: Ending, sampling: Sampling, **settings: Any) -> str:
+    how = Generation(ending, sampling, **settings)
+    generated = generate_one(model, model.before(model.vocab.encode(prime)), how)
+    return model.vocab.decode([character.id for character in generated])
+
+
+# What is written
+
+
+@pytest.mark.parametrize(
+    ("options", "sampling"),
+    [
+        ((), Sampling()),
+        (("--temp", "0.5"), Sampling(0.5)),
+        (("-t", "0"), Sampling(0)),
+        (("--temp", "inf"), Sampling(float("inf"))),
+        (("--top-k", "2"), Sampling(top_k=2)),
+        (("--top-p", "0.6"), Sampling(top_p=0.6)),
+        (("--min-p", "0.5"), Sampling(min_p=0.5)),
+        (("--typical", "0.4"), Sampling(typical=0.4)),
+        (
+            ("--temp", "2", "--top-k", "4", "--top-p", "0.9", "--min-p", "0.1", "--typical", "0.8"),
+            Sampling(2, 4, 0.9, 0.1, 0.8),
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_every_filter_reaches_the_text(options, sampling, sample, folder):
+    expected = text_of(model_named(folder, "story"), "ab", Ending(120), sampling, seed=3)
+    assert sample("story", "-n", 120, "--prime", "ab", "--seed", 3, *options) == (0, "ab" + expected, "")
+
+
+def test_a_text_is_written_exactly_and_samples_each_end_with_a_line(sample, folder):
+    model = model_named(folder, "story")
+    whole = text_of(model, "", Ending(50), Sampling(), seed=1)
+    assert sample("story", "-n", 50, "--seed", 1).out == whole
+    assert sample("story", "-n", 0, "--prime", "ab").out == "ab"
+    assert sample("story", "-n", 50, "--count", 0) == (0, "", "")
+    # Several have an empty line between them.
+    several = sample("story", "-n", 50, "--seed", 1, "-c", 3, "--prime", "a").out
+    texts = several.removesuffix("\n").split("\n\na")
+    assert several.count("a") > 3 and several.startswith("a") and several.endswith("\n") and len(texts) >= 3
+    records = sample("story", "-n", 50, "--seed", 1, "-c", 3, "--prime", "a", "--jsonl").records
+    ended = ["a" + record["text"].removesuffix("\n") + "\n" for record in records]
+    assert several == "\n".join(ended)
+    # Unless each is one line; however the line break was typed.
+    for until in (r"\n", "\n"):
+        lines = sample("story", "-n", 50, "--seed", 1, "-c", 5, "--until", until).out
+        assert len(lines.splitlines()) == lines.count("\n") == 5
+
+
+def test_a_seed_tells_every_text_and_how_many_are_made_tells_none(sample):
+    def texts(*options: Any) -> list[str]:
+        return [record["text"] for record in sample("story", "-n", 40, "--jsonl", *options).records]
+
+    twenty = texts("--seed", 5, "--count", 20)
+    assert len(set(twenty)) == 20
+    for count in (1, 2, 19):
+        assert texts("--seed", 5, "--count", count) == twenty[:count]
+    assert sample("story", "-n", 40, "--seed", 5).out == twenty[0]
+    assert not set(texts("--seed", 6, "--count", 20)) & set(twenty)
+    assert texts() != texts()
+
+
+def test_ids(sample, folder):
+    model = model_named(folder, "story")
+    whole = "ab" + text_of(model, "ab", Ending(30), Sampling(), seed=2)
+    options = ("story", "-n", 30, "--prime", "ab", "--seed", 2)
+    assert list(map(int, sample(*options, "--ids").out.split())) == model.vocab.encode(whole).tolist()
+    lines = sample(*options, "--ids", "-c", 3).out.splitlines()
+    assert len(lines) == 3 and list(map(int, lines[0].split())) == model.vocab.encode(whole).tolist()
+    (record,) = sample(*options, "--ids", "--jsonl").records
+    assert record["ids"] == model.vocab.encode(whole[2:]).tolist()
+
+
+def test_records_tell_what_a_text_cost_before_any_filter(sample, folder):
+    model = model_named(folder, "names")
+    filters = ("--temp", 0.7, "--top-p", 0.9, "--forbid", "c")
+    records = sample("names", "--lines", 30, "--jsonl", "--seed", 1, "-n", 40, *filters).records
+    assert len(records) == 30 and all("c" not in record["text"] for record in records)
+    for record in records:
+        assert list(record) == ["prime", "text", "characters", "log_probability", "bits", "bits_per_char", "ended"]
+        assert record["characters"] == len(record["text"]) and record["ended"] == record["text"].endswith("\n")
+        # Every line by itself, as eval reads it.
+        part = Part(model.vocab.encode(record["text"]).astype(np.int64), None, None, 0, True)
+        nats = mean_nats(model, [part]) * len(record["text"])
+        assert record["log_probability"] == pytest.approx(-nats, rel=1e-5)
+        assert record["bits"] == pytest.approx(nats / np.log(2), rel=1e-5)
+        assert record["bits_per_char"] == pytest.approx(record["bits"] / record["characters"])
+    (empty,) = sample("names", "-n", 0, "--jsonl", "--prime", "a").records
+    assert empty == {
+        "prime": "a", "text": "", "characters": 0, "log_probability": 0.0, "bits": 0.0, "bits_per_char": None,
+        "ended": False,
+    }  # fmt: skip
+    assert str(empty["log_probability"]) == "0.0"
+
+
+def test_surprisal_is_coloured_where_there_are_colours(sample, folder, monkeypatch):
+    model = model_named(folder, "story")
+    options = ("story", "-n", 60, "--prime", "ab", "--seed", 4, "--show-surprisal")
+    plain = sample(*options)
+    assert plain.out == "ab" + text_of(model, "ab", Ending(60), Sampling(), seed=4)
+    assert plain.said == "Colours are for terminals; FORCE_COLOR=1 writes them anywhere.\n"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    how = Generation(Ending(60), seed=4)
+    drawn = list(generate_one(model, model.before(model.vocab.encode("ab")), how, True))
+    bits = [character.nats / np.log(2) for character in drawn]
+    expected = [coloured(model.vocab.decode([one.id]), [cost]) for one, cost in zip(drawn, bits, strict=True)]
+    painted = sample(*options)
+    # Neighbours of one colour are painted together.
+    assert _cells(painted.out) == _cells("ab" + "".join(expected)) and painted.said == ""
+    assert "\x1b[38;5;" in painted.out and "↵" in painted.out
+    assert _cells(sample(*options, "-c", 2).out)[:62] == _cells(painted.out)[:62]
+    # In colours, bytes are text: the mark of a line break is none of them.
+    of_bytes = sample("bytes", "-n", 2000, "--temp", 3, "--seed", 1, "--show-surprisal")
+    assert of_bytes.code == 0 and "↵" in of_bytes.out and "\\x00" in of_bytes.out
+    assert "\x1b" not in sample(*options, "--jsonl").out + sample(*options, "--ids").out
+
+
+def _cells(text: str) -> list[tuple[str, str]]:
+    """Return each character that is shown with its colour."""
+    cells, colour = [], ""
+    for code, shown in re.findall(r"(\x1b\[[0-9;]*m)|(.)", text, re.DOTALL):
+        if code:
+            colour = "" if code == "\x1b[0m" else code
+        else:
+            cells.append((shown, colour))
+    return cells
+
+
+# Where a text ends
+
+
+def test_until(sample):
+    options = ("story", "-n", 400, "--seed", 7, "--prime", "a")
+    whole = sample(*options).out[1:]
+    for stops in (["ab"], ["bc", "cb"], [r"\n"], [r"b\nc", "cc", "ab"], [whole[0]], [whole[:3], whole[1:3]]):
+        meant = [stop.replace(r"\n", "\n") for stop in stops]
+        ends = [(whole.find(stop) + len(stop), -len(stop)) for stop in meant if stop in whole]
+        end, stop = min(ends, default=(400, 0))
+        until = [argument for stop in stops for argument in ("--until", stop)]
+        assert sample(*options, *until) == (0, "a" + whole[: end + stop], "")
+        (record,) = sample(*options, *until, "--jsonl").records
+        assert (record["text"], record["ended"]) == (whole[: end + stop], bool(ends))
+    never = sample(*options, "--until", "x\x07", "--until", "Zb")
+    assert never.out == "a" + whole
+    assert never.said.splitlines() == [
+        rf"--until {stop}: the model lacks some of its characters, so it will never write that."
+        for stop in (r"x\x07", "Zb")
+    ]
+    # As the model sees its text.
+    lower = sample("lower", "-n", 300, "--seed", 1, "--until", "AB", "--prime", "CA")
+    assert lower.out.startswith("ca") and "ab" not in lower.out and len(lower.out) < 300
+
+
+def test_lines(sample, folder):
+    whole = sample("story", "-n", 300, "--seed", 1).out
+    for lines in (1, 3):
+        assert sample("story", "-n", 300, "--seed", 1, "--lines", lines).out == "".join(
+            whole.splitlines(keepends=True)[:lines]
+        )
+    assert sample("story", "-n", 5, "--seed", 1, "--lines", 9).out == whole[:5]
+    # Where lines are documents, each is a sample of its own: so many of them, and one more or less changes no other.
+    five = sample("names", "--lines", 5, "--seed", 1).out
+    assert len(five.splitlines()) == 5 and five.endswith("\n")
+    assert sample("names", "--lines", 3, "--seed", 1).out == "".join(five.splitlines(keepends=True)[:3])
+    assert sample("names", "--lines", 3, "--seed", 1, "--count", 2).out.startswith(five)
+    primed = sample("names", "--lines", 4, "--seed", 1, "--prime", "ca").out.splitlines()
+    assert len(primed) == 4 and all(line.startswith("ca") for line in primed)
+    # A line that is cut at the length is ended all the same.
+    assert re.fullmatch("(.?\n){6}", sample("names", "--lines", 6, "-n", 1).out)
+
+
+# What a text goes on from
+
+
+def test_what_is_no_escape_stands_for_itself():
+    texts = {r"\\section\\\t": "\\section\\\t", "\\section": "\\section", "a\\": "a\\", r"\N{DASH}\x4": r"\N{DASH}\x4"}
+    texts |= {r"\U00110000": r"\U00110000", r"\\n": r"\n", r"\U0010ffff\r": "\U0010ffff\r"}
+    assert {text: unescaped(text) for text in texts} == texts
+
+
+def test_primes(sample, folder):
+    (folder / "prime.txt").write_bytes("ab\n☞c".encode())
+    (folder / "empty.txt").write_bytes(b"")
+    options = ("story", "-n", 40, "--seed", 3)
+    expected = "ab\n☞c" + text_of(model_named(folder, "story"), "ab\n☞c", Ending(40), Sampling(), seed=3)
+    for prime in ("ab\n☞c", r"ab\n☞c", r"\x61b\n\u261ec", r"ab\n\U0000261ec"):
+        assert sample(*options, "--prime", prime) == (0, expected, ""), prime
+    assert sample(*options, "--prime", "-", stdin="ab\n☞c".encode()) == (0, expected, "")
+    assert sample(*options, "--prime-file", "prime.txt") == (0, expected, "")
+    assert sample(*options, "--prime-file", "-", stdin="ab\n☞c".encode()) == (0, expected, "")
+    unprimed = sample(*options).out
+    for none in (("--prime", ""), ("--prime", "-"), ("--prime-file", "empty.txt")):
+        assert sample(*options, *none) == (0, unprimed, "")
+    # Stdin is not read unless it is asked for, and a file's text is no escape.
+    assert sample(*options, stdin=b"abc").out == unprimed
+    bytes_ = sample("bytes", "-n", 5, "--prime", "-", stdin=bytes(range(256)), encoding="latin-1").out
+    assert len(bytes_) == 261 and bytes_.startswith("".join(map(chr, range(256))))
+
+
+def test_primes_with_unknown_characters(sample):
+    options = ("-n", 20, "--seed", 1, "--prime", "aZb")
+    refused = sample("story", *options)
+    assert refused[:2] == (1, "") and "lacks characters of --prime: 'Z' (U+005A) x 1" in refused.said
+    skipped = sample("story", *options, "--unknown", "skip")
+    assert skipped.out == sample("story", "-n", 20, "--seed", 1, "--prime", "ab").out
+    assert skipped.said == "1 character of --prime is unknown and was left out: 'Z' (U+005A) x 1.\n"
+    assert sample("story", *options, "--unknown", "replace").out.startswith("a b")
+    symbol = sample("unknown", *options)
+    assert symbol.out.startswith("a\ufffdb") and "\ufffd" not in symbol.out[3:] and len(symbol.out) == 23
+    nothing = sample("story", "-n", 20, "--prime", "Z", "--unknown", "skip")
+    assert nothing[:2] == (1, "") and "Nothing is left of --prime" in nothing.said
+    from_stdin = sample("story", "--prime", "-", stdin=b"ab\xff")
+    assert from_stdin[:2] == (1, "") and "stdin is not UTF-8" in from_stdin.said
+
+
+# What is drawn
+
+
+def test_allow_and_forbid(sample):
+    options = ("-n", 200, "--seed", 2)
+
+    def drawn(model: str, *more: str) -> set[str]:
+        return set(sample(model, *options, *more).out)
+
+    assert drawn("story") == set("\n abc☞")
+    assert drawn("story", "--allow", "ab") == set("ab") and drawn("story", "--allow", "aaa") == {"a"}
+    assert drawn("story", "--allow", r"b\n\u261eZ") == set("b\n☞")
+    assert drawn("story", "--forbid", r"\n ") == set("abc☞") and drawn("story", "--forbid", "Z") == set("\n abc☞")
+    assert drawn("story", "--allow", "ab", "--forbid", "b") == {"a"}
+    assert drawn("lower", "--allow", "AB") == set("ab")
+    # A prime may have what is forbidden; what ends a text is allowed with --allow.
+    assert set(sample("story", *options, "--allow", "b", "--prime", "ac").out[2:]) == {"b"}
+    until = sample("story", "-n", 10**6, "--seed", 4, "--allow", "ab", "--until", "c").out
+    assert set(until) <= set("ab") and 0 < len(until) < 10**5
+    lines = sample("names", "--lines", 20, "--allow", "b", "--seed", 1, "--jsonl").records
+    assert len(lines) == 20 and all(line["ended"] and set(line["text"]) <= set("b\n") for line in lines)
+
+
+def test_no_repeat(sample):
+    for count in ((), ("--count", 8)):
+        texts = sample("story", "-n", 120, "--seed", 1, "--prime", "abcab", "--no-repeat", 4, "--jsonl", *count).records
+        for text in (record["prime"] + record["text"] for record in texts):
+            assert len({text[i : i + 4] for i in range(len(text) - 3)}) == len(text) - 3 == 122
+    free = sample("story", "-n", 120, "--seed", 1, "--prime", "abcab").out
+    assert len({free[i : i + 4] for i in range(len(free) - 3)}) < 122
+
+
+def test_beam(sample):
+    beam = sample("names", "--beam", 6, "--lines", 1, "--prime", "ca", "--jsonl").records
+    greedy = sample("names", "--temp", 0, "--lines", 1, "--prime", "ca", "--jsonl").records
+    assert len(beam) == 1 and beam[0]["ended"] and beam[0]["log_probability"] >= greedy[0]["log_probability"]
+    one = sample("names", "--beam", 1, "--lines", 1, "--prime", "ca", "--jsonl").records
+    assert one[0]["text"] == greedy[0]["text"] and one[0]["bits"] == pytest.approx(greedy[0]["bits"], rel=1e-6)
+    assert sample("story", "--beam", 4, "-n", 40).out == sample("story", "--beam", 4, "-n", 40, "--seed", 9).out
+    assert set(sample("story", "--beam", 3, "-n", 30, "--allow", "ab").out) <= set("ab\n")
+    for more in (("--count", 2), ("--unique",), ("--novel",), ("--novel-to", "names.txt"), ("--no-repeat", 3)):
+        refused = sample("names", "--beam", 2, *more)
+        assert refused == (
+            1, "", "charrnn: --beam finds one text; --count, --unique, --novel and --no-repeat are for drawing.\n"
+        )  # fmt: skip
+
+
+# What is new
+
+
+def test_unique(sample):
+    options = ("names", "--lines", 30, "-n", 3, "--seed", 1)
+    every, unique = sample(*options).out.splitlines(), sample(*options, "--unique").out.splitlines()
+    assert len(every) == 30 > len(set(every))
+    # Skipped is what came before; what comes is in its order.
+    assert unique[: len(set(every))] == list(dict.fromkeys(every)) and len(unique) == len(set(unique)) == 30
+    given_up = sample("names", "--lines", 40, "-n", 3, "--temp", 0, "--unique")
+    assert given_up.code == 0 and len(given_up.out.splitlines()) == 1
+    assert given_up.said == ("Found 1 of 40: 1,000 samples in a row were not new. A higher --temp may help.\n")
+    assert sample("names", "--count", 2, "--unique", "-n", 0)[:2] == (0, "")
+
+
+def test_a_thousand_in_a_row_that_are_not_new_are_enough(sample, monkeypatch):
+    one, two, three = (Sample(np.array([id, 0]), np.zeros(2, np.float32), True) for id in (1, 2, 3))
+    made = [one, *[one] * 999, two, *[one, two] * 500, three]
+    monkeypatch.setattr("charrnn.cli.commands.sample._many", lambda *_: iter(made))
+    given_up = sample("names", "--count", 3, "--unique")
+    assert given_up.out == "a\n\nb\n" and given_up.said.startswith("Found 2 of 3: 1,000 samples in a row were not new.")
+
+
+def test_novel(sample, folder):
+    options = ("names", "--lines", 60, "--seed", 1, "-n", 12)
+    every, novel = sample(*options).out.splitlines(), sample(*options, "--novel")
+    assert novel.said == "" and len(novel.out.splitlines()) == 60
+    assert set(every) & set(NAMES) and not set(novel.out.splitlines()) & {*NAMES, ""}
+    # None that is new was left out, and what is part of a line is new.
+    new = [line for line in every if line not in {*NAMES, ""}]
+    assert novel.out.splitlines()[: len(new)] == new and {"ca", "aa"} & set(new)
+    # With the prime that they stand behind, of which the last line alone is not forgotten.
+    primed = ("names", "--lines", 60, "--seed", 1, "--prime", r"cc\na")
+    every, new = (sample(*primed, *novel).out.splitlines()[1::2] for novel in ((), ("--novel",)))
+    assert len(every) == len(new) == 60 and all(line.startswith("a") for line in new)
+    assert {"a", "ab", "ac"} <= set(every) and not set(new) & set(NAMES)
+    (folder / "other.txt").write_text("b\nbb\n")
+    to_other = set(sample(*options, "--novel-to", "other.txt").out.splitlines())
+    assert to_other & set(NAMES) and not to_other & {"b", "bb"}
+    both = sample(*options, "--novel-to", "other.txt", "--novel-to", "names.txt", "--unique").out.splitlines()
+    assert len(set(both)) == 60 and not set(both) & {*NAMES, "b", "bb"}
+    # In a text that carries on, any stretch of it counts.
+    story = (folder / "story.txt").read_text(encoding="utf-8")
+    texts = [record["text"] for record in sample("story", "-n", 3, "-c", 80, "--jsonl", "--seed", 1).records]
+    new = [text for text in texts if text.removesuffix("\n") not in story]
+    assert 0 < len(new) < 80
+    found = [
+        record["text"] for record in sample("story", "-n", 3, "-c", len(new), "--novel", "--jsonl", "--seed", 1).records
+    ]
+    assert found == new
+
+
+def test_novel_needs_a_text_and_says_when_it_is_another(sample, folder, tmp_path):
+    kept = (folder / "names.txt").read_text()
+    options = ("names", "--lines", 5, "--novel", "--seed", 1)
+    try:
+        (folder / "names.txt").write_text(kept + "c\n")
+        changed = sample(*options)
+        assert changed.code == 0 and len(changed.out.splitlines()) == 5
+        assert changed.said == "The training text has changed since: --novel compares with what stands there now.\n"
+        (folder / "names.txt").unlink()
+        gone = sample(*options)
+    finally:
+        (folder / "names.txt").write_text(kept)
+    assert gone[:2] == (1, "") and re.fullmatch(
+        r"charrnn: --novel needs the training text\. .*names\.txt does not exist\.\n  Name it: --novel-to CORPUS\n",
+        gone.said,
+    )
+    unrecorded = sample("flat", "-n", 5, "--novel")
+    assert unrecorded[:2] == (1, "") and "does not say what it was trained on" in unrecorded.said
+    assert "--novel-to CORPUS" in unrecorded.said
+    assert sample("flat", "-n", 5, "--novel-to", "names.txt").code == 0
+
+
+def test_a_text_that_came_through_a_pipe_is_found_where_it_was_kept(sample, folder):
+    path = folder / "checkpoints" / "names" / "best.safetensors"
+    model = Model.load(path)
+    run = folder / "checkpoints" / "piped"
+    run.mkdir()
+    text = read_text([folder / "names.txt"], LINES)
+    record = dataset(text, Vocabulary.of(text.symbols), TrainConfig(val=0)).record | {"sources": ["-"]}
+    checkpoint = Checkpoint(model.config, model.vocab, model.weights, progress={"corpus": record}, text=LINES)
+    write_checkpoint(run / "best.safetensors", checkpoint)
+    (run / "stdin.txt").write_bytes((folder / "names.txt").read_bytes())
+    options = ("--lines", 30, "--novel", "--seed", 1)
+    assert sample("piped", *options) == sample("names", *options)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("story", "--top-p", "0"), "--top-p is 0.0; it must be above 0 and at most 1."),
+        (("story", "--top-p", "nan"), "--top-p is nan"),
+        (("story", "--temp", "nan"), "--temp is nan"),
+        (("story", "--min-p", "1.5"), "--min-p is 1.5"),
+        (("story", "--typical", "-1"), "--typical is -1.0"),
+        (("story", "--until", ""), "--until is empty"),
+        (("flat", "--lines", "2"), "the model has never seen one"),
+        (("story", "--prime", "a", "--prime-file", "story.txt"), "--prime and --prime-file exclude each other."),
+        (("story", "--prime-file", "missing.txt"), "No such file or directory: missing.txt"),
+        (("story", "--prime-file", "checkpoints"), "Is a directory: checkpoints"),
+        (("story", "--allow", ""), "knows none of the characters of --allow"),
+        (("story", "--allow", "Z\x1b"), r"knows none of the characters of --allow Z\x1b."),
+        (("story", "--forbid", r"\n abc☞"), "--allow and --forbid leave no character to draw."),
+        (("story", "--allow", "a", "--forbid", "ab"), "--allow and --forbid leave no character to draw."),
+        (("story", "--unknown", "never"), "--unknown is 'never'"),
+        (("story", "--novel-to", "missing.txt"), "missing.txt does not exist"),
+        (("story", "--novel-to", ""), "cannot be read"),
+        (("nobody",), "There is no run 'nobody'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)  # fmt: skip
+def test_what_cannot_be_is_one_clear_message(arguments, said, sample):
+    refused = sample(*arguments)
+    assert refused[:2] == (1, "") and refused.said.startswith("charrnn: ") and said in refused.said
+    assert len(refused.said.splitlines()) <= 2 and "\x1b" not in refused.said
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--temp", "-0.1"), ("--temp", "hot"), ("--top-k", "0"), ("--top-k", "2.5"),
+        ("--top-p", "x"), ("--length", "-1"), ("--length", "many"), ("--lines", "0"), ("--count", "-1"),
+        ("--no-repeat", "0"), ("--beam", "0"), ("--seed", "-1"), ("--seed", str(2**63)), ("--seed", "x"),
+        ("--lenght", "5"),
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_explained(option, value, sample):
+    refused = sample("story", option, value)
+    assert refused[:2] == (2, "") and re.match(r"Usage: .*charrnn sample ", refused.said)
+    last = refused.said.splitlines()[-1]
+    assert last.startswith("Error: ") and option in last
+
+
+# As a shell runs it
+
+
+def test_sampling_imports_no_framework_whatever_is_asked(folder):
+    script = """
+import shlex, sys
+from charrnn.cli.app import main
+for line in sys.argv[1:]:
+    sys.argv = ["charrnn", "sample", *shlex.split(line)]
+    try: main()
+    except SystemExit as exit: assert not exit.code, line
+print(*sys.modules, sep="\\n", file=sys.stderr)
+"""
+    asked = (
+        "story -n 5 --top-p 0.9",
+        "names --lines 3 --novel --unique --jsonl",
+        "story -c 40 -n 5 --typical 0.5 --no-repeat 3",
+        "names --beam 3 --lines 1",
+        "story -n 5 --show-surprisal",
+    )
+    result = charrnn_in(folder, "-c", script, *asked, command=shlex.quote(sys.executable))
+    assert result.returncode == 0, result.stderr
+    loaded = {name.split(".")[0] for name in result.stderr.split()}
+    assert "numpy" in loaded and not loaded & {"keras", "tensorflow", "jax", "torch", "rich", "matplotlib"}
+
+
+def test_pipes_and_interrupts(folder):
+    """A reader that leaves ends it quietly, whatever is written; Ctrl-C says so; nothing else is said."""
+
+    def started(*arguments: Any) -> subprocess.Popen:
+        command = [COMMAND, "sample", *map(str, arguments)]
+        return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("CHARRNN_CHECK")}
+    endless = (
+        ("story", "-n", 10**9, "--until", "cabcabcabcabc"),
+        ("names", "--lines", 10**9),
+        ("names", "--lines", 10**9, "--jsonl", "--novel"),
+    )
+    processes = [started(*arguments) for arguments in endless]
+    try:
+        for process in processes:
+            assert len(process.stdout.read(300)) == 300
+            process.stdout.close()
+        for process in processes:
+            assert (process.wait(timeout=60), process.stderr.read()) == (0, b"")
+        for arguments in endless[::2]:
+            processes.append(process := started(*arguments))
+            assert process.stdout.read(300)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+            assert (process.returncode, said) == (130, b"Interrupted.\n")
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()

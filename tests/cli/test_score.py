@@ -1,0 +1,505 @@
+"""`charrnn score`: what is printed, in every form, of lines and of whole texts; and how it behaves in a pipe."""
+
+import gzip
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from charrnn.cli.app import app
+from charrnn.config import TextConfig
+from charrnn.errors import CharRNNError
+from charrnn.inference.lines import UNKNOWN_BITS, Scorer
+from charrnn.inference.model import Model
+from charrnn.text import lines as records
+from charrnn.text.vocabulary import Vocabulary
+from support.commands import COMMAND, HEAVY, charrnn_in, loaded_by
+from support.models import write_model
+from support.pages import SGR, Reader
+
+VOCAB = Vocabulary.of("\n\t abcdefgh☞é")
+MODELS = {
+    "plain": (VOCAB, TextConfig()),
+    "unknown": (Vocabulary(VOCAB.symbols, has_unknown=True), TextConfig()),
+    "lines": (VOCAB, TextConfig(lines=True)),
+    "after": (VOCAB, TextConfig(lines=True, loss_after="\t")),
+    "files": (VOCAB, TextConfig(reset_at_documents=True)),
+    "windows": (VOCAB, TextConfig(newlines="lf", lower=True)),
+    "bytes": (Vocabulary.of(map(chr, range(256))), TextConfig(bytes=True)),
+}
+TEXT = "bad cafe ☞\n\na\tb\thaZ\nfeed\n" + "dead beef ab\n" * 2 + "Z\nhéa"
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A folder of untrained models, one of each kind, and texts."""
+    folder = tmp_path_factory.mktemp("models")
+    for name, (vocab, text) in MODELS.items():
+        write_model(folder / f"{name}.safetensors", vocab, text)
+    (folder / "text.txt").write_text(TEXT, encoding="utf-8")
+    (folder / "known.txt").write_text(TEXT.replace("Z", "") + "\tabc\nab\tc\tab", encoding="utf-8")
+    (folder / "objects.jsonl").write_text("".join(json.dumps({"n": 1, "t": t}) + "\n" for t in TEXT.split("\n")))
+    (folder / "folder").mkdir()
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def here(models, monkeypatch):
+    monkeypatch.chdir(models)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("CHARRNN_CHECKPOINTS", str(models / "checkpoints"))
+    return models
+
+
+def run(*arguments, stdin: bytes = b"", command="score"):
+    result = CliRunner().invoke(app, [command, *map(str, arguments)], input=stdin, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def score(model, *arguments, stdin: bytes = b"") -> str:
+    result = run(f"{model}.safetensors", *arguments, stdin=stdin)
+    assert result.stderr == ""
+    return result.stdout_bytes.decode()
+
+
+def as_records(model, *arguments, stdin: bytes = b"") -> list[dict]:
+    return [json.loads(line) for line in score(model, *arguments, "--jsonl", stdin=stdin).splitlines()]
+
+
+def costs_in(rows: str) -> list[float]:
+    """Return the bits that --per-char prints, but for those that do not count."""
+    costs = [float(row.split("\t")[2]) for row in rows.splitlines()]
+    return [cost for cost in costs if not math.isnan(cost)]
+
+
+# --- Lines ---
+
+
+def test_fields_are_what_they_are_said_to_be():
+    lines = TEXT.split("\n")
+    model = Model.load(Path("plain.safetensors"))
+    expected = Scorer(model, model.text).score(lines)
+    printed = score("plain", "text.txt")
+    assert printed.endswith("\n")
+    for row, line, record in zip(printed.splitlines(), lines, expected, strict=True):
+        # The text comes last, for it may have tabs.
+        *numbers, text = row.split("\t", 5)
+        assert text == line
+        assert numbers[2:] == [str(len(line)), str(line.count("Z")), str(record.line)]
+        assert float(numbers[0]) == pytest.approx(record.bits_per_char, abs=1e-3, nan_ok=True)
+        assert float(numbers[1]) == pytest.approx(record.bits, abs=1e-3)
+        assert re.fullmatch(r"(\d+\.\d{4}|nan)\t\d+\.\d{4}", "\t".join(numbers[:2]))
+    assert printed.splitlines()[1] == "nan\t0.0000\t0\t0\t2\t"
+    assert printed.splitlines()[6] == f"{UNKNOWN_BITS:.4f}\t{UNKNOWN_BITS:.4f}\t1\t1\t7\tZ"
+
+
+def test_records_of_json_have_the_same_numbers():
+    rows = [row.split("\t", 5) for row in score("plain", "text.txt").splitlines()]
+    found = as_records("plain", "text.txt")
+    for row, record in zip(rows, found, strict=True):
+        assert list(record) == ["line", "bits_per_char", "bits", "characters", "unknown", "text"]
+        assert [str(record[name]) for name in ("characters", "unknown", "line", "text")] == row[2:]
+        assert record["bits"] == pytest.approx(float(row[1]), abs=1e-4)
+    assert found[1] == {"line": 2, "bits_per_char": None, "bits": 0, "characters": 0, "unknown": 0, "text": ""}
+    with_characters = as_records("plain", "text.txt", "--per-char")
+    assert [len(record["surprisal"]) for record in with_characters] == [len(line) for line in TEXT.split("\n")]
+    assert sum(with_characters[0]["surprisal"]) == pytest.approx(found[0]["bits"], rel=1e-5)
+
+
+@pytest.mark.parametrize("options", [(), ("--unbuffered",), ("--field", "t")])
+def test_portions_keep_order_and_numbers(options, monkeypatch):
+    source = "objects.jsonl" if "--field" in options else "text.txt"
+    whole = as_records("plain", source, *options)
+    for name, value in (("PORTION", 3), ("CHARACTERS", 10)):
+        monkeypatch.setattr(records, name, value)
+        small = as_records("plain", source, *options)
+        assert [record["text"] for record in small] == TEXT.split("\n")
+        assert [record["line"] for record in small] == list(range(1, 9))
+        assert [r["bits"] for r in small] == pytest.approx([r["bits"] for r in whole], rel=1e-5)
+
+
+def test_the_text_may_come_in_many_ways(here):
+    expected = score("plain", "text.txt")
+    (here / "packed.gz").write_bytes(gzip.compress(TEXT.encode()))
+    (here / "wide.txt").write_bytes(TEXT.encode("utf-16"))
+    assert score("plain", "packed.gz") == score("plain", "wide.txt") == expected
+    assert score("plain", stdin=TEXT.encode()) == score("plain", "-", stdin=TEXT.encode()) == expected
+    latin = TEXT.replace("☞", "").encode("latin-1")
+    assert score("plain", "--encoding", "latin-1", stdin=latin) == score("plain", stdin=TEXT.replace("☞", "").encode())
+    assert score("plain", stdin=b"") == score("plain", "--jsonl", stdin=b"") == ""
+    assert score("plain", stdin=b"\n") == "nan\t0.0000\t0\t0\t1\t\n"
+
+
+def test_the_newest_run_scores_by_default(here):
+    (here / "checkpoints/new").mkdir(parents=True)
+    write_model(here / "checkpoints/new/best.safetensors", VOCAB)
+    by_name = run("new", "text.txt")
+    assert run("text.txt").stdout == run(stdin=TEXT.encode()).stdout == by_name.stdout == score("plain", "text.txt")
+
+
+def test_unknown_characters_by_each_policy():
+    counts = {policy: as_records("plain", "text.txt", "--unknown", policy) for policy in ("skip", "replace")}
+    assert [record["unknown"] for record in counts["skip"]] == [0, 0, 1, 0, 0, 0, 1, 0]
+    assert [record["characters"] for record in counts["skip"]] == [10, 0, 6, 4, 12, 12, 0, 3]
+    assert counts["skip"][6]["bits_per_char"] is None
+    replaced = as_records("plain", stdin=TEXT.replace("Z", " ").encode())
+    assert [r["bits"] for r in counts["replace"]] == pytest.approx([r["bits"] for r in replaced], rel=1e-5)
+    with pytest.raises(CharRNNError, match=r"lacks characters of line 3: 'Z'.*first at column 7"):
+        run("plain.safetensors", "text.txt", "--unknown", "error")
+    # The unknown symbol is what a model with one was trained to read.
+    by_default = as_records("unknown", "text.txt")
+    assert by_default == as_records("unknown", "text.txt", "--unknown", "replace")
+    assert by_default[6]["unknown"] == 1 and by_default[6]["bits"] != pytest.approx(UNKNOWN_BITS)
+
+
+def test_bytes_that_are_no_text_are_unknown_characters():
+    odd = b"bad\nc\xffafe\n"
+    assert [record["unknown"] for record in as_records("plain", stdin=odd)] == [0, 1]
+    assert as_records("plain", stdin=odd)[1]["text"] == "c\ufffdafe"
+    with pytest.raises(CharRNNError, match="not UTF-8: byte 0xff at offset 5, line 2"):
+        run("plain.safetensors", "--errors", "strict", stdin=odd)
+
+
+def test_what_counts_of_a_line():
+    text = "ab\tcd\nabc\nab\t\n"
+    found = as_records("after", "--per-char", stdin=text.encode())
+    assert [record["characters"] for record in found] == [2, 0, 0]
+    assert [value is None for value in found[0]["surprisal"]] == [True, True, True, False, False]
+    with_ends = as_records("after", "--line-ends", stdin=text.encode())
+    assert [record["characters"] for record in with_ends] == [3, 0, 1]
+    assert [record["characters"] for record in as_records("lines", stdin=text.encode())] == [5, 3, 3]
+    assert "Colours" not in score("after", "--top", 2, stdin=text.encode())
+    assert len(score("after", "--top", 2, stdin=text.encode()).splitlines()) == 1
+
+
+def test_lines_of_windows_are_seen_as_in_training_and_printed_as_they_are():
+    (record,) = as_records("windows", stdin=b"Bad\r\n")
+    (expected,) = as_records("plain", stdin=b"bad\n")
+    assert record["bits"] == pytest.approx(expected["bits"], rel=1e-5)
+    assert (record["text"], record["characters"], record["unknown"]) == ("Bad\r", 3, 0)
+    assert score("windows", stdin=b"Bad\r\n").endswith("\tBad\r\n")
+
+
+# --- Choosing and sorting ---
+
+
+def test_sorting_and_choosing_are_what_python_makes_of_the_whole():
+    rows = score("plain", "text.txt").splitlines()
+    found = dict(zip(rows, as_records("plain", "text.txt"), strict=True))
+
+    def by_surprise(row):
+        cost = found[row]["bits_per_char"]
+        return (math.inf if cost is None else -cost, found[row]["line"])
+
+    in_order = sorted(rows, key=by_surprise)
+    assert score("plain", "text.txt", "--sort").splitlines() == in_order
+    # Two lines are equal, and stay in their order; an empty one surprises nobody.
+    assert in_order[-1].startswith("nan")
+    twins = [row for row in in_order if row.endswith("dead beef ab")]
+    assert [row.split("\t")[4] for row in twins] == ["5", "6"]
+    for top in (1, 3, 7):
+        assert score("plain", "text.txt", "--top", top).splitlines() == in_order[:top]
+    assert score("plain", "text.txt", "--top", 1000, "--sort").splitlines() == in_order[:-1]
+    limit = found[in_order[2]]["bits_per_char"]
+    above = [row for row in rows if found[row]["characters"] and found[row]["bits_per_char"] >= limit]
+    assert len(above) == 3
+    assert score("plain", "text.txt", "--threshold", repr(limit)).splitlines() == above
+    assert score("plain", "text.txt", "--threshold", repr(limit), "--sort").splitlines() == in_order[:3]
+    assert score("plain", "text.txt", "--threshold", repr(limit), "--top", 2).splitlines() == in_order[:2]
+    assert score("plain", "text.txt", "--threshold", 1000) == ""
+    assert score("plain", "text.txt", "--threshold", -1).splitlines() == [row for row in rows if row[:3] != "nan"]
+
+
+def test_per_char_lists_every_character_of_a_line():
+    rows = [row.split("\t") for row in score("plain", "text.txt", "--per-char").splitlines()]
+    shown = {"\t": "\\t", "Z": "Z", " ": " "}
+    expected = [
+        (str(number), str(column), shown.get(character, character))
+        for number, line in enumerate(TEXT.split("\n"), 1)
+        for column, character in enumerate(line, 1)
+    ]
+    assert [(line, column, character) for line, column, _, character in rows] == expected
+    bits = as_records("plain", "text.txt")
+    for record in bits:
+        own = [float(row[2]) for row in rows if row[0] == str(record["line"])]
+        assert sum(own) == pytest.approx(record["bits"], abs=1e-3)
+    ends = score("plain", "--per-char", "--line-ends", stdin=b"a\nb\n").splitlines()
+    assert [row.split("\t")[:2] + row.split("\t")[3:] for row in ends] == [
+        ["1", "1", "a"],
+        ["1", "2", "\\n"],
+        ["2", "1", "b"],
+        ["2", "2", "\\n"],
+    ]
+
+
+# --- Members of JSON ---
+
+
+def test_the_member_of_an_object_is_scored_as_a_line():
+    objects, lines = as_records("plain", "objects.jsonl", "--field", "t"), as_records("plain", "text.txt")
+    assert objects == lines
+    several = [{"t": "a\nb"}, {"t": "c\ud800"}]
+    stdin = "".join(json.dumps(one) + "\n" for one in several).encode()
+    # A record is one line, and its characters are the record's.
+    rows = score("plain", "--field", "t", stdin=stdin).splitlines()
+    assert [row.split("\t")[2:] for row in rows] == [["3", "0", "1", "a\\nb"], ["2", "1", "2", "c\ufffd"]]
+    rows = score("plain", "--field", "t", "--per-char", stdin=stdin).splitlines()
+    assert [row.split("\t")[:2] for row in rows] == [["1", "1"], ["1", "2"], ["1", "3"], ["2", "1"], ["2", "2"]]
+    assert [record["text"] for record in as_records("plain", "--field", "t", stdin=stdin)] == ["a\nb", "c\ufffd"]
+
+
+def test_a_line_without_the_member_is_named(monkeypatch):
+    monkeypatch.setattr(records, "PORTION", 2)
+    good = b'{"t": "a"}\n'
+    for bad, said in (
+        (b"abc\n", "Line 4 is no JSON"),
+        (b"\n", "Line 4 is no JSON"),
+        (b'{"u": "a"}\n', "Line 4 has no text named 't'. It has u."),
+        (b'{"t": 3}\n', "Line 4 has no text named 't'"),
+    ):
+        with pytest.raises(CharRNNError, match=re.escape(said)):
+            run("plain.safetensors", "--field", "t", stdin=3 * good + bad + good)
+
+
+# --- Whole texts ---
+
+
+@pytest.mark.parametrize("model", ["plain", "lines", "after", "files", "unknown", "windows"])
+def test_the_score_of_a_text_is_what_eval_says(model):
+    (facts,) = as_records(model, "known.txt", "--file")
+    evaluated = json.loads(run(f"{model}.safetensors", "known.txt", "--json", command="eval").stdout)
+    assert list(facts) == ["file", "bits_per_char", "bits", "characters", "unknown"]
+    assert (facts["file"], facts["characters"], facts["unknown"]) == ("known.txt", evaluated["characters"], 0)
+    assert facts["bits_per_char"] == pytest.approx(evaluated["bits_per_char"], rel=1e-6)
+    assert facts["bits"] == pytest.approx(evaluated["bits_per_char"] * evaluated["characters"], rel=1e-6)
+    costs = costs_in(score(model, "known.txt", "--file", "--per-char"))
+    assert len(costs) == facts["characters"] and sum(costs) == pytest.approx(facts["bits"], rel=1e-5)
+    (with_characters,) = as_records(model, "known.txt", "--file", "--per-char")
+    counted = [cost for cost in with_characters.pop("surprisal") if cost is not None]
+    assert sum(counted) == pytest.approx(facts["bits"], rel=1e-6) and with_characters == facts
+    numbers = f"{facts['bits_per_char']:.4f}\t{facts['bits']:.4f}\t{facts['characters']}\t0"
+    assert score(model, "known.txt", "--file") == f"{numbers}\tknown.txt\n"
+
+
+def test_the_characters_of_a_text_have_lines_and_columns():
+    text = TEXT.replace("Z", "")
+    rows = [row.split("\t") for row in score("plain", "-", "--file", "--per-char", stdin=text.encode()).splitlines()]
+    shown = {"\t": "\\t", "\n": "\\n"}
+    assert [row[3] for row in rows] == [shown.get(character, character) for character in text]
+    lines = text.splitlines(keepends=True)
+    assert [(int(row[0]), int(row[1])) for row in rows] == [
+        (number, column) for number, line in enumerate(lines, 1) for column in range(1, len(line) + 1)
+    ]
+
+
+def test_a_text_with_unknown_characters_follows_the_policy_of_eval():
+    with pytest.raises(CharRNNError, match=r"lacks characters of text\.txt"):
+        run("plain.safetensors", "text.txt", "--file")
+    for policy in ("skip", "replace"):
+        result = run("plain.safetensors", "text.txt", "--file", "--jsonl", "--unknown", policy)
+        evaluated = run("plain.safetensors", "text.txt", "--json", "--unknown", policy, command="eval")
+        facts = json.loads(result.stdout)
+        assert facts["unknown"] == 2 and "2 characters of text.txt are unknown" in result.stderr
+        assert facts["bits_per_char"] == pytest.approx(json.loads(evaluated.stdout)["bits_per_char"], rel=1e-6)
+    with pytest.raises(CharRNNError, match="stdin is empty"):
+        run("plain.safetensors", "--file")
+    with pytest.raises(CharRNNError, match="not UTF-8"):
+        run("plain.safetensors", "--file", stdin=b"ab\xff")
+    replaced = run("unknown.safetensors", "--file", "--errors", "replace", "--jsonl", stdin=b"ab\xff")
+    assert json.loads(replaced.stdout)["unknown"] == 1
+
+
+def test_a_file_whose_name_is_no_text(here):
+    name = os.fsdecode(b"odd\xff\n.txt")
+    (here / name).write_text("abc")
+    assert score("plain", name, "--file").endswith("\todd\\udcff\\n.txt\n")
+    assert as_records("plain", name, "--file")[0]["file"] == "odd\\udcff\\n.txt"
+    assert len(score("plain", name).splitlines()) == 1
+
+
+# --- Models of bytes ---
+
+
+def test_lines_of_bytes_are_printed_as_they_are():
+    odd = "a\té☞\n".encode() + b"\xff\0\r\n"
+    printed = run("bytes.safetensors", stdin=odd).stdout_bytes
+    assert [row.split(b"\t", 5)[2:] for row in printed.split(b"\n")[:2]] == [
+        [b"7", b"0", b"1", "a\té☞".encode()],
+        [b"3", b"0", b"2", b"\xff\0\r"],
+    ]
+    found = as_records("bytes", stdin=odd)
+    assert "".join(record["text"] + "\n" for record in found).encode("latin-1") == odd
+    objects = as_records("bytes", "--field", "t", stdin='{"t": "é\\u263a"}\n'.encode())
+    assert objects[0]["text"].encode("latin-1").decode() == "é☺" and objects[0]["unknown"] == 0
+
+
+def test_each_byte_is_shown_as_a_character(monkeypatch):
+    odd = "é\t".encode() + b"\xff\n"
+    rows = score("bytes", "--per-char", stdin=odd).splitlines()
+    assert [row.split("\t")[3] for row in rows] == ["Ã", "©", "\\t", "ÿ"]
+    of_text = score("bytes", "--per-char", "--file", stdin=odd).splitlines()
+    assert [row.split("\t")[3] for row in of_text] == ["Ã", "©", "\\t", "ÿ", "\\n"]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    for options in ((), ("--file",)):
+        shown = run("bytes.safetensors", "--heatmap", *options, stdin=odd).stdout_bytes.decode()
+        assert SGR.sub("", shown).replace("→", "").replace("↵", "").endswith("Ã©\tÿ\n")
+
+
+# --- Heat maps ---
+
+
+@pytest.mark.parametrize("options", [(), ("--file", "--unknown", "replace"), ("--line-ends",)])
+def test_the_heat_map_on_the_terminal(options, monkeypatch):
+    plain = run("plain.safetensors", "text.txt", "--heatmap", *options)
+    assert "\x1b" not in plain.stdout + plain.stderr and "Colours are for terminals; FORCE_COLOR=1" in plain.stderr
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    coloured = run("plain.safetensors", "text.txt", "--heatmap", *options)
+    assert SGR.search(coloured.stdout) and "bits:" in SGR.sub("", coloured.stderr)
+    # Marks apart, the text is what it was.
+    bare = re.sub("[↵→]", "", SGR.sub("", coloured.stdout))
+    assert bare == re.sub("[↵→]", "", plain.stdout)
+    if "--file" in options:
+        assert plain.stdout == TEXT.replace("Z", " ")
+    else:
+        assert [row[9:] for row in plain.stdout.splitlines()] == TEXT.split("\n")
+        assert plain.stdout.splitlines()[6][:9] == " 20.085  " or "--line-ends" in options
+
+
+@pytest.mark.parametrize("options", [(), ("--file",), ("--sort",), ("--jsonl",), ("--line-ends",)])
+def test_the_heat_map_as_a_page(options, here):
+    text = "<b>☞</b>&amp;\t\x1b[2J\x00\n\n\u202ebad\n"
+    (here / "odd.txt").write_text(text, encoding="utf-8")
+    with_unknown = ("--unknown", "replace") if "--file" in options else ()
+    result = run("plain.safetensors", "odd.txt", "--html", "page.html", *options, *with_unknown)
+    plain = run("plain.safetensors", "odd.txt", *options, *with_unknown)
+    assert result.stdout == plain.stdout
+    assert result.stderr == plain.stderr + "The heat map is page.html.\n"
+    page = Reader((here / "page.html").read_text(encoding="utf-8"))
+    expected = {"--file": re.sub("[^\n\t ab☞deéc]", " ", text), "--line-ends": text}.get(options[0] if options else "")
+    expected = text.replace("\n", "") if expected is None else expected
+    shown = "".join(character for _, character in page.characters)
+    if "--sort" in options:
+        assert sorted(shown) == sorted(expected.translate({0x1B: "\\x1b", 0: "\\x00", 0x202E: "\\u202e"}))
+    else:
+        assert shown == expected.translate({0x1B: "\\x1b", 0: "\\x00", 0x202E: "\\u202e"})
+    total = sum(
+        len(json.loads(line)["text"]) for line in run("plain.safetensors", "odd.txt", "--jsonl").stdout.splitlines()
+    )
+    count = len(text) if {"--file", "--line-ends"} & {*options} else total
+    assert f"characters {count:,} · " in page.texts["footer"]
+    assert page.texts["h1"] == "Surprisal of odd.txt by plain.safetensors"
+
+
+def test_a_page_of_what_is_chosen(here):
+    run("plain.safetensors", "text.txt", "--top", 1, "--html", "top.html")
+    page = Reader((here / "top.html").read_text(encoding="utf-8"))
+    assert [character for _, character in page.characters] == ["Z"]
+    assert page.texts["footer"] == "characters 1 · bits per character 20.0848 · unknown 1"
+
+
+def test_a_page_is_whole_even_if_a_line_is_not(here):
+    with pytest.raises(CharRNNError, match="Line 2 is no JSON"):
+        run("plain.safetensors", "--field", "t", "--unbuffered", "--html", "half.html", stdin=b'{"t": "ab"}\nx\n')
+    assert (here / "half.html").read_text().endswith("</footer>\n")
+
+
+# --- What is refused ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("plain.safetensors", "missing.txt"), "neither a run nor a file 'missing.txt'"),
+        (("missing", "text.txt"), "no run 'missing'"),
+        (("missing.safetensors", "text.txt"), "missing.safetensors"),
+        (("text.txt",), "There is no run in"),
+        (("plain.safetensors", "folder"), "folder cannot be read: Is a directory"),
+        (("plain.safetensors", "text.txt", "known.txt"), "Two texts were named"),
+        (("plain.safetensors", "text.txt", "--unbuffered", "--sort"), "--unbuffered prints each line as it comes"),
+        (("plain.safetensors", "text.txt", "--unbuffered", "--top", "2"), "--unbuffered"),
+        (("plain.safetensors", "text.txt", "--unbuffered", "--file"), "--unbuffered"),
+        (("plain.safetensors", "text.txt", "--file", "--field", "t"), "--file scores a text as one"),
+        (("plain.safetensors", "text.txt", "--file", "--line-ends"), "--file"),
+        (("plain.safetensors", "text.txt", "--file", "--sort"), "--file"),
+        (("plain.safetensors", "text.txt", "--file", "--top", "1"), "--file"),
+        (("plain.safetensors", "text.txt", "--file", "--threshold", "0"), "--file"),
+        (("plain.safetensors", "text.txt", "--heatmap", "--jsonl"), "--heatmap colours the text itself"),
+        (("plain.safetensors", "text.txt", "--heatmap", "--per-char"), "--heatmap"),
+        (("plain.safetensors", "text.txt", "--unknown", "forget"), "--unknown is 'forget'"),
+        (("plain.safetensors", "text.txt", "--encoding", "klingon"), "--encoding 'klingon'"),
+        (("plain.safetensors", "text.txt", "--errors", "ignore"), "errors"),
+        (("plain.safetensors", "text.txt", "--html", "nowhere/page.html"), "nowhere/page.html cannot be written"),
+        (("plain.safetensors", "text.txt", "--html", "./text.txt"), "--html would overwrite text.txt, the text itself"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_bad_requests_get_one_clear_message(arguments, said, here, monkeypatch):
+    monkeypatch.setenv("CHARRNN_CHECKPOINTS", str(here / "none"))
+    before = {path: path.read_bytes() for path in here.iterdir() if path.is_file()}
+    result = CliRunner().invoke(app, ["score", *arguments])
+    assert isinstance(result.exception, CharRNNError) and said in result.exception.message
+    assert result.stdout == ""
+    assert {path: path.read_bytes() for path in here.iterdir() if path.is_file()} == before
+
+
+def test_wrong_usage_is_explained():
+    for wrong in (("--top", "0"), ("--top", "many"), ("--threshold", "much"), ("--tpo", "1")):
+        assert CliRunner().invoke(app, ["score", "plain.safetensors", "text.txt", *wrong]).exit_code == 2
+
+
+# --- In pipes, as processes of their own ---
+
+
+def piped(folder, *arguments):
+    return subprocess.Popen(
+        [COMMAND, "score", *arguments],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    )
+
+
+def test_unbuffered_a_line_in_is_a_line_out_and_ctrl_c_ends_it(here):
+    """Were a line waited for in vain, reading would block: then the alarm ends the test."""
+    process = piped(here, "plain.safetensors", "--unbuffered", "--html", "live.html")
+    watchdog = signal.signal(signal.SIGALRM, lambda *signal: process.kill())
+    signal.alarm(60)
+    try:
+        for number, line in enumerate((b"a", b"", b"bad cafe", b"Z"), 1):
+            process.stdin.write(line + b"\n")
+            assert process.stdout.readline().split(b"\t")[4:] == [b"%d" % number, line + b"\n"]
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate()
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, watchdog)
+        process.kill()
+    assert (process.returncode, out) == (130, b"")
+    assert b"Traceback" not in said and said.endswith(b"Interrupted.\n")
+    page = Reader((here / "live.html").read_text(encoding="utf-8"))
+    # The signal may have come before the last line was drawn.
+    assert "".join(character for _, character in page.characters) in ("abad cafe", "abad cafeZ")
+
+
+def test_a_reader_that_leaves_is_no_error_and_a_full_disk_is_one(here):
+    (here / "long.txt").write_text("bad cafe\n" * 30_000)
+    script = '"$0" score plain.safetensors long.txt | head -1; exit ${PIPESTATUS[0]}'
+    left = charrnn_in(here, "-c", script, COMMAND, command="bash")
+    assert (left.returncode, left.stderr) == (0, "") and left.stdout.count(b"\n") == 1
+    full = charrnn_in(here, "-c", '"$0" score plain.safetensors text.txt >/dev/full', COMMAND, command="sh")
+    assert (full.returncode, full.stderr) == (1, "charrnn: No space left on device.\n")
+
+
+def test_scoring_imports_no_framework(here):
+    result, loaded = loaded_by(here, "score", "plain.safetensors", "text.txt", "--html", "page.html", "--per-char")
+    assert result.returncode == 0 and "charrnn.inference.scoring" in loaded
+    assert {name for name in loaded if name.split(".")[0] in HEAVY} == set()

@@ -1,0 +1,275 @@
+"""Texts of all kinds from the command line: pipes, bytes, lines, rare characters, what validates and what tests."""
+
+import json
+import os
+import re
+
+import numpy as np
+import pytest
+
+from charrnn.api.datasets import vocabulary
+from charrnn.cli.views import report
+from charrnn.config import ModelConfig, TextConfig
+from charrnn.data.parts import Part
+from charrnn.inference.evaluation import mean_nats
+from charrnn.inference.model import Model
+from charrnn.network.parameters import initial_weights
+from charrnn.runs.checkpoint import read_checkpoint
+from charrnn.text.reader import read_text
+from charrnn.text.vocabulary import Vocabulary
+from support.commands import charrnn_in, several
+
+# The runs are shared: with `pytest -n 2 --dist loadgroup` one worker makes them once.
+pytestmark = pytest.mark.xdist_group("cli_texts")
+
+TINY = ("--cell", "rnn", "--layers", "1", "--units", "4", "--batch", "2", "--seq", "8", "--quiet")
+BOTTLES = [f"{n} green bottles\n" for n in range(200)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder of texts and of runs trained on them in all ways, and what each training said."""
+    folder = tmp_path_factory.mktemp("texts")
+    texts = {
+        "a.txt": "".join(BOTTLES[:90]),
+        "b.txt": "".join(BOTTLES[90:]),
+        "other.txt": "no more bottles☞\n" * 60,
+        "names.txt": "\n".join(f"name {n}" for n in range(300)),
+        "rare.txt": "".join(BOTTLES) + "Zebra ☞\n",
+        "many/1.txt": "first\n" * 70,
+        "many/2.txt": "2nd\n" * 90,
+        "many/3.txt": "the third\n" * 50,
+        "many/4.txt": "no. 4\n" * 60,
+    }
+    (folder / "many").mkdir()
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    (folder / "ab.txt").write_bytes((folder / "a.txt").read_bytes() + (folder / "b.txt").read_bytes())
+    (folder / "image").write_bytes(bytes(range(0, 256, 2)) * 20)
+    (folder / "song").write_bytes(bytes(range(1, 256, 2)) * 10)
+    calls = [
+        ("files", "", "a.txt", "b.txt"),
+        ("piped", "ab.txt", "-"),
+        ("lines", "", "names.txt", "--lines", "--test", "0.1"),
+        ("bytes", "", "image", "--bytes"),
+        ("rare", "", "rare.txt", "--min-count", "20", "--val-file", "b.txt"),
+        ("val", "", "a.txt", "--val-file", "other.txt", "--test", "0.2"),
+        ("documents", "", "many", "--split", "documents", "--val", "0.3", "--separator", "|", "--reset-at-documents"),
+        ("charrnn", "", "names.txt", "--lines", "--split", "char-rnn"),
+    ]
+    said = several(
+        folder,
+        *((name, stdin, "train", *rest, *TINY, "--steps", 3, "--name", name) for name, stdin, *rest in calls),
+    )
+    assert {name: text for name, (text, code) in said.items() if code} == {}
+    return folder, {name: text for name, (text, code) in said.items()}
+
+
+def checkpoint_of(folder, run, step=3):
+    return read_checkpoint(folder / f"checkpoints/{run}/step-{step:08d}.safetensors", training=True)
+
+
+def counted(said, what):
+    """Return on how many characters the validation or the test was."""
+    match = re.search(rf"^{what}: [\d.]+ bits per character .* on ([\d,]+) characters", said, re.M)
+    assert match, said
+    return int(match[1].replace(",", ""))
+
+
+def evaluated(folder, *arguments):
+    result = charrnn_in(folder, "eval", *arguments, "--json")
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout), result.stderr
+
+
+def test_what_is_piped_in_trains_the_same_model_to_the_bit(trained):
+    folder, said = trained
+    files, piped = (checkpoint_of(folder, run) for run in ("files", "piped"))
+    assert files.weights.keys() == piped.weights.keys()
+    assert all(files.weights[name].tobytes() == piped.weights[name].tobytes() for name in files.weights)
+    assert [name for name, weights in checkpoint_of(folder, "lines").weights.items() if weights.any()]
+    records = [checkpoint.progress["corpus"] for checkpoint in (files, piped)]
+    assert records[0]["sha256"] == records[1]["sha256"] and records[1]["sources"] == ["-"]
+    assert records[0]["sources"] == [str(folder / "a.txt"), str(folder / "b.txt")]
+    assert (folder / "checkpoints/piped/stdin.txt").read_bytes() == (folder / "ab.txt").read_bytes()
+    assert not (folder / "checkpoints/files/stdin.txt").exists()
+    assert re.findall("(Validation: .*)", said["files"]) == re.findall("(Validation: .*)", said["piped"])
+
+
+def test_a_model_of_lines(trained):
+    folder, said = trained
+    checkpoint = checkpoint_of(folder, "lines")
+    # The last line of the file had no end.
+    text = (folder / "names.txt").read_text() + "\n"
+    assert checkpoint.text == TextConfig(lines=True) and checkpoint.progress["corpus"]["characters"] == len(text)
+    # 80 % in whole lines, and the rest too.
+    first, second = (text.index("\n", len(text) * percent // 100 - 1) + 1 for percent in (80, 90))
+    assert (counted(said["lines"], "Validation"), counted(said["lines"], "Test")) == (
+        second - first,
+        len(text) - second,
+    )
+    for what, low, high in (("Validation", first, second), ("Test", second, len(text))):
+        (folder / "part.txt").write_text(text[low:high])
+        facts, _ = evaluated(folder, "lines", "part.txt")
+        assert facts["characters"] == high - low
+        assert f"{what}: {facts['bits_per_char']:.4f} bits per character" in said["lines"]
+    # Each line by itself: their order makes no difference, as it would if anything were carried.
+    (folder / "part.txt").write_text("name 1\nname 22\nname 333\n" * 3)
+    (folder / "turned.txt").write_text("name 333\nname 22\nname 1\n" * 3)
+    facts, turned = (evaluated(folder, "lines", name)[0]["nats_per_char"] for name in ("part.txt", "turned.txt"))
+    assert facts == pytest.approx(turned, rel=1e-6)
+    (folder / "part.txt").write_text("1 green\n22 green\n4 bottles\n")
+    (folder / "turned.txt").write_text("4 bottles\n22 green\n1 green\n")
+    carried, turned = (evaluated(folder, "files", name)[0]["nats_per_char"] for name in ("part.txt", "turned.txt"))
+    assert carried != pytest.approx(turned, rel=1e-4)
+    sampled = charrnn_in(folder, "sample", "lines", "-n", 500, "--seed", 1).stdout.decode()
+    assert len(sampled) == 500 and set(sampled) <= set(text)
+
+
+def test_a_model_of_bytes_reads_any_file(trained):
+    folder, said = trained
+    checkpoint = checkpoint_of(folder, "bytes")
+    assert checkpoint.vocab.symbols == tuple(map(chr, range(256))) and not checkpoint.vocab.has_unknown
+    # It has seen none of these bytes.
+    facts, _ = evaluated(folder, "bytes", "song")
+    assert facts["characters"] == 1280 and facts["bits_per_byte"] == pytest.approx(facts["bits_per_char"])
+    assert 7 < facts["bits_per_char"] < 11
+    assert counted(said["bytes"], "Validation") == 256
+    sampled = charrnn_in(folder, "sample", "bytes", "-n", 999, "--seed", 1).stdout
+    assert len(sampled) == 999 and max(sampled) > 127
+
+
+def test_rare_characters_are_one_unknown_symbol(trained):
+    folder, said = trained
+    checkpoint = checkpoint_of(folder, "rare")
+    assert checkpoint.vocab.has_unknown and set(checkpoint.vocab.symbols) == set("\n 0123456789 bottlesgren")
+    assert "3 characters of rare.txt are unknown and were read as one unknown symbol: 'Z'" in said["rare"]
+    (folder / "new.txt").write_text("9 green böttles\n☞")
+    facts, talk = evaluated(folder, "rare", "new.txt")
+    assert facts["characters"] == 17 and "2 characters of new.txt are unknown" in talk
+    assert evaluated(folder, "rare", "new.txt", "--unknown", "skip")[0]["characters"] == 15
+    sampled = charrnn_in(folder, "sample", "rare", "-n", 2000, "--temp", 9, "--seed", 1).stdout.decode()
+    assert len(sampled) == 2000 and set(sampled) <= set(checkpoint.vocab.symbols)
+
+
+def test_another_text_to_validate_on_and_a_test(trained):
+    folder, said = trained
+    checkpoint = checkpoint_of(folder, "val")
+    assert checkpoint.progress["corpus"]["val_sources"] == [str(folder / "other.txt")]
+    # Its characters are known, though the training text lacks them.
+    assert "☞" in checkpoint.vocab.symbols
+    assert counted(said["val"], "Validation") == len((folder / "other.txt").read_text())
+    facts, _ = evaluated(folder, "val", "other.txt")
+    assert f"Validation: {facts['bits_per_char']:.4f} bits" in said["val"]
+    text = (folder / "a.txt").read_text()
+    held = len(text) - len(text) * 8 // 10
+    assert counted(said["val"], "Test") == held
+    (folder / "tail.txt").write_text(text[-held:])
+    assert f"Test: {evaluated(folder, 'val', 'tail.txt')[0]['bits_per_char']:.4f} bits" in said["val"]
+    assert "Test:" not in said["files"] and "that nothing was chosen by" in said["val"]
+
+
+def test_whole_files_validate(trained):
+    folder, said = trained
+    checkpoint = checkpoint_of(folder, "documents")
+    assert checkpoint.text == TextConfig(separator="|", reset_at_documents=True) and "|" in checkpoint.vocab.symbols
+    sizes = {name: (folder / "many" / name).stat().st_size + 1 for name in os.listdir(folder / "many")}
+    total = counted(said["documents"], "Validation")
+    chosen = [[name for n, name in enumerate(sizes) if choice >> n & 1] for choice in range(1, 16)]
+    assert total in [sum(sizes[name] for name in names) for names in chosen]
+
+
+def test_runs_on_such_texts_go_on(trained):
+    folder, _ = trained
+    said = several(
+        folder,
+        *(
+            (run, "", "train", "--resume", run, "--steps", 6, "--quiet")
+            for run in ("piped", "val", "documents", "rare")
+        ),
+    )
+    assert {name: text for name, (text, code) in said.items() if code} == {}
+    for run in said:
+        before, after = checkpoint_of(folder, run), checkpoint_of(folder, run, 6)
+        assert after.progress["corpus"] == before.progress["corpus"] and after.text == before.text, run
+    (folder / "other.txt").write_text("changed\n" * 60)
+    changed = charrnn_in(folder, "train", "--resume", "val", "--steps", 9)
+    assert changed.returncode == 1 and "The text of --val-file has changed since this run began" in changed.stderr
+
+
+def test_the_end_of_documents_is_kept_however_rare(tmp_path):
+    for name in "ab":
+        (tmp_path / name).write_text("aaaaaaaaaaz")
+    text = read_text([tmp_path / "a", tmp_path / "b"], TextConfig(separator="|"))
+    vocab = vocabulary({"vocab": None, "min_count": 9, "drop_unused": False}, text, None, None)
+    assert (vocab.symbols, vocab.has_unknown) == (("a", "|"), True)
+
+
+REFUSED = (
+    (("a.txt", "--lines", "--separator", "|"), "--lines makes documents of lines"),
+    (("a.txt", "--lines", "--reset-at-documents"), "--lines makes documents of lines"),
+    (("a.txt", "--separator", "ab"), "--separator is 'ab'; it must be one character"),
+    (("a.txt", "--separator", ""), "--separator is ''"),
+    (("a.txt", "--bytes", "--separator", "☞"), "it must be one byte"),
+    (("a.txt", "--bytes", "--lower", "--encoding", "latin-1"), "--encoding and --lower cannot be had with it"),
+    (("a.txt", "--split", "char-rnn", "--val-file", "b.txt"), "validates on its own text"),
+    (("a.txt", "--split", "char-rnn", "--test", "0.1"), "--split char-rnn has no test part"),
+    (("a.txt", "b.txt", "--split", "char-rnn", "--reset-at-documents"), "--split char-rnn knows no documents"),
+    (("a.txt", "--split", "documents"), "needs 2 documents or more"),
+    (("a.txt", "--split", "thirds"), "--split is 'thirds'"),
+    (("a.txt", "--val", "0.5", "--test", "0.5"), "leave nothing to train on"),
+    (("a.txt", "--test", "1"), "--test is 1.0"),
+    (("a.txt", "--min-count", "100000"), "No character occurs 100,000 times"),
+    (("a.txt", "--min-count", "2", "--vocab", "v.json"), "--min-count makes a vocabulary; --vocab names one"),
+    (("a.txt", "--min-count", "2", "--bytes"), "--bytes has all bytes in its vocabulary"),
+    (("a.txt", "--bytes", "--vocab", "far.json"), "far.json has characters that are no bytes"),
+    (("a.txt", "--val-file", "missing.txt"), "missing.txt does not exist"),
+    (("a.txt", "--val-file", "-"), "--val-file names files"),
+    (("a.txt", "--init", "rare", "--bytes"), "--init has a model of characters"),
+    (("a.txt", "--val-file", "b.txt", "--val", "0.2"), "--val-file names files"),
+    (("image",), "is not UTF-8"),
+    (("-",), "stdin is empty"),
+    (("--resume", "lines", "--lines"), "--lines"),
+    (("--resume", "val", "--val-file", "b.txt"), "--val-file"),
+)
+
+
+def test_what_does_not_go_together_is_told(trained):
+    folder, _ = trained
+    Vocabulary.of("ab☞").save(folder / "far.json")
+    before = sorted((folder / "checkpoints").iterdir())
+    said = several(folder, *((" ".join(arguments), "", "train", *arguments) for arguments, _ in REFUSED))
+    for arguments, expected in REFUSED:
+        text, code = said[" ".join(arguments)]
+        assert code == 1 and text.startswith("charrnn: ") and expected in text and "Traceback" not in text, text
+        assert len(text.splitlines()) <= 3, text
+    assert sorted((folder / "checkpoints").iterdir()) == before
+
+
+def test_of_long_parts_the_beginning_is_evaluated_and_that_is_said(monkeypatch, capsys):
+    vocab, said = Vocabulary.of("ab"), {}
+    config = ModelConfig("rnn", 1, 2)
+    model = Model(config, vocab, initial_weights(config, vocab.size, 0))
+    monkeypatch.setattr(report, "EXACT", 60)
+    for what, parts in (("Validation", [Part(np.zeros(100, int))]), ("Test", [Part(np.ones(30, int))] * 3)):
+        nats = report._exactly(what, model, parts, "of these")
+        said[what] = capsys.readouterr().err
+        assert nats == pytest.approx(mean_nats(model, [part.cut(0, 60 // len(parts)) for part in parts]))
+    assert "on 60 characters of these (the first of 100)." in said["Validation"]
+    assert "on 60 characters of these (the first of 90)." in said["Test"]
+    report._exactly("Test", model, [Part(np.zeros(9, int))], "of these")
+    assert capsys.readouterr().err.endswith("on 9 characters of these.\n")
+
+
+def test_what_is_left_out_makes_no_bits_per_byte(trained):
+    folder, _ = trained
+    (folder / "few.txt").write_text("green bottles ☞\n", encoding="utf-8")
+    facts, _ = evaluated(folder, "rare", "few.txt", "--unknown", "skip")
+    assert facts["bits_per_byte"] is None and facts["bits_per_char"] > 0
+    assert evaluated(folder, "bytes", "b.txt")[0]["bits_per_byte"] > 0
+
+
+def test_a_models_vocabulary_is_saved_whole_and_found_by_its_folder(trained):
+    folder, _ = trained
+    assert charrnn_in(folder, "vocab", "checkpoints/rare", "-o", "rare.json").returncode == 0
+    assert Vocabulary.load(folder / "rare.json") == checkpoint_of(folder, "rare").vocab

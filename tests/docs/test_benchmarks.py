@@ -1,0 +1,114 @@
+"""That the benchmarks run and print their tables; the figures are for docs/benchmarks.md."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+slow = pytest.mark.slow
+
+
+def table(script, *arguments):
+    """Run a benchmark; return the cells of its rows."""
+    result = subprocess.run([sys.executable, BENCHMARKS / script, *arguments], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("Machine: ")
+    rows = [line.strip("| ").split(" | ") for line in result.stdout.splitlines() if line.startswith("| ")]
+    return rows, result
+
+
+@slow
+def test_train(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog\n" * 60)
+    sizes = ("--sizes", "1x8:4:8", "--repeats", "1", "--seconds", "0.2")
+    (heads, *rows), result = table("train.py", "--text", str(text), "--cells", "lstm", "gru", "rnn", *sizes)
+    assert heads == ["cell", "size", "charrnn", "Keras", "to Keras", "of the peak"]
+    assert [row[:2] for row in rows] == [[cell, "1x8, batch 4, seq 8"] for cell in ("lstm", "gru", "rnn")]
+    assert all(row[4].endswith("x") and float(row[4][:-1]) > 0 for row in rows)
+    assert "28 different" in result.stdout
+
+
+@slow
+def test_train_says_what_failed(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog\n" * 60)
+    arguments = ("--text", str(text), "--cells", "rnn", "--sizes", "1x8:4:8", "--repeats", "1", "--seconds", "0.2")
+    # A Python without torch that passes for one with it until the work begins.
+    torch = tmp_path / "python"
+    torch.write_text('#!/bin/sh\n[ "$1" = -c ] && echo 0.0 || exit 3\n')
+    torch.chmod(0o755)
+    (_, row), result = table("train.py", *arguments, "--torch", str(torch), "--keep-going")
+    assert row[4] == "failed" and "torch failed: exit 3" in result.stderr
+
+
+@slow
+def test_sample():
+    rows, _ = table("sample.py", "--sizes", "1x8", "--repeats", "1", "--starts", "1", "--seconds", "0.2")
+    assert [row[0] for row in rows[:2]] == ["LSTM", "1x8"]
+    assert rows[1][2].endswith(" MB")
+    assert [row[0] for row in rows[4:]] == ["`charrnn --help`", "`charrnn sample, 1x8, to the first character`"]
+
+
+@slow
+def test_corpus():
+    (heads, *rows), _ = table("corpus.py", "--megabytes", "1", "--repeats", "1")
+    assert heads == ["time", "peak memory"] and len(rows) == 5
+    assert float(rows[1][1]) > 0 and rows[0][2].endswith(" MB")
+
+
+@slow
+def test_vocabulary():
+    small = ("--shape", "1x8:4:8", "--characters", "4000", "--repeats", "1", "--seconds", "0.2")
+    (heads, *rows), _ = table("vocabulary.py", "--sizes", "5", "300", *small)
+    assert heads[0] == "symbols" and [row[0] for row in rows] == ["5", "300"]
+    assert rows[0][3] == "100%" and rows[1][5].endswith("x")
+
+
+@slow
+def test_cells():
+    small = ("--units", "4", "--batch", "4", "--seq", "8", "--repeats", "1", "--seconds", "0.2")
+    (heads, *rows), _ = table("cells.py", "--cells", "rnn", "mingru", *small)
+    assert heads[:3] == ["cell", "characters/s", "to lstm"] and [row[0] for row in rows] == ["rnn", "mingru"]
+    assert all(row[2].endswith("%") for row in rows)
+
+
+def test_gpu_on_a_processor(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    small = ("--sizes", "1x8", "--batches", "4", "--seq", "8", "--seconds", "0.1", "--peak-size", "64")
+    few = ("--cells", "rnn", "--unroll", "2", "--precisions", "bf16")
+    (heads, *rows), result = table("gpu.py", "--device", "cpu", *few, *small)
+    assert heads == ["cell", "size", "precision", "contender", "characters/s", "of the peak"]
+    contenders = [(row[0], row[2], row[3]) for row in rows]
+    for contender in ("charrnn", "charrnn, scan", "Keras", "charrnn, scan, unroll 2"):
+        assert ("lstm", "bf16", contender) in contenders
+    assert {("gru-reset-after", "bf16", "charrnn"), ("rnn", "bf16", "charrnn")} < set(contenders)
+    assert all(float(row[4].replace(",", "")) > 0 for row in rows)
+    # The same device twice: the losses are the same.
+    assert "relative 0.0e+00." in result.stdout
+
+
+@slow
+def test_gpu_within_its_budget_and_for_real(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    small = ("--sizes", "1x8", "--batches", "4", "--seq", "8", "--seconds", "0.1", "--peak-size", "64")
+    stopped, result = table("gpu.py", "--device", "cpu", "--budget", "0", *small)
+    assert len(stopped) == 1 and "The budget was spent" in result.stdout
+
+    text = tmp_path / "text.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog\n" * 60)
+    options = ("--units", "8", "--batch", "4", "--seq", "8", "--steps", "5")
+    _, result = table("gpu.py", "--device", "cpu", "--train", str(text), "--options", *options)
+    assert "1.4697 nats were not reached" in result.stdout
+
+
+@slow
+def test_backends():
+    small = ("--sizes", "1x8:4:8", "--repeats", "1", "--seconds", "0.1")
+    (heads, *rows), _ = table("backends.py", *small)
+    assert heads == ["LSTM", "way", "characters/s", "to TensorFlow"]
+    assert [row[1] for row in rows] == ["TensorFlow", "TensorFlow, bf16", "JAX", "JAX, bf16", "JAX, one device"]
+    assert rows[0][3] == "1.00x" and all(float(row[3][:-1]) > 0 for row in rows)

@@ -1,0 +1,102 @@
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+
+from charrnn.cli.app import app
+
+DOCS = Path(__file__).parents[2] / "docs"
+RENDER = "import sys, generate_cli; sys.stdout.reconfigure(encoding='utf-8'); print(generate_cli.render(), end='')"
+
+
+def rendered(**environment):
+    """Return docs/cli.md as a fresh process renders it."""
+    result = subprocess.run(
+        [sys.executable, "-c", RENDER], cwd=DOCS, env={**os.environ, **environment}, capture_output=True, check=True
+    )
+    return result.stdout.decode()
+
+
+def names(page):
+    return set(re.findall(r"--[a-z-]+|^## .*", page, re.M))
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"COLUMNS": "40", "TERM": "dumb", "CHARRNN_CHECKPOINTS": "elsewhere", "CHARRNN_CORPORA": "other.toml"}],
+)
+def test_cli_page_is_what_the_commands_say(environment):
+    written, now = (DOCS / "cli.md").read_text(encoding="utf-8"), rendered(**environment)
+    same = written == now
+    if f"Typer {typer.__version__}." not in written:
+        # Another Typer lays the same options out differently: then the names alone can be compared.
+        same = names(written) == names(now)
+    if not same:
+        pytest.fail("docs/cli.md is not what the commands say: run make docs", pytrace=False)
+
+
+def test_cli_page_names_every_command_and_no_colours():
+    page = (DOCS / "cli.md").read_text(encoding="utf-8")
+    commands = {"corpus", "vocab", "train", "sample", "eval", "runs", "bench"}
+    assert commands <= set(re.findall(r"^## charrnn (\w+)$", page, re.M))
+    assert page.index("## charrnn\n") < page.index("## charrnn corpus")
+    assert "\x1b" not in page
+    # Not 80, a terminal's default.
+    assert 90 < max(map(len, page.splitlines())) <= 120
+    assert all(len(line) <= 100 for block in page.split("```text")[1:] for line in block.split("```")[0].splitlines())
+
+
+def commands_of_the_readme() -> list[str]:
+    text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    lines = [line.removeprefix("$ ") for line in text.splitlines()]
+    return [line.partition("#")[0].strip() for line in lines if line.startswith("charrnn ")]
+
+
+def test_the_readme_shows_commands():
+    assert len(commands_of_the_readme()) >= 10
+
+
+@pytest.mark.parametrize("line", commands_of_the_readme())
+def test_a_command_of_the_readme_is_understood(line):
+    group = typer.main.get_command(app)
+    _, name, *arguments = shlex.split(line)
+    context = group.make_context("charrnn", [name])
+    command = group.get_command(context, name)
+    assert command is not None
+    # Parsing alone: an option that is gone, or a value of the wrong kind, is a usage error.
+    command.make_context(name, arguments, parent=context)
+
+
+def test_the_page_of_cells_is_what_the_code_says():
+    check = subprocess.run([sys.executable, DOCS / "generate_cells.py", "--check"], env=dict(os.environ))
+    assert check.returncode == 0, "docs/cells.md is not what charrnn/cells/ says: run make docs"
+
+
+def test_the_example_of_a_cell_of_ones_own_works():
+    from charrnn.cells import CELLS
+    from charrnn.config import ModelConfig
+    from charrnn.inference.model import Model, Stream
+    from charrnn.text.vocabulary import Vocabulary
+    from support.models import random_weights
+
+    (example,) = re.findall(r"```python\n(.*?)```", (DOCS / "cells.md").read_text(encoding="utf-8"), re.S)
+    try:
+        exec(example, {})
+        config, vocab = ModelConfig("leaky", 1, 4), Vocabulary.of("abc")
+        weights = random_weights(config, vocab.size)
+        ids, h, expected = [3, 0, 2, 1, 1], np.zeros(4), []
+        for row in ids:
+            a, g = np.split(weights["layer0/W"][row] + h @ weights["layer0/U"] + weights["layer0/b"], 2)
+            a = 1 / (1 + np.exp(-a))
+            h = (1 - a) * h + a * np.tanh(g)
+            expected.append(h @ weights["output/W"] + weights["output/b"])
+        logits = Stream(Model(config, vocab, weights)).feed(np.array(ids)[:, None])[:, 0]
+        np.testing.assert_allclose(logits, expected, atol=1e-12)
+    finally:
+        CELLS.pop("leaky", None)

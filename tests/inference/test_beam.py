@@ -1,0 +1,121 @@
+"""Beam search against looking at every text there is, and against greedy sampling."""
+
+import math
+from functools import cache
+from itertools import product
+
+import numpy as np
+import pytest
+
+from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
+from charrnn.errors import CharRNNError
+from charrnn.inference.beam import beam_search
+from charrnn.inference.generation import Ending, Generation, generate_one
+from charrnn.inference.model import Model, Stream
+from charrnn.inference.sampling import Sampling
+from charrnn.text.vocabulary import Vocabulary
+from support.models import random_weights
+
+AB = Vocabulary.of("\nab")
+LINES = TextConfig(lines=True)
+
+
+def model_of(text: TextConfig = DEFAULT_TEXT, seed: int = 0, vocab: Vocabulary = AB, scale: float = 3.0) -> Model:
+    config = ModelConfig("lstm", 2, 8)
+    return Model(config, vocab, random_weights(config, vocab.size, "float64", scale, seed), text)
+
+
+def nats_of(model: Model, before: np.ndarray, ids: tuple[int, ...]) -> list[float]:
+    """Return what characters cost, each after reading all anew."""
+    document, nats = tuple(before.tolist()), []
+    for id in ids:
+        logits = logits_behind(model, document)
+        nats.append(math.log(sum(math.exp(logit - logits[id]) for logit in logits)))
+        document = (model.vocab.start,) if id == model.end else (*document, id)
+    return nats
+
+
+@cache
+def logits_behind(model: Model, document: tuple[int, ...]) -> list[float]:
+    return Stream(model).feed(np.array(document)[:, None])[-1, 0].tolist()
+
+
+def likeliest(model: Model, before: np.ndarray, ending: Ending, allowed: set[int]) -> tuple[tuple[int, ...], bool]:
+    """Return the likeliest of all texts and whether it came to its end: one that did goes before one that was cut."""
+    texts: dict[tuple[int, ...], tuple[bool, float, int]] = {}
+    for whole in product(sorted(allowed), repeat=ending.length):
+        nats = nats_of(model, before, whole)
+        length, stop, ended = ending.length, 0, False
+        for n in range(ending.length, 0, -1):
+            stops = [len(stop) for stop in ending.stops if n >= len(stop) and whole[n - len(stop) : n] == stop]
+            if stops or (ending.lines is not None and whole[:n].count(0) >= ending.lines):
+                length, stop, ended = n, max(stops, default=0), True
+        texts[whole[:length]] = (not ended, sum(nats[:length]), stop)
+    best = min(texts, key=lambda text: texts[text])
+    cut, _, stop = texts[best]
+    return best[: len(best) - stop], not cut
+
+
+STOPS = ((1, 2), (2, 2, 2), (2,))
+
+
+@pytest.mark.parametrize("text", [DEFAULT_TEXT, LINES], ids=["carrying", "lines"])
+@pytest.mark.parametrize(
+    ("ending", "banned"),
+    [
+        (Ending(4), ()),
+        (Ending(4), (1,)),
+        (Ending(5, STOPS[:1]), ()),
+        (Ending(4, STOPS[:2]), (0,)),
+        (Ending(4, STOPS), ()),
+        (Ending(4, lines=1, line_break=0), ()),
+        (Ending(5, STOPS[1:2], lines=2, line_break=0), ()),
+        (Ending(1, STOPS[:1]), ()),
+    ],
+    ids=str,
+)
+def test_a_beam_that_is_wide_enough_finds_the_likeliest_of_all_texts(ending, banned, text):
+    for seed, prime in enumerate(["", "ab", "b", "a\nb"]):
+        model = model_of(text, seed)
+        before = model.before(AB.encode(prime))
+        found = beam_search(model, before, 3**ending.length, ending, banned)
+        expected = likeliest(model, before, ending, {0, 1, 2} - set(banned))
+        assert (tuple(found.ids.tolist()), found.ended) == expected
+        np.testing.assert_allclose(found.nats, nats_of(model, before, expected[0]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("text", [DEFAULT_TEXT, LINES], ids=["carrying", "lines"])
+def test_a_beam_of_one_is_greedy(text):
+    vocab = Vocabulary.of("\nabcd", has_unknown=True)
+    for seed in range(8):
+        model = model_of(text, seed, vocab)
+        before = model.before(vocab.encode("ab"))
+        for ending in (Ending(40), Ending(40, ((1, 2), (3,))), Ending(40, ((4, 3),), 2, 0), Ending(0)):
+            found = beam_search(model, before, 1, ending, (2,))
+            greedy = list(generate_one(model, before, Generation(ending, Sampling(0), (2,)), with_nats=True))
+            assert found.ids.tolist() == [character.id for character in greedy]
+            np.testing.assert_allclose(found.nats, [character.nats for character in greedy], rtol=1e-5, atol=1e-6)
+            assert not {2, vocab.unknown_id} & set(found.ids.tolist())
+
+
+@pytest.mark.parametrize("text", [DEFAULT_TEXT, LINES], ids=["carrying", "lines"])
+def test_each_beginning_has_the_state_that_is_its_own(text):
+    """What a text costs is what the model says of it, however often beginnings changed their places."""
+    vocab = Vocabulary.of("\nabcdefg")
+    for seed in (3, 10, 11):
+        model, costs = model_of(text, seed, vocab), []
+        before = model.before(vocab.encode("abc"))
+        for width in (1, 2, 3, 7, 20):
+            found = beam_search(model, before, width, Ending(30))
+            exact = nats_of(model, before, tuple(found.ids.tolist()))
+            np.testing.assert_allclose(found.nats, exact, rtol=1e-5, atol=1e-6)
+            assert len(found.ids) == 30 and not found.ended
+            costs.append(sum(exact))
+        assert costs[-1] < costs[0], "a wider beam finds what is likelier than greedy"
+
+
+def test_a_model_that_predicts_no_numbers_is_told_of():
+    model = model_of()
+    model.weights["output/b"] = np.full(3, np.nan)
+    with pytest.raises(CharRNNError, match="not numbers"):
+        beam_search(model, model.before(AB.encode("a")), 3, Ending(5))

@@ -1,0 +1,126 @@
+"""A real `charrnn train` that is stopped again and again, resumed each time, and compared with one that ran through."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn.atomic import TEMPORARY
+from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
+from charrnn.runs.folder import Run
+
+STEPS = 150
+LIMIT = 120.0
+
+
+def write_text(path: Path) -> Path:
+    """Write a text of 6,000 characters that is not quite random."""
+    rng = random.Random(0)
+    words = ["".join(rng.choices("abcdefgh", k=rng.randint(1, 6))) for _ in range(40)]
+    path.write_text(" ".join(rng.choices(words, k=1500))[:6000])
+    return path
+
+
+@dataclass
+class Chain:
+    """A run in `folder` on `text`: an LSTM with dropout and Adam, saved every other step.
+
+    Two shards are trained by TensorFlow; one, where `threads` is 1, by JAX, which starts in half the time.
+    """
+
+    folder: Path
+    text: Path
+    threads: int
+    steps: int = STEPS
+
+    @property
+    def run(self) -> Run:
+        return Run(self.folder / "run")
+
+    def start(self, one_core: bool = False) -> subprocess.Popen:
+        """Start the command: --resume if there is a checkpoint, else anew."""
+        common = ["--out", str(self.folder), "--quiet"]
+        if self.run.newest() is not None:
+            words = ["--resume", "run", *common]
+        else:
+            shutil.rmtree(self.run.path, ignore_errors=True)
+            settings = {"units": 8, "batch": 16 * self.threads, "seq": 8, "dropout": 0.3, "steps": self.steps}
+            settings |= {"eval-every": 9, "save-every": 2, "keep": 2, "patience": 0, "name": "run"}
+            words = [str(self.text), *common, *(w for k, v in settings.items() for w in (f"--{k}", str(v)))]
+        return subprocess.Popen(
+            [sys.executable, "-m", "charrnn", "train", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "KERAS_BACKEND": "jax" if self.threads == 1 else "tensorflow"},
+            preexec_fn=(lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})) if one_core else None,
+        )
+
+    def finish(self) -> None:
+        """Let the run go to its end."""
+        process = self.start()
+        _, stderr = process.communicate(timeout=LIMIT)
+        assert process.returncode == 0, stderr
+
+    def left_over(self) -> set[str]:
+        """Return the temporary files in the run's folder: traces of saves that were cut off, or are under way."""
+        try:
+            return {entry.name for entry in os.scandir(self.run.path) if entry.name.endswith(TEMPORARY)}
+        except FileNotFoundError:
+            return set()
+
+    def newest(self) -> str | None:
+        path = self.run.newest()
+        return path and path.name
+
+    def wait_for(self, process: subprocess.Popen, happened: Any) -> bool:
+        """Wait, busily, until something has happened; return whether it did before the process ended."""
+        deadline = time.monotonic() + LIMIT
+        while process.poll() is None and time.monotonic() < deadline:
+            if happened():
+                return True
+            time.sleep(0.0002)
+        return False
+
+
+def differences(one: Run, other: Run) -> list[str]:
+    """Return in what two finished runs differ, times aside; nothing for equal ones."""
+    found = []
+    logs = [[_timeless(json.loads(line)) for line in run.log.path.read_text().splitlines()] for run in (one, other)]
+    if logs[0] != logs[1]:
+        found.append(f"metrics.jsonl: {len(logs[0])} and {len(logs[1])} lines")
+    for pick in (lambda run: run.checkpoints()[-1], lambda run: run.best):
+        a, b = (read_checkpoint(pick(run), training=True) for run in (one, other))
+        found += [f"{pick(other).name}: {what}" for what in _unequal(a, b)]
+    return found
+
+
+def _unequal(a: Checkpoint, b: Checkpoint) -> list[str]:
+    found = []
+    for part in ("weights", "slots", "state"):
+        left, right = getattr(a, part), getattr(b, part)
+        if list(left) != list(right) or any(left[n].tobytes() != right[n].tobytes() for n in left):
+            found.append(part)
+    for part in ("model", "training", "vocab", "progress", "history"):
+        if _timeless(getattr(a, part)) != _timeless(getattr(b, part)):
+            found.append(part)
+    return found
+
+
+def _timeless(value: Any) -> Any:
+    """Return JSON without what may differ: times, and the digest of a log that holds times."""
+    if isinstance(value, dict):
+        return {k: _timeless(v) for k, v in value.items() if k not in ("seconds", "metrics")}
+    if isinstance(value, list):
+        return [_timeless(v) for v in value]
+    assert not isinstance(value, np.ndarray)
+    return value

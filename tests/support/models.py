@@ -1,0 +1,32 @@
+"""Models with random weights, and their files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
+from charrnn.network.parameters import parameter_shapes
+from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
+from charrnn.text.vocabulary import Vocabulary
+
+
+def random_weights(
+    model: ModelConfig, vocab_size: int, dtype: str = "float64", scale: float = 1.0, seed: int = 0
+) -> Mapping[str, np.ndarray]:
+    """Return weights without any symmetry, biases too; recurrent blocks have a spectral radius of about scale / 2."""
+    rng = np.random.default_rng(seed)
+    weights = {}
+    for name, shape in parameter_shapes(model, vocab_size).items():
+        fan_in = 1 if name.endswith("/b") or len(shape) == 1 or name == "embedding" else shape[0]
+        weights[name] = rng.normal(0, 0.5 * scale / np.sqrt(fan_in), shape).astype(dtype)
+    return weights
+
+
+def write_model(path: Path, vocab: Vocabulary, text: TextConfig = DEFAULT_TEXT) -> None:
+    """Write the checkpoint of an untrained model that is sure of itself, and never falls into one letter for ever."""
+    model = ModelConfig("rnn", 2, 16)
+    weights = dict(random_weights(model, vocab.size, "float32", scale=2.0, seed=3))
+    for name in weights:
+        weights[name] *= np.float32(4 if name == "output/W" else 0.2 if name.endswith("/b") else 1)
+    write_checkpoint(path, Checkpoint(model, vocab, weights, text=text))

@@ -1,0 +1,235 @@
+"""Lines as records: what splitting the whole text gives, however its bytes come; and members of JSON."""
+
+import json
+import os
+import queue
+import threading
+import tracemalloc
+from itertools import chain, pairwise
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from charrnn.config import DEFAULT_TEXT, TextConfig
+from charrnn.errors import CharRNNError
+from charrnn.text import lines as records
+from charrnn.text.lines import member, portions, seen
+
+# What lines are made of, and what other programs take for the end of one.
+LETTERS = "ab☞é\u0301\U0001f600\ufeff \t\r\n\n\n\u2028\u0085\x0b\x0c\x1e"
+RAW = TextConfig(bytes=True)
+
+
+class Blocks:
+    """Stands for a document whose bytes come in some blocks."""
+
+    name = "a.txt"
+
+    def __init__(self, blocks: list[bytes]):
+        self.all = blocks
+
+    def blocks(self, as_they_come: bool):
+        done = 0
+        for block in self.all:
+            done += len(block)
+            yield block, done
+
+
+def lines_of(blocks: list[bytes], config: TextConfig = DEFAULT_TEXT) -> list[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "Document", lambda *named: Blocks([block for block in blocks if block]))
+        return [line for some in records.lines("a.txt", config, as_they_come=True) for line in some]
+
+
+def split(text: str) -> list[str]:
+    """Return the lines of a text; the last may lack its end."""
+    *lines, last = text.split("\n")
+    return [*lines, last] if last else lines
+
+
+texts = st.text(st.sampled_from(LETTERS), max_size=30)
+places = st.lists(st.integers(0, 120), max_size=12)
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    bounds = sorted({0, len(data), *(min(place, len(data)) for place in places)})
+    return [data[low:high] for low, high in pairwise(bounds)]
+
+
+# --- Lines ---
+
+
+@given(texts, places, st.sampled_from(["keep", "lf"]))
+@example("", [], "keep")
+@example("\n\n", [1], "keep")
+@example("a\r\nb\r\n", [1, 2, 3, 4], "lf")
+def test_lines_are_those_of_the_whole_text(text, places, newlines):
+    expected = split(text.removeprefix("\ufeff"))
+    assert lines_of(cut(text.encode(), places), TextConfig(newlines=newlines)) == expected
+
+
+def test_a_text_cut_at_every_place():
+    text = "☞ a\r\n\n\U0001f600\0b\n\né"
+    data = text.encode()
+    for place in range(len(data)):
+        assert lines_of([data[:place], data[place:]]) == ["☞ a\r", "", "\U0001f600\0b", "", "é"]
+    assert lines_of([bytes([byte]) for byte in data]) == split(text)
+
+
+@given(texts, places, st.sampled_from(["utf-16-le", "utf-16-be", "utf-32-le", "utf-8"]))
+def test_a_mark_tells_the_encoding(text, places, encoding):
+    assert lines_of(cut(("\ufeff" + text).encode(encoding), places)) == split(text)
+
+
+@given(st.text(st.sampled_from("abc \n"), max_size=40), places, st.sampled_from(["utf-16-le", "utf-16-be"]))
+def test_utf16_without_a_mark(text, places, encoding):
+    # A line end among the first bytes would be waited for no longer.
+    data = ("ab" + text).encode(encoding)
+    assert lines_of(cut(data, places)) == split("ab" + text)
+    named = TextConfig(encoding="utf-16")
+    assert encoding == "utf-16-be" or lines_of(cut(data, places), named) == split("ab" + text)
+
+
+@given(st.binary(max_size=60), places)
+def test_lines_of_bytes(data, places):
+    found = [line.encode("latin-1") for line in lines_of(cut(data, places), RAW)]
+    *lines, last = data.split(b"\n")
+    assert found == ([*lines, last] if last else lines)
+
+
+@given(st.lists(st.sampled_from([b"a", b"\xff", b"\n", b"\xe2\x98", "☞".encode()]), max_size=20), places)
+def test_invalid_bytes_are_replaced_as_in_the_whole(pieces, places):
+    data = b"abcd" + b"".join(pieces)
+    assert lines_of(cut(data, places), TextConfig(errors="replace")) == split(data.decode(errors="replace"))
+
+
+def test_invalid_bytes_are_refused_with_their_line(tmp_path):
+    (tmp_path / "bad.txt").write_bytes(b"a\nb\n\xff\n" + b"c\n" * 10)
+    with pytest.raises(CharRNNError, match=r"bad\.txt is not UTF-8: byte 0xff at offset 4, line 3\."):
+        list(portions(str(tmp_path / "bad.txt"), DEFAULT_TEXT))
+
+
+def test_nothing_is_done_to_lines_before_they_are_seen():
+    config = TextConfig(newlines="lf", normalize="nfc", lower=True)
+    assert lines_of(["ÀE\u0301\r\nΑΣ\r\n".encode()], config) == ["ÀE\u0301\r", "ΑΣ\r"]
+    assert [seen(line, config) for line in ("ÀE\u0301\r", "ΑΣ\r", "\r")] == ["àé", "ας", ""]
+    assert seen("A\r", DEFAULT_TEXT) == "A\r"
+    assert seen("Ã©\r", RAW) == "Ã©\r"
+
+
+# --- Portions ---
+
+
+@given(st.lists(st.text("ab☞", max_size=12), max_size=40), places, st.integers(1, 7), st.sampled_from([1, 10, 1000]))
+def test_portions_are_the_lines_in_their_order(lines, places, most, characters):
+    data = "".join(line + "\n" for line in lines).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "PORTION", most)
+        patch.setattr(records, "CHARACTERS", characters)
+        patch.setattr(records, "Document", lambda *named: Blocks([block for block in cut(data, places) if block]))
+        found = list(portions("a.txt", DEFAULT_TEXT))
+        piecemeal = list(portions("a.txt", DEFAULT_TEXT, as_they_come=True))
+    assert [*chain(*found)] == [*chain(*piecemeal)] == lines
+    for portion in [*found, *piecemeal]:
+        assert 1 <= len(portion) <= most
+        assert sum(map(len, portion[:-1])) <= characters
+    # But for the last, each is as large as it may be.
+    for portion in found[:-1]:
+        assert len(portion) == most or sum(map(len, portion)) > characters
+
+
+def test_many_lines_take_little_memory(tmp_path):
+    with open(tmp_path / "many.txt", "w") as file:
+        file.writelines(f"{number} green bottles\n" * 1000 for number in range(400))
+    tracemalloc.start()
+    count = sum(len(portion) for portion in portions(str(tmp_path / "many.txt"), DEFAULT_TEXT))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 400_000
+    # The text is 8 MB, and as strings 26; a portion and two blocks of lines are 3.
+    assert peak < 8e6
+
+
+def test_a_line_in_very_many_pieces():
+    """Were the line copied for each piece of it, this would move a terabyte."""
+    pieces = [b"x" * 100] * 200_000
+    assert [len(line) for line in lines_of([*pieces, b"\nab\n", *pieces[:10]])] == [20_000_000, 2, 1000]
+
+
+@pytest.mark.parametrize(
+    ("config", "encoding"),
+    [(DEFAULT_TEXT, "utf-8"), (RAW, "utf-8"), (TextConfig(newlines="lf"), "utf-8"), (DEFAULT_TEXT, "utf-16")],
+)
+def test_a_line_comes_out_before_the_next_is_written(config, encoding, tmp_path):
+    """The first are as short as can be; none waits for another, nor for what would tell the encoding more surely."""
+    os.mkfifo(tmp_path / "fifo")
+    came: queue.Queue = queue.Queue()
+
+    def read() -> None:
+        for portion in portions(str(tmp_path / "fifo"), config, as_they_come=True):
+            came.put(portion)
+        came.put(None)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    encoder = (lambda text: text.encode(encoding)) if encoding == "utf-8" else _utf16()
+    with open(tmp_path / "fifo", "wb", buffering=0) as file:
+        for line in ("a", "", "bc", "", "d" * 20_000, "e"):
+            file.write(encoder(line + "\n"))
+            portion = came.get(timeout=20)
+            while sum(map(len, portion)) < len(line):
+                portion += came.get(timeout=20)
+            assert portion == [line]
+        # Several that are there are taken together; the beginning of a line waits for its end.
+        file.write(encoder("x\ny\nz"))
+        assert came.get(timeout=20) == ["x", "y"]
+        assert came.empty()
+    assert came.get(timeout=20) == ["z"] and came.get(timeout=20) is None
+    reader.join()
+
+
+def _utf16():
+    """Return what encodes pieces of a text, the first with a mark."""
+    marks = iter(["\ufeff"])
+    return lambda text: (next(marks, "") + text).encode("utf-16-le")
+
+
+# --- Members of JSON ---
+
+
+def test_members_of_json():
+    assert member('{"a": 1, "text": "x\\ny\\u263a☞"}', "text", DEFAULT_TEXT, "Line 1") == "x\ny☺☞"
+    assert member('  {"text": ""}  \r', "text", DEFAULT_TEXT, "Line 1") == ""
+    assert member(json.dumps({"é": "\U0001f600"}), "é", DEFAULT_TEXT, "Line 1") == "\U0001f600"
+    # Half of a character can be spelt and nowhere written.
+    assert member('{"t": "a\\ud83db\\ude00"}', "t", DEFAULT_TEXT, "Line 1") == "a\ufffdb\ufffd"
+
+
+def test_members_for_a_model_of_bytes_are_bytes():
+    for line in ('{"t": "\\u263a☞"}', '{"t": "☺☞"}'):
+        raw = line.encode().decode("latin-1")
+        assert member(raw, "t", RAW, "Line 1") == "☺☞".encode().decode("latin-1")
+    with pytest.raises(CharRNNError, match="Line 7 is no JSON"):
+        member('{"t": "\xff"}', "t", RAW, "Line 7")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("", "Line 7 is no JSON."),
+        ("text", "Line 7 is no JSON."),
+        ('{"text": "a"', "Line 7 is no JSON."),
+        ("[" * 100_000, "Line 7 is no JSON."),
+        ("9" * 5000, "Line 7 is no JSON."),
+        ("[1]", "Line 7 has no text named 'text'."),
+        ('"text"', "Line 7 has no text named 'text'."),
+        ("{}", "Line 7 has no text named 'text'."),
+        ('{"text": 5}', "Line 7 has no text named 'text'. It has text."),
+        ('{"text": null, "b": "x"}', "Line 7 has no text named 'text'. It has text, b."),
+    ],
+)
+def test_what_has_no_such_member_is_refused(line, said):
+    with pytest.raises(CharRNNError) as error:
+        member(line, "text", DEFAULT_TEXT, "Line 7")
+    assert error.value.message == said and "--field" in (error.value.hint or "")

@@ -1,0 +1,113 @@
+"""Bytes to text: encodings, marks, line ends, Unicode forms; and a model remembers how."""
+
+import codecs
+import unicodedata
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
+from charrnn.errors import CharRNNError
+from charrnn.network.parameters import initial_weights
+from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from charrnn.text.decoding import Decoder, prepare
+from charrnn.text.reader import read_text
+from charrnn.text.vocabulary import Vocabulary
+from support.commands import charrnn_in
+
+
+def decode(data: bytes, config: TextConfig, where: str, block: int = 1 << 18) -> tuple[str, list[str]]:
+    """Return the text of a document that comes in blocks, and the notices."""
+    decoder = Decoder(config, where)
+    pieces = [decoder.feed(data[low : low + block]) for low in range(0, len(data), block)]
+    return "".join([*pieces, decoder.close()]), decoder.notices
+
+
+ODD = "Ärger\r\nO\u0308l\rﬁn\n€"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_mark_tells_the_encoding_and_is_no_text(encoding):
+    mark = "\ufeff".encode(encoding)
+    text, notices = decode(mark + ODD.encode(encoding), DEFAULT_TEXT, "a.txt")
+    assert text == ODD
+    told = [notice for notice in notices if "by its mark" in notice]
+    assert told == ([] if encoding == "utf-8" else [f"a.txt is {encoding[:-3].upper()} by its mark."])
+    # Elsewhere it is a character like any other.
+    assert decode(("a" + "\ufeff").encode(), DEFAULT_TEXT, "")[0] == "a\ufeff"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "UTF8", "utf-8-sig", "utf-32"])
+def test_an_encoding_that_a_mark_confirms_needs_no_notice(encoding):
+    assert decode("é".encode(encoding), TextConfig(encoding=encoding), "a.txt") == ("é", [])
+
+
+def test_other_encodings():
+    assert decode(b"\x80 \xe9", TextConfig(encoding="cp1252"), "")[0] == "€ é"
+    assert decode(codecs.BOM_UTF8, TextConfig(encoding="latin-1"), "")[0] == "ï»¿"
+    for encoding in ("klingon", "rot13", "hex", ""):
+        with pytest.raises(CharRNNError, match="--encoding"):
+            TextConfig(encoding=encoding)
+
+
+def test_bytes_that_are_no_text_are_named_with_their_place():
+    with pytest.raises(CharRNNError, match=r"a\.txt is not UTF-8: byte 0xff at offset 7, line 2\.") as caught:
+        decode(codecs.BOM_UTF8 + b"ab\nc\xffd", DEFAULT_TEXT, "a.txt")
+    assert "--encoding latin-1" in caught.value.hint and "--errors replace" in caught.value.hint
+    with pytest.raises(CharRNNError) as caught:
+        decode("é".encode("utf-16-le") * 5 + b"\xff", DEFAULT_TEXT, "a.txt")
+    assert "--encoding utf-16" in caught.value.hint
+    assert decode(b"a\xffb", TextConfig(errors="replace"), "")[0] == "a\ufffdb"
+    with pytest.raises(CharRNNError, match=r"offset 2"):
+        decode(b"a\0\0", TextConfig(encoding="utf-16-le"), "a.txt")
+
+
+def test_line_ends_stay_unless_told_otherwise():
+    text, notices = decode(b"a\r\nb\rc\n\r\r\n", DEFAULT_TEXT, "a.txt")
+    assert text == "a\r\nb\rc\n\r\r\n"
+    assert len(notices) == 1 and "a.txt has carriage returns (4:" in notices[0] and "--newlines lf" in notices[0]
+    assert decode(b"a\r\nb\rc\n\r\r\n", TextConfig(newlines="lf"), "a.txt") == ("a\nb\nc\n\n\n", [])
+
+
+@pytest.mark.parametrize("form", ["nfc", "nfd", "nfkc", "nfkd"])
+def test_unicode_forms_and_case(form):
+    assert prepare(ODD, TextConfig(normalize=form)) == unicodedata.normalize(form.upper(), ODD)
+    assert prepare("ÄÖ A", TextConfig(lower=True)) == "äö a"
+
+
+def test_notices_of_many_files_are_brief(tmp_path):
+    for number in range(9):
+        (tmp_path / f"{number}.txt").write_bytes(b"a\r\n")
+    notices = read_text([tmp_path]).notices
+    assert len(notices) == 4 and notices[-1] == "… and 6 more such notices."
+
+
+def test_a_corpus_is_read_as_it_says(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes("É\r\n".encode("latin-1"))
+    config = TextConfig(encoding="latin-1", newlines="lf", lower=True)
+    text = read_text([path], config)
+    assert text.decode() == "é\n" and text.config == config
+
+
+def test_a_model_remembers_how_it_wants_its_text(tmp_path):
+    vocab, model = Vocabulary.of("abé\n"), ModelConfig("rnn", 1, 4)
+    config = TextConfig(encoding="latin-1", newlines="lf", normalize="nfc", lower=True)
+    path = tmp_path / "m.safetensors"
+    write_checkpoint(path, Checkpoint(model, vocab, initial_weights(model, vocab.size, 0), text=config))
+    assert read_checkpoint(path).text == config
+    (tmp_path / "t.txt").write_bytes("ABÉ\r\n".encode("latin-1"))
+    (tmp_path / "u.txt").write_text("ABE\u0301\n")
+    results = [
+        charrnn_in(tmp_path, "eval", "m.safetensors", "t.txt"),
+        charrnn_in(tmp_path, "eval", "m.safetensors", "u.txt", "--encoding", "utf-8"),
+    ]
+    assert [result.returncode for result in results] == [0, 0]
+    # The same text, but for its bytes.
+    assert results[0].stdout.splitlines()[:-1] == results[1].stdout.splitlines()[:-1]
+    sampled = charrnn_in(tmp_path, "sample", "m.safetensors", "--prime", "ABE\u0301", "-n", "3")
+    assert sampled.returncode == 0 and sampled.stdout.decode().startswith("abé")
+    assert np.isfinite(float(results[0].stdout.split()[-1]))
+    write_checkpoint(path, replace(read_checkpoint(path), text=DEFAULT_TEXT))
+    assert charrnn_in(tmp_path, "eval", "m.safetensors", "t.txt").returncode == 1

@@ -1,0 +1,95 @@
+"""The classic check of gradients, and that it can fail; the commands around cells."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from charrnn.cells import CELLS
+from charrnn.cli.app import app
+from charrnn.config import STACKS, ModelConfig
+from charrnn.network.parameters import parameter_count, parameter_shapes
+from charrnn.training.backends.current import scan
+from charrnn.training.gradcheck import LIMIT, VOCAB, check, relative_error
+from support.commands import charrnn_in
+
+# `make test` runs these with JAX too.
+pytestmark = pytest.mark.backend
+
+
+@pytest.mark.parametrize(
+    "name, embedding, stack",
+    [
+        *((name, None, "plain") for name in CELLS),
+        *((name, 2, "plain") for name in ("lstm", "lstm-mogrifier", "lstm-layernorm")),
+        *(("lstm", 2, stack) for stack in STACKS[1:]),
+        *((name, None, stack) for stack in STACKS[1:] for name in ("rnn", "gru")),
+        ("lstm-layernorm", None, "gated-feedback"),
+        ("slstm", None, "gated-feedback"),
+    ],
+)
+def test_every_gradient_of_every_cell_is_right(name, embedding, stack):
+    model = ModelConfig(name, 2, 2, embedding, stack)
+    # With some seeds a relu stands at its kink within the differences.
+    found = list(check(model, seed=4))
+    assert {parameter: shape for parameter, shape, _ in found} == parameter_shapes(model, VOCAB)
+    assert max(error for *_, error in found) < LIMIT, found
+
+
+def test_a_wrong_derivative_is_noticed(monkeypatch):
+    rules = sys.modules[scan.__module__].FROM_VALUE
+    monkeypatch.setitem(rules, "tanh", lambda y, dy: dy * (1 - y * y * 1.0001))
+    errors = {name: error for name, _, error in check(ModelConfig("lstm", 1, 2))}
+    assert errors["layer0/U"] > LIMIT and errors["layer0/W"] > LIMIT and errors["output/W"] < LIMIT
+
+
+def test_the_measure_of_errors():
+    assert relative_error(np.array([1.0, 2.0]), np.array([1.0, 2.0])) == 0
+    assert relative_error(np.array([1.0, 2.2]), np.array([1.0, 2.0])) == pytest.approx(0.2 / 2.2)
+    assert relative_error(np.zeros(2), np.zeros(2)) == 0
+    # Where all should be zero, anything else is wrong; rounding is not.
+    assert relative_error(np.array([1.0]), np.array([1e-12])) == pytest.approx(1)
+    assert relative_error(np.array([0.0]), np.array([1e-12])) < LIMIT
+    # Of what is nothing beside the rest, rounding does not count.
+    assert relative_error(np.array([1.0, 1e-12]), np.array([1.0, 0.0])) == pytest.approx(1e-8)
+
+
+def test_the_commands(tmp_path):
+    checked = charrnn_in(tmp_path, "gradcheck", "--cell", "mgu", "--units", 2, "--json")
+    facts = json.loads(checked.stdout)
+    assert checked.returncode == 0 and {fact["cell"] for fact in facts} == {"mgu"} and len(facts) == 10
+    refused = charrnn_in(tmp_path, "gradcheck", "--cell", "klingon")
+    assert refused.returncode == 1 and "--cell is 'klingon'" in refused.stderr
+    listed = json.loads(charrnn_in(tmp_path, "cells", "--units", 512, "--json").stdout)
+    assert [fact["name"] for fact in listed] == list(CELLS)
+    assert {fact["name"]: fact["parameters"] for fact in listed}["gru"] == parameter_count(
+        ModelConfig("gru", 2, 512), 65
+    )
+    table = charrnn_in(tmp_path, "cells").stdout.decode().splitlines()
+    assert len(table) == 1 + len(CELLS) and any("Hochreiter & Schmidhuber 1997" in line for line in table)
+    one = charrnn_in(tmp_path, "cells", "lstm-peephole").stdout.decode()
+    assert "c' = f * c + i * g" in one and "p_o (256,)" in one and "U (256, 1024)" in one
+    assert "no cell or stack 'klingon'" in charrnn_in(tmp_path, "cells", "klingon").stderr
+    assert "Did you mean lstm?" in charrnn_in(tmp_path, "cells", "lstn").stderr
+    assert "U_depth (256, 1024)" in charrnn_in(tmp_path, "cells", "lstm", "--stack", "grid").stdout.decode()
+    stacked = json.loads(charrnn_in(tmp_path, "cells", "--stack", "gated-feedback", "--json").stdout)
+    assert {fact["name"] for fact in stacked if fact["parameters"] is None} >= {"mingru", "clockwork", "irnn"}
+    (one,) = json.loads(charrnn_in(tmp_path, "cells", "gated-feedback", "--json").stdout)
+    assert one["name"] == "gated-feedback" and "Chung et al. 2015" in one["equations"]
+
+
+def test_a_wrong_gradient_ends_the_command_with_1(monkeypatch):
+    found = [("layer0/U", (2, 2), LIMIT / 2), ("layer0/b", (2,), LIMIT)]
+    monkeypatch.setattr("charrnn.training.gradcheck.check", lambda model, seed: iter(found))
+    monkeypatch.setattr("charrnn.training.backends.start.start", lambda shards, float64: shards)
+    result = CliRunner().invoke(app, ["gradcheck", "--cell", "lstm"])
+    assert result.exit_code == 1 and result.stdout.count("ok") == 1 and result.stdout.count("WRONG") == 1
+    found.pop()
+    assert CliRunner().invoke(app, ["gradcheck", "--stack", "grid"]).exit_code == 0
+
+
+def test_masked_parameters_are_not_counted():
+    # Of 8 modules of one unit each hears itself and the slower ones.
+    assert parameter_count(ModelConfig("clockwork", 1, 8), 4) == parameter_count(ModelConfig("rnn", 1, 8), 4) - 28
