@@ -27,7 +27,7 @@ WAYS = {
 }
 SPEED = """
 import json, sys
-from charrnn.cli.bench import steps_per_second
+from charrnn.api.benchmark import steps_per_second
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.training import backend
 task = json.loads(sys.argv[1])

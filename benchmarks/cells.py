@@ -23,7 +23,7 @@ from charrnn.network.parameters import useful_products
 VOCAB = 65
 SPEED = """
 import json, sys
-from charrnn.cli.bench import train_speed
+from charrnn.api.benchmark import train_speed
 from charrnn.config import ModelConfig, TrainConfig
 task = json.loads(sys.argv[1])
 model = ModelConfig(task["cell"], task["layers"], task["units"])

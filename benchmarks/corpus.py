@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import machine
 
-from charrnn.cli.commands.corpus import python_sources
+from charrnn.api.corpora import python_sources
 from charrnn.text.reader import SETTLED
 
 FILES = 8

@@ -182,14 +182,14 @@ def workers(args: argparse.Namespace) -> Iterator[Any]:
 
 def work(args: argparse.Namespace) -> None:
     """Measure what is asked for on stdin, a task a line, and answer a line each."""
-    from charrnn.cli.commands.bench import steps_per_second
-    from charrnn.training.backends import start as backend
+    from charrnn.api.benchmark import steps_per_second
+    from charrnn.training import backends
 
     shards: dict[int, int] = {}
     for line in sys.stdin:
         task = json.loads(line)
         if not shards:
-            shards[0] = backend.start(1, device=args.device)
+            shards[0] = backends.start(1, device=args.device)
         if "peak" in task:
             answer: Any = peak(task["peak"], args.peak_size)
         else:

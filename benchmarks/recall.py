@@ -161,10 +161,10 @@ def main() -> None:
     parser.add_argument("--gradients", action="store_true", help="of fresh networks and trained ones, the first seed")
     args = parser.parse_args()
     config = replace(CONFIG, lr=args.lr, steps=args.steps)
-    from charrnn.training.backends import start as backend
+    from charrnn.training import backends
 
-    print(machine.describe("charrnn", "numpy", backend.chosen(), "keras"))
-    backend.start(1)
+    print(machine.describe("charrnn", "numpy", backends.chosen(), "keras"))
+    backends.start(1)
 
     def trained(cell: str, seed: int) -> Result:
         began = perf_counter()

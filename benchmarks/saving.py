@@ -21,7 +21,7 @@ from charrnn.data.parts import Part
 from charrnn.data.splits import Split
 from charrnn.runs.folder import Run
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.backends import start as backend
+from charrnn.training import backends
 
 SIZES = {"2x128": (2, 128, 50, 50), "2x512": (2, 512, 64, 128)}
 EVERY = 100
@@ -36,8 +36,8 @@ def main() -> None:
     print(machine.describe("charrnn", "numpy", "tensorflow", "keras"))
     heads = ["LSTM", "a step, s", "a save, s", "as best too, s", "file, MB", f"cost every {EVERY} steps", "as best too"]
     print("\n| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
-    shards = {name: backend.shard_count(SIZES[name][2]) for name in args.sizes}
-    backend.start(max(shards.values()))
+    shards = {name: backends.shard_count(SIZES[name][2]) for name in args.sizes}
+    backends.start(max(shards.values()))
     for name in args.sizes:
         with tempfile.TemporaryDirectory(dir=".") as folder:
             step, plain, best, size = measure(*SIZES[name], shards[name], Path(folder), args.repeats)

@@ -26,8 +26,8 @@ from typing import Any, NamedTuple
 import machine
 import numpy as np
 
+from charrnn.api.benchmark import peak_gflops
 from charrnn.cells import CELLS
-from charrnn.cli.commands.bench import peak_gflops
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.data.batches import Streams
 from charrnn.data.corpus import Corpus, as_ids

@@ -19,7 +19,7 @@ import machine
 import numpy as np
 from sample import CHARRNN, VOCAB, peak_memory, size, spread, write_models
 
-from charrnn.cli.commands.bench import peak_gflops
+from charrnn.api.benchmark import peak_gflops
 from charrnn.config import ModelConfig
 from charrnn.network.parameters import useful_products
 

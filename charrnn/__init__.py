@@ -1,3 +1,80 @@
-"""charrnn: character-level recurrent language models, from the command line."""
+"""charrnn: character-level recurrent language models, from the command line and from Python.
+
+    run = charrnn.train("corpus.txt", minutes=3)
+    model = charrnn.load(run.name)
+    print(model.sample(500, temperature=0.8))
+
+docs/api.md tells the rest. Everything is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# Where each public name is defined.
+_HOMES = {
+    "CharRNNError": "charrnn.errors",
+    "Evaluation": "charrnn.api.evaluation",
+    "Model": "charrnn.api.model",
+    "ModelConfig": "charrnn.config",
+    "Run": "charrnn.api.runs",
+    "Sample": "charrnn.api.generation",
+    "Score": "charrnn.inference.lines",
+    "TextConfig": "charrnn.config",
+    "TrainConfig": "charrnn.config",
+    "Training": "charrnn.api.session",
+    "events": "charrnn.api",
+    "list_runs": "charrnn.api.runs",
+    "load": "charrnn.api.model",
+    "resume": "charrnn.api.training",
+    "resume_events": "charrnn.api.training",
+    "train": "charrnn.api.training",
+    "train_events": "charrnn.api.training",
+}
+__all__ = [
+    "CharRNNError",
+    "Evaluation",
+    "Model",
+    "ModelConfig",
+    "Run",
+    "Sample",
+    "Score",
+    "TextConfig",
+    "TrainConfig",
+    "Training",
+    "__version__",
+    "events",
+    "list_runs",
+    "load",
+    "resume",
+    "resume_events",
+    "train",
+    "train_events",
+]
+
+if TYPE_CHECKING:
+    from charrnn.api import events
+    from charrnn.api.evaluation import Evaluation
+    from charrnn.api.generation import Sample
+    from charrnn.api.model import Model, load
+    from charrnn.api.runs import Run, list_runs
+    from charrnn.api.session import Training
+    from charrnn.api.training import resume, resume_events, train, train_events
+    from charrnn.config import ModelConfig, TextConfig, TrainConfig
+    from charrnn.errors import CharRNNError
+    from charrnn.inference.lines import Score
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562): no command starts slower for those it does not need."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'charrnn' has no attribute {name!r}")
+    home = import_module(_HOMES[name])
+    value = import_module(f"{_HOMES[name]}.{name}") if name == "events" else getattr(home, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -68,16 +68,16 @@ def _at_least(settings: Any, low: float, *names: str, most: float = MOST) -> Non
     for name in names:
         value = getattr(settings, name)
         if value is not None and not value >= low:
-            raise CharRNNError(f"{_option(name)} is {value}; it must be at least {low}.")
+            raise CharRNNError(f"{_named(name)} is {value}; it must be at least {low}.")
         if value is not None and value > most:
-            raise CharRNNError(f"{_option(name)} is {value}; it must be at most {most:g}.")
+            raise CharRNNError(f"{_named(name)} is {value}; it must be at most {most:g}.")
 
 
 def _above_zero(settings: Any, *names: str, most: float = MOST) -> None:
     for name in names:
         value = getattr(settings, name)
         if value is not None and not 0 < value <= most:
-            raise CharRNNError(f"{_option(name)} is {value}; it must be above 0 and at most {most:g}.")
+            raise CharRNNError(f"{_named(name)} is {value}; it must be above 0 and at most {most:g}.")
 
 
 def _one_of(settings: Any, name: str, choices: tuple[str, ...]) -> None:
@@ -87,13 +87,14 @@ def _one_of(settings: Any, name: str, choices: tuple[str, ...]) -> None:
 
         close = get_close_matches(str(value), choices, n=1)
         raise CharRNNError(
-            f"{_option(name)} is {value!r}; it must be one of {', '.join(choices)}.",
+            f"{_named(name)} is {value!r}; it must be one of {', '.join(choices)}.",
             hint=f"Did you mean {close[0]}?" if close else None,
         )
 
 
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
+def _named(name: str) -> str:
+    """Return a parameter as messages name it; the command line spells it as an option."""
+    return f"`{name}`"
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class TrainConfig:
         # A factor above 1 grows without bounds.
         _above_zero(self, "decay", most=1)
         if self.clip_norm is not None and self.clip_value is not None:
-            raise CharRNNError("--clip-norm and --clip-value exclude each other.", hint="Set one of them to 0.")
+            raise CharRNNError("`clip_norm` and `clip_value` exclude each other.", hint="Give only one of them.")
         for name, high in (
             ("dropout", 1.0),
             ("val", 1.0),
@@ -182,11 +183,11 @@ class TrainConfig:
         ):
             value = getattr(self, name)
             if value is not None and not 0 <= value < high:
-                raise CharRNNError(f"{_option(name)} is {value}; it must be at least 0 and below {high:g}.")
+                raise CharRNNError(f"{_named(name)} is {value}; it must be at least 0 and below {high:g}.")
         if self.val + self.test >= 1:
-            raise CharRNNError(f"--val {self.val} and --test {self.test} leave nothing to train on.")
+            raise CharRNNError(f"`val={self.val}` and `test={self.test}` leave nothing to train on.")
         if self.test and self.split == "char-rnn":
-            raise CharRNNError("--split char-rnn has no test part.", hint="Leave out --test, or use --split tail.")
+            raise CharRNNError("`split='char-rnn'` has no test part.", hint="Leave out `test`, or use `split='tail'`.")
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,7 @@ class TextConfig:
                 raise LookupError
         except (LookupError, ValueError):
             raise CharRNNError(
-                f"--encoding {self.encoding!r} is none that Python knows.",
+                f"`encoding` is {self.encoding!r}, which Python does not know.",
                 hint="Such as utf-8, utf-16, latin-1, cp1252.",
             ) from None
 
@@ -241,19 +242,19 @@ class TextConfig:
         self._check_character("loss_after", r"Such as '\t'.")
         if self.lines and (self.separator is not None or self.reset_at_documents):
             raise CharRNNError(
-                "--lines makes documents of lines; --separator and --reset-at-documents are for documents that are "
+                "`lines` makes documents of lines; `separator` and `reset_at_documents` are for documents that are "
                 "files."
             )
         if self.loss_after is None:
             return
         if not self.resets:
             raise CharRNNError(
-                "--loss-after needs documents at whose beginnings the model forgets; this text has none.",
-                hint="Add --lines or, where files are documents, --reset-at-documents.",
+                "`loss_after` needs documents at whose beginnings the model forgets; this text has none.",
+                hint="Add `lines=True` or, where files are documents, `reset_at_documents=True`.",
             )
         if self.loss_after == self.document_end:
             raise CharRNNError(
-                f"--loss-after is {self.loss_after!r}, which ends every document: nothing follows it.",
+                f"`loss_after` is {self.loss_after!r}, which ends every document: nothing follows it.",
                 hint="Name the character that stands between the two parts of a document.",
             )
 
@@ -263,14 +264,14 @@ class TextConfig:
             return
         if len(value) != 1 or "\ud800" <= value <= "\udfff" or (self.bytes and value > "\xff"):
             raise CharRNNError(
-                f"{_option(name)} is {value!r}; it must be one {'byte' if self.bytes else 'character'}.", hint=hint
+                f"{_named(name)} is {value!r}; it must be one {'byte' if self.bytes else 'character'}.", hint=hint
             )
 
     def _check_bytes(self) -> None:
         names = ("encoding", "errors", "normalize", "lower")
-        changed = [_option(name) for name in names if getattr(self, name) != getattr(TextConfig, name)]
+        changed = [_named(name) for name in names if getattr(self, name) != getattr(TextConfig, name)]
         if self.bytes and changed:
-            raise CharRNNError(f"--bytes takes bytes as they are; {' and '.join(changed)} cannot be had with it.")
+            raise CharRNNError(f"`bytes` takes bytes as they are; {' and '.join(changed)} cannot be had with it.")
 
 
 DEFAULT_TEXT = TextConfig()

@@ -16,7 +16,7 @@ INTRODUCTION = f"""\
 <!-- Laid out by Typer {typer.__version__}. -->
 
 What `--help` says, command by command. This page is written by `docs/generate_cli.py` (`make docs`) and held true by
-`tests/test_docs.py`; edit the commands in `charrnn/cli/` instead.
+`tests/docs/test_docs.py`; edit the commands in `charrnn/cli/` instead.
 """
 
 

@@ -1,6 +1,7 @@
 import os
 import re
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -17,15 +18,18 @@ _NEEDS_KERAS = re.compile(r"^(import|from) (keras|tensorflow|charrnn\.training)\
 def pytest_pycollect_makemodule(module_path: Path) -> None:
     """Start the backend before the first module that needs it is imported; the other modules never see keras."""
     if _NEEDS_KERAS.search(module_path.read_text()):
-        from charrnn.training.backends import start as backend
+        from charrnn.training import backends
 
         # JAX cuts a batch evenly: a row each, where it does not come out otherwise.
-        backend.start(8 if backend.chosen() == "jax" else 2, float64=True, device="cpu")
+        backends.start(8 if backends.chosen() == "jax" else 2, float64=True, device="cpu")
 
 
 def pytest_configure() -> None:
     """Let no test fill the user's cache; the commands that tests start inherit this."""
     pytest.register_assert_rewrite("support")
+    # A shell that starts the tests in the background has SIGINT ignored, and so would the commands they start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["CHARRNN_CACHE"] = tempfile.mkdtemp(prefix="charrnn-tests-")
 
 

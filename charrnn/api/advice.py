@@ -25,11 +25,11 @@ def advice(characters: int, model: ModelConfig, vocab_size: int) -> str | None:
     ratio = f"{characters:,} characters to train on, {parameters:,} parameters: {_short(each)} a parameter"
     if each < FEW and units < model.units:
         return (
-            f"{ratio}. The text will soon be known by heart, and the best checkpoint come early; --units {units} would "
+            f"{ratio}. The text will soon be known by heart, and the best checkpoint come early; `units={units}` would "
             "be about as good, and faster."
         )
     if each > PLENTY and units > model.units:
-        return f"{ratio}. The text could teach a larger model more, given the time: --units {units}, say."
+        return f"{ratio}. The text could teach a larger model more, given the time: `units={units}`, say."
     return None
 
 

@@ -1,97 +1,109 @@
-"""`charrnn train`: from the options to a text, its vocabulary, and its parts."""
+"""What a new run is trained on: its text, the vocabulary of that, and the parts."""
 
 from collections import Counter
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from charrnn.cli.console import say
-from charrnn.cli.reading import read, tell
-from charrnn.config import CHAR_RNN_VAL, DEFAULT_TEXT, TextConfig, TrainConfig
+from charrnn.api.events import Noticed
+from charrnn.config import CHAR_RNN_VAL, TextConfig, TrainConfig
+from charrnn.data.batches import fit_batch
+from charrnn.data.corpus import Dataset, dataset
 from charrnn.errors import CharRNNError
+from charrnn.text.reader import Watch, read_text
+from charrnn.text.sources import STDIN
+from charrnn.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from charrnn.data.corpus import Dataset
     from charrnn.runs.checkpoint import Checkpoint
     from charrnn.text.text import Text
-    from charrnn.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a new run reads: its text, what validates if that is another one, and what makes its vocabulary."""
+
+    corpus: Sequence[str]
+    val_file: Sequence[str] = ()
+    include: Sequence[str] = ()
+    vocab: Path | None = None
+    min_count: int = 1
+    drop_unused: bool = False
 
 
 def new_dataset(
-    values: dict[str, Any], given: dict[str, Any], config: TrainConfig, trained: "Checkpoint | None"
-) -> tuple[TrainConfig, "Dataset"]:
-    """Return what a new run is trained on, and its settings as they can be for that; say what is odd about it.
+    sources: Sources,
+    config: TrainConfig,
+    form: TextConfig,
+    trained: "Checkpoint | None",
+    watch: Watch | None,
+    val_given: bool,
+) -> Generator[Noticed, None, tuple[TrainConfig, Dataset]]:
+    """Return what a new run is trained on, and its settings as they can be for that; yield what is odd about it.
 
-    With `trained`, the model that it begins with, its text is read as that model's was, but for the options given.
+    `form` says how the text is read, `trained` is the model that the run begins with.
     """
-    from charrnn.data.corpus import dataset
-    from charrnn.text.sources import STDIN
-
-    if values["val_file"] and (STDIN in values["val_file"] or "val" in given):
+    if sources.val_file and (STDIN in sources.val_file or val_given):
         raise CharRNNError(
-            "--val-file names files; neither stdin nor --val can be had with it.",
-            hint="Write what validates to a file; --val is a share of the text that trains.",
+            "`val_file` names files; neither stdin nor `val` can be had with it.",
+            hint="Write what validates to a file; `val` is a share of the text that trains.",
         )
-    before = trained.text if trained else DEFAULT_TEXT
-    form = replace(before, **{field.name: given[field.name] for field in fields(TextConfig) if field.name in given})
     if trained and trained.text.bytes != form.bytes:
         raise CharRNNError(
-            f"--init has a model of {'bytes' if trained.text.bytes else 'characters'}; --bytes cannot be changed.",
+            f"`init` has a model of {'bytes' if trained.text.bytes else 'characters'}; `bytes` cannot be changed.",
             hint="Train a model of bytes from one of bytes.",
         )
-    text = read(values["corpus"], form, values["include"], keep_stdin=True)
-    validation = read(values["val_file"], form, values["include"]) if values["val_file"] else None
+    text = read_text(sources.corpus, form, sources.include, watch, keep_stdin=True)
+    validation = read_text(sources.val_file, form, sources.include, watch) if sources.val_file else None
     fitted = _fitted(config, text, validation is not None)
-    data = dataset(text, vocabulary(values, text, validation, trained), fitted, validation)
-    tell(data.notices)
+    data = dataset(text, vocabulary(sources, text, validation, trained), fitted, validation)
+    yield from map(Noticed, data.notices)
     if (fitted.batch, fitted.seq) != (config.batch, config.seq):
-        say(
-            f"The text is short ({len(text):,} characters): training with --batch {fitted.batch} --seq {fitted.seq} "
+        yield Noticed(
+            f"The text is short ({len(text):,} characters): training with `batch={fitted.batch}` `seq={fitted.seq}` "
             f"instead of {config.batch} and {config.seq}."
         )
     return fitted, data
 
 
-def vocabulary(
-    values: dict[str, Any], text: "Text", validation: "Text | None", trained: "Checkpoint | None"
-) -> "Vocabulary":
+def vocabulary(sources: Sources, text: "Text", validation: "Text | None", trained: "Checkpoint | None") -> Vocabulary:
     """Return the vocabulary of a new run: a file's, or that of its texts and of the model that it begins with."""
-    from charrnn.text.vocabulary import Vocabulary
-
-    if values["vocab"]:
-        if values["min_count"] > 1:
-            raise CharRNNError("--min-count makes a vocabulary; --vocab names one.", hint="Give one of them.")
-        vocab = Vocabulary.load(values["vocab"])
+    if sources.vocab:
+        if sources.min_count > 1:
+            raise CharRNNError("`min_count` makes a vocabulary; `vocab` names one.", hint="Give one of them.")
+        vocab = Vocabulary.load(sources.vocab)
         if text.config.bytes and vocab.symbols[-1] > "\xff":
-            raise CharRNNError(f"{values['vocab']} has characters that are no bytes.", hint="Leave out --vocab.")
+            raise CharRNNError(f"{sources.vocab} has characters that are no bytes.", hint="Leave out `vocab`.")
         return vocab
     if text.config.bytes:
-        if values["min_count"] > 1:
-            raise CharRNNError("--bytes has all bytes in its vocabulary; --min-count cannot be had with it.")
+        if sources.min_count > 1:
+            raise CharRNNError("`bytes` has all bytes in its vocabulary; `min_count` cannot be had with it.")
         # All of them, so that the model can read any file.
         return Vocabulary(tuple(map(chr, range(256))))
     counts = Counter(text.counted)
     if validation is not None:
         counts.update(validation.counted)
-    # However rare, the end of a document is no unknown symbol, nor is what the loss counts behind.
+    # However rare, the end of a document is no unknown symbol, nor is what the loss counts after.
     always = (text.config.document_end, text.config.loss_after)
-    kept = {symbol for symbol, count in counts.items() if count >= values["min_count"] or symbol in always}
+    kept = {symbol for symbol, count in counts.items() if count >= sources.min_count or symbol in always}
     if not kept:
         raise CharRNNError(
-            f"No character occurs {values['min_count']:,} times.", hint="Use a smaller --min-count, or a longer text."
+            f"No character occurs {sources.min_count:,} times.", hint="Use a smaller `min_count`, or a longer text."
         )
-    if trained is not None and not values["drop_unused"]:
+    if trained is not None and not sources.drop_unused:
         kept.update(trained.vocab.symbols)
-    inherited = trained is not None and trained.vocab.has_unknown and not values["drop_unused"]
-    return Vocabulary.of(kept, has_unknown=values["min_count"] > 1 or inherited)
+    inherited = trained is not None and trained.vocab.has_unknown and not sources.drop_unused
+    return Vocabulary.of(kept, has_unknown=sources.min_count > 1 or inherited)
 
 
 def _fitted(config: TrainConfig, text: "Text", has_validation: bool) -> TrainConfig:
     """Return the settings as they can be for a text of this length."""
-    from charrnn.data.batches import fit_batch
-
     if has_validation:
         if config.split == "char-rnn":
-            raise CharRNNError("--split char-rnn validates on its own text.", hint="Leave out --val-file, or --split.")
+            raise CharRNNError(
+                "`split='char-rnn'` validates on its own text.", hint="Leave out `val_file`, or `split`."
+            )
         config = replace(config, val=0.0)
     share = CHAR_RNN_VAL if config.split == "char-rnn" else config.val + config.test
     batch, seq = fit_batch(len(text) - int(len(text) * share), config.batch, config.seq)

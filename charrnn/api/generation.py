@@ -1,73 +1,140 @@
-"""From options to how texts are generated, for the commands that do."""
+"""How text is generated: what a caller asks for by name, made to what `charrnn.inference` takes."""
 
+import math
 import secrets
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
 
-from charrnn.cli.console import printable, say
-from charrnn.cli.options import unescaped
+import numpy as np
+
 from charrnn.errors import CharRNNError
+from charrnn.inference.generation import Ending, Generation
+from charrnn.inference.model import Model
+from charrnn.inference.sampling import Sampling
+from charrnn.text.decoding import prepare
 
-if TYPE_CHECKING:
-    from charrnn.inference.generation import Ending, Generation
-    from charrnn.inference.model import Model
-    from charrnn.inference.sampling import Sampling
-
-
-def generation(
-    model: "Model",
-    ending: "Ending",
-    sampling: "Sampling",
-    allow: str | None,
-    forbid: str | None,
-    no_repeat: int | None,
-    seed: int | None,
-) -> "Generation":
-    """Return how texts are generated; without a seed, as never before."""
-    from charrnn.inference.generation import Generation
-
-    seed = secrets.randbits(63) if seed is None else seed
-    return Generation(ending, sampling, _banned(model, allow, forbid, ending), no_repeat, seed)
+# Is told, in a sentence, what a person should know.
+Notify = Callable[[str], None]
 
 
-def ending(model: "Model", length: int, until: Sequence[str], lines: int | None = None) -> "Ending":
-    """Return where texts end; of a text of --until that the model cannot write, say so."""
-    from charrnn.inference.generation import Ending
-    from charrnn.text.decoding import prepare
+def unheard(notice: str) -> None:
+    """Tell nobody a notice."""
 
+
+class How(TypedDict, total=False):
+    """How text is generated; all may be left out.
+
+    temperature: lower is safer, 0 takes the likeliest character. top_k, top_p, min_p, typical: filters
+    (`charrnn.inference.sampling.Sampling`). until: texts before which generation stops. lines: after how many lines it
+    stops. allow, forbid: the only characters that are drawn; those that never are. no_repeat: never write so many
+    characters that have occurred already. seed: of the random numbers; without one each call gives another text.
+    """
+
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    min_p: float | None
+    typical: float | None
+    until: str | Sequence[str]
+    lines: int | None
+    allow: str | None
+    forbid: str | None
+    no_repeat: int | None
+    seed: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A generated text.
+
+    ids, (characters,): of the model's vocabulary. nats, (characters,): what each costs the model, -log of its
+    probability at temperature 1 and before any filter. ended: whether it came to its end before its length.
+    """
+
+    text: str
+    ids: np.ndarray
+    nats: np.ndarray
+    ended: bool
+
+    @property
+    def log_probability(self) -> float:
+        """Return the natural logarithm of the text's probability."""
+        return 0.0 - float(self.nats.sum(dtype="float64"))
+
+    @property
+    def bits(self) -> float:
+        """Return the bits that the text costs the model."""
+        return float(self.nats.sum(dtype="float64")) / math.log(2)
+
+    @property
+    def bits_per_char(self) -> float | None:
+        """Return the bits a character, None of an empty text."""
+        return self.bits / len(self.ids) if len(self.ids) else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a record says of it."""
+        return {
+            "text": self.text,
+            "characters": len(self.ids),
+            "log_probability": self.log_probability,
+            "bits": self.bits,
+            "bits_per_char": self.bits_per_char,
+            "ended": self.ended,
+        }
+
+
+def sampling(how: How) -> Sampling:
+    """Return how the next character is drawn."""
+    names = ("top_k", "top_p", "min_p", "typical")
+    return Sampling(how.get("temperature", 1.0), *(how.get(name) for name in names))  # type: ignore[arg-type]
+
+
+def generation(model: Model, length: int, how: How, notify: Notify) -> Generation:
+    """Return how texts are generated; CharRNNError if what is asked for cannot be had of this model."""
+    unknown = set(how) - set(How.__annotations__)
+    if unknown:
+        raise CharRNNError(
+            f"Sampling has no parameter `{min(unknown)}`.", hint=f"It has {', '.join(How.__annotations__)}."
+        )
+    seed = how.get("seed")
+    drawn, end = sampling(how), ending(model, length, how.get("until", ()), how.get("lines"), notify)
+    banned = _banned(model, how.get("allow"), how.get("forbid"), end)
+    return Generation(end, drawn, banned, how.get("no_repeat"), secrets.randbits(63) if seed is None else seed)
+
+
+def ending(model: Model, length: int, until: str | Sequence[str], lines: int | None, notify: Notify) -> Ending:
+    """Return where texts end; tell of a text of `until` that the model cannot write."""
     stops = []
-    for text in until:
-        stop = prepare(unescaped(text) or "", model.text)
-        ids = model.vocab.table(stop).tolist()
+    for text in [until] if isinstance(until, str) else until:
+        ids = model.vocab.table(prepare(text, model.text)).tolist()
         if not ids:
-            raise CharRNNError("--until is empty; it must be a text to stop before.")
+            raise CharRNNError("`until` is empty; it must be a text to stop before.")
         if min(ids) < 0:
-            say(printable(f"--until {text}: the model lacks some of its characters, so it will never write that."))
+            notify(f"`until={text}`: the model lacks some of its characters, so it will never write that.")
             continue
         stops.append(tuple(ids))
     line_break = model.vocab.symbols.index("\n") if "\n" in model.vocab.symbols else None
     if lines is not None and line_break is None:
-        raise CharRNNError("--lines counts line breaks, and the model has never seen one.", hint="Use --length.")
+        raise CharRNNError("`lines` counts line breaks, and the model has never seen one.", hint="Use `length`.")
     return Ending(length, tuple(stops), lines, line_break)
 
 
-def _banned(model: "Model", allow: str | None, forbid: str | None, ending: "Ending") -> list[int]:
+def _banned(model: Model, allow: str | None, forbid: str | None, ending: Ending) -> list[int]:
     """Return the ids that must not be drawn."""
-    from charrnn.text.decoding import prepare
-
     vocab = model.vocab
     banned: set[int] = set()
     if allow is not None:
-        allowed = set(vocab.table(prepare(unescaped(allow) or "", model.text)).tolist()) - {-1}
+        allowed = set(vocab.table(prepare(allow, model.text)).tolist()) - {-1}
         if not allowed:
             raise CharRNNError(
-                f"The model knows none of the characters of --allow {printable(allow)}.",
+                f"The model knows none of the characters of `allow={allow}`.",
                 hint="charrnn vocab RUN shows what it knows.",
             )
         allowed |= {id for stop in ending.stops for id in stop} | ({ending.line_break} if ending.lines else set())
         banned = set(range(len(vocab.symbols))) - allowed
     if forbid is not None:
-        banned |= set(vocab.table(prepare(unescaped(forbid) or "", model.text)).tolist()) - {-1}
+        banned |= set(vocab.table(prepare(forbid, model.text)).tolist()) - {-1}
     if len(banned) == len(vocab.symbols):
-        raise CharRNNError("--allow and --forbid leave no character to draw.", hint="Forbid fewer.")
+        raise CharRNNError("`allow` and `forbid` leave no character to draw.", hint="Forbid fewer.")
     return sorted(banned)

@@ -1,55 +1,50 @@
-"""`charrnn train --init`: a new run begins with a trained model."""
+"""A new run that begins with a trained model: what is taken over of it."""
 
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Mapping
+from typing import Any
 
-from charrnn.cli.console import printable, say
-from charrnn.config import ModelConfig
+import numpy as np
+
+from charrnn.api.events import Noticed
+from charrnn.api.settings import MODEL
+from charrnn.data.corpus import Corpus
 from charrnn.errors import CharRNNError
+from charrnn.network.parameters import check_weights
+from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
+from charrnn.runs.folder import find_checkpoint
+from charrnn.training.transfer import transfer
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from charrnn.data.corpus import Corpus
-    from charrnn.runs.checkpoint import Checkpoint
-
-# Characters that a report names.
+# Characters that a notice names.
 SHOWN = 60
 
 
-def trained_model(init: str, given: dict[str, Any]) -> "Checkpoint":
-    """Return the model to begin with; options that ask for another size are an error."""
-    import numpy as np
-
-    from charrnn.network.parameters import check_weights
-    from charrnn.runs.checkpoint import read_checkpoint
-    from charrnn.runs.folder import find_checkpoint
-
+def trained_model(init: str, given: Mapping[str, Any]) -> Checkpoint:
+    """Return the model to begin with; settings that ask for another size are an error."""
     path = find_checkpoint(init)
     checkpoint = read_checkpoint(path)
     check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
     if not all(np.isfinite(weight).all() for weight in checkpoint.weights.values()):
         raise CharRNNError(f"{path} holds numbers that are not finite.", hint="Begin with another model.")
-    for field in fields(ModelConfig):
-        has = getattr(checkpoint.model, field.name)
-        if given.get(field.name, has) != has:
+    for name in MODEL:
+        has = getattr(checkpoint.model, name)
+        if given.get(name, has) != has:
             raise CharRNNError(
-                f"--{field.name} {given[field.name]} is not what {path} has: {has}.",
-                hint="A model keeps its cell and size; leave the option out.",
+                f"`{name}={given[name]}` is not what {path} has: {has}.",
+                hint="A model keeps its cell and size; leave the setting out.",
             )
     return checkpoint
 
 
-def transferred(trained: "Checkpoint", corpus: "Corpus", seed: int) -> "dict[str, np.ndarray]":
-    """Return the model's weights for the characters of this text, and say which are shared, new and unused."""
-    from charrnn.training.transfer import transfer
-
+def transferred(trained: Checkpoint, corpus: Corpus, seed: int) -> Generator[Noticed, None, dict[str, np.ndarray]]:
+    """Return the model's weights for the characters of this text; yield which are shared, new and unused."""
     old, new = set(trained.vocab.symbols), set(corpus.vocab.symbols)
     used = set(corpus.text.symbols) & new
-    say(f"Beginning with a trained {trained.model.cell}: {len(old & used):,} characters of this text are known to it.")
+    yield Noticed(
+        f"Beginning with a trained {trained.model.cell}: {len(old & used):,} characters of this text are known to it."
+    )
     fates = (("New to it", new - old), ("Not in this text, kept", (old - used) & new), ("Forgotten", old - new))
     for what, characters in fates:
         if characters:
-            shown = printable("".join(sorted(characters)[:SHOWN])) + (" …" if len(characters) > SHOWN else "")
-            say(f"  {what}: {shown} ({len(characters):,}).")
+            shown = "".join(sorted(characters)[:SHOWN]) + (" …" if len(characters) > SHOWN else "")
+            yield Noticed(f"  {what}: {shown} ({len(characters):,}).")
     return transfer(trained.model, trained.weights, trained.vocab, corpus.vocab, seed)

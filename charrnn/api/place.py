@@ -1,44 +1,40 @@
-"""Where `charrnn train` computes: on which device, in how many processes."""
+"""Where a run is trained: by which backend, on which device, in how many processes. A run does not keep it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from charrnn.cli.console import hush
 from charrnn.errors import CharRNNError
-
-if TYPE_CHECKING:
-    from charrnn.training.backends.jax.distributed import Processes
-
-# The options that say it; a run does not keep them.
-PLACE = ("device", "processes", "process_id", "coordinator")
+from charrnn.text.sources import STDIN
+from charrnn.training import backends
+from charrnn.training.backends.jax.distributed import Processes, among
 
 
 @dataclass(frozen=True)
 class Place:
-    """A device, and which process this is of those that train together."""
+    """A backend (None: whichever KERAS_BACKEND, the run itself or the default names), a device, and which process."""
 
+    backend: str | None
     device: str
-    processes: "Processes"
+    processes: Processes
+
+    def choose(self, recorded: str | None = None) -> str:
+        """Choose the backend, and return its name; `recorded` is that of a run that goes on."""
+        chosen = backends.choose(self.backend, recorded)
+        backends.check_processes(self.processes)
+        return chosen
 
     def check_texts(self, sources: Sequence[str]) -> None:
         """Raise CharRNNError if the processes cannot all read these texts."""
-        from charrnn.text.sources import STDIN
-
         if self.processes.count > 1 and STDIN in sources:
             raise CharRNNError(
                 "Several processes cannot all read stdin.", hint="Name a file that every one of them can read."
             )
 
 
-def place(device: str, processes: int | None, process_id: int | None, coordinator: str | None) -> Place:
-    """Return what the options mean; CharRNNError if it cannot be had."""
-    from charrnn.training.backends import start as backend
-    from charrnn.training.backends.jax.distributed import among
-
-    backend.check_device(device)
-    which = among(processes, process_id, coordinator)
-    backend.check_processes(which)
-    if not which.is_first:
-        hush()
-    return Place(device, which)
+def place(
+    backend: str | None, device: str, processes: int | None, process_id: int | None, coordinator: str | None
+) -> Place:
+    """Return what the parameters mean; CharRNNError if it cannot be had."""
+    backends.check_backend(backend)
+    backends.check_device(device)
+    return Place(backend, device, among(processes, process_id, coordinator))

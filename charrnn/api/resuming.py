@@ -1,112 +1,117 @@
-"""`charrnn train --resume`: a run goes on from its newest checkpoint."""
+"""What a run needs that goes on: its newest checkpoint, what may be changed of it, and its text."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from charrnn.api.place import Place
-from charrnn.api.session import session, train_run
-from charrnn.cli.console import printable, say
-from charrnn.cli.reading import read
-from charrnn.cli.signals import Signals
+from charrnn.api.events import Noticed
+from charrnn.api.session import Job, Training
+from charrnn.api.settings import NAMES, check_names
 from charrnn.config import BUDGET, FREE_ON_RESUME, TrainConfig
+from charrnn.data.corpus import Dataset, dataset
 from charrnn.errors import CharRNNError
+from charrnn.runs.checkpoint import Checkpoint
+from charrnn.runs.folder import Run, find_run
+from charrnn.text.reader import read_text
+from charrnn.text.sources import STDIN
+from charrnn.text.text import Text
+from charrnn.training import backends
+from charrnn.training.budget import counted_total
 
-if TYPE_CHECKING:
-    from charrnn.data.corpus import Dataset
-    from charrnn.runs.checkpoint import Checkpoint
-    from charrnn.runs.folder import Run
-    from charrnn.text.text import Text
-
-
-def resume_run(name: str, given: dict[str, Any], asked: Signals, where: Place) -> None:
-    """Continue a run from its newest checkpoint, with another budget if one is given."""
-    from charrnn.runs.folder import find_run
-    from charrnn.training.backends.start import BACKENDS, chosen, kept_shards
-
-    where.check_texts(given.get("corpus") or [])
-    with session(asked, lambda: find_run(name, given.get("out")), where) as run:
-        checkpoint, path, warnings = run.load_newest()
-        for warning in warnings:
-            say(printable(warning))
-        if checkpoint.training is None:
-            raise CharRNNError(f"{path} holds a model but no training to resume.")
-        config = _resumed_config(checkpoint.training, given)
-        data = _resumed_data(run, checkpoint, config, given)
-        _check_budget(run, checkpoint, config, data)
-        say(f"Resuming {run.name} after step {checkpoint.progress['step']:,}.")
-        before, now = checkpoint.progress.get("backend", BACKENDS[0]), chosen()
-        if before != now:
-            say(f"Until now it was trained with {before}: {now} rounds otherwise and draws other dropout masks.")
-        shards = kept_shards(config.batch, checkpoint.progress, where.processes.count)
-        train_run(run, checkpoint.model, config, data, shards, checkpoint, bool(given.get("quiet")), asked, where)
+# What is settled for good when a run begins, besides its settings.
+NEW_ONLY = ("drop_unused", "include", "init", "min_count", "name", "val_file", "vocab")
 
 
-def _resumed_config(trained: TrainConfig, given: dict[str, Any]) -> TrainConfig:
+def resumed_job(
+    training: Training,
+    name: str,
+    corpus: Sequence[str],
+    corpus_changed_ok: bool,
+    out: Path | None,
+    given: Mapping[str, Any],
+) -> Generator[Noticed, None, Job]:
+    """Prepare a run that goes on from its newest checkpoint, and return what there is to do.
+
+    given: settings that are to change; only those of FREE_ON_RESUME may.
+    """
+    place = training.place
+    place.check_texts(corpus)
+    check_names(given, (*NAMES, *NEW_ONLY))
+    run = training.open(lambda: find_run(name, out))
+    checkpoint, path, warnings = run.load_newest()
+    yield from map(Noticed, warnings)
+    if checkpoint.training is None:
+        raise CharRNNError(f"{path} holds a model but no training to resume.")
+    config = _resumed_config(checkpoint.training, given)
+    data = yield from _resumed_data(training, run, checkpoint, config, corpus, corpus_changed_ok)
+    _check_budget(run, checkpoint, config, data)
+    yield Noticed(f"Resuming {run.name} after step {checkpoint.progress['step']:,}.")
+    before = checkpoint.progress.get("backend", backends.DEFAULT)
+    now = place.choose(before)
+    if before != now:
+        yield Noticed(f"Until now it was trained with {before}: {now} rounds otherwise and draws other dropout masks.")
+    shards = backends.kept_shards(config.batch, checkpoint.progress, place.processes.count)
+    return Job(run, checkpoint.model, config, data, shards, resumed=checkpoint)
+
+
+def _resumed_config(trained: TrainConfig, given: Mapping[str, Any]) -> TrainConfig:
     """Return the settings of the run with the changes that are allowed."""
-    fixed = set(given) - {*FREE_ON_RESUME, "resume", "quiet", "out", "corpus", "corpus_changed_ok"}
+    fixed = set(given) - set(FREE_ON_RESUME)
     if fixed:
         raise CharRNNError(
-            f"A resumed run keeps its settings; {', '.join('--' + key.replace('_', '-') for key in sorted(fixed))} "
-            "cannot be changed.",
-            hint="A new budget can be given: --epochs, --steps, --minutes.",
+            f"A resumed run keeps its settings; {', '.join(f'`{name}`' for name in sorted(fixed))} cannot be changed.",
+            hint="A new budget can be given: `epochs`, `steps`, `minutes`.",
         )
-    changed = {key: given[key] for key in FREE_ON_RESUME if key in given}
+    changed = dict(given)
     if set(changed) & set(BUDGET):
         changed = {**dict.fromkeys(BUDGET), **changed}
     return replace(trained, **changed)
 
 
-def _resumed_data(run: "Run", checkpoint: "Checkpoint", config: TrainConfig, given: dict[str, Any]) -> "Dataset":
+def _resumed_data(
+    training: Training,
+    run: Run,
+    checkpoint: Checkpoint,
+    config: TrainConfig,
+    corpus: Sequence[str],
+    changed_ok: bool,
+) -> Generator[Noticed, None, Dataset]:
     """Return what the run was trained on, checked by its content."""
-    from charrnn.data.corpus import dataset
-    from charrnn.text.sources import STDIN
-
     recorded = checkpoint.progress["corpus"]
     sources = [str(run.stdin) if source == STDIN else source for source in recorded["sources"]]
     include = recorded.get("include") or ()
-    changed_ok = bool(given.get("corpus_changed_ok"))
-    text = _unchanged(given.get("corpus") or sources, checkpoint, include, recorded["sha256"], changed_ok)
-    if not given.get("corpus") and text.sha256 == recorded["sha256"]:
+
+    def unchanged(sources: Sequence[str], sha256: str, what: str) -> Generator[Noticed, None, Text]:
+        text = read_text(sources, checkpoint.text, include, training.watch, keep_stdin=True)
+        if text.sha256 != sha256:
+            digests = f"its SHA-256 is {text.sha256}, it was {sha256}"
+            if not changed_ok:
+                raise CharRNNError(
+                    f"The {what} has changed since this run began: {digests}.",
+                    hint="Put the old text back, train a new run, or go on with the new text: "
+                    "`corpus_changed_ok=True`.",
+                )
+            yield Noticed(f"The {what} has changed ({digests}): going on with the new one.")
+        return text
+
+    text = yield from unchanged(corpus or sources, recorded["sha256"], "text")
+    if not corpus and text.sha256 == recorded["sha256"]:
         # Where the text lay when the run began stays on record, unless another place was named.
         text = replace(text, sources=tuple(recorded["sources"]))
     validation = None
     if "val_sources" in recorded:
-        sources, sha256 = recorded["val_sources"], recorded["val_sha256"]
-        validation = _unchanged(sources, checkpoint, include, sha256, changed_ok, "text of --val-file")
+        validation = yield from unchanged(recorded["val_sources"], recorded["val_sha256"], "text of `val_file`")
     return dataset(text, checkpoint.vocab, config, validation)
 
 
-def _unchanged(
-    sources: list[str],
-    checkpoint: "Checkpoint",
-    include: Sequence[str],
-    sha256: str,
-    changed_ok: bool,
-    what: str = "text",
-) -> "Text":
-    """Return a text that must have the digest `sha256`, unless it may have changed."""
-    text = read(sources, checkpoint.text, include, keep_stdin=True)
-    if text.sha256 != sha256:
-        digests = f"its SHA-256 is {text.sha256}, it was {sha256}"
-        if not changed_ok:
-            raise CharRNNError(
-                f"The {what} has changed since this run began: {digests}.",
-                hint="Put the old text back, train a new run, or go on with the new text: --corpus-changed-ok.",
-            )
-        say(f"The {what} has changed ({digests}): going on with the new one.")
-    return text
-
-
-def _check_budget(run: "Run", checkpoint: "Checkpoint", config: TrainConfig, data: "Dataset") -> None:
+def _check_budget(run: Run, checkpoint: Checkpoint, config: TrainConfig, data: Dataset) -> None:
     """Raise CharRNNError if a run has nothing left to do."""
-    from charrnn.training.budget import counted_total
-
     done = checkpoint.progress["step"]
     counted = counted_total(config, len(data.parts.train) // config.batch // config.seq)
     same_budget = all(getattr(config, name) == getattr(checkpoint.training, name) for name in BUDGET)
     if (done == checkpoint.progress["total"] and same_budget) or (counted is not None and done >= counted):
         raise CharRNNError(
             f"The run {run.name} has taken {done:,} steps and reached the end of its budget.",
-            hint="Give it more: --epochs, --steps, --minutes.",
+            hint="Give it more: `epochs`, `steps`, `minutes`.",
         )

@@ -1,199 +1,247 @@
-"""One process's share in a training run: its lock, its signals, its view, and the report at its end."""
+"""One process's share in a training run: the run's lock, the backend, the trainer, and the events of all that."""
 
 import hashlib
 import json
-import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
 
+import numpy as np
+
+from charrnn.api.events import Began, Ended, Evaluated, Event, Loading, Noticed, Stepped
+from charrnn.api.held_out import measured, seconds_needed
+from charrnn.api.model import Model
 from charrnn.api.place import Place
-from charrnn.cli.console import STARTED, say, show_error
-from charrnn.cli.signals import Signals, show_cursor
+from charrnn.atomic import sync_folder
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.data.corpus import Dataset
 from charrnn.errors import CharRNNError
+from charrnn.inference import model as inference
+from charrnn.inference.plan import check
+from charrnn.network.parameters import parameter_count
+from charrnn.network.stacks import layers_of
+from charrnn.runs.checkpoint import Checkpoint
+from charrnn.runs.folder import Run
+from charrnn.text import cache
+from charrnn.text.reader import Watch
+from charrnn.training import backends
+from charrnn.training.backends.jax import distributed
 
-if TYPE_CHECKING:
-    import numpy as np
 
-    from charrnn.data.corpus import Dataset
-    from charrnn.runs.checkpoint import Checkpoint
-    from charrnn.runs.folder import Run
-    from charrnn.training.events import Ended
-    from charrnn.training.trainer import Trainer
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What there is to train: a run, its settings, its text, and what it begins with or goes on from."""
+
+    run: Run
+    model: ModelConfig
+    config: TrainConfig
+    data: Dataset
+    shards: int
+    resumed: Checkpoint | None = None
+    weights: Mapping[str, np.ndarray] | None = None
 
 
-@contextmanager
-def session(asked: Signals, find: Callable[[], "Run"], where: Place) -> Iterator["Run"]:
-    """Find or make a run and hold its lock; one that never took a step leaves no trace, however the process ends.
+Prepare = Callable[["Training"], Generator[Event, None, Job]]
 
-    Of several processes only the first does; to what the others find they write nothing.
+
+class Training:
+    """A training run under way: iterate over it to train; it yields its events (`charrnn.api.events`).
+
+    `stop` ends it after the step that is being taken, saved; `save` saves it then and goes on. Both may be called from
+    a signal handler. A run that never took a step leaves no trace, however it ends.
     """
-    from charrnn.atomic import sync_folder
-    from charrnn.text import cache
 
-    if not where.processes.is_first:
-        asked.tidy = cache.tidy
-        yield find()
-        return
+    def __init__(self, prepare: Prepare, place: Place, watch: Watch | None, began: float | None = None):
+        """Prepare nothing yet.
 
-    def tidy() -> None:
-        cache.tidy()
-        run.abandon()
+        watch: is told how many bytes of a text have been read, and of how many. began: when the time that `minutes`
+        limits began, by `perf_counter`; by default now.
+        """
+        self.place = place
+        self.watch = watch
+        self.began = perf_counter() if began is None else began
+        self.run: Run | None = None
+        self.job: Job | None = None
+        self.ended: Ended | None = None
+        # Where a context must not be left half done by a handler of signals.
+        self.undisturbed: Callable[[], AbstractContextManager[Any]] = nullcontext
+        # What is said when another process ends this one, in native code.
+        self.last_words: Callable[[CharRNNError], None] = lambda error: print(error, file=sys.stderr)
+        self._trainer: Any = None
+        self._events = self._all(prepare)
 
-    # A signal between the making of the folder and the order to tidy it up would leave it.
-    with asked.held_back():
-        run = find()
-        asked.tidy = tidy
-        try:
-            run.lock.acquire()
-        except CharRNNError:
-            run.abandon()
-            raise
-    try:
-        if run.is_new:
+    def __iter__(self) -> Iterator[Event]:
+        return self._events
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    @property
+    def is_first(self) -> bool:
+        """Return whether this process writes the run; of several that train together only one does."""
+        return self.place.processes.is_first
+
+    @property
+    def is_stepping(self) -> bool:
+        """Return whether the first step has been taken, and the last not yet: whether `stop` has something to stop."""
+        return self._trainer is not None and self.ended is None
+
+    @property
+    def progress(self) -> Any:
+        """Return how far training is (`charrnn.runs.progress`)."""
+        return self._trainer.progress
+
+    def stop(self) -> None:
+        """End training after the step that is being taken; its state is saved."""
+        if self._trainer is not None:
+            self._trainer.interrupted = True
+
+    def save(self) -> None:
+        """Save after the step that is being taken, and go on."""
+        if self._trainer is not None:
+            self._trainer.save_wanted = True
+
+    def model(self, event: Evaluated) -> Model:
+        """Return the model as it was at an evaluation."""
+        assert self.job is not None and self.run is not None
+        corpus = self.job.data.corpus
+        network = inference.Model(self.job.model, corpus.vocab, event.weights, corpus.text.config)
+        return Model(network, self.run.path)
+
+    def open(self, find: Callable[[], Run]) -> Run:
+        """Find or make the run and take its lock; what the run of another process is found for is not written to."""
+        if not self.is_first:
+            self.run = find()
+            return self.run
+        # A signal between the making of the folder and its being known here would leave it.
+        with self.undisturbed():
+            self.run = find()
+            self.run.lock.acquire()
+        if self.run.is_new:
             # Its name is to last as well; where the parent may not be read, that is the file system's affair.
             with suppress(OSError):
-                sync_folder(run.path.parent)
-        yield run
-    finally:
-        run.abandon()
+                sync_folder(self.run.path.parent)
+        return self.run
 
+    def tidy(self) -> None:
+        """Remove what is half made, and give up the lock: for a process that ends at once."""
+        cache.tidy()
+        if self.run is not None and self.is_first:
+            self.run.abandon()
 
-def train_run(
-    run: "Run",
-    model: ModelConfig,
-    config: TrainConfig,
-    data: "Dataset",
-    shards: int,
-    resumed: "Checkpoint | None",
-    quiet: bool,
-    asked: Signals,
-    where: Place,
-    weights: "Mapping[str, np.ndarray] | None" = None,
-) -> None:
-    """Train, show it, and report."""
-    from time import perf_counter
+    def _all(self, prepare: Prepare) -> Iterator[Event]:
+        try:
+            self.job = job = yield from prepare(self)
+            yield from self._train(job)
+            if self.is_first and self.ended is not None and self.ended.reason != "interrupted":
+                yield from measured(job.run, job.data, self._trainer.history)
+        finally:
+            if self.run is not None and self.is_first:
+                self.run.abandon()
 
-    from charrnn.cli.views import report
-    from charrnn.inference.plan import check
-    from charrnn.network.stacks import layers_of
-    from charrnn.training.backends import start as backend
-    from charrnn.training.backends.jax.distributed import ends_with_others
+    def _train(self, job: Job) -> Iterator[Event]:
+        """Load the backend and train."""
+        processes, text = self.place.processes, job.data.corpus.text
+        if text.stdin is not None:
+            job.run.ahead[job.run.stdin] = text.stdin
+        for cell in set(layers_of(job.model)):
+            check(cell)
+        with distributed.ends_with_others(processes):
+            yield Loading(backends.title(), processes.count - 1)
+            count = self._start(job)
+            if processes.count > 1:
+                processes.check_alike(_facts(job))
+            device = backends.device()
+            if device == "gpu":
+                yield Noticed(f"Training on {count} GPU{'' if count == 1 else 's'}.", is_advice=True)
+            if job.resumed:
+                yield from _rounding(job.resumed.progress, device, count)
+            trainer = self._make_trainer(job, count)
+            yield _began(job, trainer)
+            for event in trainer.events():
+                if isinstance(event, Stepped):
+                    # From now on there is something to stop.
+                    self._trainer = trainer
+                elif isinstance(event, Ended):
+                    self._trainer, self.ended = trainer, event
+                yield event
+            processes.leave()
 
-    text, vocab, parts = data.corpus.text, data.corpus.vocab, data.parts
-    if text.stdin is not None:
-        run.ahead[run.stdin] = text.stdin
-    for cell in set(layers_of(model)):
-        check(cell)
-    processes = where.processes
-    quiet = quiet or not processes.is_first
-    with ends_with_others(processes):
-        count = backend.cut(config.batch, _start_backend(shards, quiet, where, asked), processes.count)
-        from charrnn.training.backends.current import on_gpu
+    def _start(self, job: Job) -> int:
+        """Start the backend; return into how many shards the batch is cut."""
+        processes = self.place.processes
+        if processes.count > 1:
+
+            def last_words() -> None:
+                self.tidy()
+                self.last_words(distributed.lost())
+
+            distributed.end_with(last_words)
+        started = backends.start(job.shards, device=self.place.device, processes=processes)
+        return backends.cut(job.config.batch, started, processes.count)
+
+    def _make_trainer(self, job: Job, shards: int) -> Any:
         from charrnn.training.trainer import Trainer
 
-        if processes.count > 1:
-            processes.check_alike(_facts(model, config, data, resumed, weights))
-        if on_gpu() and not quiet:
-            say(f"Training on {count} GPU{'' if count == 1 else 's'}.")
-        if resumed:
-            _tell_of_rounding(resumed.progress, "gpu" if on_gpu() else "cpu", count)
-        trainer = Trainer(
-            run,
-            model,
-            config,
-            vocab,
-            parts,
-            count,
-            data.record,
-            resumed,
-            text.config,
-            weights,
-            clock=lambda: perf_counter() - STARTED,
-            reserve=report.seconds_needed(model, vocab, parts) if processes.is_first else 0.0,
-            processes=processes,
+        return Trainer(
+            job.run,
+            job.model,
+            job.config,
+            job.data.corpus.vocab,
+            job.data.parts,
+            shards,
+            job.data.record,
+            job.resumed,
+            job.data.corpus.text.config,
+            job.weights,
+            clock=lambda: perf_counter() - self.began,
+            reserve=seconds_needed(job.model, job.data.corpus.vocab, job.data.parts) if self.is_first else 0.0,
+            processes=self.place.processes,
         )
-        ended = _watch(trainer, data, quiet, asked)
-        processes.leave()
-    if ended.reason == "interrupted":
-        say(f"Stopped after step {ended.step:,}, saved. {report.go_on(run)}")
-        # The signal may have reached another process only.
-        raise SystemExit(128 + (asked.received or signal.SIGINT))
-    if processes.is_first:
-        report.at_the_end(run, trainer, data, ended)
 
 
-def _tell_of_rounding(before: "Mapping[str, Any]", device: str, count: int) -> None:
-    """Say why a resumed run will not be the same to the bit, if it will not."""
+def _began(job: Job, trainer: Any) -> Began:
+    parts, corpus, progress = job.data.parts, job.data.corpus, trainer.progress
+    return Began(
+        job.run.path,
+        job.model,
+        job.config,
+        parameter_count(job.model, corpus.vocab.size),
+        corpus.vocab.size,
+        len(corpus),
+        len(parts.train),
+        sum(map(len, parts.val)),
+        sum(map(len, parts.test)),
+        progress["step"],
+        progress["total"],
+        trainer.streams.steps_per_epoch,
+        progress["best_nats"],
+    )
+
+
+def _rounding(before: Mapping[str, Any], device: str, count: int) -> Iterator[Noticed]:
+    """Yield why a resumed run will not be the same to the bit, if it will not."""
     if device != before.get("device", "cpu"):
-        say(f"Until now it was trained on a {before.get('device', 'cpu')}: a {device} rounds otherwise.")
+        yield Noticed(f"Until now it was trained on a {before.get('device', 'cpu')}: a {device} rounds otherwise.")
     elif count != before["shards"]:
-        say(f"The batch is now cut into {count} parts (it was {before['shards']}): sums round otherwise.")
+        yield Noticed(f"The batch is now cut into {count} parts (it was {before['shards']}): sums round otherwise.")
 
 
-def _watch(trainer: "Trainer", data: "Dataset", quiet: bool, asked: Signals) -> "Ended":
-    """Let a trainer train, show what happens, and have signals reach it; return how it ended."""
-    from charrnn.cli.views import report
-    from charrnn.cli.views.live import View
-    from charrnn.training.events import Ended, Stepped
-
-    run, ended = trainer.run, None
-    with View(trainer, data, quiet) as view:
-        for event in trainer.events():
-            view.show(event)
-            if isinstance(event, Stepped) and asked.trainer is None:
-                asked.trainer = trainer
-                asked.last_words = lambda: (
-                    report.go_on(run) if run.newest() else "Interrupted before anything was saved."
-                )
-            elif isinstance(event, Ended):
-                ended = event
-                asked.trainer = None
-                asked.last_words = lambda: f"The run is saved. Sample from it: charrnn sample {report.shell_name(run)}"
-            if not trainer.processes.is_first:
-                asked.last_words = lambda: "Interrupted: process 0 says what is saved."
-    assert ended is not None
-    return ended
-
-
-def _facts(
-    model: ModelConfig,
-    config: TrainConfig,
-    data: "Dataset",
-    resumed: "Checkpoint | None",
-    weights: "Mapping[str, np.ndarray] | None",
-) -> dict[str, str]:
+def _facts(job: Job) -> dict[str, str]:
     """Return digests of all that several processes must have alike; where a text lies may differ."""
+    corpus, record, resumed = job.data.corpus, job.data.record, job.resumed
+    weights = (resumed and resumed.weights) or job.weights or {}
     facts: dict[str, Any] = {
-        "text": [data.record["sha256"], data.record.get("val_sha256")],
-        "settings": [*map(str, (model, config, data.corpus.text.config)), data.corpus.vocab.to_json()],
+        "text": [record["sha256"], record.get("val_sha256")],
+        "settings": [*map(str, (job.model, job.config, corpus.text.config)), corpus.vocab.to_json()],
         "checkpoint": resumed and resumed.progress,
-        "weights": {name: _digest(w) for name, w in ((resumed and resumed.weights) or weights or {}).items()},
+        "weights": {name: _digest(weight) for name, weight in weights.items()},
     }
     return {what: _digest(json.dumps(fact).encode()) for what, fact in facts.items()}
 
 
 def _digest(data: Any) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _start_backend(shards: int, quiet: bool, where: Place, asked: Signals) -> int:
-    from charrnn.training.backends import start as backend
-    from charrnn.training.backends.jax import distributed as processes
-    from charrnn.training.backends.start import NAMES
-
-    several = where.processes.count > 1
-    if not quiet:
-        others = where.processes.count - 1
-        waiting = f", and waiting for {others} other process{'' if others == 1 else 'es'}" if several else ""
-        say(f"Loading {NAMES[backend.chosen()]}{waiting} …")
-
-    def last_words() -> None:
-        asked.tidy()
-        show_cursor()
-        show_error(processes.lost())
-
-    if several:
-        processes.end_with(last_words)
-    return backend.start(shards, device=where.device, processes=where.processes)

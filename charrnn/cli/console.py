@@ -1,6 +1,7 @@
 """Talking to the person at the terminal: stderr for talk, stdout for data."""
 
 import os
+import re
 import sys
 import time
 from contextlib import suppress
@@ -9,6 +10,11 @@ from charrnn.errors import CharRNNError
 
 # When the command began; --minutes counts from here. This module is imported first.
 STARTED = time.perf_counter()
+
+# The library names a parameter in its messages as `name` or `name=value`.
+_PARAMETER = re.compile(r"`([a-z][a-z_]*)(?:=([^`]*))?`")
+# Options that are called otherwise than the parameter.
+_OPTIONS = {"temperature": "temp"}
 
 _hushed = False
 
@@ -25,6 +31,11 @@ def say(message: str) -> None:
         _print(message)
 
 
+def notify(notice: str) -> None:
+    """Say a notice of the library."""
+    say(printable(as_options(notice)))
+
+
 def _print(message: str) -> None:
     """Print a line on stderr; a closed one is no reason to stop."""
     try:
@@ -35,6 +46,17 @@ def _print(message: str) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
+def as_options(message: str) -> str:
+    """Return a message of the library with its parameters spelled as options: `val=0.1` becomes --val 0.1."""
+
+    def option(parameter: re.Match[str]) -> str:
+        name, value = parameter.groups()
+        spelled = "--" + _OPTIONS.get(name, name).replace("_", "-")
+        return spelled if value in (None, "True") else f"{spelled} {value.strip(chr(39))}"
+
+    return _PARAMETER.sub(option, message)
+
+
 def printable(text: str) -> str:
     """Return text from outside with control characters escaped, safe to show on a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -42,9 +64,9 @@ def printable(text: str) -> str:
 
 def show_error(error: CharRNNError) -> None:
     """Print what happened and how to fix it, on stderr."""
-    _print(f"charrnn: {printable(error.message)}")
+    _print(f"charrnn: {printable(as_options(error.message))}")
     if error.hint:
-        _print(f"  {printable(error.hint)}")
+        _print(f"  {printable(as_options(error.hint))}")
 
 
 def write_data(text: str, encoding: str = "utf-8") -> None:

@@ -32,6 +32,11 @@ def unescaped(value: str | None) -> str | None:
     return value if value is None else _ESCAPE.sub(_meant, value)
 
 
+def each_unescaped(values: list[str] | None) -> list[str] | None:
+    """Return what each of some texts means (`unescaped`)."""
+    return values and [unescaped(value) or "" for value in values]
+
+
 _ESCAPE = re.compile(r"\\([ntr\\]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})")
 
 
@@ -107,19 +112,26 @@ Beam = Annotated[
 ]
 Until = Annotated[
     list[str] | None,
-    typer.Option("--until", metavar="TEXT", help="Stop before this text; may be given several times."),
+    typer.Option(
+        "--until",
+        metavar="TEXT",
+        callback=each_unescaped,
+        help="Stop before this text; may be given several times.",
+    ),
 ]
 Allow = Annotated[
     str | None,
     typer.Option(
         "--allow",
         metavar="CHARACTERS",
+        callback=unescaped,
         help="Draw only these, and what ends a text: --until, --lines.",
         show_default=False,
     ),
 ]
 Forbid = Annotated[
-    str | None, typer.Option("--forbid", metavar="CHARACTERS", help="Never draw these.", show_default=False)
+    str | None,
+    typer.Option("--forbid", metavar="CHARACTERS", callback=unescaped, help="Never draw these.", show_default=False),
 ]
 NoRepeat = Annotated[
     int | None,
@@ -303,6 +315,15 @@ Patience = Annotated[
 ]
 
 # Devices
+Backend = Annotated[
+    str | None,
+    typer.Option(
+        "--backend",
+        metavar="BACKEND",
+        help="What trains: tensorflow or jax.",
+        show_default="KERAS_BACKEND, the resumed run's own, or tensorflow",
+    ),
+]
 Device = Annotated[
     str,
     typer.Option("--device", metavar="DEVICE", help="auto, cpu, gpu, or one GPU: gpu:0, gpu:1 (`charrnn devices`)."),

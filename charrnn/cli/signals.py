@@ -66,15 +66,15 @@ def _handle(number: int, handler: Any) -> None:
 class Signals:
     """A training run's answers to signals, while it is a context.
 
-    Without a `trainer` an ending signal ends the process, after `tidy` and with `last_words`. With one, the first asks
-    it to save and stop at the end of its step, a second ends the process; SIGUSR1 asks it to save and go on.
+    Before the first step of its `training` (`charrnn.api.session.Training`) an ending signal ends the process, which
+    tidies up and says its `last_words`. After it, the first asks training to stop after its step, saved, and a second
+    ends the process; SIGUSR1 asks it to save and go on.
     """
 
     def __init__(self) -> None:
-        self.trainer: Any = None
+        self.training: Any = None
         self.received: int | None = None
         self.last_words: Callable[[], str] = lambda: "Interrupted before the first step: nothing was written."
-        self.tidy: Callable[[], None] = lambda: None
         self._holding, self._late = False, 0
 
     def __enter__(self) -> "Signals":
@@ -107,14 +107,16 @@ class Signals:
         if self._holding:
             self._late = number
             return
-        if self.trainer is None or self.received is not None:
-            try:
-                self.tidy()
-            finally:
-                leave(number, self.last_words())
-        self.received = number
-        self.trainer.interrupted = True
+        if self.received is None and self.training is not None and self.training.is_stepping:
+            self.received = number
+            self.training.stop()
+            return
+        try:
+            if self.training is not None:
+                self.training.tidy()
+        finally:
+            leave(number, self.last_words())
 
     def _save(self, number: int, frame: Any) -> None:
-        if self.trainer is not None:
-            self.trainer.save_wanted = True
+        if self.training is not None:
+            self.training.save()

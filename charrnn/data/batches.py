@@ -47,7 +47,7 @@ class Streams:
             raise CharRNNError(
                 f"The training part has {len(self.part):,} characters; {self.batch} streams of {self.seq} need "
                 f"{self.batch * self.seq:,}.",
-                hint="Use a smaller --batch or --seq, or a longer text.",
+                hint="Use a smaller `batch` or `seq`, or a longer text.",
             )
 
     @property

@@ -42,7 +42,7 @@ class Dataset:
 
     @property
     def record(self) -> dict[str, Any]:
-        """Return what a checkpoint records of it, which `--resume` reads again."""
+        """Return what a checkpoint records of it, which ``resume`` reads again."""
         text = self.corpus.text
         record = {
             "sources": list(text.sources),
@@ -89,12 +89,12 @@ def _separator(text: Text, vocab: Vocabulary) -> int | None:
     if separator not in text.symbols:
         raise CharRNNError(
             f"{separator!r} does not occur in the text ({text.names[0]}{', …' if len(text.names) > 1 else ''}); "
-            "--loss-after counts only what follows it.",
+            "`loss_after` counts only what follows it.",
             hint="Use a text in which it stands between the two parts of each document.",
         )
     if separator not in vocab.symbols:
         raise CharRNNError(
-            f"The vocabulary lacks {separator!r}, which --loss-after names.", hint="Use one that has it, or no --vocab."
+            f"The vocabulary lacks {separator!r}, which `loss_after` names.", hint="Use one that has it, or no `vocab`."
         )
     return text.symbols.index(separator)
 
@@ -104,7 +104,7 @@ def _check_counts(where: str, text: Text, parts: Sequence[Part], hint: str) -> N
     stretches = ((part, np.arange(*bounds)) for part in parts for bounds in part.blocks())
     if parts and not any(part.counts(places).any() for part, places in stretches):
         raise CharRNNError(
-            f"In {where} nothing follows {text.config.loss_after!r}: with --loss-after no character of it counts.",
+            f"In {where} nothing follows {text.config.loss_after!r}: with `loss_after` no character of it counts.",
             hint=hint,
         )
 
@@ -118,7 +118,7 @@ def dataset(text: Text, vocab: Vocabulary, config: TrainConfig, validation: Text
     corpus = as_ids(text, vocab)
     other = None if validation is None else as_ids(validation, vocab)
     parts = split(corpus.part, config)
-    hint = "Use a longer text, another --split, --val or --test."
+    hint = "Use a longer text, another `split`, `val` or `test`."
     for name, part in (("training", [parts.train]), ("validation", parts.val), ("test", parts.test)):
         _check_counts(f"the {name} part", text, part, hint)
     return Dataset(corpus, parts if other is None else replace(parts, val=(other.part,)), other)

@@ -22,8 +22,9 @@ def split_documents(
     needed = 1 + bool(val) + bool(test)
     if count < needed:
         raise CharRNNError(
-            f"--split documents needs {needed} documents or more; there {'is one' if count == 1 else f'are {count}'}.",
-            hint="Name several files, or say --lines if every line is a document.",
+            f"`split='documents'` needs {needed} documents or more; there "
+            f"{'is one' if count == 1 else f'are {count}'}.",
+            hint="Name several files, or say `lines=True` if every line is a document.",
         )
     # A draw below the first bound validates, one from there to the second tests, and the highest trains.
     first = min(highest, max(lowest + 1, int(val * 2**64))) if val else 0
@@ -32,8 +33,8 @@ def split_documents(
         lowest, _, left = _draws_of(whole, seed, first)
         if left < 2:
             raise CharRNNError(
-                f"--split documents leaves no document to test with --val {float(val):g} and --seed {seed}.",
-                hint="Use a smaller --val, another --seed, or more documents.",
+                f"`split='documents'` leaves no document to test with `val={float(val):g}` and `seed={seed}`.",
+                hint="Use a smaller `val`, another `seed`, or more documents.",
             )
         second = min(highest, max(lowest + 1, int((val + test) * 2**64)))
 

@@ -39,7 +39,7 @@ def split(whole: Part, config: TrainConfig) -> Split:
     if not len(parts.train):
         raise CharRNNError(
             f"The text has {len(whole):,} characters: too few to leave any for training beside the validation part.",
-            hint="Use a longer text, or --split tail with a smaller --val (0 for none).",
+            hint="Use a longer text, or `split='tail'` with a smaller `val` (0 for none).",
         )
     return parts
 
@@ -65,7 +65,7 @@ def _line_begin(whole: Part, place: int) -> int:
 
 def _char_rnn(whole: Part, batch: int) -> Split:
     if whole.resets and whole.line_end is None:
-        raise CharRNNError("--split char-rnn knows no documents.", hint="Use --split tail or documents.")
+        raise CharRNNError("`split='char-rnn'` knows no documents.", hint="Use `split='tail'` or `split='documents'`.")
     length = len(whole) // batch
     cut = length * round(100 * (1 - CHAR_RNN_VAL)) // 100
     streams = whole.codes[: batch * length].reshape(batch, length)

@@ -18,7 +18,7 @@ UNKNOWN_BITS = math.log2(0x110000 - 0x800)
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Score:
     """A scored line: as it was written and as the model read it, `surprisal` in bits, a number a character.
 
     What does not count is NaN. `unknown` is how many characters the model has never seen.
@@ -50,9 +50,9 @@ class Scorer:
         self.before = model.before(np.zeros(0, np.int64))
         self.end = "\n" if line_ends else ""
         if line_ends and "\n" not in model.vocab.symbols:
-            raise CharRNNError("--line-ends scores line breaks, and the model has never seen one.")
+            raise CharRNNError("`line_ends` scores line breaks, and the model has never seen one.")
 
-    def score(self, lines: Sequence[str], first: int = 1) -> list[Record]:
+    def score(self, lines: Sequence[str], first: int = 1) -> list[Score]:
         """Return the scores of lines without their ends, numbered from `first`."""
         vocab = self.model.vocab
         read = [seen(line, self.text) + self.end for line in lines]
@@ -63,11 +63,11 @@ class Scorer:
             ids = [admitted(vocab, table, text, self.unknown, line)[0] for table, text, line in numbered]
         nats = score(self.model, self.before, [known[known >= 0] for known in ids])
         return [
-            self._record(first + place, lines[place], read[place], ids[place], nats[place], int((table < 0).sum()))
+            self._scored(first + place, lines[place], read[place], ids[place], nats[place], int((table < 0).sum()))
             for place, table in enumerate(tables)
         ]
 
-    def _record(self, line: int, text: str, read: str, ids: np.ndarray, nats: np.ndarray, unknown: int) -> Record:
+    def _scored(self, line: int, text: str, read: str, ids: np.ndarray, nats: np.ndarray, unknown: int) -> Score:
         known = ids >= 0
         bits = np.full(len(ids), math.nan if self.unknown == "skip" else UNKNOWN_BITS)
         bits[known] = nats / math.log(2)
@@ -77,7 +77,7 @@ class Scorer:
             place = read.find(separator)
             bits[: len(read) if place < 0 else place + 1] = math.nan
         counted = ~np.isnan(bits)
-        return Record(line, text, read, bits, int(counted.sum()), float(bits[counted].sum()), unknown)
+        return Score(line, text, read, bits, int(counted.sum()), float(bits[counted].sum()), unknown)
 
 
 def admitted(

@@ -30,12 +30,13 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if not self.temperature >= 0:
-            raise CharRNNError(f"--temp is {self.temperature}; it must be 0 or more.")
+            raise CharRNNError(f"`temperature` is {self.temperature}; it must be 0 or more.")
         if self.top_k is not None and self.top_k < 1:
-            raise CharRNNError(f"--top-k is {self.top_k}; it must be at least 1.")
-        for option, value in (("top-p", self.top_p), ("min-p", self.min_p), ("typical", self.typical)):
+            raise CharRNNError(f"`top_k` is {self.top_k}; it must be at least 1.")
+        for name in ("top_p", "min_p", "typical"):
+            value = getattr(self, name)
             if value is not None and not 0 < value <= 1:
-                raise CharRNNError(f"--{option} is {value}; it must be above 0 and at most 1.")
+                raise CharRNNError(f"`{name}` is {value}; it must be above 0 and at most 1.")
 
     def weights(self, logits: np.ndarray) -> np.ndarray:
         """Return numbers in proportion to the probabilities of being drawn, of the shape of `logits`."""

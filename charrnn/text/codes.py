@@ -45,7 +45,7 @@ class CodeWriter:
         except UnicodeEncodeError as error:
             raise CharRNNError(
                 f"{where} holds the lone surrogate U+{ord(text[error.start]):04X}, which is no character.",
-                hint="Remove it from the text, or have such bytes replaced: --errors replace",
+                hint="Remove it from the text, or have such bytes replaced: `errors='replace'`",
             ) from None
         codes = self._table.take(points, mode="clip")
         if codes.max() == self._new:

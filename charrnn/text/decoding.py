@@ -43,7 +43,7 @@ class Decoder:
     def feed(self, data: bytes, last: bool = False) -> str:
         """Return the text of the next block, as far as it is settled; with `last`, all that is left.
 
-        Bytes that the encoding does not know are a CharRNNError with their place, unless --errors says otherwise.
+        Bytes that the encoding does not know are a CharRNNError with their place, unless `errors` says otherwise.
         """
         if self._head is not None:
             self._head += data
@@ -61,7 +61,7 @@ class Decoder:
         if self.returns:
             self.notices.append(
                 f"{self.where} has carriage returns ({self.returns:,}: line ends of Windows or of old), which the "
-                "model would learn; --newlines lf makes plain line ends of them."
+                "model would learn; `newlines='lf'` makes plain line ends of them."
             )
         return text
 
@@ -99,8 +99,8 @@ class Decoder:
             raise CharRNNError(
                 f"{self.where} is not {self.encoding.upper()}: byte 0x{left[0]:02x} at offset "
                 f"{self._fed - len(left):,}, line {line:,}.",
-                hint=f"Name its encoding (--encoding {likely}, say), have such bytes replaced (--errors replace), or "
-                "train on raw bytes (--bytes).",
+                hint=f"Name its encoding (`encoding='{likely}'`, say), have such bytes replaced (`errors='replace'`), "
+                "or train on raw bytes (`bytes=True`).",
             ) from None
         except ValueError as error:
             raise CharRNNError(f"{self.where} cannot be decoded as {self.encoding}: {error}.") from None

@@ -82,10 +82,10 @@ def member(line: str, name: str, config: TextConfig, where: str) -> str:
     try:
         found = json.loads(line.encode(BYTES) if config.bytes else line)
     except (ValueError, RecursionError):
-        raise CharRNNError(f"{where} is no JSON.", hint="--field expects an object of JSON on each line.") from None
+        raise CharRNNError(f"{where} is no JSON.", hint="`field` expects an object of JSON on each line.") from None
     if not isinstance(found, dict) or not isinstance(found.get(name), str):
         has = f" It has {', '.join(found)}." if isinstance(found, dict) and found else ""
-        raise CharRNNError(f"{where} has no text named {name!r}.{has}", hint="--field names what holds the text.")
+        raise CharRNNError(f"{where} has no text named {name!r}.{has}", hint="`field` names what holds the text.")
     # JSON can spell half of a character, which no encoding can.
     text = re.sub("[\ud800-\udfff]", "\ufffd", found[name])
     return text.encode().decode(BYTES) if config.bytes else text

@@ -32,7 +32,7 @@ def read_text(
     sources: Sequence[str | Path],
     config: TextConfig = DEFAULT_TEXT,
     include: Sequence[str] = (),
-    watch: Watch = lambda done, total: None,
+    watch: Watch | None = None,
     keep_stdin: bool = False,
 ) -> Text:
     """Return the text of sources: files, folders, patterns and '-' for stdin, unpacked (`charrnn.text.sources`).
@@ -78,7 +78,7 @@ def _encoded(
     config: TextConfig,
     include: Sequence[str],
     state: Any,
-    watch: Watch,
+    watch: Watch | None,
     keep_stdin: bool,
 ) -> tuple[dict[str, Any], np.ndarray, BinaryIO | None]:
     """Read documents to their end, and return what is known of them, their codes, and what came from stdin."""
@@ -106,7 +106,7 @@ def _encoded(
 class _Reading:
     """One pass over documents: digest, text and codes."""
 
-    def __init__(self, config: TextConfig, codes: CodeWriter, watch: Watch, total: int | None, keep_stdin: bool):
+    def __init__(self, config: TextConfig, codes: CodeWriter, watch: Watch | None, total: int | None, keep_stdin: bool):
         self.config, self.codes, self.watch, self.total = config, codes, watch, total
         self.stdin: BinaryIO | None = None
         self.byte_count = self._done = 0
@@ -128,7 +128,8 @@ class _Reading:
                 with cache.explained():
                     keep.write(data)
             tail = self._add(decoder.feed(data), document) or tail
-            self.watch(self._done + on_disk, self.total)
+            if self.watch is not None:
+                self.watch(self._done + on_disk, self.total)
         tail = self._add(decoder.close(), document) or tail
         self._done += on_disk
         self._notices += decoder.notices

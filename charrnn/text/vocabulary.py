@@ -140,7 +140,8 @@ class Vocabulary:
             raise CharRNNError(
                 f"The vocabulary of {len(self.symbols):,} lacks characters of {where}: {self._shown(unknown)}; "
                 f"the first at {first()}.",
-                hint="Remove or replace them (what reads a model: --unknown skip), or use a vocabulary that has them.",
+                hint="Remove or replace them (what reads a model: `unknown='skip'`), or use a vocabulary that has "
+                "them.",
             )
         done, stand_in = "left out", None
         if policy == "replace":
@@ -151,7 +152,7 @@ class Vocabulary:
                     raise CharRNNError(
                         f"The vocabulary has none of {', '.join(map(_named, STAND_INS))} to stand in for unknown "
                         "characters.",
-                        hint="Leave them out: --unknown skip",
+                        hint="Leave them out: `unknown='skip'`",
                     )
                 stand_in, done = self.symbols.index(symbol), f"replaced by {symbol!r}"
         count = sum(unknown.values())
@@ -239,7 +240,7 @@ class Vocabulary:
 
 
 def nothing_left(where: str) -> CharRNNError:
-    """Return the error of a text of which --unknown skip left nothing."""
+    """Return the error of a text of which `unknown='skip'` left nothing."""
     return CharRNNError(f"Nothing is left of {where}: the model knows none of its characters.")
 
 

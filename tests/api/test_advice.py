@@ -23,7 +23,7 @@ def test_what_is_advised_suits_the_text_better(units, characters):
     if said is None:
         assert FEW <= each <= PLENTY or units in (UNITS[0], UNITS[-1])
         return
-    advised = int(said.partition("--units ")[2].split()[0].strip(",.;"))
+    advised = int(said.partition("`units=")[2].partition("`")[0])
     assert advised in UNITS and (advised < units) == (each < FEW) and (advised > units) == (each > PLENTY)
     assert advice(characters, ModelConfig(units=advised), 65) is None or advised in (UNITS[0], UNITS[-1])
 

@@ -1,6 +1,5 @@
 """The commands as a shell runs them: in processes of their own."""
 
-import ast
 import hashlib
 import json
 import os
@@ -9,11 +8,9 @@ import shlex
 import shutil
 import signal
 import sys
-from pathlib import Path
 
 import pytest
 
-import charrnn
 from charrnn.cli.app import COMMANDS
 from charrnn.config import PRESETS
 from charrnn.runs.checkpoint import read_checkpoint
@@ -180,7 +177,7 @@ def test_eval_prints_what_scripts_rely_on(small):
         (("sample", "small", "--prime", "abcZQ"), "lacks characters of --prime: 'Z' (U+005A) x 1, 'Q'"),
         (("sample", "small", "--prime", "ZQ", "--unknown", "skip"), "knows none of its characters"),
         (("sample", "small", "--unknown", "forget"), "--unknown is 'forget'"),
-        (("train", "text.txt", "--encoding", "klingon"), "--encoding 'klingon'"),
+        (("train", "text.txt", "--encoding", "klingon"), "--encoding is 'klingon'"),
         (("train", "text.txt", "--normalize", "abc"), "--normalize is 'abc'"),
         (("train", "*.html"), "Nothing matches"),
         (("sample", "unknown"), "no run 'unknown'"),
@@ -356,9 +353,9 @@ def test_short_texts_train_or_are_refused_and_a_finished_run_can_go_on(trained, 
     for name, text in texts.items():
         (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
         size = [] if name == "forty" else ["--batch", "8", "--seq", "16"]
-        calls.append([name, "train", f"{name}.txt", "--layers", "1", "--units", "4", "--steps", "3", *size])
-    calls.append(["clip", "train", "toy.txt", *SMALL, "--steps", "3", "--clip-value", "1"])
-    calls.append(["resume", "train", "--resume", "toy", "--steps", "12"])
+        calls.append([name, None, "train", f"{name}.txt", "--layers", "1", "--units", "4", "--steps", "3", *size])
+    calls.append(["clip", None, "train", "toy.txt", *SMALL, "--steps", "3", "--clip-value", "1"])
+    calls.append(["resume", None, "train", "--resume", "toy", "--steps", "12"])
     result = charrnn_in(tmp_path, "-c", SEVERAL, json.dumps(calls), command=shlex.quote(sys.executable))
     assert result.stdout == b""
     # That a new function is traced for every run TensorFlow finds worth a WARNING, in a process that trains several.
@@ -401,8 +398,8 @@ def test_a_resumed_run_finds_its_text_or_says_why_not(trained, tmp_path):
             ("changed-ok", None, "train", "toy.txt", "--resume", "toy", "--steps", 9, "--corpus-changed-ok", "--quiet"),
             # From now on the new text is the run's.
             ("again", None, "train", "--resume", "toy", "--steps", 12, "--quiet"),
-            ("piped", "train", "-", "--name", "piped", "--steps", 3, *piped),
-            ("piped-again", "train", "--resume", "piped", "--steps", 6, "--quiet"),
+            ("piped", None, "train", "-", "--name", "piped", "--steps", 3, *piped),
+            ("piped-again", None, "train", "--resume", "piped", "--steps", 6, "--quiet"),
         ],
         stdin=TEXT.encode(),
     )

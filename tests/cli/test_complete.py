@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from charrnn.cli.app import app
+from charrnn.cli.console import as_options
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference.beam import beam_search
@@ -151,7 +152,7 @@ def test_a_completion_ends_where_it_is_asked_to():
     assert complete("plain", stdin=b"") == []
     without_end = complete("plain", "-n", 5, stdin=b"a\nbad")
     assert without_end == complete("plain", "-n", 5, stdin=b"a\nbad\n") and len(without_end) == 2
-    with pytest.raises(CharRNNError, match="--until is empty"):
+    with pytest.raises(CharRNNError, match="`until` is empty"):
         run("plain", "--until", "")
 
 
@@ -288,7 +289,7 @@ def test_a_model_of_bytes_completes_bytes():
 )
 def test_bad_requests_get_one_clear_message(arguments, said):
     result = CliRunner().invoke(app, ["complete", *arguments], input=TEXT)
-    assert isinstance(result.exception, CharRNNError) and said in result.exception.message
+    assert isinstance(result.exception, CharRNNError) and said in as_options(result.exception.message)
     assert result.stdout == ""
 
 

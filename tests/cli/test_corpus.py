@@ -9,9 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from charrnn.api import corpora
 from charrnn.cli.app import main
 from charrnn.cli.commands import corpus as corpus_command
-from charrnn.cli.views.characters import character_name
+from charrnn.text.names import character_name
 from charrnn.text.vocabulary import Vocabulary
 
 BODY = "First Citizen:\nBefore we proceed any further, hear me speak. ☞\n".encode() * 5000
@@ -100,7 +101,7 @@ def test_the_list(charrnn):
 
 
 def test_the_manifest_is_complete():
-    known = corpus_command._read_manifest(corpus_command.MANIFEST)
+    known = corpora.known_corpora()
     for name, entry in known.items():
         assert name.isidentifier()
         assert entry["bytes"] > 0
@@ -230,7 +231,7 @@ def test_an_interrupted_download_leaves_nothing(charrnn, listed, monkeypatch):
         seen.extend(files(folder))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(corpus_command, "_download", interrupted)
+    monkeypatch.setattr(corpora, "_download", interrupted)
     code, _, err = charrnn("corpus", "toy")
     assert code == 130
     assert "Traceback" not in err

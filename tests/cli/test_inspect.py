@@ -496,15 +496,15 @@ def test_colour_only_adds_to_the_chart():
     ("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
 )
 def test_colour_is_for_terminals_that_want_it(run, environment, coloured, monkeypatch):
-    from charrnn.cli.commands import inspect
+    from charrnn.cli.views.contents import shown
 
     for name, value in {"TERM": "xterm", "NO_COLOR": "", "COLUMNS": "100", **environment}.items():
         monkeypatch.setenv(name, value)
     facts = facts_of("play")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    shown = inspect._shown(facts)
-    assert ("\x1b[" in shown) == coloured
-    plain = re.sub("\x1b\\[[0-9;]*m", "", shown)
+    text = shown(facts)
+    assert ("\x1b[" in text) == coloured
+    plain = re.sub("\x1b\\[[0-9;]*m", "", text)
     assert max(map(cell_len, plain.splitlines())) == 100
 
 

@@ -381,7 +381,7 @@ def test_unique(sample):
 def test_a_thousand_in_a_row_that_are_not_new_are_enough(sample, monkeypatch):
     one, two, three = (Sample(np.array([id, 0]), np.zeros(2, np.float32), True) for id in (1, 2, 3))
     made = [one, *[one] * 999, two, *[one, two] * 500, three]
-    monkeypatch.setattr("charrnn.cli.commands.sample._many", lambda *_: iter(made))
+    monkeypatch.setattr("charrnn.api.model.Model._many", lambda *_, **more: iter(made))
     given_up = sample("names", "--count", 3, "--unique")
     assert given_up.out == "a\n\nb\n" and given_up.said.startswith("Found 2 of 3: 1,000 samples in a row were not new.")
 
@@ -422,18 +422,19 @@ def test_novel_needs_a_text_and_says_when_it_is_another(sample, folder, tmp_path
         (folder / "names.txt").write_text(kept + "c\n")
         changed = sample(*options)
         assert changed.code == 0 and len(changed.out.splitlines()) == 5
-        assert changed.said == "The training text has changed since: --novel compares with what stands there now.\n"
+        assert changed.said == "The training text has changed since: --novel compares with what is there now.\n"
         (folder / "names.txt").unlink()
         gone = sample(*options)
     finally:
         (folder / "names.txt").write_text(kept)
     assert gone[:2] == (1, "") and re.fullmatch(
-        r"charrnn: --novel needs the training text\. .*names\.txt does not exist\.\n  Name it: --novel-to CORPUS\n",
+        r"charrnn: --novel needs the training text\. .*names\.txt does not exist\.\n"
+        r"  Name a text to compare with: --novel-to\.\n",
         gone.said,
     )
     unrecorded = sample("flat", "-n", 5, "--novel")
     assert unrecorded[:2] == (1, "") and "does not say what it was trained on" in unrecorded.said
-    assert "--novel-to CORPUS" in unrecorded.said
+    assert "--novel-to" in unrecorded.said
     assert sample("flat", "-n", 5, "--novel-to", "names.txt").code == 0
 
 

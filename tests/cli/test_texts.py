@@ -7,7 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from charrnn.api.datasets import vocabulary
+from charrnn.api import held_out
+from charrnn.api.datasets import Sources, vocabulary
 from charrnn.cli.views import report
 from charrnn.config import ModelConfig, TextConfig
 from charrnn.data.parts import Part
@@ -201,7 +202,7 @@ def test_the_end_of_documents_is_kept_however_rare(tmp_path):
     for name in "ab":
         (tmp_path / name).write_text("aaaaaaaaaaz")
     text = read_text([tmp_path / "a", tmp_path / "b"], TextConfig(separator="|"))
-    vocab = vocabulary({"vocab": None, "min_count": 9, "drop_unused": False}, text, None, None)
+    vocab = vocabulary(Sources(["a", "b"], min_count=9), text, None, None)
     assert (vocab.symbols, vocab.has_unknown) == (("a", "|"), True)
 
 
@@ -248,17 +249,24 @@ def test_what_does_not_go_together_is_told(trained):
 
 def test_of_long_parts_the_beginning_is_evaluated_and_that_is_said(monkeypatch, capsys):
     vocab, said = Vocabulary.of("ab"), {}
+
+    def reported(part, parts):
+        event = held_out.measure(part, model, parts)
+        report.measured(event)
+        said[part] = capsys.readouterr().err
+        return event.evaluation.nats_per_char
+
     config = ModelConfig("rnn", 1, 2)
     model = Model(config, vocab, initial_weights(config, vocab.size, 0))
-    monkeypatch.setattr(report, "EXACT", 60)
-    for what, parts in (("Validation", [Part(np.zeros(100, int))]), ("Test", [Part(np.ones(30, int))] * 3)):
-        nats = report._exactly(what, model, parts, "of these")
-        said[what] = capsys.readouterr().err
-        assert nats == pytest.approx(mean_nats(model, [part.cut(0, 60 // len(parts)) for part in parts]))
-    assert "on 60 characters of these (the first of 100)." in said["Validation"]
-    assert "on 60 characters of these (the first of 90)." in said["Test"]
-    report._exactly("Test", model, [Part(np.zeros(9, int))], "of these")
-    assert capsys.readouterr().err.endswith("on 9 characters of these.\n")
+    monkeypatch.setattr(held_out, "EXACT", 60)
+    for part, parts in (("validation", [Part(np.zeros(100, int))]), ("test", [Part(np.ones(30, int))] * 3)):
+        assert reported(part, parts) == pytest.approx(
+            mean_nats(model, [part.cut(0, 60 // len(parts)) for part in parts])
+        )
+    assert "on 60 characters it was not trained on (the first of 100)." in said["validation"]
+    assert "on 60 characters that nothing was chosen by (the first of 90)." in said["test"]
+    reported("test", [Part(np.zeros(9, int))])
+    assert said["test"].endswith("on 9 characters that nothing was chosen by.\n")
 
 
 def test_what_is_left_out_makes_no_bits_per_byte(trained):

@@ -126,7 +126,7 @@ def test_a_vocabulary_that_does_not_fit_names_the_file(tmp_path):
 @given(st.lists(st.text("ab\n", min_size=1, max_size=12), min_size=1, max_size=5), st.integers(1, 4), st.integers(1, 7))
 def test_places_are_those_of_a_plain_search(contents, limit, block):
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("charrnn.data.corpus.BLOCK", block)
+        patch.setattr("charrnn.text.text.BLOCK", block)
         paths = [write(Path(folder) / f"{number}", content.encode()) for number, content in enumerate(contents)]
         found = read_text(paths).places("ba", limit)
     for character in "ab":
@@ -207,7 +207,7 @@ def test_undecodable_bytes_are_named_with_their_place(tmp_path):
     with pytest.raises(CharRNNError) as caught:
         read_text([path])
     assert caught.value.message == f"{path} is not UTF-8: byte 0xe9 at offset 16, line 3."
-    assert "--encoding latin-1" in caught.value.hint
+    assert "`encoding='latin-1'`" in caught.value.hint
 
 
 def test_utf16_is_recognised(tmp_path):

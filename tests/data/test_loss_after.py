@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
 
-from charrnn.api.datasets import vocabulary
+from charrnn.api import held_out
+from charrnn.api.datasets import Sources, vocabulary
 from charrnn.cli.views import report
 from charrnn.config import ModelConfig, TextConfig, TrainConfig, from_json, to_json
 from charrnn.data import parts
@@ -378,16 +379,20 @@ def test_a_validation_of_which_nothing_counts_is_told_before_training(tmp_path):
 def test_the_report_tells_of_what_counts(monkeypatch, capsys):
     model = Model(SMALL, Vocabulary.of("\n\tabcde"), random_weights(SMALL, 7, "float32"), TABBED)
     text = text_of([[2, 1, 3, 4]] * 9 + [[2] * 50], True)
-    nats = report._exactly("Validation", model, [text], "of these")
+
+    def reported(part):
+        event = held_out.measure(part, model, [text])
+        report.measured(event)
+        return event.evaluation.nats_per_char, capsys.readouterr().err
+
+    nats, said = reported("validation")
     assert nats == pytest.approx(mean_nats(model, [text]))
-    assert r", exactly, on 27 characters after '\t' of these (of 96)." in capsys.readouterr().err
-    monkeypatch.setattr(report, "EXACT", 30)
-    report._exactly("Test", model, [text], "of these")
-    assert r"on 18 characters after '\t' of these (of the first 30 of 96)." in capsys.readouterr().err
-    monkeypatch.setattr(report, "EXACT", 2)
-    report._exactly("Test", model, [text], "of these")
-    assert r"Test: none of the first 2 characters stands after '\t'" in capsys.readouterr().err
-    assert report.counted_ids(text).tolist() == [3, 4, 0] * 9
+    assert r", exactly, on 27 characters after '\t' it was not trained on (of 96)." in said
+    monkeypatch.setattr(held_out, "EXACT", 30)
+    assert r"on 18 characters after '\t' that nothing was chosen by (of the first 30 of 96)." in reported("test")[1]
+    monkeypatch.setattr(held_out, "EXACT", 2)
+    assert r"Test: none of the first 2 characters stands after '\t'" in reported("test")[1]
+    assert held_out.counted_ids(text).tolist() == [3, 4, 0] * 9
 
 
 # --- Settings and texts ---
@@ -396,10 +401,10 @@ def test_the_report_tells_of_what_counts(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"loss_after": "\t"}, "--loss-after needs documents"),
-        ({"loss_after": "\t", "separator": "|"}, "--loss-after needs documents"),
-        ({"lines": True, "loss_after": "ab"}, "--loss-after is 'ab'; it must be one character"),
-        ({"lines": True, "loss_after": ""}, "--loss-after is ''"),
+        ({"loss_after": "\t"}, "`loss_after` needs documents"),
+        ({"loss_after": "\t", "separator": "|"}, "`loss_after` needs documents"),
+        ({"lines": True, "loss_after": "ab"}, "`loss_after` is 'ab'; it must be one character"),
+        ({"lines": True, "loss_after": ""}, "`loss_after` is ''"),
         ({"lines": True, "loss_after": "☞", "bytes": True}, "it must be one byte"),
         ({"lines": True, "loss_after": "\n"}, "which ends every document"),
         ({"reset_at_documents": True, "separator": "|", "loss_after": "|"}, "which ends every document"),
@@ -409,7 +414,7 @@ def test_settings_that_leave_nothing_are_refused(values, expected):
     with pytest.raises(CharRNNError, match=re.escape(expected)) as caught:
         TextConfig(**values)
     assert caught.value.hint
-    assert "--lines" in caught.value.hint or "needs" not in expected
+    assert "`lines=True`" in caught.value.hint or "needs" not in expected
 
 
 def test_models_of_before_know_nothing_of_it():
@@ -438,7 +443,7 @@ def test_texts_in_which_nothing_counts_are_refused(tmp_path):
             of(*arguments, **settings)
     with pytest.raises(CharRNNError, match="nothing follows"):
         of("abc\t", form=TextConfig(reset_at_documents=True, loss_after="\t"))
-    with pytest.raises(CharRNNError, match=r"The vocabulary lacks '\\t', which --loss-after names"):
+    with pytest.raises(CharRNNError, match=r"The vocabulary lacks '\\t', which `loss_after` names"):
         as_ids(read_text([tmp_path / "a.txt"], TextConfig(lines=True, loss_after="\t")), Vocabulary.of("abc\n"))
     found = of("a\tb\n" * 9 + "abc\n", "c\tb\n")
     assert found.parts.train.counted() == 18 and found.parts.val[0].counted() == 2
@@ -447,7 +452,7 @@ def test_texts_in_which_nothing_counts_are_refused(tmp_path):
 def test_the_separator_is_kept_however_rare(tmp_path):
     (tmp_path / "a").write_text("aaa\n" * 20 + "a\ta\n")
     text = read_text([tmp_path / "a"], TABBED)
-    vocab = vocabulary({"vocab": None, "min_count": 9, "drop_unused": False}, text, None, None)
+    vocab = vocabulary(Sources([], min_count=9), text, None, None)
     assert (vocab.symbols, vocab.has_unknown) == (("\t", "\n", "a"), True)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.config import TextConfig, TrainConfig
-from charrnn.data import corpus, parts
+from charrnn.data import parts, splits
 from charrnn.data.corpus import as_ids
 from charrnn.data.documents import select_documents
 from charrnn.data.parts import Part, select
@@ -43,7 +43,8 @@ def documents_of(part: Part) -> list[list[int]]:
 @pytest.fixture(autouse=True)
 def everything_in_small_pieces(monkeypatch, tmp_path):
     """Go through texts 7 characters at a time, and put what is longer than 100 bytes on disk."""
-    monkeypatch.setattr(parts, "BLOCK", 7)
+    for module in (parts, splits):
+        monkeypatch.setattr(module, "BLOCK", 7)
     monkeypatch.setattr(cache, "IN_MEMORY", 100)
     monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))
 
@@ -261,7 +262,7 @@ def test_at_least_one_document_validates_tests_and_trains():
 def test_one_document_cannot_be_split(text):
     with pytest.raises(CharRNNError, match="needs 2 documents or more") as caught:
         split(text, TrainConfig(split="documents"))
-    assert "--lines" in caught.value.hint
+    assert "`lines=True`" in caught.value.hint
 
 
 # --- The split of char-rnn ---
@@ -337,7 +338,7 @@ def test_unknown_characters_are_left_out_or_replaced_in_their_documents(folder):
 @pytest.mark.parametrize("block", [1, 5, 1000])
 def test_places_of_characters(folder, monkeypatch, block):
     text = read_text([folder])
-    monkeypatch.setattr(corpus, "BLOCK", block)
+    monkeypatch.setattr("charrnn.text.text.BLOCK", block)
     expected: dict[str, list[str]] = {"z": [], "\n": [], "☞": [], "?": [], "a": []}
     for path in sorted(folder.glob("*.txt")):
         for number, line in enumerate(path.read_text().splitlines(keepends=True), 1):

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from charrnn.api.session import Job
 from charrnn.cli.app import main
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
 from charrnn.data.batches import Streams
@@ -29,6 +30,7 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.budget import counted_total
 from support.odd import ACTS, NUMBERS, WORDS, Odd, changing, working_in
 from support.tally import Tally, share
+from support.untrained import train_nothing
 
 pytestmark = [pytest.mark.promise(9), pytest.mark.skipif(sys.platform == "win32", reason="needs FIFOs and links")]
 
@@ -158,14 +160,15 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def stop_before_tensorflow(run, model, config, data, shards, resumed, quiet, asked, where, weights=None) -> None:  # type: ignore[no-untyped-def]
+def prepare(job: Job) -> None:
     """Do what training does with what was asked of it, as far as that needs no TensorFlow."""
+    data, config = job.data, job.config
     streams = Streams(data.parts.train, config.batch, config.seq, config.seed, data.corpus.vocab.start)
     for step in {0, 1, streams.steps_per_epoch}:
         streams.window(step)
     counted_total(config, streams.steps_per_epoch)
     record = {"corpus": data.record}
-    serialise(Checkpoint(model, data.corpus.vocab, {}, config, record, text=data.corpus.text.config))
+    serialise(Checkpoint(job.model, data.corpus.vocab, {}, config, record, text=data.corpus.text.config))
 
 
 def command(odd: Odd, runs: Path) -> list[str]:
@@ -299,8 +302,7 @@ def limited() -> Iterator[Callable[[], None]]:
 def test_no_input_gives_a_traceback(
     part: int, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Tally, limited: Callable[[], None]
 ) -> None:
-    for module in ("train", "resume"):
-        monkeypatch.setattr(f"charrnn.cli.{module}.train_run", stop_before_tensorflow)
+    train_nothing(monkeypatch, prepare)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     blocks, there = Document.blocks, sorted(os.listdir(runs))
     codes: Counter[Any] = Counter()
@@ -319,7 +321,7 @@ def test_no_input_gives_a_traceback(
                 patch.setattr("charrnn.text.sources.BLOCK", rng.choice([64, 4096]))
             if rng.random() < 0.3:
                 for module in ("cache", "codes"):
-                    patch.setattr(f"charrnn.{module}.IN_MEMORY", rng.choice([0, 500]))
+                    patch.setattr(f"charrnn.text.{module}.IN_MEMORY", rng.choice([0, 500]))
                 if rng.random() < 0.1:
                     patch.setenv("CHARRNN_CACHE", rng.choice([os.devnull, str(odd.file()), "", "new/cache"]))
             if rng.random() < 0.05:
@@ -371,8 +373,9 @@ FAR += [
 
 def test_training_on_odd_inputs(runs: Path, tmp_path: Path, tally: Tally) -> None:
     folder = tmp_path / "work"
-    tests = str(Path(__file__).parent)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])}
+    here = Path(__file__).parent
+    paths = [str(here), str(here.parent), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     pipe: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
     tiny = [f"--{option}={value}" for option, value in TINY.items()]
     with working_in(folder), subprocess.Popen([sys.executable, "-c", TRAINER], cwd=folder, **pipe) as trainer:
@@ -402,7 +405,7 @@ def test_training_on_odd_inputs(runs: Path, tmp_path: Path, tally: Tally) -> Non
 def test_a_very_long_line(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Tally, limited: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr("charrnn.cli.commands.train.train_run", stop_before_tensorflow)
+    train_nothing(monkeypatch, prepare)
     line = tmp_path / "line.txt"
     line.write_bytes("a bad é ☞ ".encode() * (share(1_000_000, 100_000_000) // 13))
     for arguments in (
@@ -417,7 +420,7 @@ def test_a_very_long_line(
 
 
 def test_what_once_gave_a_traceback(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Tally) -> None:
-    monkeypatch.setattr("charrnn.cli.commands.train.train_run", stop_before_tensorflow)
+    train_nothing(monkeypatch, prepare)
     monkeypatch.chdir(tmp_path)
     Path("text.txt").write_text("bad cafe zz\n" * 20)
     name = os.fsdecode(b"\xff\n.txt")
@@ -446,8 +449,8 @@ def test_what_once_gave_a_traceback(runs: Path, tmp_path: Path, monkeypatch: pyt
         holds(tally, arguments, found)
         tally.check(found.code == code, f"{arguments} ended with {found.code}: {found.err}")
 
-    def needs_more(*arguments: Any) -> None:
+    def needs_more(job: Job) -> None:
         raise MemoryError("Unable to allocate 7.28 TiB")
 
-    monkeypatch.setattr("charrnn.cli.commands.train.train_run", needs_more)
+    train_nothing(monkeypatch, needs_more)
     holds(tally, ["train", "text.txt"], outcome(["train", "text.txt"]))

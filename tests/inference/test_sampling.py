@@ -253,10 +253,10 @@ def test_extreme_settings(dtype):
 @pytest.mark.parametrize(
     ("settings", "option"),
     [
-        ({"temperature": -0.1}, "--temp is -0.1"),
-        ({"temperature": math.nan}, "--temp is nan"),
-        ({"top_k": 0}, "--top-k is 0"),
-        *(({name: value}, f"--{name.replace('_', '-')} is {value}") for name in ("top_p", "min_p", "typical")
+        ({"temperature": -0.1}, "`temperature` is -0.1"),
+        ({"temperature": math.nan}, "`temperature` is nan"),
+        ({"top_k": 0}, "`top_k` is 0"),
+        *(({name: value}, f"`{name}` is {value}") for name in ("top_p", "min_p", "typical")
           for value in (0.0, -0.5, 1.0000001, math.nan, math.inf)),
     ],
     ids=str,

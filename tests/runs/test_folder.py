@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from charrnn.cli.app import app
-from charrnn.cli.commands.runs import age, size
+from charrnn.cli.views.units import age, size
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError
 from charrnn.network.parameters import initial_weights

@@ -3,7 +3,7 @@
 
 def shards_of(batch: int, count: int):
     """Return a batch cut into so many shards or, where the backend cannot cut it so, into its rows."""
-    from charrnn.training.backends import start as backend
+    from charrnn.training import backends
     from charrnn.training.backends.current import Shards
 
-    return Shards(batch, batch if backend.chosen() == "jax" and batch % count else count)
+    return Shards(batch, batch if backends.chosen() == "jax" and batch % count else count)

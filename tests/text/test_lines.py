@@ -232,4 +232,4 @@ def test_members_for_a_model_of_bytes_are_bytes():
 def test_what_has_no_such_member_is_refused(line, said):
     with pytest.raises(CharRNNError) as error:
         member(line, "text", DEFAULT_TEXT, "Line 7")
-    assert error.value.message == said and "--field" in (error.value.hint or "")
+    assert error.value.message == said and "`field`" in (error.value.hint or "")

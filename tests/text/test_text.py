@@ -47,17 +47,17 @@ def test_other_encodings():
     assert decode(b"\x80 \xe9", TextConfig(encoding="cp1252"), "")[0] == "€ é"
     assert decode(codecs.BOM_UTF8, TextConfig(encoding="latin-1"), "")[0] == "ï»¿"
     for encoding in ("klingon", "rot13", "hex", ""):
-        with pytest.raises(CharRNNError, match="--encoding"):
+        with pytest.raises(CharRNNError, match="`encoding`"):
             TextConfig(encoding=encoding)
 
 
 def test_bytes_that_are_no_text_are_named_with_their_place():
     with pytest.raises(CharRNNError, match=r"a\.txt is not UTF-8: byte 0xff at offset 7, line 2\.") as caught:
         decode(codecs.BOM_UTF8 + b"ab\nc\xffd", DEFAULT_TEXT, "a.txt")
-    assert "--encoding latin-1" in caught.value.hint and "--errors replace" in caught.value.hint
+    assert "`encoding='latin-1'`" in caught.value.hint and "`errors='replace'`" in caught.value.hint
     with pytest.raises(CharRNNError) as caught:
         decode("é".encode("utf-16-le") * 5 + b"\xff", DEFAULT_TEXT, "a.txt")
-    assert "--encoding utf-16" in caught.value.hint
+    assert "`encoding='utf-16'`" in caught.value.hint
     assert decode(b"a\xffb", TextConfig(errors="replace"), "")[0] == "a\ufffdb"
     with pytest.raises(CharRNNError, match=r"offset 2"):
         decode(b"a\0\0", TextConfig(encoding="utf-16-le"), "a.txt")
@@ -66,7 +66,7 @@ def test_bytes_that_are_no_text_are_named_with_their_place():
 def test_line_ends_stay_unless_told_otherwise():
     text, notices = decode(b"a\r\nb\rc\n\r\r\n", DEFAULT_TEXT, "a.txt")
     assert text == "a\r\nb\rc\n\r\r\n"
-    assert len(notices) == 1 and "a.txt has carriage returns (4:" in notices[0] and "--newlines lf" in notices[0]
+    assert len(notices) == 1 and "a.txt has carriage returns (4:" in notices[0] and "`newlines='lf'`" in notices[0]
     assert decode(b"a\r\nb\rc\n\r\r\n", TextConfig(newlines="lf"), "a.txt") == ("a\nb\nc\n\n\n", [])
 
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from charrnn.cli.commands.devices import driver, lines, why_not
+from charrnn.api.devices import driver, why_not
+from charrnn.cli.commands.devices import lines
 from support.commands import charrnn_in
 
 GPU = {"name": "NVIDIA H100 80GB HBM3", "total_mib": 81559, "free_mib": 81000}

@@ -1,6 +1,5 @@
 """`charrnn cells`: what cells there are, and what one of them computes."""
 
-import inspect
 import json
 from typing import Annotated, Any
 
@@ -10,11 +9,8 @@ from charrnn.cli import options as o
 from charrnn.cli.console import say, write_data
 from charrnn.cli.views.table import aligned
 from charrnn.config import STACKS, ModelConfig
-from charrnn.errors import CharRNNError
 
 _M = ModelConfig()
-# Characters of a text in English.
-VOCAB = 65
 
 
 def cells(
@@ -28,48 +24,24 @@ def cells(
     as_json: o.AsJson = False,
 ) -> None:
     """List the cells: paper, blocks of the input, parameters of a network (for 65 characters), what it remembers."""
-    from difflib import get_close_matches
-
+    from charrnn.api import catalogue
     from charrnn.cells import CELLS
-    from charrnn.network.stacks import EQUATIONS
 
+    if name is not None:
+        catalogue.check_name(name)
     if name in STACKS:
-        text = inspect.cleandoc(EQUATIONS[name])
+        text = catalogue.equations(name)
         write_data(json.dumps([{"name": name, "equations": text}]) + "\n" if as_json else f"{name}: {text}\n")
         return
-    if name is not None and name not in CELLS:
-        close = get_close_matches(name, [*CELLS, *STACKS], n=1)
-        hint = f"Did you mean {close[0]}?" if close else "charrnn cells lists them."
-        raise CharRNNError(f"There is no cell or stack {name!r}.", hint=hint)
     models = [ModelConfig(cell, layers, units, embedding, stack) for cell in ([name] if name else CELLS)]
-    facts = [_facts(model) for model in models]
+    facts = [catalogue.facts_of(model) for model in models]
     if as_json:
         write_data(json.dumps(facts) + "\n")
     elif name is not None:
-        write_data(_one(models[0]))
+        write_data(catalogue.describe(models[0]))
     else:
         write_data(_table(facts))
         say(f"Stacks: {', '.join(STACKS)}. charrnn cells NAME shows a cell, or a stack.")
-
-
-def _facts(model: ModelConfig) -> dict[str, Any]:
-    from charrnn.cells import CELLS
-    from charrnn.network.parameters import parameter_count
-
-    cell = CELLS[model.cell]
-    try:
-        parameters = parameter_count(model, VOCAB)
-    except CharRNNError:
-        # A cell that cannot be stacked so.
-        parameters = None
-    return {
-        "name": cell.name,
-        "year": cell.year,
-        "paper": cell.paper,
-        "blocks": list(cell.blocks or cell.matrices["U"].blocks),
-        "parameters": parameters,
-        "state": list(cell.state_fields),
-    }
 
 
 def _table(facts: list[dict[str, Any]]) -> str:
@@ -82,29 +54,3 @@ def _table(facts: list[dict[str, Any]]) -> str:
 
 def _count(parameters: int | None) -> str:
     return "-" if parameters is None else f"{parameters:,}"
-
-
-def _one(model: ModelConfig) -> str:
-    """Return the equations of a cell, and what its highest layer holds."""
-    from charrnn.cells import CELLS, Vector
-    from charrnn.network.stacks import layers_of
-
-    cell, units = layers_of(model)[-1], model.units
-    equations = inspect.cleandoc(CELLS[model.cell].step.__doc__ or "")
-    shapes = []
-    if cell.blocks:
-        shapes.append((f"W (inputs, {cell.projected(units)})", "input, blocks " + ", ".join(cell.blocks)))
-    for name, matrix in cell.matrices.items():
-        rows, columns = matrix.shape(units)
-        shapes.append((f"{name} ({rows}, {columns})", "recurrent, blocks " + ", ".join(matrix.blocks)))
-    vectors = {**cell.vectors, **cell.zx_vectors} | ({"b": Vector(cell.bias)} if cell.blocks else {})
-    for name, (starts,) in vectors.items():
-        shapes.append((f"{name} ({len(starts) * units},)", "starts at " + ", ".join(f"{value:g}" for value in starts)))
-    for name in cell.state_fields:
-        begins = f", begins at {cell.initial[name]:g}" if name in cell.initial else ""
-        shapes.append((f"{name} (batch, {units})", "state" + (", the output" if name == "h" else begins)))
-    for name in cell.raw:
-        shapes.append((f"{name} (batch, {units})", "of the layer below, as it is"))
-    width = max(len(shape) for shape, _ in shapes)
-    lines = "".join(f"  {shape:<{width}}  {what}\n" for shape, what in shapes)
-    return f"{cell.name}: {equations}\n\n{lines}"

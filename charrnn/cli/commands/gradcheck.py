@@ -27,22 +27,16 @@ def gradcheck(
     The error of a parameter is the worst |analytic - numeric| / max(|analytic|, |numeric|) over its elements, where an
     element counts as at least 1/10,000 of the largest, and as at least 0.00001, below which the differences are noise.
     """
-    from charrnn.cells import CELLS
-    from charrnn.network.stacks import fits
-    from charrnn.training.backends import start as backend
-
-    names = [name for name in CELLS if fits(CELLS[name], stack)] if cell == ALL else [cell]
-    models = [ModelConfig(name, layers, units, embedding, stack) for name in names]
-    backend.start(1, float64=True)
-    from charrnn.training.gradcheck import LIMIT, check
+    from charrnn.api.gradients import LIMIT, check_gradients
 
     facts: list[dict[str, Any]] = []
-    for model in models:
-        for name, shape, error in check(model, seed):
-            facts.append({"cell": model.cell, "parameter": name, "shape": list(shape), "error": error})
-            if not as_json:
-                verdict = "ok" if error < LIMIT else "WRONG"
-                write_data(f"{model.cell:<26}{name:<18}{'x'.join(map(str, shape)):<10}{error:.1e}  {verdict}\n")
+    for one, name, shape, error in check_gradients(
+        None if cell == ALL else cell, layers, units, embedding, stack, seed
+    ):
+        facts.append({"cell": one, "parameter": name, "shape": list(shape), "error": error})
+        if not as_json:
+            verdict = "ok" if error < LIMIT else "WRONG"
+            write_data(f"{one:<26}{name:<18}{'x'.join(map(str, shape)):<10}{error:.1e}  {verdict}\n")
     if as_json:
         write_data(json.dumps(facts) + "\n")
     if not all(fact["error"] < LIMIT for fact in facts):

@@ -4,19 +4,18 @@ import heapq
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from charrnn.cli import options as o
-from charrnn.cli.arguments import check_unknown, run_and_lines
-from charrnn.cli.console import write_data
+from charrnn.cli.arguments import run_and_lines
+from charrnn.cli.console import notify, write_data
 from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
-    from charrnn.inference.lines import Record, Scorer
+    from charrnn.inference.lines import Score, Scorer
 
 
 def score(
@@ -56,11 +55,8 @@ def score(
     A line stands for itself: what is before it does not matter. A character that the model has never seen costs 20.1
     bits, what it takes to name one out of all of Unicode, unless --unknown says otherwise.
     """
-    from charrnn.api.score_file import Pieces, score_file
-    from charrnn.cli.views.scores import Form, Page
-    from charrnn.inference.lines import Scorer
-    from charrnn.inference.model import Model
-    from charrnn.runs.folder import find_checkpoint
+    from charrnn.api.model import check_unknown, load
+    from charrnn.cli.views.scores import Form, Page, print_text
 
     check_unknown(unknown)
     if unbuffered and (sort or top or file):
@@ -70,22 +66,23 @@ def score(
     run, source = run_and_lines(arguments or [], "score")
     if html and source != "-" and html.exists() and html.samefile(source):
         raise CharRNNError(f"--html would overwrite {source}, the text itself.", hint="Name another file.")
-    path = find_checkpoint(run)
-    model = Model.load(path)
-    model.limit_threads()
+    model = load(run, notify)
     form = Form(jsonl, per_char, heatmap)
     # A record that cannot be decoded is an odd one; of a whole text a person should know.
-    errors = errors or (model.text.errors if file or model.text.bytes else "replace")
-    config = replace(model.text, encoding=encoding or model.text.encoding, errors=errors)
-    with Page(html, _name(path), source, lines=not file) if html else nullcontext() as page:
+    config = model.read_as(encoding, errors or (model.text.errors if file or model.text.bytes else "replace"))
+    with Page(html, _name(model.path), source, lines=not file) if html else nullcontext() as page:
         if file:
-            score_file(Pieces(model, source, config, unknown), source, form, page)
+            from charrnn.cli.views.reading import Reading
+
+            with Reading() as reading:
+                pieces = model.pieces(source, config, unknown=unknown, watch=reading.show)
+            print_text(pieces, source, form, page)
             return
-        records = _lines(source, Scorer(model, config, unknown, line_ends), field, unbuffered)
-        for record in _chosen(records, sort, top, threshold):
-            write_data(form.of(record), form.encoding(model))
+        scored = _lines(source, model.scorer(config, unknown=unknown, line_ends=line_ends), field, unbuffered)
+        for line in _chosen(scored, sort, top, threshold):
+            write_data(form.of(line), form.encoding(model))
             if page:
-                page.line(record)
+                page.line(line)
 
 
 def _name(path: Path) -> str:
@@ -93,31 +90,30 @@ def _name(path: Path) -> str:
     return path.resolve().parent.name if path.name == "best.safetensors" else path.name
 
 
-def _lines(source: str, scorer: "Scorer", field: str | None, unbuffered: bool) -> Iterator["Record"]:
+def _lines(source: str, scorer: "Scorer", field: str | None, unbuffered: bool) -> Iterator["Score"]:
     """Yield the scores of a text's lines, in their order."""
-    from charrnn.text import lines as records
+    from charrnn.text.lines import member, portions
 
     first = 1
-    for portion in records.portions(source, scorer.text, unbuffered):
+    for portion in portions(source, scorer.text, unbuffered):
         texts = portion
         if field is not None:
-            numbered = enumerate(portion, first)
-            texts = [records.member(line, field, scorer.text, f"Line {number}") for number, line in numbered]
+            texts = [member(line, field, scorer.text, f"Line {number}") for number, line in enumerate(portion, first)]
         yield from scorer.score(texts, first)
         first += len(portion)
 
 
-def _chosen(records: Iterable["Record"], sort: bool, top: int | None, threshold: float | None) -> Iterator["Record"]:
+def _chosen(scored: Iterable["Score"], sort: bool, top: int | None, threshold: float | None) -> Iterator["Score"]:
     """Yield those to be printed, in the order in which they are to be."""
     if threshold is not None:
-        records = (record for record in records if record.bits_per_char >= threshold)
+        scored = (line for line in scored if line.bits_per_char >= threshold)
     if top is not None:
-        yield from heapq.nsmallest(top, (r for r in records if r.characters), key=_surprising_first)
+        yield from heapq.nsmallest(top, (line for line in scored if line.characters), key=_surprising_first)
     elif sort:
-        yield from sorted(records, key=_surprising_first)
+        yield from sorted(scored, key=_surprising_first)
     else:
-        yield from records
+        yield from scored
 
 
-def _surprising_first(record: "Record") -> tuple[float, int]:
-    return (-record.bits_per_char if record.characters else math.inf, record.line)
+def _surprising_first(line: "Score") -> tuple[float, int]:
+    return (-line.bits_per_char if line.characters else math.inf, line.line)

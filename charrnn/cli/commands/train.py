@@ -1,18 +1,13 @@
 """`charrnn train`: a model from a text."""
 
-from dataclasses import fields
 from typing import Any
 
 import typer
 
-from charrnn.api.initial import trained_model, transferred
-from charrnn.api.place import PLACE, Place, place
-from charrnn.api.resuming import resume_run
-from charrnn.api.session import session, train_run
 from charrnn.cli import options as o
-from charrnn.cli.console import say
-from charrnn.cli.signals import Signals
-from charrnn.config import ACTIVATIONS, BUDGET, DEFAULT_MINUTES, DEFAULT_TEXT, PRESETS, ModelConfig, TrainConfig
+from charrnn.cli.console import STARTED, hush, show_error
+from charrnn.cli.signals import Signals, show_cursor
+from charrnn.config import ACTIVATIONS, DEFAULT_TEXT, ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
 
 _M, _T = ModelConfig(), TrainConfig()
@@ -72,6 +67,7 @@ def train(
     save_every: o.SaveEvery = _T.save_every,
     keep: o.Keep = _T.keep,
     seed: o.Seed = _T.seed,
+    backend: o.Backend = None,
     device: o.Device = "auto",
     processes: o.ProcessCount = None,
     process_id: o.ProcessId = None,
@@ -87,78 +83,40 @@ def train(
     The run is saved at every evaluation and when it is interrupted (Ctrl-C); --resume goes on from there, exactly as if
     it had never stopped. SIGUSR1 saves it and goes on.
     """
-    # The context has what was typed, before Typer makes a path of it.
-    values = {**context.params, "out": out}
+    # The enum's class is not public; its names are.
     given = {
-        key: value
-        for key, value in values.items()
-        # The enum's class is not public; its names are.
-        if getattr(context.get_parameter_source(key), "name", "") != "DEFAULT"
+        name: value
+        # The context has what was typed, before Typer makes a path of it.
+        for name, value in {**context.params, "out": out}.items()
+        if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"
     }
-    where = place(device, processes, process_id, coordinator)
-    # How it is computed, not what.
-    given = {key: value for key, value in given.items() if key not in PLACE}
+    for name in ("quiet", "resume"):
+        given.pop(name, None)
     with Signals() as asked:
-        if resume is not None:
-            resume_run(resume, given, asked, where)
-        else:
-            _begin(values, given, asked, where)
+        _train(resume, given, quiet, asked)
 
 
-def _begin(values: dict[str, Any], given: dict[str, Any], asked: Signals, where: Place) -> None:
-    """Train a new run."""
-    from charrnn.api.advice import advice
-    from charrnn.api.datasets import new_dataset
-    from charrnn.runs.folder import Run, create_run, runs_folder
-    from charrnn.text import cache
-    from charrnn.training.backends import start as backend
+def _train(resume: str | None, given: dict[str, Any], quiet: bool, asked: Signals) -> None:
+    """Train a new run, or one that goes on, show it, and answer signals."""
+    from charrnn.api.training import resume_events, train_events
+    from charrnn.cli.views import report
+    from charrnn.cli.views.live import View
+    from charrnn.cli.views.reading import Reading
 
-    if not values["corpus"]:
-        raise CharRNNError(
-            "No text to train on was named.", hint="Name one: charrnn train corpus.txt (charrnn corpus gets you one)."
-        )
-    model, config = configs(values, given)
-    trained = trained_model(values["init"], given) if values["init"] else None
-    if trained is not None:
-        model = trained.model
-    elif values["drop_unused"]:
-        raise CharRNNError("--drop-unused needs a model to begin with.", hint="Name one: --init RUN")
-    where.check_texts([*values["corpus"], *(values["val_file"] or ())])
-    asked.tidy = cache.tidy
-    config, data = new_dataset(values, given, config, trained)
-    hint = None if trained else advice(len(data.parts.train), model, data.corpus.vocab.size)
-    if hint and not values["quiet"] and where.processes.is_first:
-        say(hint)
-    weights = transferred(trained, data.corpus, config.seed) if trained else None
-    shards = backend.shard_count(config.batch, where.processes.count)
+    def last_words(error: CharRNNError) -> None:
+        show_cursor()
+        show_error(error)
 
-    def find() -> Run:
-        if where.processes.is_first:
-            return create_run(values["name"], data.corpus.text.name, values["out"])
-        return Run(runs_folder() / "elsewhere")
-
-    with session(asked, find, where) as run:
-        train_run(run, model, config, data, shards, None, values["quiet"], asked, where, weights)
-
-
-def configs(values: dict[str, Any], given: dict[str, Any]) -> tuple[ModelConfig, TrainConfig]:
-    """Return the settings: defaults, then the preset, then the options that were given."""
-    preset = values["preset"]
-    if preset is not None and preset not in PRESETS:
-        raise CharRNNError(f"There is no preset {preset!r}; there is {', '.join(PRESETS)}.")
-    chosen = {**values, **(PRESETS[preset] if preset else {}), **given}
-    if set(given) & set(BUDGET):
-        # A budget that is given replaces the preset's.
-        chosen |= {key: given.get(key) for key in BUDGET}
-    elif all(chosen[key] is None for key in BUDGET):
-        chosen["minutes"] = DEFAULT_MINUTES
-    if "clip_value" in given and "clip_norm" not in given:
-        chosen["clip_norm"] = None
-    if chosen["activation"] not in ACTIVATIONS:
-        raise CharRNNError(f"--activation is {chosen['activation']!r}; it must be one of {', '.join(ACTIVATIONS)}.")
-    if chosen["activation"] == "relu":
-        if chosen["cell"] not in ("rnn", "irnn"):
-            raise CharRNNError(f"--activation relu is for --cell rnn; {chosen['cell']} has activations of its own.")
-        chosen["cell"] = "irnn"
-    model = ModelConfig(**{field.name: chosen[field.name] for field in fields(ModelConfig)})
-    return model, TrainConfig(**{field.name: chosen[field.name] for field in fields(TrainConfig)})
+    reading = Reading()
+    given |= {"watch": reading.show, "began": STARTED}
+    training = (
+        train_events(given.pop("corpus", None) or (), **given) if resume is None else resume_events(resume, **given)
+    )
+    training.undisturbed, training.last_words = asked.held_back, last_words
+    asked.training, asked.last_words = training, lambda: report.last_words(training)
+    if not training.is_first:
+        hush()
+    with reading, View(training, quiet or not training.is_first) as view:
+        for event in training:
+            view.show(event)
+    report.leave(training, asked.received)

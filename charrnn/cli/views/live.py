@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from charrnn.cli.console import printable, say
+from charrnn.cli.console import notify, printable, say
 
 if TYPE_CHECKING:
-    from charrnn.data.corpus import Dataset
-    from charrnn.training.events import Evaluated, Event, Stepped
-    from charrnn.training.trainer import Trainer
+    from charrnn.api.events import Began, Evaluated, Event, Stepped
+    from charrnn.api.session import Training
 
 SAMPLE = 200
 TEMPERATURE = 0.7
@@ -22,73 +21,97 @@ LINE_EVERY = 30.0
 class View:
     """Shows the events of a training run; a context manager, so that the terminal is always put right again."""
 
-    def __init__(self, trainer: "Trainer", data: "Dataset", quiet: bool):
-        self.trainer = trainer
-        self.quiet = quiet
+    def __init__(self, training: "Training", quiet: bool):
+        self.training, self.quiet = training, quiet
         self.bar: Any = None
+        self.began: Began | None = None
         self.train_nats: float | None = None
+        self.val_nats: float | None = None
         self.last_line = time.perf_counter()
-        self.characters = trainer.config.batch * trainer.config.seq
         self.speed = _Speed()
-        self.val_nats: float | None = trainer.progress["best_nats"]
-        self.data = data
 
     def __enter__(self) -> "View":
-        if self.quiet:
-            return self
-        from charrnn.network.parameters import parameter_count
-
-        t = self.trainer
-        parts = self.data.parts
-        test = f", {sum(map(len, parts.test)):,} to test" if parts.test else ""
-        width = "one-hot input" if t.model.embedding is None else f"embedding {t.model.embedding}"
-        say(
-            f"{len(self.data.corpus):,} characters, {self.trainer.vocab.size:,} different; "
-            f"{len(parts.train):,} to train on, {sum(map(len, parts.val)):,} to validate{test}."
-        )
-        say(
-            f"{t.model.title}, {width}, "
-            f"{parameter_count(t.model, self.trainer.vocab.size):,} parameters; batch {t.config.batch}, "
-            f"seq {t.config.seq}, dropout {t.config.dropout:g}, {t.config.optimizer}. Run: {printable(t.run.name)}"
-        )
-        if sys.stderr.isatty():
-            self._start_bar()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._on_bar(lambda bar: bar.stop())
+        self._stop_bar()
 
     def show(self, event: "Event") -> None:
         """Draw one event."""
-        from charrnn.training import events
+        from charrnn.api import events
+        from charrnn.cli.views import report
 
-        if isinstance(event, events.Stepped):
-            self.speed.add(event.step * self.characters)
-            nats = event.nats
-            if nats is not None:
-                self.train_nats = nats if self.train_nats is None else 0.98 * self.train_nats + 0.02 * nats
-            self._progress(event)
-        elif isinstance(event, events.Evaluated):
-            self.val_nats = event.val_nats
-            self._evaluated(event)
-            self.speed.restart()
-        elif isinstance(event, events.BudgetFixed):
-            self._say(
-                f"{event.characters_per_second:,.0f} characters/s: {event.total:,} steps fit the time, "
-                f"{event.total / self.trainer.streams.steps_per_epoch:.2g} passes over the text."
-            )
-            self.speed.restart()
-        elif isinstance(event, events.Saved):
-            self._say(f"Saved after step {event.step:,}.")
-        elif isinstance(event, events.SaveFailed):
-            self._warn(f"Not saved after step {event.step:,}: {event.error.message} Training goes on in memory.")
-        elif isinstance(event, events.RolledBack):
-            self.train_nats = None
-            self.speed.restart()
-            self._warn(
-                f"Training went wrong: {event.why}. Back at step {event.step:,}, from now on with "
-                f"{event.rate_scale:g} times the learning rate."
-            )
+        match event:
+            case events.Noticed(message, is_advice):
+                if not (is_advice and self.quiet):
+                    notify(message)
+            case events.Loading(backend, others):
+                waiting = f", and waiting for {others} other process{'' if others == 1 else 'es'}" if others else ""
+                if not self.quiet:
+                    say(f"Loading {backend}{waiting} …")
+            case events.Began():
+                self._begin(event)
+            case events.Stepped():
+                self._stepped(event)
+            case events.Evaluated():
+                self.val_nats = event.val_nats
+                self._evaluated(event)
+                self.speed.restart()
+            case events.BudgetFixed(total, characters_per_second):
+                assert self.began is not None
+                self._say(
+                    f"{characters_per_second:,.0f} characters/s: {total:,} steps fit the time, "
+                    f"{total / self.began.steps_per_epoch:.2g} passes over the text."
+                )
+                self.speed.restart()
+            case events.Saved(step):
+                self._say(f"Saved after step {step:,}.")
+            case events.SaveFailed(step, error):
+                self._warn(f"Not saved after step {step:,}: {error.message} Training goes on in memory.")
+            case events.RolledBack(step, why, rate_scale):
+                self.train_nats = None
+                self.speed.restart()
+                self._warn(
+                    f"Training went wrong: {why}. Back at step {step:,}, from now on with "
+                    f"{rate_scale:g} times the learning rate."
+                )
+            case events.Ended():
+                self._stop_bar()
+                report.ended(self.training, event)
+            case events.Measured():
+                report.measured(event)
+
+    def _begin(self, event: "Began") -> None:
+        """Say what is trained on what."""
+        self.began, self.val_nats = event, event.best_nats
+        if self.quiet:
+            return
+        test = f", {event.test_characters:,} to test" if event.test_characters else ""
+        width = "one-hot input" if event.model.embedding is None else f"embedding {event.model.embedding}"
+        say(
+            f"{event.characters:,} characters, {event.distinct:,} different; "
+            f"{event.train_characters:,} to train on, {event.val_characters:,} to validate{test}."
+        )
+        settings, name = event.settings, event.run.resolve().name
+        say(
+            f"{event.model.title}, {width}, {event.parameters:,} parameters; batch {settings.batch}, "
+            f"seq {settings.seq}, dropout {settings.dropout:g}, {settings.optimizer}. Run: {printable(name)}"
+        )
+        if sys.stderr.isatty():
+            self._start_bar()
+
+    def _stepped(self, event: "Stepped") -> None:
+        self.speed.add(event.step * self._characters)
+        nats = event.nats
+        if nats is not None:
+            self.train_nats = nats if self.train_nats is None else 0.98 * self.train_nats + 0.02 * nats
+        self._progress(event)
+
+    @property
+    def _characters(self) -> int:
+        """Return how many characters a step reads."""
+        assert self.began is not None
+        return self.began.settings.batch * self.began.settings.seq
 
     def _start_bar(self) -> None:
         from rich.console import Console
@@ -102,7 +125,7 @@ class View:
             console=Console(stderr=True),
             refresh_per_second=4,
         )
-        self.task = self.bar.add_task("", total=self.trainer.progress["total"], facts="compiling")
+        self.task = self.bar.add_task("", total=self.began and self.began.total, facts="compiling")
         self.bar.start()
 
     def _progress(self, event: "Stepped") -> None:
@@ -115,7 +138,7 @@ class View:
             of = f"/{event.total:,}" if event.total else ""
             eta = ""
             if event.total and self.speed.rate:
-                left = (event.total - event.step) * self.characters / self.speed.rate
+                left = (event.total - event.step) * self._characters / self.speed.rate
                 eta = f", {math.ceil(left / 60)} min left"
             self._say(f"step {event.step:,}{of}, {facts}{eta}")
 
@@ -138,19 +161,9 @@ class View:
             f"bits per character{' (best so far)' if event.best and event.val_nats is not None else ''}"
         )
         if not self.quiet:
-            for line in self._sample(event).splitlines():
+            sample = self.training.model(event).sample(SAMPLE, temperature=TEMPERATURE, seed=event.step)
+            for line in sample.splitlines():
                 self._say("  | " + printable(line))
-
-    def _sample(self, event: "Evaluated") -> str:
-        import numpy as np
-
-        from charrnn.inference.generation import Ending, Generation, sample_text
-        from charrnn.inference.model import Model
-        from charrnn.inference.sampling import Sampling
-
-        model = Model(self.trainer.model, self.trainer.vocab, event.weights, self.trainer.text)
-        how = Generation(Ending(SAMPLE), Sampling(TEMPERATURE), seed=event.step)
-        return sample_text(model, np.zeros(0, int), how)
 
     def _warn(self, line: str) -> None:
         """Print what even --quiet does not silence."""
@@ -165,6 +178,10 @@ class View:
         self.last_line = time.perf_counter()
         if not self._on_bar(lambda bar: bar.console.print(line, markup=False, highlight=False, soft_wrap=True)):
             say(line)
+
+    def _stop_bar(self) -> None:
+        self._on_bar(lambda bar: bar.stop())
+        self.bar = None
 
     def _on_bar(self, action: Callable[[Any], None]) -> bool:
         """Do something with the bar; return whether there is one. A terminal that has gone is no reason to stop."""

@@ -13,8 +13,9 @@ from charrnn.text.decoding import BYTES
 if TYPE_CHECKING:
     import numpy as np
 
-    from charrnn.inference.generation import Character, Sample
-    from charrnn.inference.model import Model
+    from charrnn.api.generation import Sample
+    from charrnn.api.model import Model
+    from charrnn.inference.generation import Character
 
 # Text that is streamed is written at least so often, in seconds, and in pieces of at most so many characters.
 _PAUSE = 0.02
@@ -77,24 +78,11 @@ class Output:
 
     def _record(self, sample: "Sample") -> dict[str, Any]:
         """Return what --jsonl says of a sample."""
-        facts = {"prime": self.vocab.decode(self.prime), **record(self.vocab.decode(sample.ids), sample)}
+        facts = {"prime": self.vocab.decode(self.prime), **sample.to_json()}
         return facts | ({"ids": sample.ids.tolist()} if self.as_ids else {})
 
     def _write(self, text: str) -> None:
         write_data(text, self.encoding if not self.as_records else "utf-8")
-
-
-def record(text: str, sample: "Sample") -> dict[str, Any]:
-    """Return what records say of a generated text; its probability is the model's own, before any filter."""
-    nats = float(sample.nats.sum(dtype="float64"))
-    return {
-        "text": text,
-        "characters": len(sample.ids),
-        "log_probability": 0.0 - nats,
-        "bits": nats / math.log(2),
-        "bits_per_char": nats / math.log(2) / len(sample.ids) if len(sample.ids) else None,
-        "ended": sample.ended,
-    }
 
 
 def as_line(facts: dict[str, Any]) -> str:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from charrnn.cli.console import printable, say
+from charrnn.cli.console import printable, say, write_data
 from charrnn.errors import CharRNNError
 from charrnn.text.decoding import BYTES
 
 if TYPE_CHECKING:
-    from charrnn.inference.lines import Record
-    from charrnn.inference.model import Model
+    from charrnn.api.model import Model
+    from charrnn.api.scoring import Pieces
+    from charrnn.inference.lines import Score
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Form:
         """
         return BYTES if model.text.bytes and not (self.json or self.characters or self.heat) else "utf-8"
 
-    def of(self, record: "Record") -> str:
+    def of(self, record: "Score") -> str:
         """Return what is printed of a line."""
         if self.heat:
             from charrnn.cli.views.heat import measured
@@ -57,7 +58,7 @@ class Form:
         return f"{numbers}\t{record.line}\t{text}\n"
 
 
-def _as_json(record: "Record", with_characters: bool) -> str:
+def _as_json(record: "Score", with_characters: bool) -> str:
     facts: dict[str, Any] = {
         "line": record.line,
         "bits_per_char": number_or_null(record.bits_per_char),
@@ -122,7 +123,52 @@ class Page:
         self.bits += bits
         self.unknown += unknown
 
-    def line(self, record: "Record") -> None:
+    def line(self, record: "Score") -> None:
         """Write a line."""
         self.count(record.characters, record.bits, record.unknown)
         self.page.line(record.line, record.bits_per_char, record.read, record.surprisal.tolist())
+
+
+def print_text(pieces: "Pieces", source: str, form: Form, page: Page | None) -> None:
+    """Print the score of a whole text."""
+    surprisal: list[float] = []
+    place = (1, 1)
+    for text, bits in pieces:
+        costs = bits.tolist()
+        if form.heat:
+            write_data(shown(text, costs))
+        elif form.characters and form.json:
+            surprisal += costs
+        elif form.characters:
+            rows, place = _rows(text, costs, *place)
+            write_data(rows)
+        if page:
+            page.text(text, costs)
+    if page:
+        page.count(pieces.characters, pieces.bits, pieces.unknown)
+    if form.json:
+        more = {"surprisal": [number_or_null(cost) for cost in surprisal]} if form.characters else {}
+        facts = _facts(pieces, printable(source)) | more
+        write_data(json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n")
+    elif not form.heat and not form.characters:
+        numbers = f"{pieces.bits_per_char:.4f}\t{pieces.bits:.4f}\t{pieces.characters}\t{pieces.unknown}"
+        write_data(f"{numbers}\t{printable(source)}\n")
+
+
+def _rows(text: str, costs: Sequence[float], line: int, column: int) -> tuple[str, tuple[int, int]]:
+    """Return the rows of characters, the first of which is at a line and column, and where the next one is."""
+    rows = []
+    for character, cost in zip(text, costs, strict=True):
+        rows.append(character_row(line, column, cost, character))
+        line, column = (line + 1, 1) if character == "\n" else (line, column + 1)
+    return "".join(rows), (line, column)
+
+
+def _facts(pieces: "Pieces", source: str) -> dict[str, Any]:
+    return {
+        "file": source,
+        "bits_per_char": number_or_null(pieces.bits_per_char),
+        "bits": pieces.bits,
+        "characters": pieces.characters,
+        "unknown": pieces.unknown,
+    }

@@ -1,55 +1,44 @@
-"""Reading a text for a command: with a progress bar where it takes long, and a word on what was odd about it."""
+"""How much of a text has been read: a bar on a terminal, a line now and then elsewhere."""
 
 import sys
-from collections.abc import Iterable, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from charrnn.cli.console import printable, say
-
-if TYPE_CHECKING:
-    from charrnn.config import TextConfig
-    from charrnn.text.text import Text
+from charrnn.cli.console import say
 
 # Seconds before anything is shown, and between the lines where stderr is no terminal.
 _PATIENCE = 0.7
 _LINE_EVERY = 15.0
 
 
-def read(
-    sources: Sequence[str], config: "TextConfig", include: Sequence[str] | None = None, keep_stdin: bool = False
-) -> "Text":
-    """Return the text of sources (`corpus.read_text`), and show how far it is."""
-    from charrnn.text.reader import read_text
-
-    with _Progress() as progress:
-        return read_text(sources, config, include or (), progress.show, keep_stdin)
-
-
-def tell(notices: Iterable[str]) -> None:
-    """Say what a person should know of how a text was read."""
-    for notice in notices:
-        say(printable(notice))
-
-
-class _Progress:
-    """How much of a text has been read: a bar on a terminal, a line now and then elsewhere."""
+class Reading:
+    """Shows how far the reading of a text is, which it is told by `show`. To be entered as a context."""
 
     def __init__(self) -> None:
         self.bar: Any = None
         self.next = perf_counter() + _PATIENCE
 
-    def __enter__(self) -> "_Progress":
+    def __enter__(self) -> "Reading":
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Remove the bar: all is read."""
         if self.bar is not None:
             self.bar.stop()
+            self.bar = None
 
     def show(self, done: int, total: int | None) -> None:
+        """Show that so many bytes have been read, of so many, None where that is not known."""
         now = perf_counter()
-        if now < self.next:
-            return
+        if done == total:
+            self.stop()
+        elif now > self.next:
+            self._show(now, done, total)
+
+    def _show(self, now: float, done: int, total: int | None) -> None:
         if not sys.stderr.isatty():
             share = f" of {total / 1e6:,.0f}" if total else ""
             say(f"Reading: {done / 1e6:,.0f}{share} MB …")

@@ -1,0 +1,79 @@
+"""What follows lines: the answers of a model that was trained on lines of source, separator and target."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from charrnn.api.generation import Notify, Sample
+from charrnn.inference import generation as made
+from charrnn.inference.batch import generate
+from charrnn.inference.beam import beam_search
+from charrnn.inference.generation import Generation
+from charrnn.inference.lines import admitted
+from charrnn.inference.model import Model
+from charrnn.text.decoding import prepare
+from charrnn.text.lines import seen
+
+# Notices of single lines that are worth telling.
+NOTICES = 10
+
+
+def line_end(model: Model) -> list[str]:
+    """Return what ends a completion by default: what ends a document that is forgotten, or a line."""
+    end = (model.text.document_end if model.text.resets else None) or "\n"
+    return [end] if end in model.vocab.symbols else []
+
+
+class Answers:
+    """What follows lines: `append` is put between, by default the model's separator if a line lacks it.
+
+    beam: how many beginnings a beam search follows; None draws. unknown: what becomes of characters that the model has
+    never seen (`Vocabulary.admission`).
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        how: Generation,
+        beam: int | None,
+        append: str | None,
+        unknown: str | None,
+        notify: Notify,
+    ):
+        self.model, self.how, self.beam, self.unknown, self.notify = model, how, beam, unknown, notify
+        self.append = None if append is None else prepare(append, model.text)
+        self.before = model.before(np.zeros(0, np.int64))
+        self.told = 0
+
+    def to(self, lines: Sequence[str], before: int = 0) -> Iterator[Sample]:
+        """Yield what follows each of some lines, which come after `before` others."""
+        for sample in self._made(lines, before):
+            yield Sample(self.model.vocab.decode(sample.ids), *sample)
+
+    def _made(self, lines: Sequence[str], before: int) -> Iterator[made.Sample]:
+        ids = (self._ids(line, number) for number, line in enumerate(lines, before + 1))
+        if self.beam is None:
+            after = (np.concatenate([self.before[-1:], own]) for own in ids)
+            return generate(self.model, self.before[:-1], after, self.how, first=before)
+        begins = (np.concatenate([self.before, own]) for own in ids)
+        return (beam_search(self.model, begin, self.beam, self.how.ending, self.how.banned) for begin in begins)
+
+    def _ids(self, line: str, number: int) -> np.ndarray:
+        text = seen(line, self.model.text)
+        between = self.append
+        if between is None:
+            separator = self.model.text.loss_after or ""
+            between = "" if separator in text else separator
+        text += between
+        ids, notice = admitted(self.model.vocab, self.model.vocab.table(text), text, self.unknown, number)
+        if notice:
+            self._tell(notice)
+        return ids[ids >= 0]
+
+    def _tell(self, notice: str) -> None:
+        """Tell a notice of a line, of the first few."""
+        self.told += 1
+        if self.told <= NOTICES:
+            self.notify(notice)
+        elif self.told == NOTICES + 1:
+            self.notify("… and so in other lines.")

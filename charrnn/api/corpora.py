@@ -1,0 +1,165 @@
+"""The well-known corpora: what there is, and getting one, from its source or from what is on this machine."""
+
+import hashlib
+import http.client
+import os
+import sysconfig
+import tomllib
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Generator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from charrnn.errors import CharRNNError
+
+Pieces = Generator[bytes, None, None]
+# Is given the pieces of a download, the name of the corpus and its size in bytes; yields the pieces, and shows them.
+Show = Callable[[Pieces, str, int], Pieces]
+
+MANIFEST = Path(__file__).parent.parent / "corpora.toml"
+
+_CHUNK = 1 << 16
+_TIMEOUT_SECONDS = 30
+
+# Left out of the Python corpus: other people's packages, tests, applications, tables and generated files.
+_NO_SOURCES = {"site-packages", "dist-packages", "test", "tests", "idlelib", "idle_test", "encodings", "pydoc_data"}
+_GENERATED = "_sysconfigdata"
+
+
+def unshown(pieces: Pieces, name: str, size: int) -> Pieces:
+    """Yield the pieces of a download, and show nothing."""
+    yield from pieces
+
+
+def known_corpora(manifest: Path = MANIFEST) -> dict[str, dict[str, Any]]:
+    """Return what there is to get, by name: each with bytes, description and, if it is downloaded, url and sha256."""
+    try:
+        return tomllib.loads(manifest.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CharRNNError(f"The list of corpora {manifest} does not exist.", hint="Unset CHARRNN_CORPORA.") from None
+    except ValueError as error:
+        raise CharRNNError(
+            f"The list of corpora {manifest} is no TOML: {error}.", hint="Unset CHARRNN_CORPORA."
+        ) from None
+
+
+def get_corpus(
+    name: str, entry: dict[str, Any], path: Path, size: int | None = None, force: bool = False, show: Show = unshown
+) -> int | None:
+    """Write a corpus to a file that appears only when it is whole; return its size in bytes, None if it was there.
+
+    entry: what `known_corpora` says of it. size: at most so many bytes of a corpus that is built here.
+    """
+    if path.is_dir():
+        raise CharRNNError(f"{path} is a folder; a file was expected.", hint=f"Say -o {path / name}.txt")
+    if "url" in entry:
+        if path.exists() and _digest(path) == entry["sha256"]:
+            return None
+        _refuse_to_replace(path, force)
+        return _write(path, _verified(name, entry, show))
+    _refuse_to_replace(path, force)
+    return _write(path, python_sources(size or entry["bytes"]))
+
+
+def _refuse_to_replace(path: Path, force: bool) -> None:
+    if path.exists() and not force:
+        raise CharRNNError(
+            f"{path} exists already.", hint="Replace it with `force=True`, or name another file with -o."
+        )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write(path: Path, pieces: Pieces) -> int:
+    """Write a file that appears only when it is whole; return its size in bytes."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with closing(pieces), part.open("wb") as file:
+            written = sum(file.write(piece) for piece in pieces)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return written
+
+
+def _verified(name: str, entry: dict[str, Any], show: Show) -> Pieces:
+    """Yield the pieces of a download; that it is not what the manifest says is an error, raised after the last."""
+    digest, received, expected = hashlib.sha256(), 0, entry["bytes"]
+    # Closed before any error is told, so that the progress bar is gone by then.
+    with closing(show(_download(name, entry["url"]), name, expected)) as pieces:
+        for piece in pieces:
+            digest.update(piece)
+            received += len(piece)
+            yield piece
+            if received > expected:
+                break
+    if received != expected:
+        amount = "more" if received > expected else f"{received:,}"
+        raise CharRNNError(
+            f"The download of {name} brought {amount} bytes where {expected:,} were expected; it was thrown away.",
+            hint="Try again; if it happens again, the file has changed at its source.",
+        )
+    if digest.hexdigest() != entry["sha256"]:
+        raise CharRNNError(
+            f"The download of {name} has SHA-256 {digest.hexdigest()} where {entry['sha256']} was expected; "
+            "it was thrown away.",
+            hint="Try again; if it happens again, the file has changed at its source.",
+        )
+
+
+def _download(name: str, url: str) -> Pieces:
+    hint = f"Try again, or get {url} by other means and train on that file."
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:
+            while piece := response.read(_CHUNK):
+                yield piece
+    except urllib.error.HTTPError as error:
+        raise CharRNNError(f"{name} cannot be downloaded: {url} answers {error.code} {error.reason}.", hint) from error
+    except urllib.error.URLError as error:
+        raise CharRNNError(
+            f"{name} cannot be downloaded: {url} cannot be reached ({error.reason}).",
+            hint="Check the network, or type `charrnn corpus python`, which needs none.",
+        ) from error
+    except (http.client.HTTPException, OSError) as error:
+        raise CharRNNError(f"The download of {name} broke off: {error!r}.", hint) from error
+
+
+def python_sources(size: int) -> Pieces:
+    """Yield whole source files of the standard library, together at most `size` bytes, always in the same order."""
+    stdlib = Path(sysconfig.get_paths()["stdlib"])
+    paths = []
+    for parent, folders, files in os.walk(stdlib):
+        folders[:] = [folder for folder in folders if folder not in _NO_SOURCES]
+        paths += [Path(parent, name) for name in files if name.endswith(".py") and not name.startswith(_GENERATED)]
+
+    def mixed(path: Path) -> bytes:
+        # In the order of names the last tenth, which validates, would be a few packages; hashes mix them, always alike.
+        return hashlib.sha256(path.relative_to(stdlib).as_posix().encode()).digest()
+
+    left = size
+    for path in sorted(paths, key=mixed):
+        source = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        if source and not source.endswith(b"\n"):
+            source += b"\n"
+        if len(source) <= left and _is_utf8(source):
+            left -= len(source)
+            yield source
+    if left == size:
+        raise CharRNNError(
+            f"No source file of the standard library in {stdlib} fits into {size:,} bytes.",
+            hint="Ask for more with `size`, or train on a text of your own.",
+        )
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

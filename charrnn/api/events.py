@@ -1,0 +1,86 @@
+"""What happens during a training run, from the first notice to the exact evaluation at its end.
+
+A run yields `Noticed` and `Loading`, then `Began`, then what its trainer yields (`charrnn.training.events`), the last
+of it `Ended`, and then `Measured` for each part of the text that was held out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from charrnn.api.evaluation import Evaluation
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.training.events import BudgetFixed, Ended, Evaluated, RolledBack, Saved, SaveFailed, Stepped
+
+__all__ = [
+    "Began",
+    "BudgetFixed",
+    "Ended",
+    "Evaluated",
+    "Event",
+    "Loading",
+    "Measured",
+    "Noticed",
+    "RolledBack",
+    "SaveFailed",
+    "Saved",
+    "Stepped",
+]
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """Something that a person should know, in a sentence; `is_advice` if nothing depends on it."""
+
+    message: str
+    is_advice: bool = False
+
+
+@dataclass(frozen=True)
+class Loading:
+    """The backend is being loaded; it waits for so many `others`, processes that train the same run."""
+
+    backend: str
+    others: int = 0
+
+
+@dataclass(frozen=True)
+class Began:
+    """Training begins, after `step` steps of an earlier training. Lengths of texts are in characters."""
+
+    run: Path
+    model: ModelConfig
+    settings: TrainConfig
+    parameters: int
+    distinct: int
+    characters: int
+    train_characters: int
+    val_characters: int
+    test_characters: int
+    step: int
+    total: int | None
+    steps_per_epoch: int
+    best_nats: float | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The best checkpoint was evaluated exactly on a part that was held out, "validation" or "test".
+
+    Of a long part only the first `characters_read` of `characters` are read. `compressors` are the bits a character
+    that compressors need for the same text. `train_nats` is the last training loss, in nats a character. Only what
+    follows `loss_after` counts, if that is a character.
+    """
+
+    part: str
+    evaluation: Evaluation
+    characters_read: int
+    characters: int
+    compressors: Mapping[str, float] = field(default_factory=dict)
+    train_nats: float | None = None
+    loss_after: str | None = None
+
+
+Event = (
+    Noticed | Loading | Began | Stepped | Evaluated | BudgetFixed | Saved | SaveFailed | RolledBack | Ended | Measured
+)

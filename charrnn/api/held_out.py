@@ -1,0 +1,111 @@
+"""The exact evaluation of what was held out, at the end of training, beside what compressors make of the same text."""
+
+import bz2
+import lzma
+from collections.abc import Iterator, Sequence
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from charrnn.api.evaluation import Evaluation
+from charrnn.api.events import Measured
+from charrnn.config import ModelConfig
+from charrnn.data.corpus import Dataset
+from charrnn.data.parts import Part
+from charrnn.data.splits import Split
+from charrnn.inference.evaluation import mean_nats
+from charrnn.inference.model import Model
+from charrnn.inference.scoring import Reader
+from charrnn.network.parameters import initial_weights
+from charrnn.runs.folder import Run
+from charrnn.text.decoding import BYTES
+from charrnn.text.vocabulary import Vocabulary
+
+COMPRESSED_AT_ONCE = 1 << 20
+# Of held-out text, at most so many characters are evaluated exactly: `Model.evaluate` reads more.
+EXACT = 500_000
+
+
+def seconds_needed(model: ModelConfig, vocab: Vocabulary, parts: Split) -> float:
+    """Return about how many seconds the exact evaluation at the end will take, measured on a few characters."""
+    read = [held_out(part) for part in (parts.val, parts.test) if part]
+    if not read:
+        return 1.0
+    network = Model(model, vocab, initial_weights(model, vocab.size, 0))
+    network.limit_threads()
+    reader = Reader(network, len(read[0]))
+    ids = np.zeros((200, len(read[0])), np.int64)
+    reader.nats(ids[:20])
+    began = perf_counter()
+    reader.nats(ids)
+    return 1.0 + (perf_counter() - began) / 200 * sum(max(map(len, parts)) for parts in read) * 1.1
+
+
+def held_out(parts: Sequence[Part]) -> list[Part]:
+    """Return what is evaluated exactly of some parts: all of them, but of long ones only the beginning."""
+    each = EXACT // len(parts)
+    return [part.cut(0, min(len(part), each)) for part in parts]
+
+
+def measured(run: Run, data: Dataset, history: Sequence[dict[str, Any]]) -> Iterator[Measured]:
+    """Evaluate the best checkpoint of a run exactly on each part that was held out."""
+    best = run.best if run.best.is_file() else run.newest()
+    assert best is not None
+    model = Model.load(best)
+    model.limit_threads()
+    train_nats = history[-1]["train_nats"] if history else None
+    if data.parts.val:
+        yield measure("validation", model, data.parts.val, compressors(data), train_nats)
+    if data.parts.test:
+        yield measure("test", model, data.parts.test, train_nats=train_nats)
+
+
+def measure(
+    part: str,
+    model: Model,
+    parts: Sequence[Part],
+    compressed: dict[str, float] | None = None,
+    train_nats: float | None = None,
+) -> Measured:
+    """Evaluate a model exactly on what is held out as `part`, which may be in several parts."""
+    read = held_out(parts)
+    evaluation = Evaluation(sum(part.counted() for part in read), mean_nats(model, read))
+    return Measured(
+        part,
+        evaluation,
+        sum(map(len, read)),
+        sum(map(len, parts)),
+        compressed or {},
+        train_nats,
+        model.text.loss_after,
+    )
+
+
+def compressors(data: Dataset) -> dict[str, float]:
+    """Return the bits a character that compressors need for what validates; nothing if no character of it counts."""
+    corpus = data.corpus
+    encoding = BYTES if corpus.text.config.bytes else "utf-8"
+    texts = [corpus.vocab.decode(counted_ids(part)) for part in held_out(data.parts.val)]
+    characters = sum(map(len, texts))
+    if not characters:
+        return {}
+    sizes = compressed_sizes(b"".join(text.encode(encoding) for text in texts))
+    return {name: 8 * size / characters for name, size in sizes.items()}
+
+
+def counted_ids(part: Part) -> np.ndarray:
+    """Return the ids of the characters of a part that count in its loss."""
+    return part.ids()[part.counts(np.arange(len(part)))]
+
+
+def compressed_sizes(data: bytes) -> dict[str, int]:
+    """Return how many bytes bzip2 and xz make of `data`, in bounded memory."""
+    sizes = {}
+    compressors: dict[str, Any] = {"bzip2": bz2.BZ2Compressor(9), "xz": lzma.LZMACompressor(preset=6)}
+    for name, compressor in compressors.items():
+        size = 0
+        for low in range(0, len(data), COMPRESSED_AT_ONCE):
+            size += len(compressor.compress(data[low : low + COMPRESSED_AT_ONCE]))
+        sizes[name] = size + len(compressor.flush())
+    return sizes

@@ -1,0 +1,280 @@
+"""A trained model in use: it samples, scores, completes and measures text, on NumPy alone."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+import numpy as np
+
+from charrnn.api.evaluation import Evaluation
+from charrnn.api.generation import How, Notify, Sample, generation, unheard
+from charrnn.config import UNKNOWN, ModelConfig, TextConfig
+from charrnn.errors import CharRNNError
+from charrnn.inference import generation as made
+from charrnn.inference import model as inference
+from charrnn.inference.generation import Character, generate_one
+from charrnn.runs.folder import find_checkpoint
+from charrnn.text.decoding import Decoder, prepare
+from charrnn.text.vocabulary import Vocabulary
+
+# What only some uses need is imported there: the first sampled character comes as soon as it can.
+if TYPE_CHECKING:
+    from charrnn.api.completion import Answers
+    from charrnn.api.scoring import Pieces
+    from charrnn.inference.lines import Score, Scorer
+    from charrnn.text.reader import Watch
+
+# What generation goes on from: a text, the bytes of one, or ids of the model's vocabulary.
+Prime = str | bytes | np.ndarray
+
+
+def load(run: str | os.PathLike[str] | None = None, notify: Notify = unheard) -> "Model":
+    """Return a trained model.
+
+    run: a run's name, its folder, or a checkpoint file; of a run it is the best checkpoint. None is the newest run.
+    notify: is told what a person should know of a text that the model is given, in a sentence.
+    Raises CharRNNError if there is no such run, or its checkpoint is damaged.
+    """
+    path = find_checkpoint(None if run is None else os.fspath(run))
+    network = inference.Model.load(path)
+    network.limit_threads()
+    return Model(network, path, notify)
+
+
+class Model:
+    """A trained model; `load` returns one. `path` is its checkpoint."""
+
+    def __init__(self, network: inference.Model, path: Path, notify: Notify = unheard):
+        self.network, self.path, self._notify = network, path, notify
+
+    def __repr__(self) -> str:
+        return f"<charrnn.Model {self.config.title}, {self.vocab.size} characters, {self.path}>"
+
+    @property
+    def config(self) -> ModelConfig:
+        """Return the model's cell and size."""
+        return self.network.config
+
+    @property
+    def vocab(self) -> Vocabulary:
+        """Return the characters that the model knows."""
+        return self.network.vocab
+
+    @property
+    def text(self) -> TextConfig:
+        """Return how the model's text is read: its encoding, what its documents are."""
+        return self.network.text
+
+    def sample(self, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]) -> str:
+        """Return a new text of `length` characters at most, which goes on from `prime` (and does not repeat it).
+
+        Raises CharRNNError if `prime` has characters that the model does not know; `encode` can leave them out.
+        """
+        return "".join(self.stream(length, prime=prime, **how))
+
+    def stream(self, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]) -> Iterator[str]:
+        """Yield the characters of a new text, each as soon as it is settled; the arguments are those of `sample`."""
+        for character in self.characters(length, prime=prime, **how):
+            yield self.vocab.decode([character.id])
+
+    def characters(
+        self, length: int = 2000, *, prime: Prime = "", with_nats: bool = False, **how: Unpack[How]
+    ) -> Iterator[Character]:
+        """Yield the characters of a new text as ids, with what each costs the model in nats if that is wanted."""
+        before = self.network.before(self.encode(prime))
+        return generate_one(self.network, before, generation(self.network, length, how, self._notify), with_nats)
+
+    def sample_many(
+        self,
+        count: int,
+        length: int = 2000,
+        *,
+        prime: Prime = "",
+        unique: bool = False,
+        novel: bool = False,
+        novel_to: Sequence[str] = (),
+        **how: Unpack[How],
+    ) -> list[str]:
+        """Return new texts, made side by side; fewer than `count` if no new one comes for long.
+
+        unique: no text twice. novel: none that occurs in the training text. novel_to: none that occurs in these texts.
+        The other arguments are those of `sample`.
+        """
+        wanted = self.samples(count, length, prime=prime, unique=unique, novel=novel, novel_to=novel_to, **how)
+        return [sample.text for sample in wanted]
+
+    def samples(
+        self,
+        count: int,
+        length: int = 2000,
+        *,
+        prime: Prime = "",
+        unique: bool = False,
+        novel: bool = False,
+        novel_to: Sequence[str] = (),
+        watch: "Watch | None" = None,
+        **how: Unpack[How],
+    ) -> Iterator[Sample]:
+        """Yield new texts as `sample_many` returns them, each with its probability."""
+        ids = self.encode(prime)
+        wanted = generation(self.network, length, how, self._notify)
+        if not (unique or novel or novel_to):
+            return self._named(self._many(ids, wanted, count, skipping=False))
+        from charrnn.api.novelty import known_text, new_samples
+
+        known = None
+        if novel or novel_to:
+            known = known_text(self.path, self.text, novel_to, watch, self._notify)
+        drawn = self._many(ids, wanted, count, skipping=True)
+        return self._named(new_samples(drawn, self.network, ids, unique, known, count, self._notify))
+
+    def likeliest(self, beam: int, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]) -> Sample:
+        """Return the likeliest text that a search along `beam` beginnings finds; of `how`, filters do not count."""
+        from charrnn.inference.beam import beam_search
+
+        wanted = generation(self.network, length, how, self._notify)
+        before = self.network.before(self.encode(prime))
+        return self._named_one(beam_search(self.network, before, beam, wanted.ending, wanted.banned))
+
+    def complete(
+        self,
+        lines: Iterable[str],
+        /,
+        *,
+        length: int = 200,
+        beam: int | None = None,
+        append: str | None = None,
+        unknown: str | None = None,
+        **how: Unpack[How],
+    ) -> list[str]:
+        """Return what follows each line, up to the end of the line, by default the likeliest character each time.
+
+        beam: search for the likeliest completion along so many beginnings. append: is put after each line; by default
+        the model's `loss_after`, where a line lacks it. unknown: as of `encode`. `until` in `how` replaces the line's
+        end, and `temperature` is 0 unless it is given.
+        """
+        answers = self.answers(length, beam=beam, append=append, unknown=unknown, **how)
+        return [sample.text for sample in answers.to(list(lines))]
+
+    def answers(
+        self,
+        length: int = 200,
+        *,
+        beam: int | None = None,
+        append: str | None = None,
+        unknown: str | None = None,
+        **how: Unpack[How],
+    ) -> "Answers":
+        """Return what completes lines, some at a time; the arguments are those of `complete`."""
+        from charrnn.api.completion import Answers, line_end
+
+        check_unknown(unknown)
+        if beam is not None and how.get("no_repeat"):
+            raise CharRNNError("`beam` searches for the likeliest text; `no_repeat` is for drawing.")
+        asked: How = {"temperature": 0.0, "until": line_end(self.network), **how}
+        wanted = generation(self.network, length, asked, self._notify)
+        return Answers(self.network, wanted, beam, append, unknown, self._notify)
+
+    def score(self, lines: Iterable[str], *, unknown: str | None = None, line_ends: bool = False) -> "list[Score]":
+        """Return what each line costs the model in bits, each scored by itself.
+
+        unknown: what becomes of characters that the model has never seen: "error", "skip" or "replace"; by default each
+        costs 20.1 bits. line_ends: let the end of each line count as a character.
+        """
+        return self.scorer(unknown=unknown, line_ends=line_ends).score(list(lines))
+
+    def scorer(
+        self, text: TextConfig | None = None, *, unknown: str | None = None, line_ends: bool = False
+    ) -> "Scorer":
+        """Return what scores lines, some at a time, which are read as `text` says, by default as in training."""
+        from charrnn.inference.lines import Scorer
+
+        check_unknown(unknown)
+        return Scorer(self.network, text or self.text, unknown, line_ends)
+
+    def pieces(
+        self, source: str, text: TextConfig | None = None, *, unknown: str | None = None, watch: "Watch | None" = None
+    ) -> "Pieces":
+        """Return a whole text in pieces, with the bits of its characters, as it is read."""
+        from charrnn.api.scoring import Pieces
+
+        check_unknown(unknown)
+        return Pieces(self.network, source, text or self.text, unknown, watch, self._notify)
+
+    def evaluate(
+        self,
+        sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        *,
+        include: Sequence[str] = (),
+        encoding: str | None = None,
+        errors: str | None = None,
+        unknown: str | None = None,
+        watch: "Watch | None" = None,
+    ) -> Evaluation:
+        """Return how well the model predicts a text: files, folders, patterns or "-" for stdin, one or several.
+
+        encoding, errors: of the text; by default as in training. unknown: as of `encode`. include and watch are as of
+        `train_events`.
+        """
+        from charrnn.data.corpus import as_ids
+        from charrnn.inference.evaluation import mean_nats
+        from charrnn.text.reader import read_text
+
+        check_unknown(unknown)
+        named = [sources] if isinstance(sources, str | os.PathLike) else sources
+        config = self.read_as(encoding, errors)
+        text = read_text([os.fspath(source) for source in named], config, include, watch)
+        corpus = as_ids(text, self.vocab, unknown)
+        for notice in corpus.text.notices:
+            self._notify(notice)
+        nats = mean_nats(self.network, [corpus.part])
+        # Bytes that were left out or replaced, or do not count, were not predicted.
+        predicted_all = corpus.complete and self.text.loss_after is None
+        bits = nats / np.log(2) * len(corpus) / corpus.text.byte_count if predicted_all else np.nan
+        return Evaluation(corpus.part.counted(), nats, float(bits))
+
+    def read_as(self, encoding: str | None = None, errors: str | None = None) -> TextConfig:
+        """Return how a text is read: as in training, but for what is given."""
+        return replace(self.text, encoding=encoding or self.text.encoding, errors=errors or self.text.errors)
+
+    def encode(self, text: Prime, unknown: str | None = None, where: str = "`prime`") -> np.ndarray:
+        """Return the ids of a text, int32 (characters,), as the model was trained to see it.
+
+        unknown: what becomes of characters that the model has never seen: "error" (a CharRNNError that names `where`),
+        "skip", or "replace" by the unknown symbol, U+FFFD, ? or a space.
+        """
+        check_unknown(unknown)
+        if isinstance(text, np.ndarray):
+            return text
+        if isinstance(text, bytes):
+            decoder = Decoder(self.text, where)
+            text = decoder.feed(text) + decoder.close()
+        else:
+            text = prepare(text, self.text)
+        ids, notice = self.vocab.admit(text, unknown, where)
+        if notice:
+            self._notify(notice)
+        return ids
+
+    def _many(self, ids: np.ndarray, how: made.Generation, count: int, skipping: bool) -> Iterator[made.Sample]:
+        """Yield samples made side by side: so many, or without an end if some of them will be skipped."""
+        from charrnn.inference.batch import SIDE_BY_SIDE, generate
+
+        before = self.network.before(ids)
+        befores = repeat(before[-1:]) if skipping else repeat(before[-1:], count)
+        return generate(self.network, before[:-1], befores, how, min(SIDE_BY_SIDE, count)) if count else iter(())
+
+    def _named(self, samples: Iterable[made.Sample]) -> Iterator[Sample]:
+        return map(self._named_one, samples)
+
+    def _named_one(self, sample: made.Sample) -> Sample:
+        return Sample(self.vocab.decode(sample.ids), *sample)
+
+
+def check_unknown(policy: str | None) -> None:
+    """Raise CharRNNError unless `unknown` is a policy or not given."""
+    if policy is not None and policy not in UNKNOWN:
+        raise CharRNNError(f"`unknown` is {policy!r}; it must be one of {', '.join(UNKNOWN)}.")

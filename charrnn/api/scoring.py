@@ -1,0 +1,42 @@
+"""What a whole text costs a model, in pieces, as it is read."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from charrnn.api.generation import Notify
+from charrnn.config import TextConfig
+from charrnn.data.corpus import as_ids
+from charrnn.inference.model import Model
+from charrnn.inference.scoring import score_part
+from charrnn.text.reader import Watch, read_text
+
+
+class Pieces:
+    """A text in pieces, each with the bits of its characters, NaN where they do not count; and totals of all read."""
+
+    def __init__(
+        self, model: Model, source: str, config: TextConfig, unknown: str | None, watch: Watch | None, notify: Notify
+    ):
+        text = read_text([source], config, watch=watch)
+        self.corpus = as_ids(text, model.vocab, unknown)
+        for notice in self.corpus.text.notices:
+            notify(notice)
+        self.model = model
+        known = set(model.vocab.symbols)
+        self.unknown = sum(count for symbol, count in text.counted.items() if symbol not in known)
+        self.characters, self.bits = 0, 0.0
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
+        part = self.corpus.part
+        for low, high, nats in score_part(self.model, part):
+            counts = part.counts(np.arange(low, high))
+            self.characters += int(counts.sum())
+            self.bits += float(nats[counts].sum(dtype=np.float64)) / math.log(2)
+            yield self.model.vocab.decode(part.ids(low, high)), np.where(counts, nats / math.log(2), math.nan)
+
+    @property
+    def bits_per_char(self) -> float:
+        """Return bits a character, NaN if none counts."""
+        return self.bits / self.characters if self.characters else math.nan

@@ -1,0 +1,80 @@
+"""The settings of a new run: from what was given, by name, to the settings of its model, training and text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from charrnn.config import (
+    ACTIVATIONS,
+    BUDGET,
+    DEFAULT_MINUTES,
+    DEFAULT_TEXT,
+    PRESETS,
+    ModelConfig,
+    TextConfig,
+    TrainConfig,
+)
+from charrnn.errors import CharRNNError
+
+MODEL, TRAIN, TEXT = (tuple(field.name for field in fields(kind)) for kind in (ModelConfig, TrainConfig, TextConfig))
+# All that can be set by name; a preset and an activation are short for several or another of them.
+NAMES = (*MODEL, *TRAIN, *TEXT, "preset", "activation")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a new run is: its model, how it is trained, how its text is read."""
+
+    model: ModelConfig
+    train: TrainConfig
+    text: TextConfig
+
+
+def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Settings:
+    """Return the settings of a run: defaults, then the preset, then what was given.
+
+    given: values by the names of NAMES; a name that is none of them is a CharRNNError.
+    text: how a text is read unless something else is given: as that of the model that the run begins with.
+    """
+    check_names(given, NAMES)
+    given = {name: _plain(value) for name, value in given.items()}
+    preset = given.get("preset")
+    if preset is not None and preset not in PRESETS:
+        raise CharRNNError(f"There is no preset {preset!r}; there is {', '.join(PRESETS)}.")
+    chosen = {**(PRESETS[preset] if preset else {}), **given}
+    if set(given) & set(BUDGET):
+        # A budget that is given replaces the preset's.
+        chosen |= {name: given.get(name) for name in BUDGET}
+    elif all(chosen.get(name) is None for name in BUDGET):
+        chosen["minutes"] = DEFAULT_MINUTES
+    if "clip_value" in given and "clip_norm" not in given:
+        chosen["clip_norm"] = None
+    chosen["cell"] = _cell(chosen.get("cell", ModelConfig.cell), chosen.get("activation", ACTIVATIONS[0]))
+    model, train, changed = ({n: chosen[n] for n in names if n in chosen} for names in (MODEL, TRAIN, TEXT))
+    return Settings(ModelConfig(**model), TrainConfig(**train), replace(text, **changed))
+
+
+def check_names(given: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    """Raise CharRNNError if something has been given a value that is none of `names`."""
+    for name in given:
+        if name not in names:
+            from difflib import get_close_matches
+
+            close = get_close_matches(name, names, n=1)
+            hint = f"Did you mean `{close[0]}`?" if close else "help(charrnn.train) lists the settings."
+            raise CharRNNError(f"There is no setting `{name}`.", hint)
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy's as Python's: only that can be written to a file."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def _cell(cell: str, activation: str) -> str:
+    if activation not in ACTIVATIONS:
+        raise CharRNNError(f"`activation` is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}.")
+    if activation == "tanh":
+        return cell
+    if cell not in ("rnn", "irnn"):
+        raise CharRNNError(f"`activation='relu'` is for `cell='rnn'`; {cell} has activations of its own.")
+    return "irnn"

@@ -1,0 +1,59 @@
+"""What a new run needs before it is trained: its settings, its text, its first weights, its folder."""
+
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+from charrnn.api.advice import advice
+from charrnn.api.datasets import Sources, new_dataset
+from charrnn.api.events import Noticed
+from charrnn.api.initial import trained_model, transferred
+from charrnn.api.session import Job, Training
+from charrnn.api.settings import settings
+from charrnn.config import DEFAULT_TEXT
+from charrnn.errors import CharRNNError
+from charrnn.runs.folder import Run, create_run, runs_folder
+from charrnn.training import backends
+
+
+def new_job(
+    training: Training,
+    sources: Sources,
+    given: Mapping[str, Any],
+    init: str | None,
+    name: str | None,
+    out: Path | None,
+) -> Generator[Noticed, None, Job]:
+    """Prepare a new run, and return what there is to do; the run's folder is made last.
+
+    given: settings by name (`charrnn.api.settings`). init: the model to begin with.
+    """
+    place = training.place
+    if not sources.corpus:
+        raise CharRNNError(
+            "No text to train on was named.", hint="Name one: charrnn train corpus.txt (charrnn corpus gets you one)."
+        )
+    trained = trained_model(init, given) if init else None
+    chosen = settings(given, trained.text if trained else DEFAULT_TEXT)
+    model = trained.model if trained else chosen.model
+    if sources.drop_unused and not trained:
+        raise CharRNNError("`drop_unused` needs a model to begin with.", hint="Name one with `init`.")
+    place.check_texts([*sources.corpus, *sources.val_file])
+    place.choose()
+    config, data = yield from new_dataset(
+        sources, chosen.train, chosen.text, trained, training.watch, val_given="val" in given
+    )
+    hint = None if trained else advice(len(data.parts.train), model, data.corpus.vocab.size)
+    if hint:
+        yield Noticed(hint, is_advice=True)
+    weights = None
+    if trained:
+        weights = yield from transferred(trained, data.corpus, config.seed)
+    shards = backends.shard_count(config.batch, place.processes.count)
+
+    def find() -> Run:
+        if place.processes.is_first:
+            return create_run(name, data.corpus.text.name, out)
+        return Run(runs_folder() / "elsewhere")
+
+    return Job(training.open(find), model, config, data, shards, weights=weights)

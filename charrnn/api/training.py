@@ -1,0 +1,198 @@
+"""Training: a new run, or one that goes on; whole, or event by event."""
+
+import inspect
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import MISSING, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from charrnn.api.datasets import Sources
+from charrnn.api.events import Measured
+from charrnn.api.place import place
+from charrnn.api.resuming import resumed_job
+from charrnn.api.runs import Run, run_of
+from charrnn.api.session import Training
+from charrnn.api.starting import new_job
+from charrnn.config import ModelConfig, TextConfig, TrainConfig
+from charrnn.text.reader import Watch
+
+# A text's files, folders, patterns, or "-" for stdin: one or several.
+Corpus = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+def train(corpus: Corpus, **settings: Any) -> Run:
+    """Train a new run on a text and return it; `run.load()` is its model.
+
+    The arguments are those of `train_events`. Ctrl-C, or a notebook's stop button, ends training after the step that is
+    being taken: the run is saved, and `resume` goes on.
+    """
+    return _whole(train_events(corpus, **settings))
+
+
+def resume(run: str, **settings: Any) -> Run:
+    """Go on with a run from its newest checkpoint and return it; the arguments are those of `resume_events`."""
+    return _whole(resume_events(run, **settings))
+
+
+def train_events(
+    corpus: Corpus,
+    *,
+    name: str | None = None,
+    out: str | Path | None = None,
+    init: str | None = None,
+    drop_unused: bool = False,
+    vocab: str | Path | None = None,
+    min_count: int = 1,
+    include: Sequence[str] = (),
+    val_file: Corpus = (),
+    backend: str | None = None,
+    device: str = "auto",
+    processes: int | None = None,
+    process_id: int | None = None,
+    coordinator: str | None = None,
+    watch: Watch | None = None,
+    began: float | None = None,
+    **settings: Any,
+) -> Training:
+    """Train a new run on a text, event by event: `for event in train_events("corpus.txt", minutes=3): ...`.
+
+    Args:
+        corpus: Text files, packed or not, folders, patterns, or "-" for stdin; one or several.
+        name: The run's name; by default the text's.
+        out: The folder of runs; by default that of CHARRNN_CHECKPOINTS, or `checkpoints`.
+        init: A run or checkpoint whose weights the run begins with.
+        drop_unused: With `init`: forget the model's characters that the text lacks.
+        vocab: A vocabulary file (`charrnn vocab -o`); by default the characters of the text.
+        min_count: Characters that are rarer become one unknown symbol.
+        include: Of folders, only files whose names match one of these patterns.
+        val_file: Another text to validate on; the whole of `corpus` is trained on then.
+        backend: "tensorflow" or "jax"; by default that of KERAS_BACKEND, or tensorflow.
+        device: "auto", "cpu", "gpu", or one GPU: "gpu:0".
+        processes, process_id, coordinator: How many processes train the run together, which of them this is, and the
+            HOST:PORT of process 0.
+        watch: Is called with the number of bytes of the text that have been read, and of all (None if unknown).
+        began: The time, by `time.perf_counter`, from which `minutes` counts; by default now.
+        **settings: Any field of `ModelConfig`, `TrainConfig` and `TextConfig`, such as `units=256` or `minutes=3`, and
+            `preset="char-rnn"`.
+
+    Returns:
+        An iterator of `charrnn.events`, with methods `stop` and `save`; nothing is trained before it is iterated over.
+
+    Raises:
+        CharRNNError: A setting, the text or the run's folder cannot be used as asked; or training went wrong again and
+            again, or could not be saved at its end. What depends on files is raised by the iteration.
+    """
+    sources = Sources(
+        _names(corpus),
+        _names(val_file),
+        _names(include),
+        None if vocab is None else Path(vocab),
+        min_count,
+        drop_unused,
+    )
+    where = place(backend, device, processes, process_id, coordinator)
+    prepare = partial(
+        new_job, sources=sources, given=settings, init=init, name=name, out=None if out is None else Path(out)
+    )
+    return Training(prepare, where, watch, began)
+
+
+def resume_events(
+    run: str,
+    *,
+    corpus: Corpus = (),
+    corpus_changed_ok: bool = False,
+    out: str | Path | None = None,
+    backend: str | None = None,
+    device: str = "auto",
+    processes: int | None = None,
+    process_id: int | None = None,
+    coordinator: str | None = None,
+    watch: Watch | None = None,
+    began: float | None = None,
+    **settings: Any,
+) -> Training:
+    """Go on with a run from its newest checkpoint, event by event, exactly as if it had never stopped.
+
+    Args:
+        run: The run's name, its folder, or one of its files.
+        corpus: Where the text lies now, if elsewhere.
+        corpus_changed_ok: Go on although the text is no longer the same.
+        backend: By default that of KERAS_BACKEND, or the one that the run was trained with.
+        **settings: A new budget (`epochs`, `steps`, `minutes`), `patience`, `eval_every`, `save_every`, `keep`,
+            `precision`. The others stay as they are.
+
+    The other arguments, what is returned and what is raised are as of `train_events`.
+    """
+    where = place(backend, device, processes, process_id, coordinator)
+    prepare = partial(
+        resumed_job,
+        name=str(run),
+        corpus=_names(corpus),
+        corpus_changed_ok=corpus_changed_ok,
+        out=None if out is None else Path(out),
+        given=settings,
+    )
+    return Training(prepare, where, watch, began)
+
+
+def _names(sources: Corpus) -> list[str]:
+    """Return sources as a list of names."""
+    if isinstance(sources, str | os.PathLike):
+        return [os.fspath(sources)]
+    return [os.fspath(source) for source in sources]
+
+
+def _whole(training: Training) -> Run:
+    """Train to the end and return the run, with what its exact evaluation said."""
+    evaluations: dict[str, Any] = {}
+    with _stoppable(training):
+        for event in training:
+            if isinstance(event, Measured):
+                evaluations[event.part] = event.evaluation
+    assert training.run is not None
+    return replace(run_of(training.run), **evaluations)
+
+
+@contextmanager
+def _stoppable(training: Training) -> Iterator[None]:
+    """Let the first SIGINT stop training after its step, saved; any other raises KeyboardInterrupt as ever."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGINT, before)
+        if training.is_stepping:
+            training.stop()
+        else:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _with_settings(function: Any) -> None:
+    """Let help() and notebooks show all settings of a function that takes them as **settings."""
+    shown = inspect.signature(function)
+    own = [parameter for parameter in shown.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
+    settings = [
+        inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type)
+        for kind in (ModelConfig, TrainConfig, TextConfig)
+        for field in fields(kind)
+        if field.default is not MISSING
+    ]
+    function.__signature__ = shown.replace(parameters=[*own, *settings])
+
+
+_with_settings(train)
+_with_settings(train_events)

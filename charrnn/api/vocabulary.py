@@ -1,0 +1,101 @@
+"""Which characters a text is made of, and which of them a model or a vocabulary file has never seen."""
+
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from charrnn.api.generation import Notify
+from charrnn.config import TextConfig
+from charrnn.errors import CharRNNError
+from charrnn.runs.checkpoint import read_header
+from charrnn.runs.folder import Run, find_checkpoint
+from charrnn.text.names import character_name
+from charrnn.text.reader import Watch, read_text
+from charrnn.text.sources import STDIN
+from charrnn.text.text import Text
+from charrnn.text.vocabulary import FORMAT, Vocabulary
+
+# How many places of an unknown character are told.
+PLACES = 3
+
+
+@dataclass(frozen=True)
+class Characters:
+    """The characters of a text, or of a model or vocabulary file: its vocabulary, and what there is to say of them."""
+
+    vocabulary: Vocabulary
+    report: dict[str, Any]
+
+
+def characters_of(
+    corpus: Sequence[str],
+    form: TextConfig,
+    include: Sequence[str],
+    against: str | None,
+    watch: Watch,
+    notify: Notify,
+) -> Characters:
+    """Return the characters of a text, or of the model or vocabulary file that `corpus` names.
+
+    The report has `distinct` and `symbols`, a dict for each character; of a text also `characters` and `bytes`.
+    against: a model or a vocabulary file. Then `symbols` are only those that it lacks, of a text with the first few
+    places of each, and `unused` are those that only it has.
+    """
+    known = None if against is None else vocabulary_of(against)
+    other = _vocabulary_alone(corpus)
+    if other is not None:
+        symbols = [_named(symbol, form.bytes) for symbol in other.symbols]
+        report: dict[str, Any] = {"distinct": len(other.symbols), "symbols": symbols}
+        counts: Iterable[str] = other.symbols
+    else:
+        text = read_text(corpus, form, include, watch)
+        for notice in text.notices:
+            notify(notice)
+        counts, report = text.counted, _counted(text)
+    if known is not None:
+        report["symbols"] = [symbol for symbol in report["symbols"] if symbol["character"] not in known.symbols]
+        report["unused"] = sorted(set(known.symbols) - set(counts))
+        if other is None:
+            places = text.places([symbol["character"] for symbol in report["symbols"]], PLACES)
+            report["symbols"] = [{**symbol, "places": places[symbol["character"]]} for symbol in report["symbols"]]
+    return Characters(Vocabulary.of(counts, other is not None and other.has_unknown), report)
+
+
+def vocabulary_of(target: str) -> Vocabulary:
+    """Return the vocabulary of a model or of a vocabulary file."""
+    return Vocabulary.load(target) if target.endswith(".json") else read_header(find_checkpoint(target)).vocab
+
+
+def _vocabulary_alone(corpus: Sequence[str]) -> Vocabulary | None:
+    """Return the vocabulary that `corpus` names, if that is a run, a checkpoint or a vocabulary file and no text."""
+    target = corpus[0]
+    if len(corpus) > 1 or target == STDIN:
+        return None
+    if not os.path.exists(target):
+        with suppress(CharRNNError):
+            return vocabulary_of(target)
+        return None
+    if target.endswith(".safetensors") or (os.path.isdir(target) and Run(Path(target)).newest()):
+        return vocabulary_of(target)
+    if target.endswith(".json") and os.path.isfile(target):
+        with open(target, "rb") as file:
+            return vocabulary_of(target) if FORMAT.encode() in file.read(100) else None
+    return None
+
+
+def _counted(text: Text) -> dict[str, Any]:
+    """Return a text's characters, the most frequent first, equal counts in the order of code points."""
+    ranked = sorted(text.counted.items(), key=lambda item: (-item[1], item[0]))
+    symbols = [
+        {**_named(symbol, text.config.bytes), "count": count, "share": count / len(text)} for symbol, count in ranked
+    ]
+    return {"characters": len(text), "distinct": len(symbols), "bytes": text.byte_count, "symbols": symbols}
+
+
+def _named(character: str, is_byte: bool) -> dict[str, Any]:
+    if is_byte:
+        return {"character": character, "code_point": f"0x{ord(character):02X}", "name": f"BYTE {ord(character)}"}
+    return {"character": character, "code_point": f"U+{ord(character):04X}", "name": character_name(character)}

@@ -1,0 +1,18 @@
+"""Times and sizes as a person reads them."""
+
+
+def age(seconds: float) -> str:
+    """Return how long ago something was, in its largest whole unit: "3 min ago"."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        count = int(seconds // length)
+        if count >= 1:
+            return f"{count} {'day' if unit == 'days' and count == 1 else unit} ago"
+    return "just now"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in decimal units: "41.2 MB"."""
+    for unit, length in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= length:
+            return f"{count / length:.1f} {unit}"
+    return f"{count} B"

@@ -1,0 +1,134 @@
+"""A trained model in use: what a notebook calls."""
+
+import numpy as np
+import pytest
+
+import charrnn
+from charrnn.data.corpus import as_ids
+from charrnn.errors import CharRNNError
+from charrnn.inference.evaluation import mean_nats
+from charrnn.text.reader import read_text
+from charrnn.text.vocabulary import Vocabulary
+from support.models import write_model
+
+VOCAB = Vocabulary.of("\n abcdefgh?")
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def model(tmp_path, told):
+    path = tmp_path / "checkpoints/one/best.safetensors"
+    path.parent.mkdir(parents=True)
+    write_model(path, VOCAB)
+    return charrnn.load(path, notify=told.append)
+
+
+def test_a_seed_gives_one_text_however_it_is_asked_for(model):
+    text = model.sample(200, prime="bad ", temperature=0.9, seed=4)
+    assert len(text) == 200 and set(text) <= set(VOCAB.symbols)
+    assert "".join(model.stream(200, prime="bad ", temperature=0.9, seed=4)) == text
+    characters = list(model.characters(200, prime="bad ", temperature=0.9, seed=4, with_nats=True))
+    assert VOCAB.decode([character.id for character in characters]) == text
+    assert model.sample(200, prime=model.encode("bad "), temperature=0.9, seed=4) == text
+    assert model.sample(200, prime=b"bad ", temperature=0.9, seed=4) == text
+    first, second = model.samples(2, 200, prime="bad ", temperature=0.9, seed=4)
+    assert first.text == text != second.text
+    nats = np.array([character.nats for character in characters])
+    np.testing.assert_allclose(first.nats, nats, rtol=1e-3)
+    assert first.bits_per_char == pytest.approx(nats.mean() / np.log(2), rel=1e-4)
+    assert first.log_probability == pytest.approx(-nats.sum(), rel=1e-4)
+    assert model.sample_many(2, 200, prime="bad ", temperature=0.9, seed=4) == [first.text, second.text]
+
+
+def test_without_a_seed_every_text_is_another(model):
+    assert model.sample(100) != model.sample(100)
+
+
+def test_until_and_unique_and_filters_reach_the_generator(model):
+    texts = model.sample_many(30, 6, until="a", unique=True, allow="abc", seed=1)
+    assert len(set(texts)) == len(texts) == 30 and set("".join(texts)) == {"b", "c"}
+    assert model.sample(9, temperature=0) == model.sample(9, temperature=0) == model.sample(9, top_k=1)
+    assert "c" not in model.sample(300, forbid="c", seed=1)
+
+
+def test_a_search_for_new_texts_that_finds_none_says_so(model, told):
+    assert sorted(model.sample_many(5, 1, allow="ab", unique=True)) == ["a", "b"]
+    assert told == ["Found 2 of 5: 1,000 samples in a row were not new. A higher `temperature` may help."]
+
+
+def test_a_stop_that_the_model_cannot_write_is_told_of(model, told):
+    assert len(model.sample(20, until=["zz"], seed=1)) == 20
+    assert told == ["`until=zz`: the model lacks some of its characters, so it will never write that."]
+
+
+def test_novel_texts_are_not_in_the_text_that_is_named(model, tmp_path):
+    (tmp_path / "seen.txt").write_text("aab abb ba")
+    texts = model.sample_many(3, 2, allow="ab", novel_to=[str(tmp_path / "seen.txt")], unique=True, seed=1)
+    # Of aa, ab, ba and bb the text has all.
+    assert texts == []
+    (tmp_path / "seen.txt").write_text("aab")
+    assert sorted(model.sample_many(3, 2, allow="ab", novel_to=[str(tmp_path / "seen.txt")], unique=True)) == [
+        "ba",
+        "bb",
+    ]
+
+
+def test_a_prime_with_unknown_characters_is_refused_or_admitted(model, told):
+    with pytest.raises(CharRNNError, match="lacks characters of `prime`: 'z'"):
+        model.sample(5, prime="baz")
+    assert VOCAB.decode(model.encode("baz", "skip")) == "ba" and "left out" in told[0]
+    assert VOCAB.decode(model.encode("baz", "replace")) == "ba?"
+    with pytest.raises(CharRNNError, match="`unknown` is 'drop'"):
+        model.encode("baz", "drop")
+
+
+def test_scores_are_of_each_line_by_itself(model):
+    one, two, strange = model.score(["bad", "cafe", "z"])
+    assert (one.text, two.text) == ("bad", "cafe") and len(two.surprisal) == 4
+    assert two.bits == pytest.approx(two.surprisal.sum()) == pytest.approx(4 * two.bits_per_char)
+    assert model.score(["cafe"])[0].bits == pytest.approx(two.bits, rel=1e-5)
+    assert strange.unknown == 1 and strange.bits == pytest.approx(20.0848, abs=1e-4)
+
+
+def test_completions_are_the_likeliest_and_end_with_the_line(model):
+    greedy = model.complete(["bad", "cab"], length=12)
+    assert len(greedy) == 2 and all("\n" not in text and len(text) <= 12 for text in greedy)
+    assert greedy[0] == model.sample(12, prime="\nbad", temperature=0, until="\n")
+    beam = model.complete(["bad"], length=6, beam=4, until=["gg"])
+    assert beam == [model.likeliest(4, 6, prime="\nbad", until="gg").text]
+    assert model.complete(["bad"], length=12, temperature=1.0, seed=2) != model.complete(["bad"], length=12)
+    with pytest.raises(CharRNNError, match="`beam` searches"):
+        model.complete(["bad"], beam=2, no_repeat=3)
+
+
+def test_an_evaluation_is_that_of_the_whole_text(model, tmp_path, told):
+    path = tmp_path / "text.txt"
+    path.write_text("bad cafe\n" * 30)
+    found = model.evaluate(path)
+    whole = as_ids(read_text([path]), VOCAB).part
+    assert found.nats_per_char == pytest.approx(mean_nats(model.network, [whole]), rel=1e-6)
+    assert found.characters == 270 and found.bits_per_byte == pytest.approx(found.bits_per_char)
+    assert found.perplexity == pytest.approx(np.exp(found.nats_per_char))
+    path.write_text("bad zoe\n" * 30)
+    assert np.isnan(model.evaluate([path], unknown="skip").bits_per_byte) and "left out" in told[-1]
+
+
+def test_a_parameter_that_is_not_there_is_an_error(model):
+    with pytest.raises(CharRNNError, match=r"Sampling has no parameter `temp`\. It has temperature, top_k"):
+        model.sample(5, temp=0.5)
+    with pytest.raises(CharRNNError, match="`top_p` is 2; it must be above 0 and at most 1"):
+        model.sample(5, top_p=2)
+
+
+def test_the_runs_of_a_folder_are_listed(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (run,) = charrnn.list_runs()
+    assert (run.name, run.steps, run.model.title, run.note) == ("one", None, "rnn 2x16", None)
+    assert run.load().path == run.path / "best.safetensors" and run.history() == []
+    assert charrnn.list_runs(tmp_path / "elsewhere") == []
+    with pytest.raises(CharRNNError, match="There is no run 'two'"):
+        charrnn.load("two")

@@ -1,0 +1,127 @@
+"""From what was given, by name, to the settings of a run."""
+
+from dataclasses import fields
+
+import pytest
+
+from charrnn.api.settings import NAMES, settings
+from charrnn.config import DEFAULT_MINUTES, PRESETS, ModelConfig, TextConfig, TrainConfig
+from charrnn.errors import CharRNNError
+
+# Another value than the default, for each setting.
+OTHER = {
+    "cell": "gru",
+    "layers": 3,
+    "units": 7,
+    "embedding": 5,
+    "stack": "residual",
+    "batch": 3,
+    "seq": 4,
+    "dropout": 0.1,
+    "optimizer": "sgd",
+    "lr": 0.25,
+    "epsilon": 0.5,
+    "rho": 0.75,
+    "momentum": 0.5,
+    "weight_decay": 0.25,
+    "schedule": "constant",
+    "warmup": 7,
+    "decay": 0.5,
+    "decay_after": 3,
+    "clip_norm": 2.0,
+    "clip_value": 3.0,
+    "sum_gradients": True,
+    "epochs": 2.0,
+    "steps": 9,
+    "minutes": 1.5,
+    "patience": 4,
+    "eval_every": 6,
+    "save_every": 8,
+    "keep": 2,
+    "seed": 11,
+    "precision": "bf16",
+    "split": "documents",
+    "val": 0.2,
+    "test": 0.25,
+    "encoding": "latin-1",
+    "errors": "replace",
+    "newlines": "lf",
+    "normalize": "nfc",
+    "lower": True,
+    "bytes": True,
+    "lines": True,
+    "separator": "|",
+    "reset_at_documents": True,
+    "loss_after": "\t",
+}
+# What a setting cannot be had without.
+WITH = {"loss_after": {"lines": True}}
+
+
+def test_every_setting_is_tried():
+    assert set(OTHER) == {field.name for kind in (ModelConfig, TrainConfig, TextConfig) for field in fields(kind)}
+    assert set(OTHER) | {"preset", "activation"} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_a_value_that_is_given_reaches_its_place(name):
+    made = settings({name: OTHER[name], **WITH.get(name, {})})
+    found = [getattr(kind, name) for kind in (made.model, made.train, made.text) if hasattr(kind, name)]
+    assert found == [OTHER[name]]
+
+
+def test_what_is_not_given_is_the_default():
+    made = settings({})
+    assert (made.model, made.text) == (ModelConfig(), TextConfig())
+    assert made.train == TrainConfig(minutes=DEFAULT_MINUTES)
+
+
+def test_a_preset_gives_way_to_what_is_given():
+    preset = settings({"preset": "char-rnn"})
+    assert {name: getattr(preset.train, name) for name in ("batch", "epochs", "clip_value")} == {
+        name: PRESETS["char-rnn"][name] for name in ("batch", "epochs", "clip_value")
+    }
+    assert preset.train.minutes is None
+    made = settings({"preset": "char-rnn", "batch": 7, "steps": 3})
+    # A budget that is given replaces the preset's.
+    assert (made.train.batch, made.train.steps, made.train.epochs, made.train.seq) == (7, 3, None, 50)
+
+
+def test_clipping_by_value_turns_clipping_by_norm_off_unless_both_are_given():
+    assert settings({"clip_value": 1.0}).train.clip_norm is None
+    with pytest.raises(CharRNNError, match="`clip_norm` and `clip_value` exclude each other"):
+        settings({"clip_value": 1.0, "clip_norm": 1.0})
+
+
+def test_how_a_text_is_read_is_taken_over_but_for_what_is_given():
+    before = TextConfig(lower=True, newlines="lf")
+    assert settings({"lower": False}, before).text == TextConfig(newlines="lf")
+
+
+def test_a_relu_is_the_cell_irnn():
+    assert settings({"cell": "rnn", "activation": "relu"}).model.cell == "irnn"
+    assert settings({"cell": "gru", "activation": "tanh"}).model.cell == "gru"
+    with pytest.raises(CharRNNError, match="is for `cell='rnn'`; gru has"):
+        settings({"cell": "gru", "activation": "relu"})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"unit": 3}, "There is no setting `unit`. Did you mean `units`?"),
+        ({"preset": "x"}, "There is no preset 'x'; there is char-rnn."),
+        ({"activation": "gelu"}, "`activation` is 'gelu'; it must be one of tanh, relu."),
+        ({"units": 0}, "`units` is 0; it must be at least 1."),
+    ],
+)
+def test_what_cannot_be_is_an_error_that_names_the_parameter(given, said):
+    with pytest.raises(CharRNNError) as caught:
+        settings(given)
+    assert str(caught.value) == said
+
+
+def test_a_number_of_numpy_becomes_pythons():
+    import numpy as np
+
+    made = settings({"units": np.int64(5), "lr": np.float32(0.5)})
+    assert type(made.model.units) is int and type(made.train.lr) is float

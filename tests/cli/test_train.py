@@ -1,0 +1,107 @@
+"""`charrnn train`: every setting's way from the command line to what is trained."""
+
+from dataclasses import fields, replace
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from charrnn.cli.app import app
+from charrnn.config import DEFAULT_MINUTES, PRESETS, ModelConfig, TextConfig, TrainConfig
+from charrnn.errors import CharRNNError
+from support.untrained import train_nothing
+
+MODEL_VALUES = {"stack": "residual", "cell": "gru", "layers": 3, "units": 9, "embedding": 5}
+TRAIN_VALUES = {
+    "batch": 16, "seq": 24, "dropout": 0.25, "optimizer": "rmsprop", "lr": 0.5, "epsilon": 0.125, "rho": 0.75,
+    "momentum": 0.5, "weight_decay": 0.0625, "schedule": "constant", "warmup": 7, "decay": 0.5, "decay_after": 3,
+    "clip_norm": 2.5, "clip_value": 3.5, "sum_gradients": True, "epochs": 1.5, "steps": 12, "minutes": 0.5,
+    "patience": 4, "eval_every": 6, "save_every": 8, "keep": 9, "seed": 10, "split": "char-rnn", "val": 0.25,
+    "test": 0.125, "precision": "bf16",
+}  # fmt: skip
+
+TEXT_VALUES = {
+    "encoding": "latin-1", "errors": "replace", "newlines": "lf", "normalize": "nfkc", "lower": True, "bytes": True,
+    "lines": True, "separator": "#", "reset_at_documents": True, "loss_after": "e",
+}  # fmt: skip
+# What a value cannot be without.
+NEEDED = {"loss_after": {"lines": True}}
+
+
+@pytest.fixture
+def configs_of(tmp_path, monkeypatch, checkpoints):
+    """Return a function from arguments of `charrnn train` to the configs that its trainer gets."""
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("abcdefgh\n" * 2000)
+
+    def run(*arguments: str) -> tuple[ModelConfig, TrainConfig, TextConfig]:
+        seen = []
+        train_nothing(monkeypatch, lambda job: seen.append((job.model, job.config, job.data.corpus.text.config)))
+        result = CliRunner().invoke(app, ["train", str(corpus), *arguments], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return seen[0]
+
+    return run
+
+
+def test_without_options_the_defaults_arrive(configs_of):
+    assert configs_of() == (ModelConfig(), TrainConfig(minutes=DEFAULT_MINUTES), TextConfig())
+
+
+def test_every_field_has_an_option_of_its_name_and_default():
+    options = {option.name: option for option in typer.main.get_command(app).get_command(None, "train").params}
+    for kind, values in ((ModelConfig, MODEL_VALUES), (TrainConfig, TRAIN_VALUES), (TextConfig, TEXT_VALUES)):
+        assert {field.name for field in fields(kind)} == set(values)
+        for field in fields(kind):
+            assert options[field.name].opts == ["--" + field.name.replace("_", "-")]
+            assert options[field.name].default == field.default != values[field.name]
+
+
+@pytest.mark.parametrize("name", [*MODEL_VALUES, *TRAIN_VALUES, *TEXT_VALUES])
+def test_a_value_other_than_the_default_reaches_the_trainer(name, configs_of):
+    value = {**MODEL_VALUES, **TRAIN_VALUES, **TEXT_VALUES}[name]
+    flag = "--" + name.replace("_", "-")
+    needed = NEEDED.get(name, {})
+    model, config, text = configs_of(*([flag] if value is True else [flag, str(value)]), *(f"--{n}" for n in needed))
+    budget = {} if name in ("epochs", "steps", "minutes") else {"minutes": DEFAULT_MINUTES}
+    if name in TEXT_VALUES:
+        expected = (ModelConfig(), TrainConfig(**budget), TextConfig(**{name: value}, **needed))
+        assert (model, config, text) == expected
+        return
+    assert text == TextConfig()
+    if name in MODEL_VALUES:
+        assert (model, config) == (replace(ModelConfig(), **{name: value}), TrainConfig(**budget))
+        return
+    assert model == ModelConfig() and getattr(config, name) == value
+    # Clipping by value takes the place of the default clipping by norm; no other option changes another setting.
+    free = {"clip_norm"} if name == "clip_value" else set()
+    others = {field.name for field in fields(TrainConfig)} - free - {name}
+    assert all(getattr(config, other) == getattr(TrainConfig(**budget), other) for other in others)
+
+
+def test_zero_turns_off_what_has_an_off(configs_of):
+    names = ("clip_norm", "clip_value", "patience", "eval_every", "save_every")
+    arguments = [argument for name in ("embedding", *names) for argument in ("--" + name.replace("_", "-"), "0")]
+    model, config, _ = configs_of(*arguments)
+    assert model.embedding is None
+    assert {getattr(config, name) for name in names} == {None}
+
+
+def test_a_preset_gives_way_to_what_is_said(configs_of):
+    model, config, _ = configs_of("--preset", "char-rnn")
+    for name, value in PRESETS["char-rnn"].items():
+        assert getattr(model if hasattr(model, name) else config, name) == value
+    model, config, _ = configs_of("--preset", "char-rnn", "--units", "9", "--steps", "3", "--lr", "0.5")
+    assert (model.units, model.layers, config.steps, config.epochs, config.lr) == (9, 2, 3, None, 0.5)
+
+
+def test_an_rnn_with_relu_is_an_irnn(configs_of):
+    assert configs_of("--cell", "rnn", "--activation", "relu")[0].cell == "irnn"
+    for arguments in (("--activation", "relu"), ("--cell", "rnn", "--activation", "sine")):
+        with pytest.raises(CharRNNError, match="`activation"):
+            configs_of(*arguments)
+
+
+def test_both_clippings_at_once_are_refused_in_words(configs_of):
+    with pytest.raises(CharRNNError, match="clip"):
+        configs_of("--clip-norm", "1", "--clip-value", "2")
