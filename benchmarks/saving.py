@@ -20,6 +20,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.data.parts import Part
 from charrnn.data.splits import Split
 from charrnn.runs.folder import Run
+from charrnn.runs.progress import CorpusRecord
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.backends import start as backend
 
@@ -54,7 +55,8 @@ def measure(
 
     ids = np.random.default_rng(0).integers(0, VOCAB.size, 500_000).astype(np.uint8)
     config = TrainConfig(batch=batch, seq=seq, dropout=0.0, steps=10**6)
-    trainer = Trainer(Run(folder), ModelConfig("lstm", layers, units), config, VOCAB, Split(Part(ids)), shards, {})
+    corpus = CorpusRecord((), "", len(ids))
+    trainer = Trainer(Run(folder), ModelConfig("lstm", layers, units), config, VOCAB, Split(Part(ids)), shards, corpus)
     events = trainer.events()
     for _ in range(3):
         next(events)

@@ -12,6 +12,7 @@ from charrnn.errors import CharRNNError
 if TYPE_CHECKING:
     from charrnn.data.corpus import Dataset
     from charrnn.runs.checkpoint import Checkpoint
+    from charrnn.runs.progress import CorpusRecord
     from charrnn.text.text import Text
     from charrnn.text.vocabulary import Vocabulary
 
@@ -49,6 +50,21 @@ def new_dataset(
             f"instead of {config.batch} and {config.seq}."
         )
     return fitted, data
+
+
+def corpus_record(data: "Dataset") -> "CorpusRecord":
+    """Return what a checkpoint records of the texts of a run, which `--resume` reads again."""
+    from charrnn.runs.progress import CorpusRecord
+
+    text, other = data.corpus.text, None if data.validation is None else data.validation.text
+    return CorpusRecord(
+        tuple(text.sources),
+        text.sha256,
+        len(text),
+        tuple(text.include),
+        None if other is None else tuple(other.sources),
+        None if other is None else other.sha256,
+    )
 
 
 def vocabulary(

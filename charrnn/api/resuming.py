@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from charrnn.data.corpus import Dataset
     from charrnn.runs.checkpoint import Checkpoint
     from charrnn.runs.folder import Run
+    from charrnn.runs.progress import CorpusRecord, Progress
     from charrnn.text.text import Text
 
 
@@ -29,16 +30,17 @@ def resume_run(name: str, given: dict[str, Any], asked: Signals, where: Place) -
         checkpoint, path, warnings = run.load_newest()
         for warning in warnings:
             say(printable(warning))
-        if checkpoint.training is None:
+        progress = checkpoint.progress
+        if checkpoint.training is None or progress is None:
             raise CharRNNError(f"{path} holds a model but no training to resume.")
         config = _resumed_config(checkpoint.training, given)
-        data = _resumed_data(run, checkpoint, config, given)
-        _check_budget(run, checkpoint, config, data)
-        say(f"Resuming {run.name} after step {checkpoint.progress['step']:,}.")
-        before, now = checkpoint.progress.get("backend", BACKENDS[0]), chosen()
+        data = _resumed_data(run, checkpoint, progress.corpus, config, given)
+        _check_budget(run, checkpoint, progress, config, data)
+        say(f"Resuming {run.name} after step {progress.step:,}.")
+        before, now = progress.backend or BACKENDS[0], chosen()
         if before != now:
             say(f"Until now it was trained with {before}: {now} rounds otherwise and draws other dropout masks.")
-        shards = kept_shards(config.batch, checkpoint.progress, where.processes.count)
+        shards = kept_shards(config.batch, progress, where.processes.count)
         train_run(run, checkpoint.model, config, data, shards, checkpoint, bool(given.get("quiet")), asked, where)
 
 
@@ -57,28 +59,29 @@ def _resumed_config(trained: TrainConfig, given: dict[str, Any]) -> TrainConfig:
     return replace(trained, **changed)
 
 
-def _resumed_data(run: "Run", checkpoint: "Checkpoint", config: TrainConfig, given: dict[str, Any]) -> "Dataset":
+def _resumed_data(
+    run: "Run", checkpoint: "Checkpoint", recorded: "CorpusRecord", config: TrainConfig, given: dict[str, Any]
+) -> "Dataset":
     """Return what the run was trained on, checked by its content."""
     from charrnn.data.corpus import dataset
     from charrnn.text.sources import STDIN
 
-    recorded = checkpoint.progress["corpus"]
-    sources = [str(run.stdin) if source == STDIN else source for source in recorded["sources"]]
-    include = recorded.get("include") or ()
+    sources = [str(run.stdin) if source == STDIN else source for source in recorded.sources]
+    include = recorded.include or ()
     changed_ok = bool(given.get("corpus_changed_ok"))
-    text = _unchanged(given.get("corpus") or sources, checkpoint, include, recorded["sha256"], changed_ok)
-    if not given.get("corpus") and text.sha256 == recorded["sha256"]:
+    text = _unchanged(given.get("corpus") or sources, checkpoint, include, recorded.sha256, changed_ok)
+    if not given.get("corpus") and text.sha256 == recorded.sha256:
         # Where the text lay when the run began stays on record, unless another place was named.
-        text = replace(text, sources=tuple(recorded["sources"]))
+        text = replace(text, sources=recorded.sources)
     validation = None
-    if "val_sources" in recorded:
-        sources, sha256 = recorded["val_sources"], recorded["val_sha256"]
-        validation = _unchanged(sources, checkpoint, include, sha256, changed_ok, "text of --val-file")
+    if recorded.val_sources is not None and recorded.val_sha256 is not None:
+        of = "text of --val-file"
+        validation = _unchanged(recorded.val_sources, checkpoint, include, recorded.val_sha256, changed_ok, of)
     return dataset(text, checkpoint.vocab, config, validation)
 
 
 def _unchanged(
-    sources: list[str],
+    sources: Sequence[str],
     checkpoint: "Checkpoint",
     include: Sequence[str],
     sha256: str,
@@ -98,14 +101,16 @@ def _unchanged(
     return text
 
 
-def _check_budget(run: "Run", checkpoint: "Checkpoint", config: TrainConfig, data: "Dataset") -> None:
+def _check_budget(
+    run: "Run", checkpoint: "Checkpoint", progress: "Progress", config: TrainConfig, data: "Dataset"
+) -> None:
     """Raise CharRNNError if a run has nothing left to do."""
     from charrnn.training.budget import counted_total
 
-    done = checkpoint.progress["step"]
+    done = progress.step
     counted = counted_total(config, len(data.parts.train) // config.batch // config.seq)
     same_budget = all(getattr(config, name) == getattr(checkpoint.training, name) for name in BUDGET)
-    if (done == checkpoint.progress["total"] and same_budget) or (counted is not None and done >= counted):
+    if (done == progress.total and same_budget) or (counted is not None and done >= counted):
         raise CharRNNError(
             f"The run {run.name} has taken {done:,} steps and reached the end of its budget.",
             hint="Give it more: --epochs, --steps, --minutes.",

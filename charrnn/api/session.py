@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from charrnn.api.datasets import corpus_record
 from charrnn.api.place import Place
 from charrnn.cli.console import STARTED, say, show_error
 from charrnn.cli.signals import Signals, show_cursor
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from charrnn.data.corpus import Dataset
     from charrnn.runs.checkpoint import Checkpoint
     from charrnn.runs.folder import Run
+    from charrnn.runs.progress import Progress
     from charrnn.training.events import Ended
     from charrnn.training.trainer import Trainer
 
@@ -97,7 +99,7 @@ def train_run(
             processes.check_alike(_facts(model, config, data, resumed, weights))
         if on_gpu() and not quiet:
             say(f"Training on {count} GPU{'' if count == 1 else 's'}.")
-        if resumed:
+        if resumed and resumed.progress:
             _tell_of_rounding(resumed.progress, "gpu" if on_gpu() else "cpu", count)
         trainer = Trainer(
             run,
@@ -106,7 +108,7 @@ def train_run(
             vocab,
             parts,
             count,
-            data.record,
+            corpus_record(data),
             resumed,
             text.config,
             weights,
@@ -124,12 +126,13 @@ def train_run(
         report.at_the_end(run, trainer, data, ended)
 
 
-def _tell_of_rounding(before: "Mapping[str, Any]", device: str, count: int) -> None:
+def _tell_of_rounding(before: "Progress", device: str, count: int) -> None:
     """Say why a resumed run will not be the same to the bit, if it will not."""
-    if device != before.get("device", "cpu"):
-        say(f"Until now it was trained on a {before.get('device', 'cpu')}: a {device} rounds otherwise.")
-    elif count != before["shards"]:
-        say(f"The batch is now cut into {count} parts (it was {before['shards']}): sums round otherwise.")
+    until_now = before.device or "cpu"
+    if device != until_now:
+        say(f"Until now it was trained on a {until_now}: a {device} rounds otherwise.")
+    elif count != before.shards:
+        say(f"The batch is now cut into {count} parts (it was {before.shards}): sums round otherwise.")
 
 
 def _watch(trainer: "Trainer", data: "Dataset", quiet: bool, asked: Signals) -> "Ended":
@@ -166,9 +169,9 @@ def _facts(
 ) -> dict[str, str]:
     """Return digests of all that several processes must have alike; where a text lies may differ."""
     facts: dict[str, Any] = {
-        "text": [data.record["sha256"], data.record.get("val_sha256")],
+        "text": [data.corpus.text.sha256, data.validation is not None and data.validation.text.sha256],
         "settings": [*map(str, (model, config, data.corpus.text.config)), data.corpus.vocab.to_json()],
-        "checkpoint": resumed and resumed.progress,
+        "checkpoint": resumed and resumed.progress and resumed.progress.to_json(),
         "weights": {name: _digest(w) for name, w in ((resumed and resumed.weights) or weights or {}).items()},
     }
     return {what: _digest(json.dumps(fact).encode()) for what, fact in facts.items()}

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -15,6 +16,7 @@ from charrnn.errors import CharRNNError, NotWritten
 from charrnn.network.parameters import initial_weights
 from charrnn.runs.checkpoint import Checkpoint
 from charrnn.runs.folder import Run
+from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import budget, divergence
 from charrnn.training.backends.current import Shards, on_gpu
@@ -51,7 +53,7 @@ class Trainer:
         vocab: Vocabulary,
         split: Split,
         shards: int,
-        corpus: dict[str, Any],
+        corpus: CorpusRecord,
         resumed: Checkpoint | None = None,
         text: TextConfig = DEFAULT_TEXT,
         weights: Mapping[str, np.ndarray] | None = None,
@@ -61,7 +63,7 @@ class Trainer:
     ):
         self.run, self.model, self.config, self.vocab = run, model, config, vocab
         self.shards = Shards(config.batch, shards)
-        self.corpus, self.text, self.clock, self.reserve = corpus, text, clock, reserve
+        self.text, self.clock, self.reserve = text, clock, reserve
         self.processes = processes
         self.interrupted = self.save_wanted = False
         self._agreed = [False, False]
@@ -85,34 +87,28 @@ class Trainer:
         self.validation = Validation(self.net, split.val, vocab.start, shards) if split.val else None
         self.states = fresh_states(self.net, self.shards)
         self.history: list[dict[str, Any]] = []
-        self.progress: dict[str, Any] = {
-            "step": 0,
-            "total": self.counted if config.minutes is None else None,
-            "best_nats": None,
-            "best_step": None,
-            "evaluations_since_best": 0,
-            "loss_sum": 0.0,
-            "loss_steps": 0,
-            "evaluated_step": 0,
-            "seconds": 0.0,
-            **divergence.fresh(),
-        }
+        self.progress = Progress(
+            corpus,
+            self.shards.count,
+            keras.backend.backend(),
+            "gpu" if on_gpu() else "cpu",
+            total=self.counted if config.minutes is None else None,
+        )
         self.seconds_before = -self.clock()
         # The lines of the others wait for ever.
         self.run.log.waits = not processes.is_first
         if resumed:
             self._restore(resumed)
-            metrics = resumed.progress["metrics"]
             if processes.is_first:
-                self.run.log.resume(metrics["bytes"], metrics["sha256"])
+                self.run.log.resume(self.progress.metrics)
             self._take_budget(resumed)
-            self.seconds_before += self.progress["seconds"]
+            self.seconds_before += self.progress.seconds
         # The last good state, to which training returns when it goes wrong.
         self.good = self._snapshot()
 
     @property
     def step(self) -> int:
-        return self.progress["step"]
+        return self.progress.step
 
     @property
     def epoch(self) -> float:
@@ -126,7 +122,7 @@ class Trainer:
         reason = None
         while reason is None:
             try:
-                if self.progress["total"] is None:
+                if self.progress.total is None:
                     yield from self._measure()
                 reason = yield from self._train()
                 if reason == "interrupted" or self.processes.first(self.unsaved):
@@ -138,14 +134,14 @@ class Trainer:
 
     def _train(self) -> Generator[Event, None, str]:
         """Take steps, and do what is due after each; return the reason to end."""
-        total, patience = self.progress["total"], self.config.patience
+        total, patience = self.progress.total, self.config.patience
         # The measuring of the speed may have ended where an evaluation is due.
-        due = self.step > self.progress["evaluated_step"] and self._evaluation_is_due()
+        due = self.step > self.progress.evaluated_step and self._evaluation_is_due()
         if due and (self.step == total or not self._wanted()[0]):
             yield from self._evaluate()
         while total is None or self.step < total:
             # A run that ended so and is resumed without a change has ended.
-            if patience is not None and self.progress["evaluations_since_best"] >= patience:
+            if patience is not None and self.progress.evaluations_since_best >= patience:
                 return "patience"
             # An interruption that comes with the last step has nothing left to interrupt.
             if self._wanted()[0]:
@@ -179,7 +175,7 @@ class Trainer:
                 compiling -= 1
                 began, began_step = self.clock(), self.step
         if self.step == began_step:
-            self.progress["total"] = self.step
+            self.progress = replace(self.progress, total=self.step)
             return
         per_step = (self.clock() - began) / (self.step - began_step)
         per_evaluation = 0.0
@@ -194,10 +190,11 @@ class Trainer:
         per_evaluation += self.clock() - began
         left = budget_seconds - self.reserve - self.clock()
         total = budget.measured_total(self.step, left, per_step, per_evaluation, self._evaluation_distance())
-        self.progress["total"] = self.processes.first(int(min(total, last)))
+        total = self.processes.first(int(min(total, last)))
+        self.progress = replace(self.progress, total=total)
         yield from self._save_or_go_on()
         characters = self.config.batch * self.config.seq
-        yield BudgetFixed(self.progress["total"], characters / per_step)
+        yield BudgetFixed(total, characters / per_step)
 
     def _agree(self) -> None:
         """Learn whether any process is to stop, or to save: all do so at the same step."""
@@ -216,9 +213,9 @@ class Trainer:
 
     def _evaluation_is_due(self) -> bool:
         step, every = self.step, self.config.eval_every
-        if step == self.progress["total"] or (every and step % every == 0):
+        if step == self.progress.total or (every and step % every == 0):
             return True
-        distance = step - self.progress["evaluated_step"]
+        distance = step - self.progress.evaluated_step
         return self.streams.starts(step) and distance >= STEPS_BETWEEN_EVALUATIONS
 
     def _one_step(self) -> Stepped:
@@ -235,11 +232,15 @@ class Trainer:
         share = self._share(window)
         counts = share > 0 or not math.isfinite(nats)
         if counts:
-            divergence.watch(self.progress, step + 1, nats, share)
-            self.progress["loss_sum"] += nats
-            self.progress["loss_steps"] += 1
-        self.progress["step"] = step + 1
-        return Stepped(step + 1, self.progress["total"], self.epoch, nats if counts else None, rate)
+            now = self.progress
+            self.progress = replace(
+                now,
+                stability=divergence.watch(now.stability, step + 1, nats, share),
+                loss_sum=now.loss_sum + nats,
+                loss_steps=now.loss_steps + 1,
+            )
+        self.progress = replace(self.progress, step=step + 1)
+        return Stepped(step + 1, self.progress.total, self.epoch, nats if counts else None, rate)
 
     def _window(self, step: int) -> Window:
         """Return what this process reads in a step, which may have been read ahead."""
@@ -254,19 +255,21 @@ class Trainer:
         return counted / (self.config.batch * self.config.seq)
 
     def _rate(self, step: int) -> float:
-        schedule = learning_rate(self.config, step, self.progress["total"], self.streams.steps_per_epoch)
-        return self.progress["rate_scale"] * schedule
+        schedule = learning_rate(self.config, step, self.progress.total, self.streams.steps_per_epoch)
+        return self.progress.stability.rate_scale * schedule
 
     def _evaluate(self) -> Iterator[Event]:
         val_nats = self.validation.estimate() if self.validation else None
         if val_nats is not None and not math.isfinite(val_nats):
             raise Diverged(f"the validation loss became {val_nats}", self.step)
-        best_so_far = self.progress["best_nats"]
-        best = val_nats is None or best_so_far is None or val_nats < best_so_far
-        self.progress["evaluated_step"] = self.step
-        self.progress["evaluations_since_best"] = 0 if best else self.progress["evaluations_since_best"] + 1
+        now = replace(self.progress, evaluated_step=self.step)
+        best = val_nats is None or now.best_nats is None or val_nats < now.best_nats
         if best:
-            self.progress.update(best_nats=val_nats, best_step=self.step, rollbacks=0)
+            guard = replace(now.stability, rollbacks=0)
+            now = replace(now, best_nats=val_nats, best_step=self.step, evaluations_since_best=0, stability=guard)
+        else:
+            now = replace(now, evaluations_since_best=now.evaluations_since_best + 1)
+        self.progress = now
         record = self._log(val_nats)
         self.history = [*self.history, record][-HISTORY:]
         saved = list(self._save_or_go_on(best))
@@ -274,24 +277,25 @@ class Trainer:
         yield from saved
 
     def _log(self, val_nats: float | None, **more: Any) -> dict[str, Any]:
-        steps = self.progress["loss_steps"]
+        steps = self.progress.loss_steps
         record = {
             "step": self.step,
             "epoch": round(self.epoch, 4),
-            "train_nats": self.progress["loss_sum"] / steps if steps else None,
+            "train_nats": self.progress.loss_sum / steps if steps else None,
             "val_nats": val_nats,
             "learning_rate": self._rate(max(0, self.step - 1)),
             "seconds": round(self.seconds_before + self.clock(), 3),
             **more,
         }
         self.run.log.append(record)
-        self.progress.update(loss_sum=0.0, loss_steps=0)
+        self.progress = replace(self.progress, loss_sum=0.0, loss_steps=0)
         return record
 
     def _roll_back(self, failure: Diverged) -> Iterator[Event]:
         """Return to the last good state and lower the rate; both are on disk before another step is taken."""
         # Those of the last good state: what went wrong may have been an evaluation that had counted a gain.
-        tries = self.good.progress["rollbacks"] + 1
+        before = _progress(self.good)
+        tries = before.stability.rollbacks + 1
         if tries > divergence.TRIES:
             newest = self.run.newest()
             raise CharRNNError(
@@ -299,11 +303,12 @@ class Trainer:
                 hint=f"Train anew with a lower --lr (it was {base_rate(self.config):.2g}) or --clip-norm"
                 + (f"; {newest} is the last good checkpoint." if newest else "."),
             )
-        scale = divergence.LOWER * self.good.progress["rate_scale"]
+        scale = divergence.LOWER * before.stability.rate_scale
         self.net.load(self.good.weights)
         self._restore(self.good)
-        self.run.log.rewind(self.good.progress["metrics"]["bytes"])
-        self.progress.update(rollbacks=tries, rate_scale=scale, forgiven_step=failure.step)
+        self.run.log.rewind(before.metrics)
+        guard = replace(before.stability, rollbacks=tries, rate_scale=scale, forgiven_step=failure.step)
+        self.progress = replace(self.progress, stability=guard)
         self._log(None, train_nats=None, rollback=str(failure))
         if self.step:
             saved = list(self._save_or_go_on())
@@ -347,32 +352,32 @@ class Trainer:
 
     def _snapshot(self) -> Checkpoint:
         """Return the state of training; Diverged if any of it is no finite number."""
-        length, sha256 = self.run.log.position()
-        self.progress["seconds"] = self.seconds_before + self.clock()
-        progress = {
-            **self.progress,
-            "corpus": self.corpus,
-            "shards": self.shards.count,
-            "backend": keras.backend.backend(),
-            "device": "gpu" if on_gpu() else "cpu",
-            "metrics": {"bytes": length, "sha256": sha256},
-        }
+        seconds = self.seconds_before + self.clock()
+        self.progress = replace(self.progress, seconds=seconds, metrics=self.run.log.position())
         weights, slots, state = self.net.read(), read_slots(self.optimizer), read_states(self.states, self.shards)
         if not is_finite(weights, slots, state):
             raise Diverged("some weights became numbers that are not finite", self.step)
-        return Checkpoint(self.model, self.vocab, weights, self.config, progress, self.history, slots, state, self.text)
+        return Checkpoint(
+            self.model, self.vocab, weights, self.config, self.progress, self.history, slots, state, self.text
+        )
 
     def _take_budget(self, resumed: Checkpoint) -> None:
         """A budget given with --resume replaces the old one; otherwise the old one stands, measured or not."""
         old = resumed.training
         assert old is not None
         if any(getattr(self.config, name) != getattr(old, name) for name in BUDGET):
-            self.progress["total"] = self.counted if self.config.minutes is None else None
-            self.progress["evaluations_since_best"] = 0
+            total = self.counted if self.config.minutes is None else None
+            self.progress = replace(self.progress, total=total, evaluations_since_best=0)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         """Put everything but the weights and the log back to where a checkpoint stands."""
-        self.progress |= {name: value for name, value in checkpoint.progress.items() if name in self.progress}
+        now = {name: getattr(self.progress, name) for name in ("corpus", "shards", "backend", "device")}
+        self.progress = replace(_progress(checkpoint), **now)
         self.history = list(checkpoint.history)
         write_slots(self.optimizer, checkpoint.slots, self.config.optimizer)
         self.states = states_of(checkpoint, self.shards)
+
+
+def _progress(checkpoint: Checkpoint) -> Progress:
+    assert checkpoint.progress is not None, "a checkpoint of training"
+    return checkpoint.progress

@@ -15,6 +15,7 @@ from charrnn.data.parts import Part
 from charrnn.data.splits import split
 from charrnn.errors import CharRNNError
 from charrnn.runs.folder import Run
+from charrnn.runs.progress import CorpusRecord, Stability
 from charrnn.runs.verify import fault
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import divergence as guard
@@ -32,7 +33,7 @@ def make_trainer(path: Path, config: TrainConfig = CONFIG) -> Trainer:
     path.mkdir(exist_ok=True)
     vocab = Vocabulary.of(TEXT)
     parts = split(Part(vocab.encode(TEXT)), config)
-    return Trainer(Run(path), MODEL, config, vocab, parts, 1, {"sha256": "0" * 64})
+    return Trainer(Run(path), MODEL, config, vocab, parts, 1, CorpusRecord((), "0" * 64, len(TEXT)))
 
 
 def inject(trainer: Trainer, kind: str, steps: set[int], forever: bool = False) -> list[int]:
@@ -123,7 +124,7 @@ def test_a_rollback_is_on_disk_before_the_next_step(tmp_path):
     from charrnn.runs.checkpoint import read_checkpoint
 
     resumed = read_checkpoint(trainer.run.newest(), training=True)
-    assert (resumed.progress["step"], resumed.progress["rate_scale"], resumed.progress["rollbacks"]) == (10, 0.5, 1)
+    assert (resumed.step, resumed.progress.stability.rate_scale, resumed.progress.stability.rollbacks) == (10, 0.5, 1)
     through = list(trainer.events())
     again = Trainer(
         Run(tmp_path / "run"),
@@ -132,7 +133,7 @@ def test_a_rollback_is_on_disk_before_the_next_step(tmp_path):
         trainer.vocab,
         split(Part(trainer.vocab.encode(TEXT)), CONFIG),
         1,
-        {"sha256": "0" * 64},
+        CorpusRecord((), "0" * 64, len(TEXT)),
         resumed,
     )
     losses = [[e.nats for e in events if isinstance(e, Stepped)] for events in (through, list(again.events()))]
@@ -149,12 +150,12 @@ def test_a_leap_that_is_in_the_text_is_passed_by(tmp_path):
 
 @pytest.mark.parametrize("step, leaps", [(2, False), (400, True)])
 def test_a_leap_is_judged_by_how_far_losses_stray(step, leaps):
-    progress, rng = {**guard.fresh()}, np.random.default_rng(0)
+    known, rng = Stability(), np.random.default_rng(0)
     for now in range(1, step):
-        guard.watch(progress, now, 2.0 + 0.05 * rng.normal())
+        known = guard.watch(known, now, 2.0 + 0.05 * rng.normal())
     if leaps:
         with pytest.raises(guard.Diverged, match=r"leapt from about 2\.0\d to 3\.50 nats at step 400"):
-            guard.watch(progress, step, 3.5)
+            guard.watch(known, step, 3.5)
     else:
-        guard.watch(progress, step, 3.5)
-    guard.watch(progress, step, 2.9)
+        guard.watch(known, step, 3.5)
+    guard.watch(known, step, 2.9)

@@ -25,6 +25,7 @@ from charrnn.training.events import BudgetFixed, Ended, Evaluated, Saved, SaveFa
 from charrnn.training.trainer import Trainer
 from support.trainers import (
     CONFIG,
+    CORPUS,
     MINUTES,
     MODEL,
     QUICK,
@@ -73,9 +74,9 @@ def test_an_unbroken_run_saves_and_logs_what_it_was_asked_to(unbroken):
     rates = {event.step: event.learning_rate for event in events if isinstance(event, Stepped)}
     assert [line["learning_rate"] for line in lines] == [rates[line["step"]] for line in lines]
     final = last(run)
-    assert final.progress["step"] == final.progress["total"] == 40
+    assert final.progress.step == final.progress.total == 40
     assert [record["step"] for record in final.history] == [10, 20, 30, 40]
-    assert final.progress["corpus"] == {"sha256": "0" * 64} and final.progress["shards"] == SHARDS
+    assert final.progress.corpus == CORPUS and final.progress.shards == SHARDS
 
 
 # Before the first evaluation; in the middle of an epoch, just after an evaluation and far from one; late.
@@ -171,8 +172,8 @@ def test_patience_ends_the_run_and_the_best_is_kept(tmp_path):
     run = Run(tmp_path / "run")
     assert steps(run) == [16, 20]
     best = read_checkpoint(run.best, training=True)
-    assert best.progress["step"] == best.progress["best_step"] == 8
-    assert best.progress["best_nats"] == last(run).progress["best_nats"] == 2.0
+    assert best.progress.step == best.progress.best_step == 8
+    assert best.progress.best_nats == last(run).progress.best_nats == 2.0
     for name, weight in evaluations[1].weights.items():
         assert (best.weights[name] == weight).all() and (evaluations[4].weights[name] != weight).any()
 
@@ -194,7 +195,7 @@ def test_the_best_checkpoint_is_the_best(unbroken):
     run, evaluations = Run(path), [event for event in events if isinstance(event, Evaluated)]
     best = min(evaluations, key=lambda event: event.val_nats)
     model = Model.load(run.best)
-    assert read_checkpoint(run.best).progress["best_step"] == best.step
+    assert read_checkpoint(run.best).progress.best_step == best.step
     for name, weight in best.weights.items():
         assert (model.weights[name] == weight).all()
     parts = split(Part(model.vocab.encode(TEXT)), CONFIG)
@@ -205,7 +206,7 @@ def test_without_validation_the_newest_is_the_best(tmp_path):
     trainer = make_trainer(tmp_path / "run", replace(QUICK, val=0.0, steps=20, patience=1))
     evaluations = [event for event in trainer.events() if isinstance(event, Evaluated)]
     assert [(event.step, event.val_nats, event.best) for event in evaluations] == [(10, None, True), (20, None, True)]
-    assert read_checkpoint(Run(tmp_path / "run").best).progress["step"] == 20
+    assert read_checkpoint(Run(tmp_path / "run").best).progress.step == 20
     assert [line["val_nats"] for line in metrics(tmp_path / "run")] == [None, None]
 
 
@@ -232,7 +233,7 @@ def test_an_interruption_at_the_last_step_loses_no_evaluation(tmp_path):
 
     events = list(after(trainer, interrupt))
     assert isinstance(events[-2], Evaluated) and isinstance(events[-1], Ended)
-    assert last(Run(tmp_path / "run")).progress["best_step"] == 3
+    assert last(Run(tmp_path / "run")).progress.best_step == 3
 
 
 def test_epochs_end_with_an_evaluation_but_not_too_often(tmp_path, monkeypatch):
@@ -312,7 +313,7 @@ def test_minutes_are_measured_then_fixed_on_disk_then_kept(warmup, tmp_path):
             assert fixed is None
             fixed, fixed_at = event, trainer.step
             # Before any step that depends on it.
-            assert (last(run).progress["step"], last(run).progress["total"]) == (fixed_at, fixed.total)
+            assert (last(run).progress.step, last(run).progress.total) == (fixed_at, fixed.total)
         elif isinstance(event, Stepped):
             assert event.total == (fixed and fixed.total)
             totals.add(event.total)
@@ -320,7 +321,7 @@ def test_minutes_are_measured_then_fixed_on_disk_then_kept(warmup, tmp_path):
     assert fixed_at == 2 + 9
     assert fixed.characters_per_second == pytest.approx(CONFIG.batch * CONFIG.seq)
     assert totals == {None, fixed.total} and event == Ended("budget", fixed.total)
-    assert last(run).progress["step"] == fixed.total
+    assert last(run).progress.step == fixed.total
     # It fills the time: another step and evaluation would not have fitted beside the reserve.
     assert 180 - 5 - 3 - 2 * 2 <= trainer.clock() <= 180 - 5
 
@@ -332,7 +333,7 @@ def test_minutes_and_steps_limit_a_run_together(tmp_path):
         events = list(trainer.events())
         assert events[-1] == Ended("budget", expected)
         assert [event.step for event in events if isinstance(event, Evaluated)] == [expected]
-        assert last(run).progress["total"] == expected
+        assert last(run).progress.total == expected
 
 
 def test_minutes_too_short_to_measure_still_end_with_a_model(tmp_path):
@@ -366,8 +367,8 @@ def test_a_change_that_is_no_budget_keeps_the_measured_one(change, tmp_path):
     for event in trainer.events():
         if isinstance(event, Evaluated):
             break
-    total = trainer.progress["total"]
-    assert resume(run.path, 40, replace(MINUTES, **change)).progress["total"] == total
+    total = trainer.progress.total
+    assert resume(run.path, 40, replace(MINUTES, **change)).progress.total == total
 
 
 def test_a_new_budget_replaces_the_old_one(tmp_path):
@@ -392,7 +393,7 @@ def test_an_interruption_while_the_speed_is_measured_is_saved_and_resumed(tmp_pa
         trainer.interrupted = event.step == 5
 
     assert list(after(trainer, interrupt))[-1] == Ended("interrupted", 5)
-    assert last(run).progress["total"] is None
+    assert last(run).progress.total is None
     events = list(timed(resume(run.path, 5)).events())
     assert isinstance(events[-1], Ended) and any(isinstance(event, BudgetFixed) for event in events)
 
@@ -417,7 +418,7 @@ def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path):
 def test_a_text_too_short_for_the_batch_is_refused(tmp_path):
     ids = Vocabulary.of(TEXT).encode(TEXT)[:20]
     with pytest.raises(CharRNNError, match="streams"):
-        Trainer(Run(tmp_path), SMALL, QUICK, Vocabulary.of(TEXT), Split(Part(ids)), 1, {})
+        Trainer(Run(tmp_path), SMALL, QUICK, Vocabulary.of(TEXT), Split(Part(ids)), 1, CORPUS)
     assert math.prod((QUICK.batch, QUICK.seq)) > len(ids)
 
 
@@ -462,7 +463,7 @@ def test_a_best_that_could_not_be_saved_is_saved_with_the_next_step(tmp_path, mo
         if isinstance(event, Stepped) and event.step == 15:
             break
     assert steps(run) == [7, 14]
-    assert read_checkpoint(run.best).progress["step"] == last(run).progress["best_step"] == 10
+    assert read_checkpoint(run.best).progress.step == last(run).progress.best_step == 10
 
 
 def test_a_last_save_that_fails_ends_with_an_error(tmp_path, monkeypatch):

@@ -59,11 +59,11 @@ def _facts(run: "Run") -> dict[str, Any]:
             header = read_header(path)
         except CharRNNError:
             continue
-        step, nats = header.progress.get("step"), header.progress.get("best_nats")
-        facts["steps"] = step if isinstance(step, int) else None
+        nats = None if header.progress is None else header.progress.best_nats
+        facts["steps"] = header.step
         facts |= {name: getattr(header.model, name) for name in ("cell", "layers", "units", "stack")}
         facts["model"] = header.model.title
-        facts["best_bits_per_char"] = nats / math.log(2) if isinstance(nats, float) else None
+        facts["best_bits_per_char"] = None if nats is None else nats / math.log(2)
         return facts
     facts["note"] = "every checkpoint is damaged" if files else "no checkpoint yet"
     return facts

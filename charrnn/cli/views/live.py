@@ -30,7 +30,7 @@ class View:
         self.last_line = time.perf_counter()
         self.characters = trainer.config.batch * trainer.config.seq
         self.speed = _Speed()
-        self.val_nats: float | None = trainer.progress["best_nats"]
+        self.val_nats: float | None = trainer.progress.best_nats
         self.data = data
 
     def __enter__(self) -> "View":
@@ -102,7 +102,7 @@ class View:
             console=Console(stderr=True),
             refresh_per_second=4,
         )
-        self.task = self.bar.add_task("", total=self.trainer.progress["total"], facts="compiling")
+        self.task = self.bar.add_task("", total=self.trainer.progress.total, facts="compiling")
         self.bar.start()
 
     def _progress(self, event: "Stepped") -> None:

@@ -66,7 +66,7 @@ def at_the_end(run: "Run", trainer: "Trainer", data: "Dataset", ended: "Ended") 
         say(f"Stopped early: no better for {trainer.config.patience} evaluations.")
     best = run.best if run.best.is_file() else run.newest()
     assert best is not None
-    say(f"The model is {printable(str(best))} (step {trainer.progress['best_step']:,}).")
+    say(f"The model is {printable(str(best))} (step {trainer.progress.best_step:,}).")
     model = Model.load(best)
     model.limit_threads()
     if parts.val:
