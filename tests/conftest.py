@@ -12,7 +12,7 @@ from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
 from charrnn.text.vocabulary import Vocabulary
 
 # Of charrnn.training these modules need none.
-_PURE = r"(?!\.(budget|divergence|events)\b)"
+_PURE = r"(?!\.(budget|contract|divergence|events|schedules|trainer)\b)"
 _NEEDS_KERAS = re.compile(rf"^(import|from) (keras|tensorflow|charrnn\.training{_PURE})\b", re.MULTILINE)
 
 

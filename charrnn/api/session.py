@@ -93,6 +93,7 @@ def train_run(
     with ends_with_others(processes):
         count = backend.cut(config.batch, _start_backend(shards, quiet, where, asked), processes.count)
         from charrnn.training.backends.current import on_gpu
+        from charrnn.training.learner import KerasLearner
         from charrnn.training.trainer import Trainer
 
         if processes.count > 1:
@@ -101,17 +102,16 @@ def train_run(
             say(f"Training on {count} GPU{'' if count == 1 else 's'}.")
         if resumed and resumed.progress:
             _tell_of_rounding(resumed.progress, "gpu" if on_gpu() else "cpu", count)
+        learner = KerasLearner(model, vocab, config, parts, count, resumed.weights if resumed else weights)
         trainer = Trainer(
             run,
+            learner,
             model,
-            config,
             vocab,
-            parts,
-            count,
+            config,
             corpus_record(data),
-            resumed,
             text.config,
-            weights,
+            resumed,
             clock=lambda: perf_counter() - STARTED,
             reserve=report.seconds_needed(model, vocab, parts) if processes.is_first else 0.0,
             processes=processes,

@@ -35,6 +35,7 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import divergence as guard
 from charrnn.training.backends.current import loss_and_gradients, xp
 from charrnn.training.events import Evaluated, Stepped
+from charrnn.training.learner import KerasLearner
 from charrnn.training.network import CharRNN
 from charrnn.training.optimizers import make_optimizer
 from charrnn.training.step import TrainStep, cross_entropy, fresh_states
@@ -282,7 +283,8 @@ def trainer_of(path, text: Part, val: tuple[Part, ...] = (), **settings) -> Trai
     path.mkdir()
     config = TrainConfig(**{"batch": 2, "seq": 5, "steps": 40, "eval_every": 10, "dropout": 0.0, **settings})
     model, vocab = ModelConfig("rnn", 1, 4), Vocabulary.of("\n\tabcde")
-    return Trainer(Run(path), model, config, vocab, Split(text, val), 1, CorpusRecord((), "", len(text)), None, TABBED)
+    learner = KerasLearner(model, vocab, config, Split(text, val), 1)
+    return Trainer(Run(path), learner, model, vocab, config, CorpusRecord((), "", len(text)), TABBED)
 
 
 def test_windows_in_which_nothing_counts_are_no_part_of_the_training_loss(tmp_path):
@@ -292,7 +294,7 @@ def test_windows_in_which_nothing_counts_are_no_part_of_the_training_loss(tmp_pa
     watched, seen = [], []
     for event in trainer.events():
         if isinstance(event, Stepped):
-            expected = trainer.streams.window(event.step - 1).weights.any()
+            expected = trainer.learner.streams.window(event.step - 1).weights.any()
             assert (event.nats is not None) == expected
             seen.append(event.nats)
             watched.append(trainer.progress.stability.loss_mean)

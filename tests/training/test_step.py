@@ -25,7 +25,8 @@ from charrnn.training.backends.current import Shards, compiled, counter, look_up
 from charrnn.training.backends.start import cut, kept_shards, shard_count
 from charrnn.training.budget import counted_total, measured_total
 from charrnn.training.network import CharRNN
-from charrnn.training.optimizers import DEFAULT_RATES, base_rate, learning_rate, make_optimizer
+from charrnn.training.optimizers import make_optimizer
+from charrnn.training.schedules import DEFAULT_RATES, base_rate, learning_rate
 from charrnn.training.step import TrainStep, cross_entropy, dropout_mask, fresh_states
 from charrnn.training.validation import LONGEST, STREAMS, WARM, WINDOW, Validation, parallel_streams
 from support.models import random_weights

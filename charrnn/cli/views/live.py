@@ -75,7 +75,7 @@ class View:
         elif isinstance(event, events.BudgetFixed):
             self._say(
                 f"{event.characters_per_second:,.0f} characters/s: {event.total:,} steps fit the time, "
-                f"{event.total / self.trainer.streams.steps_per_epoch:.2g} passes over the text."
+                f"{event.total / self.trainer.learner.steps_per_epoch:.2g} passes over the text."
             )
             self.speed.restart()
         elif isinstance(event, events.Saved):
