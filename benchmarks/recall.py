@@ -60,7 +60,8 @@ def compiled(net: Any, config: TrainConfig) -> Compiled:
     """Return the work on a network, `charrnn.training.network.CharRNN`."""
     from charrnn.network.forward import initial_states
     from charrnn.training.backends.current import Shards, Update, compiled, loss_and_gradients, xp
-    from charrnn.training.optimizers import base_rate, make_optimizer
+    from charrnn.training.optimizers import make_optimizer
+    from charrnn.training.schedules import base_rate
     from charrnn.training.step import cross_entropy
 
     optimizer = make_optimizer(config)

@@ -20,6 +20,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.data.parts import Part
 from charrnn.data.splits import Split
 from charrnn.runs.folder import Run
+from charrnn.runs.progress import CorpusRecord
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import backends
 
@@ -50,13 +51,18 @@ def measure(
     layers: int, units: int, batch: int, seq: int, shards: int, folder: Path, repeats: int
 ) -> tuple[float, float, float, int]:
     """Return the median seconds of a step, of a save and of a save as best, and a checkpoint's size in bytes."""
+    from charrnn.training.learner import KerasLearner
     from charrnn.training.trainer import Trainer
 
     ids = np.random.default_rng(0).integers(0, VOCAB.size, 500_000).astype(np.uint8)
     config = TrainConfig(batch=batch, seq=seq, dropout=0.0, steps=10**6)
-    trainer = Trainer(Run(folder), ModelConfig("lstm", layers, units), config, VOCAB, Split(Part(ids)), shards, {})
+    corpus = CorpusRecord((), "", len(ids))
+    model = ModelConfig("lstm", layers, units)
+    learner = KerasLearner(model, VOCAB, config, Split(Part(ids)), shards)
+    trainer = Trainer(Run(folder), learner, model, VOCAB, config, corpus)
     events = trainer.events()
-    for _ in range(3):
+    # The first event is that training begins.
+    for _ in range(4):
         next(events)
     steps = [timed(lambda: next(events)) for _ in range(repeats)]
     plain = [timed(trainer.save) for _ in range(repeats)]

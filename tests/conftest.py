@@ -12,7 +12,9 @@ from charrnn.network.parameters import initial_weights
 from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
 from charrnn.text.vocabulary import Vocabulary
 
-_NEEDS_KERAS = re.compile(r"^(import|from) (keras|tensorflow|charrnn\.training)\b", re.MULTILINE)
+# Of charrnn.training these modules need none.
+_PURE = r"(?!\.(budget|contract|divergence|events|schedules|trainer)\b)"
+_NEEDS_KERAS = re.compile(rf"^(import|from) (keras|tensorflow|charrnn\.training{_PURE})\b", re.MULTILINE)
 
 
 def pytest_pycollect_makemodule(module_path: Path) -> None:

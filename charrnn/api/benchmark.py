@@ -86,7 +86,8 @@ def steps_per_second(model: ModelConfig, config: TrainConfig, vocab_size: int, s
     """Return steps of training a second, compilation not counted, with a backend that has been started."""
     from charrnn.training.backends.current import Shards
     from charrnn.training.network import CharRNN
-    from charrnn.training.optimizers import base_rate, make_optimizer
+    from charrnn.training.optimizers import make_optimizer
+    from charrnn.training.schedules import base_rate
     from charrnn.training.step import TrainStep, fresh_states
 
     ids = np.random.default_rng(0).integers(0, vocab_size, 4 * config.batch * config.seq)

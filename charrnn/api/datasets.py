@@ -11,6 +11,7 @@ from charrnn.config import CHAR_RNN_VAL, TextConfig, TrainConfig
 from charrnn.data.batches import fit_batch
 from charrnn.data.corpus import Dataset, dataset
 from charrnn.errors import CharRNNError
+from charrnn.runs.progress import CorpusRecord
 from charrnn.text.reader import Watch, read_text
 from charrnn.text.sources import STDIN
 from charrnn.text.vocabulary import Vocabulary
@@ -65,6 +66,19 @@ def new_dataset(
             f"instead of {config.batch} and {config.seq}."
         )
     return fitted, data
+
+
+def corpus_record(data: Dataset) -> CorpusRecord:
+    """Return what a checkpoint records of the texts of a run, which `resume` reads again."""
+    text, other = data.corpus.text, None if data.validation is None else data.validation.text
+    return CorpusRecord(
+        tuple(text.sources),
+        text.sha256,
+        len(text),
+        tuple(text.include),
+        None if other is None else tuple(other.sources),
+        None if other is None else other.sha256,
+    )
 
 
 def vocabulary(sources: Sources, text: "Text", validation: "Text | None", trained: "Checkpoint | None") -> Vocabulary:

@@ -1,16 +1,14 @@
 """What happens during a training run, from the first notice to the exact evaluation at its end.
 
-A run yields `Noticed` and `Loading`, then `Began`, then what its trainer yields (`charrnn.training.events`), the last
-of it `Ended`, and then `Measured` for each part of the text that was held out.
+A run yields `Noticed` and `Loading`, then what its trainer yields (`charrnn.training.events`), from `Began` to `Ended`,
+and then `Measured` for each part of the text that was held out.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from charrnn.api.evaluation import Evaluation
-from charrnn.config import ModelConfig, TrainConfig
-from charrnn.training.events import BudgetFixed, Ended, Evaluated, RolledBack, Saved, SaveFailed, Stepped
+from charrnn.training.events import Began, BudgetFixed, Ended, Evaluated, RolledBack, Saved, SaveFailed, Stepped
 
 __all__ = [
     "Began",
@@ -42,25 +40,6 @@ class Loading:
 
     backend: str
     others: int = 0
-
-
-@dataclass(frozen=True)
-class Began:
-    """Training begins, after `step` steps of an earlier training. Lengths of texts are in characters."""
-
-    run: Path
-    model: ModelConfig
-    settings: TrainConfig
-    parameters: int
-    distinct: int
-    characters: int
-    train_characters: int
-    val_characters: int
-    test_characters: int
-    step: int
-    total: int | None
-    steps_per_epoch: int
-    best_nats: float | None
 
 
 @dataclass(frozen=True)

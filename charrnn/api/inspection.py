@@ -11,7 +11,8 @@ from charrnn.api.history import history_of, losses
 from charrnn.config import to_json
 from charrnn.errors import CharRNNError
 from charrnn.network.parameters import check_weights, parameter_count
-from charrnn.runs.checkpoint import FORMAT, Checkpoint, read_checkpoint, read_header
+from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, read_header
+from charrnn.runs.container import FORMAT
 from charrnn.runs.folder import Run, find_checkpoint
 
 
@@ -29,7 +30,7 @@ def facts_of(target: str | None) -> dict[str, Any]:
         # The only one that can be read yet.
         "format": FORMAT,
         "version": model.version,
-        "step": model.progress.get("step"),
+        "step": model.step,
         "model": {**to_json(model.model), "title": model.model.title},
         "parameters": parameter_count(model.model, vocab.size),
         "layers": layers,
@@ -37,7 +38,7 @@ def facts_of(target: str | None) -> dict[str, Any]:
         "vocabulary": {"size": vocab.size, "unknown": vocab.has_unknown, "symbols": "".join(vocab.symbols)},
         "text": to_json(model.text),
         "training": newest.training and to_json(newest.training),
-        "progress": newest.progress,
+        "progress": newest.progress.to_json() if newest.progress else {},
         "history": history_of(newest.history, run.log.path if run else None),
         "checkpoints": files,
     }
@@ -67,8 +68,8 @@ def _checkpoints(run: Run, shown: Path, model: Checkpoint) -> tuple[list[dict[st
         fact: dict[str, Any] = {"file": path.name, "step": None, "bits_per_char": None, "readable": False}
         with suppress(CharRNNError):
             header = model if path == shown else read_header(path)
-            fact |= {"step": _step(header), "bits_per_char": _bits(header), "readable": True}
-            newest = max(newest, header, key=lambda one: _step(one) or 0)
+            fact |= {"step": header.step, "bits_per_char": _bits(header), "readable": True}
+            newest = max(newest, header, key=lambda one: one.step or 0)
         modified = datetime.fromtimestamp(about.st_mtime, UTC).isoformat(timespec="seconds")
         facts.append({**fact, "bytes": about.st_size, "modified": modified})
     if run.checkpoints() != listed:
@@ -78,15 +79,10 @@ def _checkpoints(run: Run, shown: Path, model: Checkpoint) -> tuple[list[dict[st
     return [{**fact, "best": best is not None and fact["step"] == best} for fact in facts], newest
 
 
-def _step(header: Checkpoint) -> int | None:
-    step = header.progress.get("step")
-    return step if type(step) is int else None
-
-
 def _bits(header: Checkpoint) -> float | None:
     """Return the validation loss of a checkpoint's own step, in bits per character, if it was evaluated there."""
     validation = losses(history_of(header.history, None)).validation
-    return next((bits for step, bits in validation[::-1] if step == _step(header)), None)
+    return next((bits for step, bits in validation[::-1] if step == header.step), None)
 
 
 def _finite(value: Any) -> Any:

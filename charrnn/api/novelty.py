@@ -1,8 +1,8 @@
 """Which samples are new: unlike those before them, and not in the training text."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from charrnn.inference.generation import Sample
 from charrnn.inference.model import Model
 from charrnn.runs.checkpoint import read_header
 from charrnn.runs.folder import Run
+from charrnn.runs.progress import CorpusRecord
 from charrnn.text.reader import Watch, read_text
 from charrnn.text.sources import STDIN
 
@@ -41,21 +42,22 @@ def known_text(
         return Known(read_text(sources, config, watch=watch).decode(), config.lines)
     recorded = _recorded(checkpoint)
     try:
-        text = read_text(recorded["sources"], config, recorded.get("include") or (), watch)
+        text = read_text(recorded.sources, config, recorded.include or (), watch)
     except CharRNNError as error:
         raise CharRNNError(f"`novel` needs the training text. {error.message}", _HINT) from None
-    if text.sha256 != recorded["sha256"]:
+    if text.sha256 != recorded.sha256:
         notify("The training text has changed since: `novel` compares with what is there now.")
     return Known(text.decode(), config.lines)
 
 
-def _recorded(checkpoint: Path) -> dict[str, Any]:
+def _recorded(checkpoint: Path) -> CorpusRecord:
     """Return what a checkpoint records of its training text, with the file where a text from stdin was kept."""
-    corpus = read_header(checkpoint).progress.get("corpus")
-    if not corpus:
+    progress = read_header(checkpoint).progress
+    if progress is None:
         raise CharRNNError(f"{checkpoint} does not say what it was trained on.", _HINT)
     kept = str(Run(checkpoint.parent).stdin)
-    return {**corpus, "sources": [kept if source == STDIN else source for source in corpus["sources"]]}
+    corpus = progress.corpus
+    return replace(corpus, sources=tuple(kept if source == STDIN else source for source in corpus.sources))
 
 
 def new_samples(

@@ -13,6 +13,7 @@ from charrnn.data.corpus import Dataset, dataset
 from charrnn.errors import CharRNNError
 from charrnn.runs.checkpoint import Checkpoint
 from charrnn.runs.folder import Run, find_run
+from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.text.reader import read_text
 from charrnn.text.sources import STDIN
 from charrnn.text.text import Text
@@ -41,17 +42,18 @@ def resumed_job(
     run = training.open(lambda: find_run(name, out))
     checkpoint, path, warnings = run.load_newest()
     yield from map(Noticed, warnings)
-    if checkpoint.training is None:
+    progress = checkpoint.progress
+    if checkpoint.training is None or progress is None:
         raise CharRNNError(f"{path} holds a model but no training to resume.")
     config = _resumed_config(checkpoint.training, given)
-    data = yield from _resumed_data(training, run, checkpoint, config, corpus, corpus_changed_ok)
-    _check_budget(run, checkpoint, config, data)
-    yield Noticed(f"Resuming {run.name} after step {checkpoint.progress['step']:,}.")
-    before = checkpoint.progress.get("backend", backends.DEFAULT)
+    data = yield from _resumed_data(training, run, checkpoint, progress.corpus, config, corpus, corpus_changed_ok)
+    _check_budget(run, checkpoint, progress, config, data)
+    yield Noticed(f"Resuming {run.name} after step {progress.step:,}.")
+    before = progress.backend or backends.DEFAULT
     now = place.choose(before)
     if before != now:
         yield Noticed(f"Until now it was trained with {before}: {now} rounds otherwise and draws other dropout masks.")
-    shards = backends.kept_shards(config.batch, checkpoint.progress, place.processes.count)
+    shards = backends.kept_shards(config.batch, progress, place.processes.count)
     return Job(run, checkpoint.model, config, data, shards, resumed=checkpoint)
 
 
@@ -73,14 +75,14 @@ def _resumed_data(
     training: Training,
     run: Run,
     checkpoint: Checkpoint,
+    recorded: CorpusRecord,
     config: TrainConfig,
     corpus: Sequence[str],
     changed_ok: bool,
 ) -> Generator[Noticed, None, Dataset]:
     """Return what the run was trained on, checked by its content."""
-    recorded = checkpoint.progress["corpus"]
-    sources = [str(run.stdin) if source == STDIN else source for source in recorded["sources"]]
-    include = recorded.get("include") or ()
+    sources = [str(run.stdin) if source == STDIN else source for source in recorded.sources]
+    include = recorded.include or ()
 
     def unchanged(sources: Sequence[str], sha256: str, what: str) -> Generator[Noticed, None, Text]:
         text = read_text(sources, checkpoint.text, include, training.watch, keep_stdin=True)
@@ -95,22 +97,22 @@ def _resumed_data(
             yield Noticed(f"The {what} has changed ({digests}): going on with the new one.")
         return text
 
-    text = yield from unchanged(corpus or sources, recorded["sha256"], "text")
-    if not corpus and text.sha256 == recorded["sha256"]:
+    text = yield from unchanged(corpus or sources, recorded.sha256, "text")
+    if not corpus and text.sha256 == recorded.sha256:
         # Where the text lay when the run began stays on record, unless another place was named.
-        text = replace(text, sources=tuple(recorded["sources"]))
+        text = replace(text, sources=recorded.sources)
     validation = None
-    if "val_sources" in recorded:
-        validation = yield from unchanged(recorded["val_sources"], recorded["val_sha256"], "text of `val_file`")
+    if recorded.val_sources is not None and recorded.val_sha256 is not None:
+        validation = yield from unchanged(recorded.val_sources, recorded.val_sha256, "text of `val_file`")
     return dataset(text, checkpoint.vocab, config, validation)
 
 
-def _check_budget(run: Run, checkpoint: Checkpoint, config: TrainConfig, data: Dataset) -> None:
+def _check_budget(run: Run, checkpoint: Checkpoint, progress: Progress, config: TrainConfig, data: Dataset) -> None:
     """Raise CharRNNError if a run has nothing left to do."""
-    done = checkpoint.progress["step"]
+    done = progress.step
     counted = counted_total(config, len(data.parts.train) // config.batch // config.seq)
     same_budget = all(getattr(config, name) == getattr(checkpoint.training, name) for name in BUDGET)
-    if (done == checkpoint.progress["total"] and same_budget) or (counted is not None and done >= counted):
+    if (done == progress.total and same_budget) or (counted is not None and done >= counted):
         raise CharRNNError(
             f"The run {run.name} has taken {done:,} steps and reached the end of its budget.",
             hint="Give it more: `epochs`, `steps`, `minutes`.",

@@ -83,10 +83,9 @@ def run_of(run: folder.Run) -> Run:
             header = read_header(path)
         except CharRNNError:
             continue
-        step, nats = header.progress.get("step"), header.progress.get("best_nats")
-        steps = step if isinstance(step, int) else None
-        best = nats / math.log(2) if isinstance(nats, float) else None
-        model, note = header.model, None
+        nats = None if header.progress is None else header.progress.best_nats
+        best = None if nats is None else nats / math.log(2)
+        steps, model, note = header.step, header.model, None
         break
     modified = datetime.fromtimestamp(run.modified, UTC)
     return Run(run.name, run.path, steps, model, best, modified, _bytes(run.path), note)

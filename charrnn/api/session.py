@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.api.events import Began, Ended, Evaluated, Event, Loading, Noticed, Stepped
+from charrnn.api.datasets import corpus_record
+from charrnn.api.events import Ended, Evaluated, Event, Loading, Noticed, Stepped
 from charrnn.api.held_out import measured, seconds_needed
 from charrnn.api.model import Model
 from charrnn.api.place import Place
@@ -21,14 +22,15 @@ from charrnn.data.corpus import Dataset
 from charrnn.errors import CharRNNError
 from charrnn.inference import model as inference
 from charrnn.inference.plan import check
-from charrnn.network.parameters import parameter_count
 from charrnn.network.stacks import layers_of
 from charrnn.runs.checkpoint import Checkpoint
 from charrnn.runs.folder import Run
+from charrnn.runs.progress import Progress
 from charrnn.text import cache
 from charrnn.text.reader import Watch
 from charrnn.training import backends
 from charrnn.training.backends.jax import distributed
+from charrnn.training.trainer import Trainer
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +72,7 @@ class Training:
         self.undisturbed: Callable[[], AbstractContextManager[Any]] = nullcontext
         # What is said when another process ends this one, in native code.
         self.last_words: Callable[[CharRNNError], None] = lambda error: print(error, file=sys.stderr)
-        self._trainer: Any = None
+        self._trainer: Trainer | None = None
         self._events = self._all(prepare)
 
     def __iter__(self) -> Iterator[Event]:
@@ -90,8 +92,9 @@ class Training:
         return self._trainer is not None and self.ended is None
 
     @property
-    def progress(self) -> Any:
-        """Return how far training is (`charrnn.runs.progress`)."""
+    def progress(self) -> Progress:
+        """Return how far training is, once the first step has been taken."""
+        assert self._trainer is not None
         return self._trainer.progress
 
     def stop(self) -> None:
@@ -136,7 +139,7 @@ class Training:
         try:
             self.job = job = yield from prepare(self)
             yield from self._train(job)
-            if self.is_first and self.ended is not None and self.ended.reason != "interrupted":
+            if self.is_first and self._trainer and self.ended and self.ended.reason != "interrupted":
                 yield from measured(job.run, job.data, self._trainer.history)
         finally:
             if self.run is not None and self.is_first:
@@ -157,10 +160,9 @@ class Training:
             device = backends.device()
             if device == "gpu":
                 yield Noticed(f"Training on {count} GPU{'' if count == 1 else 's'}.", is_advice=True)
-            if job.resumed:
+            if job.resumed and job.resumed.progress:
                 yield from _rounding(job.resumed.progress, device, count)
             trainer = self._make_trainer(job, count)
-            yield _began(job, trainer)
             for event in trainer.events():
                 if isinstance(event, Stepped):
                     # From now on there is something to stop.
@@ -183,61 +185,43 @@ class Training:
         started = backends.start(job.shards, device=self.place.device, processes=processes)
         return backends.cut(job.config.batch, started, processes.count)
 
-    def _make_trainer(self, job: Job, shards: int) -> Any:
-        from charrnn.training.trainer import Trainer
+    def _make_trainer(self, job: Job, shards: int) -> Trainer:
+        # Keras is imported now that its backend has been started.
+        from charrnn.training.learner import KerasLearner
 
+        corpus, weights = job.data.corpus, job.resumed.weights if job.resumed else job.weights
         return Trainer(
             job.run,
+            KerasLearner(job.model, corpus.vocab, job.config, job.data.parts, shards, weights),
             job.model,
+            corpus.vocab,
             job.config,
-            job.data.corpus.vocab,
-            job.data.parts,
-            shards,
-            job.data.record,
+            corpus_record(job.data),
+            corpus.text.config,
             job.resumed,
-            job.data.corpus.text.config,
-            job.weights,
             clock=lambda: perf_counter() - self.began,
-            reserve=seconds_needed(job.model, job.data.corpus.vocab, job.data.parts) if self.is_first else 0.0,
+            reserve=seconds_needed(job.model, corpus.vocab, job.data.parts) if self.is_first else 0.0,
             processes=self.place.processes,
         )
 
 
-def _began(job: Job, trainer: Any) -> Began:
-    parts, corpus, progress = job.data.parts, job.data.corpus, trainer.progress
-    return Began(
-        job.run.path,
-        job.model,
-        job.config,
-        parameter_count(job.model, corpus.vocab.size),
-        corpus.vocab.size,
-        len(corpus),
-        len(parts.train),
-        sum(map(len, parts.val)),
-        sum(map(len, parts.test)),
-        progress["step"],
-        progress["total"],
-        trainer.streams.steps_per_epoch,
-        progress["best_nats"],
-    )
-
-
-def _rounding(before: Mapping[str, Any], device: str, count: int) -> Iterator[Noticed]:
+def _rounding(before: Progress, device: str, count: int) -> Iterator[Noticed]:
     """Yield why a resumed run will not be the same to the bit, if it will not."""
-    if device != before.get("device", "cpu"):
-        yield Noticed(f"Until now it was trained on a {before.get('device', 'cpu')}: a {device} rounds otherwise.")
-    elif count != before["shards"]:
-        yield Noticed(f"The batch is now cut into {count} parts (it was {before['shards']}): sums round otherwise.")
+    until_now = before.device or "cpu"
+    if device != until_now:
+        yield Noticed(f"Until now it was trained on a {until_now}: a {device} rounds otherwise.")
+    elif count != before.shards:
+        yield Noticed(f"The batch is now cut into {count} parts (it was {before.shards}): sums round otherwise.")
 
 
 def _facts(job: Job) -> dict[str, str]:
     """Return digests of all that several processes must have alike; where a text lies may differ."""
-    corpus, record, resumed = job.data.corpus, job.data.record, job.resumed
+    corpus, record, resumed = job.data.corpus, corpus_record(job.data), job.resumed
     weights = (resumed and resumed.weights) or job.weights or {}
     facts: dict[str, Any] = {
-        "text": [record["sha256"], record.get("val_sha256")],
+        "text": [record.sha256, record.val_sha256],
         "settings": [*map(str, (job.model, job.config, corpus.text.config)), corpus.vocab.to_json()],
-        "checkpoint": resumed and resumed.progress,
+        "checkpoint": resumed and resumed.progress and resumed.progress.to_json(),
         "weights": {name: _digest(weight) for name, weight in weights.items()},
     }
     return {what: _digest(json.dumps(fact).encode()) for what, fact in facts.items()}

@@ -32,8 +32,9 @@ def findings(target: str) -> Iterator[Finding]:
 def _log_fault(run: Run) -> CharRNNError | None:
     """Return what is wrong with a run's log, or None: its newest sound checkpoint vouches for its beginning."""
     try:
-        metrics = run.load_newest()[0].progress["metrics"]
-        run.log.resume(metrics["bytes"], metrics["sha256"])
+        progress = run.load_newest()[0].progress
+        if progress is not None:
+            run.log.resume(progress.metrics)
     except CharRNNError as error:
         return error
     return None

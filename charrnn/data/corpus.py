@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -39,20 +38,6 @@ class Dataset:
     def notices(self) -> list[str]:
         """Return what a person should know of how the texts were read."""
         return [*self.corpus.text.notices, *(self.validation.text.notices if self.validation else ())]
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """Return what a checkpoint records of it, which ``resume`` reads again."""
-        text = self.corpus.text
-        record = {
-            "sources": list(text.sources),
-            "include": list(text.include),
-            "sha256": text.sha256,
-            "characters": len(text),
-        }
-        if self.validation is not None:
-            record |= {"val_sources": list(self.validation.text.sources), "val_sha256": self.validation.text.sha256}
-        return record
 
 
 def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None) -> Corpus:

@@ -115,10 +115,9 @@ class Run:
         if known:
             yield known.pop()
         if self.best.is_file():
-            try:
-                step = read_header(self.best).progress["step"]
-            except (CharRNNError, KeyError):
-                step = -1
+            step = -1
+            with contextlib.suppress(CharRNNError):
+                step = read_header(self.best).step or step
             while known and _step(known[-1]) >= step:
                 yield known.pop()
             yield self.best

@@ -9,6 +9,7 @@ from typing import Any
 
 from charrnn.atomic import sync_folder
 from charrnn.errors import CharRNNError, NotWritten
+from charrnn.runs.progress import LogPosition
 
 
 class MetricsLog:
@@ -24,17 +25,18 @@ class MetricsLog:
         self.written = 0
         self.waits = False
 
-    def resume(self, length: int, sha256: str) -> None:
+    def resume(self, position: LogPosition) -> None:
         """Take up a log at a position that a checkpoint vouches for.
 
         A log that has been moved away begins anew; one that does not begin as it did then is a CharRNNError.
         """
+        length = position.bytes
         if length and not self.path.exists():
             # Its lines wait for a checkpoint that vouches for them; a crash before that leaves none, as it was.
             self.waits = True
             return
         prefix = self.path.read_bytes()[:length] if length else b""
-        if len(prefix) != length or hashlib.sha256(prefix).hexdigest() != sha256:
+        if len(prefix) != length or hashlib.sha256(prefix).hexdigest() != position.sha256:
             raise CharRNNError(
                 f"{self.path} does not begin with the {length:,} bytes that the checkpoint recorded.",
                 hint="Put back the log that belongs to this run, or move it away: a new one is begun.",
@@ -48,14 +50,14 @@ class MetricsLog:
             with contextlib.suppress(OSError):
                 self._write()
 
-    def position(self) -> tuple[int, str]:
-        """Return the log's length in bytes and its SHA-256."""
-        return len(self.lines), hashlib.sha256(self.lines).hexdigest()
+    def position(self) -> LogPosition:
+        """Return where the log ends."""
+        return LogPosition(len(self.lines), hashlib.sha256(self.lines).hexdigest())
 
-    def rewind(self, length: int) -> None:
-        """Forget the lines after a length that `position` returned; the next line overwrites them."""
-        del self.lines[length:]
-        self.written = min(self.written, length)
+    def rewind(self, position: LogPosition) -> None:
+        """Forget the lines after a position that `position` returned; the next line overwrites them."""
+        del self.lines[position.bytes :]
+        self.written = min(self.written, position.bytes)
 
     def sync(self) -> None:
         """Put all lines on disk for good, or raise NotWritten; to be called before a checkpoint vouches for them."""

@@ -1,7 +1,9 @@
 """When training has gone wrong: a number that is none, or a loss that leaps far above what it was."""
 
 import math
-from typing import Any
+from dataclasses import replace
+
+from charrnn.runs.progress import Stability
 
 # What a return to the last good state does to the learning rate, and how many are made without any gain between.
 LOWER, TRIES = 0.5, 5
@@ -20,29 +22,28 @@ class Diverged(Exception):
         self.step = step
 
 
-def fresh() -> dict[str, Any]:
-    """Return what the guard remembers before the first step; it is part of the run's progress."""
-    return {"loss_mean": None, "loss_deviation": 0.0, "rate_scale": 1.0, "rollbacks": 0, "forgiven_step": -ABOUT}
+def watch(known: Stability, step: int, nats: float, share: float = 1.0) -> Stability:
+    """Return what is known after the loss of step `step` (from 1), in which a `share` of the characters counted.
 
-
-def watch(progress: dict[str, Any], step: int, nats: float, share: float = 1.0) -> None:
-    """Take note of the loss of step `step` (from 1), to which `share` of its characters counted, or raise Diverged.
+    A loss that is not finite, or leaps, raises Diverged.
 
     What leaps again about where it leapt before, after a return at a lower rate, is in the text, and is passed by; so
     are all leaps after TRIES returns without any gain.
     """
     if not math.isfinite(nats):
         raise Diverged(f"the loss became {nats}", step)
-    mean, deviation = progress["loss_mean"], progress["loss_deviation"]
+    mean, deviation = known.loss_mean, known.loss_deviation
     if mean is None:
         # A step knows nothing yet of how far losses stray: at first only a leap of many nats counts.
-        progress.update(loss_mean=nats, loss_deviation=max(LEAP, nats))
-        return
+        return replace(known, loss_mean=nats, loss_deviation=max(LEAP, nats))
     # The mean of few characters strays further, by the root of how few they are.
     leap = math.sqrt(share) * (nats - mean)
-    if leap > max(LEAP, DEVIATIONS * deviation) and progress["rollbacks"] < TRIES:
-        if step > progress["forgiven_step"] + ABOUT:
+    if leap > max(LEAP, DEVIATIONS * deviation) and known.rollbacks < TRIES:
+        if step > known.forgiven_step + ABOUT:
             raise Diverged(f"the loss leapt from about {mean:.2f} to {nats:.2f} nats", step)
-        return
-    progress["loss_mean"] = _SMOOTH * mean + (1 - _SMOOTH) * nats
-    progress["loss_deviation"] = _SMOOTH * deviation + (1 - _SMOOTH) * abs(leap)
+        return known
+    return replace(
+        known,
+        loss_mean=_SMOOTH * mean + (1 - _SMOOTH) * nats,
+        loss_deviation=_SMOOTH * deviation + (1 - _SMOOTH) * abs(leap),
+    )

@@ -1,10 +1,29 @@
-"""What happens during training, as the loop tells it to whoever watches."""
+"""What happens during training, as the trainer tells it to whoever watches."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import NotWritten
+
+
+@dataclass(frozen=True)
+class Began:
+    """Training begins or, after `step` steps, goes on; `path` is the run's folder.
+
+    `total` is None until the speed is measured; `best_nats` is the best validation loss so far, None before any.
+    """
+
+    path: Path
+    model: ModelConfig
+    training: TrainConfig
+    vocab_size: int
+    step: int
+    total: int | None
+    best_nats: float | None
+    steps_per_epoch: int
 
 
 @dataclass(frozen=True)
@@ -73,4 +92,4 @@ class Ended:
     step: int
 
 
-Event = Stepped | Evaluated | BudgetFixed | Saved | SaveFailed | RolledBack | Ended
+Event = Began | Stepped | Evaluated | BudgetFixed | Saved | SaveFailed | RolledBack | Ended

@@ -1,31 +1,25 @@
-"""The training loop: it yields events (a step, an evaluation, a checkpoint, …) and knows no terminal."""
+"""The training loop: cadence, budget, patience, saves and rollbacks. It knows no terminal, and no Keras either."""
 
 import math
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from typing import Any
 
-import keras
 import numpy as np
 
 from charrnn.config import BUDGET, DEFAULT_TEXT, ModelConfig, TextConfig, TrainConfig
-from charrnn.data.batches import Streams, Window
-from charrnn.data.splits import Split
 from charrnn.errors import CharRNNError, NotWritten
-from charrnn.network.parameters import initial_weights
 from charrnn.runs.checkpoint import Checkpoint
 from charrnn.runs.folder import Run
+from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import budget, divergence
-from charrnn.training.backends.current import Shards, on_gpu
 from charrnn.training.backends.jax.distributed import ALONE, Processes
+from charrnn.training.contract import Learner, State
 from charrnn.training.divergence import Diverged
-from charrnn.training.events import BudgetFixed, Ended, Evaluated, Event, RolledBack, Saved, SaveFailed, Stepped
-from charrnn.training.network import CharRNN
-from charrnn.training.optimizers import base_rate, learning_rate, make_optimizer
-from charrnn.training.snapshot import is_finite, read_slots, read_states, states_of, write_slots
-from charrnn.training.step import TrainStep, fresh_states
-from charrnn.training.validation import Validation
+from charrnn.training.events import Began, BudgetFixed, Ended, Evaluated, Event, RolledBack, Saved, SaveFailed, Stepped
+from charrnn.training.schedules import base_rate, learning_rate
 
 # A corpus of a few windows ends an epoch at every other step; evaluations keep at least this distance.
 STEPS_BETWEEN_EVALUATIONS = 100
@@ -34,99 +28,79 @@ HISTORY = 1000
 
 
 class Trainer:
-    """Trains one run.
+    """Lets a learner train, as `events()` tells, and keeps the run on disk.
+
+    model, vocab, config, text and corpus are what a checkpoint says of its model, and of the text and how it was read.
+    `resumed` is the checkpoint to go on from, at which the learner need not be yet. `clock` returns the seconds since
+    the command began; `reserve` seconds of --minutes are left for what the caller does at the end.
 
     Set `interrupted` (from a signal handler, say) to stop at the end of the step, saved; `save_wanted` to save there
-    and go on; with several `processes`, the first of which writes the run, in one of them is enough. `clock` returns
-    the seconds since the command began; `reserve` seconds of --minutes are left for what the caller does at the end;
-    `corpus` and `text` are what a checkpoint records of the text and how it was read; `weights` are those to begin
-    with, if not fresh ones.
+    and go on; with several `processes`, the first of which writes the run, in one of them is enough.
     """
 
     def __init__(
         self,
         run: Run,
+        learner: Learner,
         model: ModelConfig,
-        config: TrainConfig,
         vocab: Vocabulary,
-        split: Split,
-        shards: int,
-        corpus: dict[str, Any],
-        resumed: Checkpoint | None = None,
+        config: TrainConfig,
+        corpus: CorpusRecord,
         text: TextConfig = DEFAULT_TEXT,
-        weights: Mapping[str, np.ndarray] | None = None,
-        clock: Any = time.perf_counter,
+        resumed: Checkpoint | None = None,
+        clock: Callable[[], float] = time.perf_counter,
         reserve: float = 0.0,
         processes: Processes = ALONE,
     ):
-        self.run, self.model, self.config, self.vocab = run, model, config, vocab
-        self.shards = Shards(config.batch, shards)
-        self.corpus, self.text, self.clock, self.reserve = corpus, text, clock, reserve
-        self.processes = processes
+        self.run, self.learner, self.processes = run, learner, processes
+        self.model, self.vocab, self.config, self.text = model, vocab, config, text
+        self.clock, self.reserve = clock, reserve
         self.interrupted = self.save_wanted = False
         self._agreed = [False, False]
-        self._ahead: tuple[int, Window] | None = None
         self.unsaved = False
-        self.streams = Streams(split.train, config.batch, config.seq, config.seed, vocab.start)
-        self.counted = budget.counted_total(config, self.streams.steps_per_epoch)
-        if weights is None:
-            weights = resumed.weights if resumed else initial_weights(model, vocab.size, config.seed)
-        self.net = CharRNN(model, vocab.size, weights, precision=config.precision)
-        self.optimizer = make_optimizer(config)
-        self.train_step = TrainStep(
-            self.net,
-            self.optimizer,
-            self.shards,
-            config.dropout,
-            config.seed,
-            config.sum_gradients,
-            split.train.resets,
-        )
-        self.validation = Validation(self.net, split.val, vocab.start, shards) if split.val else None
-        self.states = fresh_states(self.net, self.shards)
+        self.counted = budget.counted_total(config, learner.steps_per_epoch)
         self.history: list[dict[str, Any]] = []
-        self.progress: dict[str, Any] = {
-            "step": 0,
-            "total": self.counted if config.minutes is None else None,
-            "best_nats": None,
-            "best_step": None,
-            "evaluations_since_best": 0,
-            "loss_sum": 0.0,
-            "loss_steps": 0,
-            "evaluated_step": 0,
-            "seconds": 0.0,
-            **divergence.fresh(),
-        }
+        total = self.counted if config.minutes is None else None
+        self.progress = Progress(corpus, learner.shards, learner.backend, learner.device, total=total)
         self.seconds_before = -self.clock()
         # The lines of the others wait for ever.
-        self.run.log.waits = not processes.is_first
+        run.log.waits = not processes.is_first
         if resumed:
             self._restore(resumed)
-            metrics = resumed.progress["metrics"]
             if processes.is_first:
-                self.run.log.resume(metrics["bytes"], metrics["sha256"])
+                run.log.resume(self.progress.metrics)
             self._take_budget(resumed)
-            self.seconds_before += self.progress["seconds"]
+            self.seconds_before += self.progress.seconds
         # The last good state, to which training returns when it goes wrong.
         self.good = self._snapshot()
 
     @property
     def step(self) -> int:
-        return self.progress["step"]
+        return self.progress.step
 
     @property
     def epoch(self) -> float:
-        return self.step / self.streams.steps_per_epoch
+        return self.step / self.learner.steps_per_epoch
 
     def events(self) -> Iterator[Event]:
         """Train to the end of the budget; the run is saved at every evaluation and at the end.
 
         Raises CharRNNError when training goes wrong again and again, and NotWritten when the last save fails.
         """
+        yield Began(
+            self.run.path,
+            self.model,
+            self.config,
+            self.vocab.size,
+            self.step,
+            self.progress.total,
+            self.progress.best_nats,
+            self.learner.steps_per_epoch,
+        )
         reason = None
         while reason is None:
             try:
-                if self.progress["total"] is None:
+                if self.progress.total is None:
                     yield from self._measure()
                 reason = yield from self._train()
                 if reason == "interrupted" or self.processes.first(self.unsaved):
@@ -138,14 +112,14 @@ class Trainer:
 
     def _train(self) -> Generator[Event, None, str]:
         """Take steps, and do what is due after each; return the reason to end."""
-        total, patience = self.progress["total"], self.config.patience
+        total, patience = self.progress.total, self.config.patience
         # The measuring of the speed may have ended where an evaluation is due.
-        due = self.step > self.progress["evaluated_step"] and self._evaluation_is_due()
+        due = self.step > self.progress.evaluated_step and self._evaluation_is_due()
         if due and (self.step == total or not self._wanted()[0]):
             yield from self._evaluate()
         while total is None or self.step < total:
             # A run that ended so and is resumed without a change has ended.
-            if patience is not None and self.progress["evaluations_since_best"] >= patience:
+            if patience is not None and self.progress.evaluations_since_best >= patience:
                 return "patience"
             # An interruption that comes with the last step has nothing left to interrupt.
             if self._wanted()[0]:
@@ -179,25 +153,24 @@ class Trainer:
                 compiling -= 1
                 began, began_step = self.clock(), self.step
         if self.step == began_step:
-            self.progress["total"] = self.step
+            self._note(total=self.step)
             return
         per_step = (self.clock() - began) / (self.step - began_step)
         per_evaluation = 0.0
-        if self.validation:
-            # The first estimate compiles: only the second tells what the next will cost.
-            self.validation.estimate()
+        # The first estimate compiles: only the second tells what the next will cost.
+        if self.learner.estimate() is not None:
             began = self.clock()
-            self.validation.estimate()
+            self.learner.estimate()
             per_evaluation = self.clock() - began
         began = self.clock()
         yield from self._save_or_go_on()
         per_evaluation += self.clock() - began
         left = budget_seconds - self.reserve - self.clock()
-        total = budget.measured_total(self.step, left, per_step, per_evaluation, self._evaluation_distance())
-        self.progress["total"] = self.processes.first(int(min(total, last)))
+        fits = budget.measured_total(self.step, left, per_step, per_evaluation, self._evaluation_distance())
+        total = self.processes.first(int(min(fits, last)))
+        self._note(total=total)
         yield from self._save_or_go_on()
-        characters = self.config.batch * self.config.seq
-        yield BudgetFixed(self.progress["total"], characters / per_step)
+        yield BudgetFixed(total, self.config.batch * self.config.seq / per_step)
 
     def _agree(self) -> None:
         """Learn whether any process is to stop, or to save: all do so at the same step."""
@@ -210,63 +183,48 @@ class Trainer:
 
     def _evaluation_distance(self) -> int:
         """Return about how many steps lie between evaluations."""
-        epoch = self.streams.steps_per_epoch
+        epoch = self.learner.steps_per_epoch
         by_epoch = -(-STEPS_BETWEEN_EVALUATIONS // epoch) * epoch
         return min(by_epoch, self.config.eval_every or by_epoch)
 
     def _evaluation_is_due(self) -> bool:
         step, every = self.step, self.config.eval_every
-        if step == self.progress["total"] or (every and step % every == 0):
+        if step == self.progress.total or (every and step % every == 0):
             return True
-        distance = step - self.progress["evaluated_step"]
-        return self.streams.starts(step) and distance >= STEPS_BETWEEN_EVALUATIONS
+        distance = step - self.progress.evaluated_step
+        return step % self.learner.steps_per_epoch == 0 and distance >= STEPS_BETWEEN_EVALUATIONS
 
     def _one_step(self) -> Stepped:
-        step = self.step
-        if self.streams.starts(step):
-            self.states = fresh_states(self.net, self.shards)
+        step, now = self.step, self.progress
         rate = self._rate(step)
-        window = self._window(step)
-        loss, self.states = self.train_step(window, self.states, step, rate)
-        # While a GPU computes, the processor reads on.
-        self._ahead = step + 1, self._window(step + 1)
-        nats = float(loss)
+        nats, counted = self.learner.step(step, rate)
         # The 0 of a window in which nothing counts is no loss: neither the log nor the guard is to know of it.
-        share = self._share(window)
+        share = self._share(counted)
         counts = share > 0 or not math.isfinite(nats)
         if counts:
-            divergence.watch(self.progress, step + 1, nats, share)
-            self.progress["loss_sum"] += nats
-            self.progress["loss_steps"] += 1
-        self.progress["step"] = step + 1
-        return Stepped(step + 1, self.progress["total"], self.epoch, nats if counts else None, rate)
+            stability = divergence.watch(now.stability, step + 1, nats, share)
+            self._note(stability=stability, loss_sum=now.loss_sum + nats, loss_steps=now.loss_steps + 1)
+        self._note(step=step + 1)
+        return Stepped(step + 1, now.total, self.epoch, nats if counts else None, rate)
 
-    def _window(self, step: int) -> Window:
-        """Return what this process reads in a step, which may have been read ahead."""
-        known, window = self._ahead or (None, None)
-        return window if known == step and window else self.streams.window(step, self.shards.own)
-
-    def _share(self, window: Window) -> float:
-        """Return the share of the targets of a window, those of all processes, that counts in the loss."""
-        if window.weights is None:
+    def _share(self, counted: int | None) -> float:
+        """Return the share of the targets of a step, those of all processes, that counts in its loss."""
+        if counted is None:
             return 1.0
-        counted = sum(own for (own,) in self.processes.all([int(window.weights.sum())]))
-        return counted / (self.config.batch * self.config.seq)
+        return sum(own for (own,) in self.processes.all([counted])) / (self.config.batch * self.config.seq)
 
     def _rate(self, step: int) -> float:
-        schedule = learning_rate(self.config, step, self.progress["total"], self.streams.steps_per_epoch)
-        return self.progress["rate_scale"] * schedule
+        schedule = learning_rate(self.config, step, self.progress.total, self.learner.steps_per_epoch)
+        return self.progress.stability.rate_scale * schedule
 
     def _evaluate(self) -> Iterator[Event]:
-        val_nats = self.validation.estimate() if self.validation else None
+        val_nats, now = self.learner.estimate(), self.progress
         if val_nats is not None and not math.isfinite(val_nats):
             raise Diverged(f"the validation loss became {val_nats}", self.step)
-        best_so_far = self.progress["best_nats"]
-        best = val_nats is None or best_so_far is None or val_nats < best_so_far
-        self.progress["evaluated_step"] = self.step
-        self.progress["evaluations_since_best"] = 0 if best else self.progress["evaluations_since_best"] + 1
+        best = val_nats is None or now.best_nats is None or val_nats < now.best_nats
+        self._note(evaluated_step=self.step, evaluations_since_best=0 if best else now.evaluations_since_best + 1)
         if best:
-            self.progress.update(best_nats=val_nats, best_step=self.step, rollbacks=0)
+            self._note(best_nats=val_nats, best_step=self.step, stability=replace(now.stability, rollbacks=0))
         record = self._log(val_nats)
         self.history = [*self.history, record][-HISTORY:]
         saved = list(self._save_or_go_on(best))
@@ -274,24 +232,26 @@ class Trainer:
         yield from saved
 
     def _log(self, val_nats: float | None, **more: Any) -> dict[str, Any]:
-        steps = self.progress["loss_steps"]
+        steps = self.progress.loss_steps
         record = {
             "step": self.step,
             "epoch": round(self.epoch, 4),
-            "train_nats": self.progress["loss_sum"] / steps if steps else None,
+            "train_nats": self.progress.loss_sum / steps if steps else None,
             "val_nats": val_nats,
             "learning_rate": self._rate(max(0, self.step - 1)),
             "seconds": round(self.seconds_before + self.clock(), 3),
             **more,
         }
         self.run.log.append(record)
-        self.progress.update(loss_sum=0.0, loss_steps=0)
+        self._note(loss_sum=0.0, loss_steps=0)
         return record
 
     def _roll_back(self, failure: Diverged) -> Iterator[Event]:
         """Return to the last good state and lower the rate; both are on disk before another step is taken."""
+        self._restore(self.good)
         # Those of the last good state: what went wrong may have been an evaluation that had counted a gain.
-        tries = self.good.progress["rollbacks"] + 1
+        stability = self.progress.stability
+        tries, scale = stability.rollbacks + 1, divergence.LOWER * stability.rate_scale
         if tries > divergence.TRIES:
             newest = self.run.newest()
             raise CharRNNError(
@@ -299,11 +259,9 @@ class Trainer:
                 hint=f"Train anew with a lower --lr (it was {base_rate(self.config):.2g}) or --clip-norm"
                 + (f"; {newest} is the last good checkpoint." if newest else "."),
             )
-        scale = divergence.LOWER * self.good.progress["rate_scale"]
-        self.net.load(self.good.weights)
-        self._restore(self.good)
-        self.run.log.rewind(self.good.progress["metrics"]["bytes"])
-        self.progress.update(rollbacks=tries, rate_scale=scale, forgiven_step=failure.step)
+        self.run.log.rewind(self.progress.metrics)
+        guard = replace(stability, rollbacks=tries, rate_scale=scale, forgiven_step=failure.step)
+        self._note(stability=guard)
         self._log(None, train_nats=None, rollback=str(failure))
         if self.step:
             saved = list(self._save_or_go_on())
@@ -346,33 +304,39 @@ class Trainer:
         self.unsaved = False
 
     def _snapshot(self) -> Checkpoint:
-        """Return the state of training; Diverged if any of it is no finite number."""
-        length, sha256 = self.run.log.position()
-        self.progress["seconds"] = self.seconds_before + self.clock()
-        progress = {
-            **self.progress,
-            "corpus": self.corpus,
-            "shards": self.shards.count,
-            "backend": keras.backend.backend(),
-            "device": "gpu" if on_gpu() else "cpu",
-            "metrics": {"bytes": length, "sha256": sha256},
-        }
-        weights, slots, state = self.net.read(), read_slots(self.optimizer), read_states(self.states, self.shards)
-        if not is_finite(weights, slots, state):
+        """Return the state of training; Diverged if any of it is not finite."""
+        self._note(seconds=self.seconds_before + self.clock(), metrics=self.run.log.position())
+        state = self.learner.state()
+        if not all(np.isfinite(array).all() for part in state for array in part.values()):
             raise Diverged("some weights became numbers that are not finite", self.step)
-        return Checkpoint(self.model, self.vocab, weights, self.config, progress, self.history, slots, state, self.text)
+        return Checkpoint(
+            self.model,
+            self.vocab,
+            state.weights,
+            self.config,
+            self.progress,
+            self.history,
+            state.slots,
+            state.hidden,
+            self.text,
+        )
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to where a checkpoint was taken, but for the log; what computes it may be other than then."""
+        assert checkpoint.progress is not None
+        here = {name: getattr(self.progress, name) for name in ("corpus", "shards", "backend", "device")}
+        self.learner.restore(State(checkpoint.weights, checkpoint.slots, checkpoint.state))
+        self.progress = replace(checkpoint.progress, **here)
+        self.history = list(checkpoint.history)
 
     def _take_budget(self, resumed: Checkpoint) -> None:
         """A budget given with --resume replaces the old one; otherwise the old one stands, measured or not."""
         old = resumed.training
         assert old is not None
         if any(getattr(self.config, name) != getattr(old, name) for name in BUDGET):
-            self.progress["total"] = self.counted if self.config.minutes is None else None
-            self.progress["evaluations_since_best"] = 0
+            total = self.counted if self.config.minutes is None else None
+            self._note(total=total, evaluations_since_best=0)
 
-    def _restore(self, checkpoint: Checkpoint) -> None:
-        """Put everything but the weights and the log back to where a checkpoint stands."""
-        self.progress |= {name: value for name, value in checkpoint.progress.items() if name in self.progress}
-        self.history = list(checkpoint.history)
-        write_slots(self.optimizer, checkpoint.slots, self.config.optimizer)
-        self.states = states_of(checkpoint, self.shards)
+    def _note(self, **changes: Any) -> None:
+        """Change what is known of the run's progress."""
+        self.progress = replace(self.progress, **changes)

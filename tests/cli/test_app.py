@@ -323,7 +323,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(trained, tmp_path):
     assert said[-1].endswith("charrnn train --resume toy")
     assert step >= 40
     checkpoint = read_checkpoint(tmp_path / f"checkpoints/toy/step-{step:08d}.safetensors", training=True)
-    assert checkpoint.progress["step"] == step
+    assert checkpoint.step == step
     assert [word for word in CHATTER if word in "\n".join(said)] == []
 
 
@@ -371,7 +371,7 @@ def test_short_texts_train_or_are_refused_and_a_finished_run_can_go_on(trained, 
     assert re.search(
         r"The text is short \(40 characters\): training with --batch \d+ --seq \d+ instead of", said["forty"]
     )
-    assert read_checkpoint(tmp_path / "checkpoints/toy/step-00000012.safetensors").progress["step"] == 12
+    assert read_checkpoint(tmp_path / "checkpoints/toy/step-00000012.safetensors").step == 12
     steps = [json.loads(line)["step"] for line in (tmp_path / "checkpoints/toy/metrics.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps)) and steps[:2] == [3, 6] and steps[-1] == 12
 
@@ -380,7 +380,7 @@ def test_a_resumed_run_finds_its_text_or_says_why_not(trained, tmp_path):
     shutil.copytree(trained[0], tmp_path, dirs_exist_ok=True)
     text = tmp_path / "toy.txt"
     checkpoint = read_checkpoint(next((tmp_path / "checkpoints/toy").glob("step-00000006*")), training=True)
-    before = checkpoint.progress["corpus"]["sha256"]
+    before = checkpoint.progress.corpus.sha256
     # The run names the text by its absolute path, which this copy is not: another place for the same text is fine.
     text.write_text(TEXT[:-6] + TEXT[-12:-6])
     after = hashlib.sha256(text.read_bytes()).hexdigest()

@@ -29,13 +29,14 @@ from charrnn.network.parameters import parameter_count, parameter_shapes
 from charrnn.network.stacks import layers_of
 from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
 from charrnn.runs.folder import Run
+from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.text.vocabulary import Vocabulary
 from support.commands import charrnn_in
 from support.models import random_weights
 
 VOCAB = Vocabulary.of("\n ab\\é\x1b")
 MODEL = ModelConfig("lstm", 2, 5)
-CORPUS = {"sources": ["/texts/a.txt", "/texts/b.txt"], "include": [], "sha256": "ab" * 32, "characters": 12345}
+CORPUS = CorpusRecord(("/texts/a.txt", "/texts/b.txt"), "ab" * 32, 12345, ())
 HEAVY = {"keras", "tensorflow", "jax"}
 
 
@@ -54,10 +55,10 @@ def checkpoint(history: list[dict[str, Any]] = HISTORY, model: ModelConfig = MOD
     """Return what a run had after the last step of a history."""
     evaluated = [line for line in history if line["val_nats"] is not None]
     best = min(evaluated, key=lambda line: line["val_nats"], default={"val_nats": None, "step": None})
-    progress = {
-        "step": history[-1]["step"], "total": 40, "best_nats": best["val_nats"], "best_step": best["step"],
-        "seconds": 75.0, "shards": 2, "backend": "jax", "corpus": CORPUS,
-    }  # fmt: skip
+    progress = Progress(
+        CORPUS, 2, "jax", step=history[-1]["step"], total=40, best_nats=best["val_nats"], best_step=best["step"],
+        seconds=75.0,
+    )  # fmt: skip
     weights = dict(random_weights(model, VOCAB.size, "float32"))
     training = TrainConfig(batch=4, seq=9, minutes=2.5, dropout=0.1)
     return replace(Checkpoint(model, VOCAB, weights, training, progress, list(history)), **more)
@@ -278,9 +279,8 @@ def test_the_checkpoints_of_a_run(run):
 
 
 def test_a_checkpoint_between_evaluations_has_no_bits_of_its_own(run):
-    later = checkpoint()
-    later.progress["step"] = 33
-    write_checkpoint(run / "step-00000033.safetensors", later)
+    later = replace(checkpoint().progress, step=33)
+    write_checkpoint(run / "step-00000033.safetensors", checkpoint(progress=later))
     facts = facts_of("play")
     assert facts["checkpoints"][3]["bits_per_char"] is None and facts["progress"]["step"] == 33
     # 0.75 epochs at step 30.
@@ -387,9 +387,11 @@ def test_what_is_shown_of_a_run(run):
 
 def test_other_settings_are_named(run):
     other = checkpoint(text=TextConfig(newlines="lf", separator="\x1e", lower=True))
-    other.progress["corpus"] = {**CORPUS, "sources": [f"/t/{n}" for n in range(99)], "val_sources": ["-"]}
+    corpus = replace(CORPUS, sources=tuple(f"/t/{n}" for n in range(99)), val_sources=("-",))
     back = [*HISTORY, record(30, None, None, rollback="the loss became nan")]
-    write_checkpoint(run / "best.safetensors", replace(other, history=back))
+    write_checkpoint(
+        run / "best.safetensors", replace(other, history=back, progress=replace(other.progress, corpus=corpus))
+    )
     found = rows(inspected(run / "best.safetensors").stdout)
     assert found["text"] == r"newlines lf, lower on, separator '\x1e'"
     assert found["corpus"].startswith("/t/0 /t/1 /t/2 and 96 more sources 12,345") and found["validation"] == "-"
@@ -414,7 +416,8 @@ def test_no_line_is_too_wide_and_nothing_reaches_the_terminal(checkpoints):
     symbols = [chr(code) for code in range(0x4E00, 0x4E00 + 3000)] + [chr(code) for code in range(0x300, 0x303)]
     vocab = Vocabulary.of([*symbols, *map(chr, range(0x10))], has_unknown=True)
     strange = checkpoint(vocab=vocab, weights=dict(random_weights(MODEL, vocab.size, "float32")))
-    strange.progress["corpus"] = {**CORPUS, "sources": ["/x" * 200, "\x1b[31m\x07evil\n", "名" * 40]}
+    corpus = replace(CORPUS, sources=("/x" * 200, "\x1b[31m\x07evil\n", "名" * 40))
+    strange = replace(strange, progress=replace(strange.progress, corpus=corpus))
     write_checkpoint(folder / "best.safetensors", strange)
     text = inspected().stdout
     assert max(map(cell_len, text.splitlines())) <= 80

@@ -8,11 +8,13 @@ import shlex
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from charrnn.api.datasets import corpus_record
 from charrnn.cli.app import main
 from charrnn.cli.options import unescaped
 from charrnn.cli.views.heat import coloured
@@ -24,6 +26,7 @@ from charrnn.inference.generation import Ending, Generation, Sample, generate_on
 from charrnn.inference.model import Model
 from charrnn.inference.sampling import Sampling
 from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
+from charrnn.runs.progress import Progress
 from charrnn.text.reader import read_text
 from charrnn.text.vocabulary import Vocabulary
 from support.commands import COMMAND, charrnn_in
@@ -53,10 +56,11 @@ def folder(tmp_path_factory):
         ("flat", Vocabulary.of("abc"), TextConfig(), None),
     ):
         weights = random_weights(config, vocab.size, "float32", scale=3.0)
-        progress = {}
+        progress = None
         if source:
             read = read_text([folder / source], text)
-            progress = {"step": 1, "corpus": dataset(read, Vocabulary.of(read.symbols), TrainConfig(val=0)).record}
+            data = dataset(read, Vocabulary.of(read.symbols), TrainConfig(val=0))
+            progress = Progress(corpus_record(data), step=1)
         (folder / "checkpoints" / name).mkdir(parents=True)
         path = folder / "checkpoints" / name / "best.safetensors"
         write_checkpoint(path, Checkpoint(config, vocab, dict(weights), progress=progress, text=text))
@@ -444,8 +448,9 @@ def test_a_text_that_came_through_a_pipe_is_found_where_it_was_kept(sample, fold
     run = folder / "checkpoints" / "piped"
     run.mkdir()
     text = read_text([folder / "names.txt"], LINES)
-    record = dataset(text, Vocabulary.of(text.symbols), TrainConfig(val=0)).record | {"sources": ["-"]}
-    checkpoint = Checkpoint(model.config, model.vocab, model.weights, progress={"corpus": record}, text=LINES)
+    record = corpus_record(dataset(text, Vocabulary.of(text.symbols), TrainConfig(val=0)))
+    progress = Progress(replace(record, sources=("-",)))
+    checkpoint = Checkpoint(model.config, model.vocab, model.weights, progress=progress, text=LINES)
     write_checkpoint(run / "best.safetensors", checkpoint)
     (run / "stdin.txt").write_bytes((folder / "names.txt").read_bytes())
     options = ("--lines", 30, "--novel", "--seed", 1)
@@ -507,6 +512,7 @@ def test_wrong_usage_is_explained(option, value, sample):
 def test_sampling_imports_no_framework_whatever_is_asked(folder):
     script = """
 import shlex, sys
+from charrnn.api.datasets import corpus_record
 from charrnn.cli.app import main
 for line in sys.argv[1:]:
     sys.argv = ["charrnn", "sample", *shlex.split(line)]

@@ -89,9 +89,9 @@ def test_what_is_piped_in_trains_the_same_model_to_the_bit(trained):
     assert files.weights.keys() == piped.weights.keys()
     assert all(files.weights[name].tobytes() == piped.weights[name].tobytes() for name in files.weights)
     assert [name for name, weights in checkpoint_of(folder, "lines").weights.items() if weights.any()]
-    records = [checkpoint.progress["corpus"] for checkpoint in (files, piped)]
-    assert records[0]["sha256"] == records[1]["sha256"] and records[1]["sources"] == ["-"]
-    assert records[0]["sources"] == [str(folder / "a.txt"), str(folder / "b.txt")]
+    records = [checkpoint.progress.corpus for checkpoint in (files, piped)]
+    assert records[0].sha256 == records[1].sha256 and records[1].sources == ("-",)
+    assert records[0].sources == (str(folder / "a.txt"), str(folder / "b.txt"))
     assert (folder / "checkpoints/piped/stdin.txt").read_bytes() == (folder / "ab.txt").read_bytes()
     assert not (folder / "checkpoints/files/stdin.txt").exists()
     assert re.findall("(Validation: .*)", said["files"]) == re.findall("(Validation: .*)", said["piped"])
@@ -102,7 +102,7 @@ def test_a_model_of_lines(trained):
     checkpoint = checkpoint_of(folder, "lines")
     # The last line of the file had no end.
     text = (folder / "names.txt").read_text() + "\n"
-    assert checkpoint.text == TextConfig(lines=True) and checkpoint.progress["corpus"]["characters"] == len(text)
+    assert checkpoint.text == TextConfig(lines=True) and checkpoint.progress.corpus.characters == len(text)
     # 80 % in whole lines, and the rest too.
     first, second = (text.index("\n", len(text) * percent // 100 - 1) + 1 for percent in (80, 90))
     assert (counted(said["lines"], "Validation"), counted(said["lines"], "Test")) == (
@@ -156,7 +156,7 @@ def test_rare_characters_are_one_unknown_symbol(trained):
 def test_another_text_to_validate_on_and_a_test(trained):
     folder, said = trained
     checkpoint = checkpoint_of(folder, "val")
-    assert checkpoint.progress["corpus"]["val_sources"] == [str(folder / "other.txt")]
+    assert checkpoint.progress.corpus.val_sources == (str(folder / "other.txt"),)
     # Its characters are known, though the training text lacks them.
     assert "☞" in checkpoint.vocab.symbols
     assert counted(said["val"], "Validation") == len((folder / "other.txt").read_text())
@@ -192,7 +192,7 @@ def test_runs_on_such_texts_go_on(trained):
     assert {name: text for name, (text, code) in said.items() if code} == {}
     for run in said:
         before, after = checkpoint_of(folder, run), checkpoint_of(folder, run, 6)
-        assert after.progress["corpus"] == before.progress["corpus"] and after.text == before.text, run
+        assert after.progress.corpus == before.progress.corpus and after.text == before.text, run
     (folder / "other.txt").write_text("changed\n" * 60)
     changed = charrnn_in(folder, "train", "--resume", "val", "--steps", 9)
     assert changed.returncode == 1 and "The text of --val-file has changed since this run began" in changed.stderr

@@ -30,11 +30,13 @@ from charrnn.inference.model import Model, Stream
 from charrnn.network.forward import initial_states
 from charrnn.runs.checkpoint import read_checkpoint
 from charrnn.runs.folder import Run
+from charrnn.runs.progress import CorpusRecord, Stability
 from charrnn.text.reader import read_text
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import divergence as guard
 from charrnn.training.backends.current import loss_and_gradients, xp
 from charrnn.training.events import Evaluated, Stepped
+from charrnn.training.learner import KerasLearner
 from charrnn.training.network import CharRNN
 from charrnn.training.optimizers import make_optimizer
 from charrnn.training.step import TrainStep, cross_entropy, fresh_states
@@ -282,7 +284,8 @@ def trainer_of(path, text: Part, val: tuple[Part, ...] = (), **settings) -> Trai
     path.mkdir()
     config = TrainConfig(**{"batch": 2, "seq": 5, "steps": 40, "eval_every": 10, "dropout": 0.0, **settings})
     model, vocab = ModelConfig("rnn", 1, 4), Vocabulary.of("\n\tabcde")
-    return Trainer(Run(path), model, config, vocab, Split(text, val), 1, {"sha256": ""}, None, TABBED)
+    learner = KerasLearner(model, vocab, config, Split(text, val), 1)
+    return Trainer(Run(path), learner, model, vocab, config, CorpusRecord((), "", len(text)), TABBED)
 
 
 def test_windows_in_which_nothing_counts_are_no_part_of_the_training_loss(tmp_path):
@@ -292,10 +295,10 @@ def test_windows_in_which_nothing_counts_are_no_part_of_the_training_loss(tmp_pa
     watched, seen = [], []
     for event in trainer.events():
         if isinstance(event, Stepped):
-            expected = trainer.streams.window(event.step - 1).weights.any()
+            expected = trainer.learner.streams.window(event.step - 1).weights.any()
             assert (event.nats is not None) == expected
             seen.append(event.nats)
-            watched.append(trainer.progress["loss_mean"])
+            watched.append(trainer.progress.stability.loss_mean)
         elif isinstance(event, Evaluated):
             counted = [nats for nats in seen[-10:] if nats is not None]
             assert event.train_nats == (pytest.approx(np.mean(counted)) if counted else None)
@@ -317,11 +320,11 @@ def test_without_any_that_counts_for_long_the_log_has_no_number(tmp_path):
 
 def test_few_characters_may_stray_further():
     def after(nats: float, share: float) -> str:
-        progress = guard.fresh()
+        known = Stability()
         for step in range(300):
-            guard.watch(progress, step, 2.0, 0.5)
+            known = guard.watch(known, step, 2.0, 0.5)
         try:
-            guard.watch(progress, 300, nats, share)
+            guard.watch(known, 300, nats, share)
         except guard.Diverged:
             return "diverged"
         return "went on"

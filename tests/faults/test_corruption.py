@@ -14,7 +14,9 @@ from charrnn.errors import CharRNNError
 from charrnn.inference.model import Model
 from charrnn.network.parameters import initial_weights
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, serialise
+from charrnn.runs.container import Container
 from charrnn.runs.folder import Run
+from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.runs.verify import fault
 from charrnn.text.vocabulary import Vocabulary
 from support.tally import SOAK, Tally, share
@@ -29,8 +31,7 @@ def small(step: int = 1, units: int = 20) -> bytes:
     weights = initial_weights(model, vocab.size, step)
     slots = {f"{place:03d}": array / 7 for place, array in enumerate([*weights.values(), *weights.values()])}
     state = {f"layer0/{field}": np.full((BATCH, units), 0.25, np.float32) for field in ("h", "c")}
-    log = {"bytes": 0, "sha256": Run(Path("none")).log.position()[1]}
-    progress = {"step": step, "best_nats": 1.5, "metrics": log}
+    progress = Progress(CorpusRecord((), "0" * 64, 0), step=step, best_nats=1.5)
     training = TrainConfig(batch=BATCH)
     return bytes(serialise(Checkpoint(model, vocab, weights, training, progress, slots=slots, state=state)))
 
@@ -49,9 +50,7 @@ def test_every_flipped_bit_is_noticed(tmp_path: Path, tally: Tally) -> None:
     path.write_bytes(data)
     header = 8 + int.from_bytes(data[:8], "little")
     with open(path, "rb") as file:
-        weights_end = header + max(
-            place.end for name, place in _places(file.read()[:header], len(data) - header).items() if "model/" in name
-        )
+        weights_end = header + max(place.end for name, place in Container(file).places().items() if "model/" in name)
     bits = range(8 * len(data)) if SOAK else random.Random(3).sample(range(8 * len(data)), 3000)
     assert fault(path) is None
     with open(path, "rb+", buffering=0) as file:
@@ -69,12 +68,6 @@ def test_every_flipped_bit_is_noticed(tmp_path: Path, tally: Tally) -> None:
                     tally.fail(f"bit {bit} in header or weights was read by a sampler")
             os.pwrite(file.fileno(), data[byte : byte + 1], byte)
     assert fault(path) is None and path.read_bytes() == data
-
-
-def _places(head: bytes, data_bytes: int) -> dict:
-    from charrnn.runs.checkpoint import _parse
-
-    return _parse(bytearray(head), data_bytes)[1]
 
 
 def flipped(data: bytes, bit: int) -> bytes:
@@ -148,7 +141,7 @@ def test_damaged_newest_checkpoints_are_passed_over_by_name(bad: int, tmp_path: 
                 path.write_bytes(data)
         found, path, warnings = run.load_newest()
         tally.inject()
-        tally.check(found.progress["step"] == 4 - bad and path.name == f"step-{4 - bad:08d}.safetensors", what)
+        tally.check(found.step == 4 - bad and path.name == f"step-{4 - bad:08d}.safetensors", what)
         # What is no file is no checkpoint, and not worth a word.
         named = [] if what == "a folder" else [f"step-{step:08d}.safetensors" for step in range(4, 4 - bad, -1)]
         said = [[name for name in named if name in warning] for warning in warnings]
@@ -163,7 +156,7 @@ def test_golden_files_load_for_ever(tally: Tally) -> None:
         tally.inject()
         tally.check(fault(path) is None, str(fault(path)))
         found = read_checkpoint(path, training=True)
-        tally.check(found.progress["step"] == 30 and len(found.history) == 3, f"{path.name}: {found.progress}")
+        tally.check(found.step == 30 and len(found.history) == 3, f"{path.name}: {found.progress}")
         model = Model.load(path)
         expected = np.load(path.with_suffix(".logits.npy"))
         from charrnn.inference.model import Stream

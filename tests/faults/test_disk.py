@@ -31,7 +31,7 @@ def is_step(found: Checkpoint, step: int) -> bool:
     """Return whether a checkpoint is, whole, the one that was saved at a step."""
     weights = initial_weights(MODEL, VOCAB.size, step)
     same = all(found.weights[name].tobytes() == array.tobytes() for name, array in weights.items())
-    return found.progress["step"] == step and same and bool((found.slots["000"] == step).all())
+    return found.step == step and same and bool((found.slots["000"] == step).all())
 
 
 def saves(run: Run, disk: Disk, rng: random.Random, count: int) -> list[int]:
@@ -77,12 +77,12 @@ def _judge(folder: Path, done: int, tally: Tally) -> None:
         return
     try:
         found, path, _ = run.load_newest()
-        run.log.resume(found.progress["metrics"]["bytes"], found.progress["metrics"]["sha256"])
+        run.log.resume(found.progress.metrics)
     except Exception as error:
         if done:
             tally.fail(f"after {done} saves: {error}")
         return
-    step = found.progress["step"]
+    step = found.step
     tally.check(step in (done, done + 1) and is_step(found, step), f"after {done} saves {path.name} holds step {step}")
 
 
@@ -145,11 +145,11 @@ def test_a_failing_disk_never_costs_the_last_good_checkpoint(
                 return
             tally.inject()
             found, path, warnings = Run(folder).load_newest()
-            good = found.progress["step"] in ((2, 3) if failed else (3,)) and is_step(found, found.progress["step"])
+            good = found.step in ((2, 3) if failed else (3,)) and is_step(found, found.step)
             tally.check(good and not warnings, f"operation {at}: {path.name}, {warnings}")
             save(run, 4, best=False)
         best = charrnn.runs.checkpoint.read_checkpoint(run.best, training=True)
-        tally.check(is_step(best, 3), f"operation {at}: the best is step {best.progress['step']}")
+        tally.check(is_step(best, 3), f"operation {at}: the best is step {best.step}")
         names = sorted(path.name for path in folder.iterdir())
         expected = {
             f"step-{step:08d}.safetensors" for step in ((3, 4) if "step-00000003.safetensors" in names else (2, 4))

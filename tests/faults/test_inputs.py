@@ -19,12 +19,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from charrnn.api.datasets import corpus_record
 from charrnn.api.session import Job
 from charrnn.cli.app import main
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
 from charrnn.data.batches import Streams
 from charrnn.network.parameters import initial_weights
 from charrnn.runs.checkpoint import Checkpoint, serialise, write_checkpoint
+from charrnn.runs.progress import CorpusRecord, LogPosition, Progress
 from charrnn.text.sources import Document
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.budget import counted_total
@@ -133,8 +135,8 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder of runs, the one that the commands use: models of every form, and runs that are odd."""
     folder = tmp_path / "runs"
     (tmp_path / "trained.txt").write_text(KNOWN * 9)
-    corpus = {"sources": [str(tmp_path / "trained.txt")], "sha256": "0" * 64, "characters": 9 * len(KNOWN)}
-    progress = {"step": 1, "total": 1, "shards": 1, "metrics": {"bytes": 0, "sha256": "0"}, "corpus": corpus}
+    corpus = CorpusRecord((str(tmp_path / "trained.txt"),), "0" * 64, 9 * len(KNOWN))
+    progress = Progress(corpus, step=1, total=1, metrics=LogPosition(0, "0"))
     trained = checkpoint(TextConfig(), training=TrainConfig(batch=2, seq=4, steps=1), progress=progress)
     state = {"layer0/h": np.zeros((2, 3), np.float32)}
     trained.state.update(state)
@@ -167,7 +169,7 @@ def prepare(job: Job) -> None:
     for step in {0, 1, streams.steps_per_epoch}:
         streams.window(step)
     counted_total(config, streams.steps_per_epoch)
-    record = {"corpus": data.record}
+    record = Progress(corpus_record(data))
     serialise(Checkpoint(job.model, data.corpus.vocab, {}, config, record, text=data.corpus.text.config))
 
 

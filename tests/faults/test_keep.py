@@ -89,12 +89,12 @@ def _history(folder: Path, disk: Mortal, rng: random.Random, tally: Tally, where
             whole = (found == there, found == [*there, step], set(found) < {*there, step} and step in found)
             tally.check(any(whole), f"{where}: {found} after a crash while {step} was saved, {there} before")
             there = found
-            on_disk = read_checkpoint(run.best).progress["step"] if run.best.exists() else None
+            on_disk = read_checkpoint(run.best).step if run.best.exists() else None
             tally.check(on_disk in ({best, step} if is_best else {best}), f"{where}: best is {on_disk}")
             best = on_disk
             if there:
-                position = read_checkpoint(run.checkpoints()[-1]).progress["metrics"]
-                run.log.resume(position["bytes"], position["sha256"])
+                position = read_checkpoint(run.checkpoints()[-1]).progress.metrics
+                run.log.resume(position)
             continue
         disk.countdown = None
         there, best = [*there, step][-keep:], step if is_best else best
@@ -104,7 +104,7 @@ def _history(folder: Path, disk: Mortal, rng: random.Random, tally: Tally, where
         tally.check(names == expected | set(strays), f"{where}: {sorted(names)}, expected {sorted(expected)}")
         tally.check(run.newest() == folder / f"step-{step:08d}.safetensors", f"{where}: newest is {run.newest()}")
         if best is not None:
-            tally.check(read_checkpoint(run.best).progress["step"] == best, f"{where}: the best is not {best}")
+            tally.check(read_checkpoint(run.best).step == best, f"{where}: the best is not {best}")
     for name, text in strays.items():
         tally.check((folder / name).is_file() and (folder / name).read_text() == text, f"{where}: {name} is gone")
     return crashes

@@ -1,84 +1,71 @@
-"""Promise 13: a number that is none is never saved; training goes back, lowers the rate, and gives up in the end."""
+"""Promise 13: a number that is not finite is never saved; training goes back, lowers the rate, and gives up in the end.
+
+A fake learner stands in for the network; what a rollback restores of a real one is in tests/training/test_learner.py.
+"""
 
 import json
 import math
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from charrnn.config import ModelConfig, TrainConfig
-from charrnn.data.parts import Part
-from charrnn.data.splits import split
 from charrnn.errors import CharRNNError
-from charrnn.runs.folder import Run
+from charrnn.runs.checkpoint import read_checkpoint
+from charrnn.runs.progress import Stability
 from charrnn.runs.verify import fault
-from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import divergence as guard
 from charrnn.training.events import Ended, RolledBack, Stepped
 from charrnn.training.trainer import Trainer
 from support.tally import Tally, share
+from support.trainers import CONFIG as TRAINED
+from support.trainers import FakeLearner, make_trainer, of, resume
 
-CONFIG = TrainConfig(batch=4, seq=6, dropout=0.0, steps=40, eval_every=10, keep=2, patience=None, lr=0.01)
-MODEL = ModelConfig(cell="rnn", layers=1, units=4)
-TEXT = "".join(np.random.default_rng(0).choice(list("abcd \n"), 560))
-Injection = Callable[[Trainer], None]
-
-
-def make_trainer(path: Path, config: TrainConfig = CONFIG) -> Trainer:
-    path.mkdir(exist_ok=True)
-    vocab = Vocabulary.of(TEXT)
-    parts = split(Part(vocab.encode(TEXT)), config)
-    return Trainer(Run(path), MODEL, config, vocab, parts, 1, {"sha256": "0" * 64})
+CONFIG = replace(TRAINED, save_every=None, keep=2, lr=0.01)
 
 
 def inject(trainer: Trainer, kind: str, steps: set[int], forever: bool = False) -> list[int]:
-    """Spoil the trainer at some steps (from 1), once each unless `forever`; return the list of what has been spoilt."""
-    real, spoilt = trainer.train_step, []
+    """Spoil the learner at some steps (from 1), once each unless `forever`; return the list of what has been spoilt."""
+    spoilt: list[int] = []
 
-    def train_step(window, states, step, rate):
-        loss, after = real(window, states, step, rate)
-        if step + 1 in steps and (forever or step + 1 not in spoilt):
-            spoilt.append(step + 1)
-            if kind == "loss":
-                return math.nan, after
-            if kind == "leap":
-                return float(loss) + 100.0, after
-            if kind == "gradient":
-                # What an update with such a gradient makes of every weight it reaches.
-                gradients = [np.full(v.shape, np.nan, np.float32) for v in trainer.net.parameters.values()]
-                trainer.optimizer.apply(gradients, list(trainer.net.parameters.values()))
-            if kind == "slot":
-                # Seen by nobody before the next update: a save at this step is all that could notice.
-                trainer.optimizer.variables[-1].assign(np.full(trainer.optimizer.variables[-1].shape, np.nan))
-            if kind == "weight":
-                variable = trainer.net.parameters["layer0/U"]
-                value = np.array(variable)
-                value[0, 0] = np.inf
-                variable.assign(value)
-        return loss, after
+    def spoil(learner: FakeLearner, step: int) -> float | None:
+        if step not in steps or (step in spoilt and not forever):
+            return None
+        spoilt.append(step)
+        if kind == "gradient":
+            # What an update with such a gradient makes of every weight.
+            learner.weights = {name: np.full_like(array, np.nan) for name, array in learner.weights.items()}
+        if kind == "slot":
+            # Seen by no loss before the next update: a save at this step is all that could notice.
+            learner.slots["000"][-1] = np.nan
+        if kind == "state":
+            learner.hidden["layer0/h"][0, 0] = np.inf
+        if kind == "weight":
+            learner.weights["layer0/U"][0, 0] = np.inf
+        return {"loss": math.nan, "leap": 102.0}.get(kind)
 
-    trainer.train_step = train_step
+    trainer.learner.spoilt = spoil
     return spoilt
 
 
 @pytest.mark.promise(13)
-@pytest.mark.parametrize("kind", ["loss", "gradient", "weight", "slot", "leap"])
+@pytest.mark.parametrize("kind", ["loss", "gradient", "weight", "slot", "state", "leap"])
 def test_training_goes_back_and_on(kind: str, tmp_path: Path, tally: Tally) -> None:
     rng = random.Random(kind)
-    for number in range(share(2, 13)):
+    for number in range(share(5, 13)):
         path = tmp_path / str(number)
         # A leap is judged once losses have settled; the others at any step, the one of an evaluation included.
         at = rng.randint(25, 39) if kind == "leap" else rng.choice([1, 10, 40, rng.randint(2, 39)])
         config = replace(CONFIG, steps=400, eval_every=100) if kind == "leap" else CONFIG
-        at = {"leap": 10 * at, "slot": rng.choice([10, 20, 30, 40])}.get(kind, at)
+        at = {"leap": 10 * at, "slot": rng.choice([10, 20, 30, 40]), "state": rng.choice([10, 20, 30, 40])}.get(
+            kind, at
+        )
         trainer = make_trainer(path, config)
         spoilt = inject(trainer, kind, {at})
         events = list(trainer.events())
-        back = [event for event in events if isinstance(event, RolledBack)]
+        back = of(RolledBack, events)
         tally.inject(landed=spoilt == [at])
         tally.check(len(back) == 1 and back[0].step < at and back[0].rate_scale == guard.LOWER, f"{kind} {at}: {back}")
         tally.check(events[-1] == Ended("budget", config.steps), f"{kind} at {at}: {events[-1]}")
@@ -94,7 +81,7 @@ def test_training_goes_back_and_on(kind: str, tmp_path: Path, tally: Tally) -> N
 @pytest.mark.promise(13)
 @pytest.mark.parametrize("kind", ["loss", "gradient", "weight"])
 def test_it_gives_up_after_a_bounded_number_of_tries(kind: str, tmp_path: Path, tally: Tally) -> None:
-    trainer = make_trainer(tmp_path / "run")
+    trainer = make_trainer(tmp_path / "run", CONFIG)
     spoilt = inject(trainer, kind, {15}, forever=True)
     back = []
     with pytest.raises(CharRNNError, match=r"went wrong 6 times in a row.*step-00000010\.safetensors is the last good"):
@@ -107,35 +94,43 @@ def test_it_gives_up_after_a_bounded_number_of_tries(kind: str, tmp_path: Path, 
         tally.check(fault(file) is None, str(fault(file)))
 
 
+def test_an_evaluation_that_is_not_finite_counts_no_gain(tmp_path):
+    trainer = make_trainer(tmp_path / "run", CONFIG)
+    trainer.learner.estimates = [2.0, math.nan, 1.9, 1.8, 1.7]
+    events = list(trainer.events())
+    (back,) = of(RolledBack, events)
+    assert back.step == 10 and "validation loss became nan at step 20" in back.why
+    assert events[-1] == Ended("budget", 40) and read_checkpoint(trainer.run.best).step == 40
+
+
+def test_a_gain_gives_new_tries(tmp_path):
+    trainer = make_trainer(tmp_path / "run", replace(CONFIG, steps=90))
+    trainer.learner.estimates = [9.0 - n for n in range(9)]
+    spoilt = inject(trainer, "loss", {step + 5 for step in range(10, 90, 10)})
+    back = of(RolledBack, trainer.events())
+    # Eight in all, but never two without a gain between; the rate stays low.
+    assert len(back) == len(spoilt) == 8 > guard.TRIES
+    assert [event.rate_scale for event in back] == [guard.LOWER ** (n + 1) for n in range(8)]
+
+
 def test_a_rollback_lowers_the_rate_of_the_steps_after_it(tmp_path):
     trainer = make_trainer(tmp_path / "run", replace(CONFIG, schedule="constant"))
     inject(trainer, "loss", {15})
-    rates = [event.learning_rate for event in trainer.events() if isinstance(event, Stepped)]
+    rates = [event.learning_rate for event in of(Stepped, trainer.events())]
     assert rates == [0.01] * 14 + [0.005] * 30
 
 
 def test_a_rollback_is_on_disk_before_the_next_step(tmp_path):
-    trainer = make_trainer(tmp_path / "run")
+    trainer = make_trainer(tmp_path / "run", CONFIG)
     inject(trainer, "loss", {15})
-    for event in trainer.events():
+    events = trainer.events()
+    for event in events:
         if isinstance(event, RolledBack):
             break
-    from charrnn.runs.checkpoint import read_checkpoint
-
     resumed = read_checkpoint(trainer.run.newest(), training=True)
-    assert (resumed.progress["step"], resumed.progress["rate_scale"], resumed.progress["rollbacks"]) == (10, 0.5, 1)
-    through = list(trainer.events())
-    again = Trainer(
-        Run(tmp_path / "run"),
-        MODEL,
-        CONFIG,
-        trainer.vocab,
-        split(Part(trainer.vocab.encode(TEXT)), CONFIG),
-        1,
-        {"sha256": "0" * 64},
-        resumed,
-    )
-    losses = [[e.nats for e in events if isinstance(e, Stepped)] for events in (through, list(again.events()))]
+    assert (resumed.step, resumed.progress.stability.rate_scale, resumed.progress.stability.rollbacks) == (10, 0.5, 1)
+    again = resume(tmp_path / "run", 10)
+    losses = [[event.nats for event in of(Stepped, each)] for each in (again.events(), events)]
     assert losses[0] == losses[1] and len(losses[0]) == 30
 
 
@@ -143,18 +138,18 @@ def test_a_leap_that_is_in_the_text_is_passed_by(tmp_path):
     trainer = make_trainer(tmp_path / "run", replace(CONFIG, steps=400, eval_every=100))
     spoilt = inject(trainer, "leap", {350}, forever=True)
     events = list(trainer.events())
-    assert len([event for event in events if isinstance(event, RolledBack)]) == 1
+    assert len(of(RolledBack, events)) == 1
     assert spoilt == [350, 350] and events[-1] == Ended("budget", 400)
 
 
 @pytest.mark.parametrize("step, leaps", [(2, False), (400, True)])
 def test_a_leap_is_judged_by_how_far_losses_stray(step, leaps):
-    progress, rng = {**guard.fresh()}, np.random.default_rng(0)
+    known, rng = Stability(), np.random.default_rng(0)
     for now in range(1, step):
-        guard.watch(progress, now, 2.0 + 0.05 * rng.normal())
+        known = guard.watch(known, now, 2.0 + 0.05 * rng.normal())
     if leaps:
         with pytest.raises(guard.Diverged, match=r"leapt from about 2\.0\d to 3\.50 nats at step 400"):
-            guard.watch(progress, step, 3.5)
+            guard.watch(known, step, 3.5)
     else:
-        guard.watch(progress, step, 3.5)
-    guard.watch(progress, step, 2.9)
+        guard.watch(known, step, 3.5)
+    guard.watch(known, step, 2.9)

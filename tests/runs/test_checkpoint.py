@@ -15,12 +15,13 @@ from safetensors.numpy import load_file, save
 from charrnn import atomic as durable
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
-from charrnn.runs import checkpoint as module
+from charrnn.runs import container as module
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, read_header, serialise, write_checkpoint
+from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.text.vocabulary import Vocabulary
 
 # Of the values in `golden`. A change here is a change of the format: the files of before must still be read.
-GOLDEN_SHA256 = "0c1c7dc95dd4c2bc8b203a3c94ed838509513da4769e864b327dee666cf4df59"
+GOLDEN_SHA256 = "6832f69508e32282c94dd3c15e50b19457d30374d24aa0e4e91da41285be3005"
 
 
 def golden() -> Checkpoint:
@@ -34,8 +35,8 @@ def golden() -> Checkpoint:
             "layer0/W": np.linspace(-1, 1, 18, dtype=np.float64).astype(np.float32).reshape(2, 9),
         },
         training=TrainConfig(batch=2, seq=5, dropout=0.4, lr=0.002, epochs=1.5, steps=None, patience=None),
-        progress={"step": 12, "best_nats": 1.25, "file_sha256": "0" * 64, "weights_sha256": "0" * 64, "none": None},
-        history=[{"step": 6, "val_nats": 2.5}, {"step": 12, "val_nats": 1.25}],
+        progress=Progress(CorpusRecord(("/a.txt",), "0" * 64, 99), step=12, best_nats=1.25),
+        history=[{"step": 6, "val_nats": 2.5, "file_sha256": "0" * 64}, {"step": 12, "weights_sha256": "0" * 64}],
         slots={
             "iterations": np.array(12, dtype=np.int64),
             "momentum/embedding": np.full((8, 2), 1e-3, dtype=np.float64),
@@ -85,7 +86,8 @@ def with_header(change) -> bytes:
     if not forged.startswith(module._START, 8):
         return bytes(forged)
     forged[module._FILE_DIGITS] = hashlib.sha256(forged).hexdigest().encode()
-    forged[module._WEIGHTS_DIGITS] = module._weights_digest(forged[: 8 + len(text)], golden().weights)
+    weights = {f"model/{name}": array for name, array in golden().weights.items()}
+    forged[module._WEIGHTS_DIGITS] = module._weights_digest(forged[: 8 + len(text)], weights)
     return bytes(forged)
 
 
@@ -108,7 +110,7 @@ def test_without_training_only_the_weights_come_back(path):
 
 def test_the_header_alone(path):
     got = read_header(path)
-    assert got.weights == {} and got.model == golden().model and got.progress["step"] == 12
+    assert got.weights == {} and got.model == golden().model and got.step == 12
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CharRNNError, match="cut short"):
         read_header(path)
@@ -135,7 +137,7 @@ def test_the_bytes_are_pinned():
 
 def test_the_bytes_do_not_depend_on_the_order_of_dicts():
     first = golden()
-    turned = {name: dict(reversed(getattr(first, name).items())) for name in ("weights", "slots", "state", "progress")}
+    turned = {name: dict(reversed(getattr(first, name).items())) for name in ("weights", "slots", "state")}
     assert serialise(replace(first, **turned)) == serialise(first)
 
 
@@ -266,6 +268,8 @@ def test_a_forgery_without_changes_is_accepted(path):
         (lambda h, m: m["model"].update(colour=1), "colour"),
         (lambda h, m: m["training"].update(lr=float("nan")), "not finite"),
         (lambda h, m: m["progress"].update(best=float("inf")), "not finite"),
+        (lambda h, m: m["progress"].update(step="12"), "should not ('step' is '12')"),
+        (lambda h, m: m["progress"].pop("total"), "lack 'total'"),
         (lambda h, m: h.update({"evil/x": h["model/embedding"]}), "no part"),
         (lambda h, m: h["model/embedding"].update(dtype="I32"), "do not fit"),
         (lambda h, m: h["model/embedding"].update(dtype="BOOL"), "do not fit"),
@@ -298,7 +302,7 @@ def test_files_from_before_there_were_stacks_and_backends_are_read(path):
 
     path.write_bytes(with_header(older))
     got = read_checkpoint(path, training=True)
-    assert got.model == golden().model and got.model.stack == "plain" and "backend" not in got.progress
+    assert got.model == golden().model and got.model.stack == "plain" and got.progress.backend is None
 
 
 def rebuilt(text: bytes) -> bytes:
@@ -337,7 +341,7 @@ def test_what_the_format_cannot_hold_is_not_written(tmp_path):
         {"weights": {"a": np.zeros(3)}},
         {"slots": {"a": np.zeros(0, np.float32)}},
         {"slots": {"a": np.array([object()])}},
-        {"progress": {"best": float("inf")}},
+        {"progress": replace(golden().progress, best_nats=float("inf"))},
     ):
         with pytest.raises(ValueError):
             write_checkpoint(tmp_path / "x", replace(golden(), **wrong))
@@ -364,7 +368,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(path, monkeypatch, cal
     else:
         monkeypatch.setattr(os, call, fail)
     with pytest.raises(CharRNNError, match="could not be written: No space left") as caught:
-        write_checkpoint(path, replace(golden(), progress={"step": 13}))
+        write_checkpoint(path, replace(golden(), progress=None))
     monkeypatch.undo()
     assert failures == [call] and str(path) in caught.value.message
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]

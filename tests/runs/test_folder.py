@@ -16,9 +16,9 @@ from charrnn.cli.views.units import age, size
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError
 from charrnn.network.parameters import initial_weights
-from charrnn.runs import checkpoint as checkpoint_module
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
 from charrnn.runs.folder import Run, create_run, find_checkpoint, find_run, list_runs, runs_folder
+from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.text.vocabulary import Vocabulary
 
 
@@ -29,7 +29,7 @@ def at_step(step: int, best_nats: float | None = 1.5) -> Checkpoint:
         vocab=Vocabulary(("a", "b")),
         weights={**initial_weights(model, 2, 0), "output/b": np.full(2, step, np.float32)},
         slots={"m": np.full(3, step, np.float32)},
-        progress={"step": step, "best_nats": best_nats},
+        progress=Progress(CorpusRecord((), "", 0), step=step, best_nats=best_nats),
     )
 
 
@@ -132,7 +132,7 @@ def test_saving_keeps_the_newest_and_the_best(folder):
     assert names(run) == {"best.safetensors", "step-99999999.safetensors", "step-100000000.safetensors"}
     assert [path.name for path in run.checkpoints()] == ["step-99999999.safetensors", "step-100000000.safetensors"]
     assert run.newest() == run.path / "step-100000000.safetensors"
-    assert read_checkpoint(run.best, training=True).progress["step"] == 100
+    assert read_checkpoint(run.best, training=True).step == 100
 
 
 def test_nothing_that_is_not_ours_is_removed(folder):
@@ -173,15 +173,15 @@ def test_random_histories_keep_exactly_what_they_should(folder):
         best = step if is_best else best
         expected = {f"step-{step:08d}.safetensors" for step in saved} | ({"best.safetensors"} if best else set())
         assert names(run) == expected
-    assert best and read_checkpoint(run.best).progress["step"] == best
+    assert best and read_checkpoint(run.best).step == best
 
 
 def test_after_falling_back_the_damaged_later_file_does_not_push_out_the_good_ones(folder):
     run = new_run(folder, steps=(1, 2, 9))
     damage(run.newest())
-    assert run.load_newest()[0].progress["step"] == 2
+    assert run.load_newest()[0].step == 2
     run.save(at_step(3), 3, best=False, keep=1)
-    assert run.load_newest()[0].progress["step"] == 3
+    assert run.load_newest()[0].step == 3
     run.save(at_step(10), 10, best=False, keep=1)
     assert names(run) == {"step-00000010.safetensors"}
 
@@ -197,26 +197,26 @@ def test_a_full_disk_never_costs_a_good_checkpoint(folder, monkeypatch, failing)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         fsync(descriptor)
 
-    monkeypatch.setattr(checkpoint_module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CharRNNError, match="No space left"):
         run.save(at_step(3), 3, best=True, keep=1)
     monkeypatch.undo()
     assert len(calls) == failing
     assert not [name for name in names(run) if name.endswith("charrnn-tmp")]
     newest, _, warnings = run.load_newest()
-    assert newest.progress["step"] == (3 if failing == 4 else 2) and warnings == []
-    assert read_checkpoint(run.best, training=True).progress["step"] == (1 if failing == 1 else 3)
+    assert newest.step == (3 if failing == 4 else 2) and warnings == []
+    assert read_checkpoint(run.best, training=True).step == (1 if failing == 1 else 3)
     assert {"step-00000001.safetensors", "step-00000002.safetensors"} <= names(run)
 
 
 def test_loading_falls_back_by_name(folder):
     run = new_run(folder, steps=(1, 2, 3, 4))
     checkpoint, path, warnings = run.load_newest()
-    assert (checkpoint.progress["step"], path.name, warnings) == (4, "step-00000004.safetensors", [])
+    assert (checkpoint.step, path.name, warnings) == (4, "step-00000004.safetensors", [])
     damage(run.path / "step-00000004.safetensors")
     (run.path / "step-00000003.safetensors").write_bytes(b"")
     checkpoint, path, warnings = run.load_newest()
-    assert (checkpoint.progress["step"], path.name) == (2, "step-00000002.safetensors")
+    assert (checkpoint.step, path.name) == (2, "step-00000002.safetensors")
     np.testing.assert_array_equal(checkpoint.slots["m"], [2, 2, 2])
     assert len(warnings) == 2
     assert "step-00000004.safetensors is damaged" in warnings[0] and "step-00000003.safetensors" in warnings[1]
@@ -236,7 +236,7 @@ def test_the_best_checkpoint_stands_in_for_the_step_that_it_is(folder):
     run = new_run(folder, steps=(1, 2, 3), best=3)
     damage(run.newest())
     checkpoint, path, _ = run.load_newest()
-    assert (checkpoint.progress["step"], path) == (3, run.best)
+    assert (checkpoint.step, path) == (3, run.best)
 
 
 def test_the_best_checkpoint_is_the_last_resort(folder):
@@ -244,7 +244,7 @@ def test_the_best_checkpoint_is_the_last_resort(folder):
     for path in run.checkpoints():
         damage(path)
     checkpoint, path, warnings = run.load_newest()
-    assert checkpoint.progress["step"] == 1 and path == run.best and len(warnings) == 2
+    assert checkpoint.step == 1 and path == run.best and len(warnings) == 2
     damage(run.best)
     with pytest.raises(CharRNNError, match=r"No checkpoint of the run .*step-00000002\.safetensors is damaged"):
         run.load_newest()
@@ -367,13 +367,15 @@ def test_runs_command_lists_what_is_damaged_empty_or_odd(folder):
     half = new_run(folder, "half", steps=(1, 2))
     (half.path / "step-00000002.safetensors").write_bytes(b"")
     odd = create_run("odd", "")
-    odd.save(replace(at_step(1), progress={"step": "1", "best_nats": "x"}), 1, best=False, keep=1)
+    odd.save(
+        replace(at_step(1), progress=Progress(CorpusRecord((), "", 0), step="1", best_nats="x")), 1, best=False, keep=1
+    )
     (folder / "bad\x1b[2Jname").mkdir()
     facts = {fact["name"]: fact for fact in json.loads(charrnn_runs("--json")[0])}
     assert facts["broken"]["note"] == "every checkpoint is damaged" and facts["broken"]["steps"] is None
     assert facts["empty"]["note"] == "no checkpoint yet" and facts["empty"]["bytes"] == 0
     assert facts["half"]["steps"] == 1 and facts["half"]["note"] is None
-    assert facts["odd"]["steps"] is None and facts["odd"]["best_bits_per_char"] is None
+    assert facts["odd"]["steps"] is None and facts["odd"]["note"] == "every checkpoint is damaged"
     out, _ = charrnn_runs()
     assert len(out.splitlines()) == 6 and "every checkpoint is damaged" in out and "\x1b" not in out
 

@@ -11,8 +11,9 @@ import pytest
 
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.runs.log import MetricsLog
+from charrnn.runs.progress import LogPosition
 
-EMPTY = (0, hashlib.sha256().hexdigest())
+EMPTY = LogPosition(0, hashlib.sha256().hexdigest())
 
 
 @pytest.fixture
@@ -42,10 +43,10 @@ def test_the_log_is_lines_of_json_in_the_order_given(log):
     log.append({"step": 2, "a": "é\n"})
     data = log.path.read_bytes()
     assert data == b'{"step": 1, "epoch": 0.5, "val_nats": null}\n{"step": 2, "a": "\\u00e9\\n"}\n'
-    assert log.position() == (len(data), hashlib.sha256(data).hexdigest())
+    assert log.position() == LogPosition(len(data), hashlib.sha256(data).hexdigest())
     with pytest.raises(ValueError):
         log.append({"val_nats": math.nan})
-    assert log.position() == (len(data), hashlib.sha256(data).hexdigest())
+    assert log.position() == LogPosition(len(data), hashlib.sha256(data).hexdigest())
 
 
 def test_a_resumed_log_is_cut_back_by_its_first_line_and_not_before(log):
@@ -57,12 +58,12 @@ def test_a_resumed_log_is_cut_back_by_its_first_line_and_not_before(log):
         file.write(b'{"st')
     before = log.path.read_bytes()
     again = MetricsLog(log.path)
-    again.resume(*recorded)
+    again.resume(recorded)
     assert again.position() == recorded and log.path.read_bytes() == before
     again.append({"step": 4})
     assert steps(again) == [1, 2, 4]
     data = log.path.read_bytes()
-    assert again.position() == (len(data), hashlib.sha256(data).hexdigest())
+    assert again.position() == LogPosition(len(data), hashlib.sha256(data).hexdigest())
 
 
 def test_saving_cuts_a_resumed_log_back_too(log):
@@ -70,7 +71,7 @@ def test_saving_cuts_a_resumed_log_back_too(log):
     recorded = log.position()
     log.append({"step": 2})
     again = MetricsLog(log.path)
-    again.resume(*recorded)
+    again.resume(recorded)
     again.sync()
     assert steps(again) == [1]
 
@@ -80,10 +81,10 @@ def test_a_log_goes_back_within_one_process(log):
         log.append({"step": step})
     recorded = log.position()
     log.append({"step": 3})
-    log.rewind(recorded[0])
+    log.rewind(recorded)
     log.append({"step": 4})
     assert steps(log) == [1, 2, 4]
-    log.rewind(0)
+    log.rewind(EMPTY)
     log.append({"step": 5})
     assert steps(log) == [5]
 
@@ -96,11 +97,11 @@ def test_a_log_that_is_another_is_refused_and_left_alone(log):
     for other in (good[:-1], good[:3] + b"X" + good[4:], b""):
         log.path.write_bytes(other)
         with pytest.raises(CharRNNError, match="does not begin with"):
-            MetricsLog(log.path).resume(*recorded)
+            MetricsLog(log.path).resume(recorded)
         assert log.path.read_bytes() == other
     log.path.write_bytes(good)
     with pytest.raises(CharRNNError):
-        MetricsLog(log.path).resume(2**60, recorded[1])
+        MetricsLog(log.path).resume(LogPosition(2**60, recorded.sha256))
 
 
 def test_a_log_that_was_moved_away_begins_anew_with_the_next_checkpoint(log):
@@ -108,15 +109,15 @@ def test_a_log_that_was_moved_away_begins_anew_with_the_next_checkpoint(log):
     recorded = log.position()
     log.path.unlink()
     again = MetricsLog(log.path)
-    again.resume(*recorded)
+    again.resume(recorded)
     again.append({"step": 2})
     # A crash now leaves what was there: a checkpoint, and no log.
     assert not log.path.exists()
-    MetricsLog(log.path).resume(*recorded)
+    MetricsLog(log.path).resume(recorded)
     again.sync()
     again.append({"step": 3})
     assert steps(again) == [2, 3]
-    MetricsLog(log.path).resume(*again.position())
+    MetricsLog(log.path).resume(again.position())
 
 
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda path: os.truncate(path, 5)])
@@ -146,7 +147,7 @@ def test_no_line_is_lost_to_a_full_disk(log, monkeypatch):
     with monkeypatch.context() as patch:
         full(patch, log)
         log.append({"step": 4})
-        log.rewind(inside[0])
+        log.rewind(inside)
     log.append({"step": 5})
     assert steps(log) == [1, 2, 5]
 
@@ -158,7 +159,7 @@ def test_lines_in_memory_alone_can_be_gone_back_among(log, monkeypatch):
         log.append({"step": 2})
         inside = log.position()
         log.append({"step": 3})
-        log.rewind(inside[0])
+        log.rewind(inside)
         assert log.position() == inside
     log.sync()
     assert steps(log) == [1, 2]

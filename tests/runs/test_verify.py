@@ -12,6 +12,7 @@ import pytest
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.network.parameters import initial_weights
 from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
+from charrnn.runs.progress import CorpusRecord, LogPosition, Progress
 from charrnn.runs.verify import fault
 from charrnn.text.vocabulary import Vocabulary
 from support.commands import charrnn_in
@@ -22,7 +23,8 @@ MODEL, VOCAB = ModelConfig("lstm", 1, 3), Vocabulary.of("ab\n")
 def whole() -> Checkpoint:
     state = {f"layer0/{name}": np.zeros((2, 3), np.float32) for name in ("h", "c")}
     weights = initial_weights(MODEL, VOCAB.size, 0)
-    progress = {"step": 1, "metrics": {"bytes": 3, "sha256": hashlib.sha256(b"{}\n").hexdigest()}}
+    log = LogPosition(3, hashlib.sha256(b"{}\n").hexdigest())
+    progress = Progress(CorpusRecord((), "", 0), step=1, metrics=log)
     return Checkpoint(MODEL, VOCAB, weights, TrainConfig(batch=2), progress, state=state)
 
 

@@ -110,9 +110,11 @@ def _unequal(a: Checkpoint, b: Checkpoint) -> list[str]:
         left, right = getattr(a, part), getattr(b, part)
         if list(left) != list(right) or any(left[n].tobytes() != right[n].tobytes() for n in left):
             found.append(part)
-    for part in ("model", "training", "vocab", "progress", "history"):
+    for part in ("model", "training", "vocab", "history"):
         if _timeless(getattr(a, part)) != _timeless(getattr(b, part)):
             found.append(part)
+    if _timeless(a.progress.to_json()) != _timeless(b.progress.to_json()):
+        found.append("progress")
     return found
 
 

@@ -45,13 +45,13 @@ def test_a_run_goes_on_with_the_other_backend(command, tmp_path, first, second):
     assert first in imported and (first == "tensorflow" or second not in imported)
     run = tmp_path / "checkpoints/text"
     four = read_checkpoint(run / "step-00000004.safetensors", training=True)
-    assert four.progress["backend"] == first
+    assert four.progress.backend == first
     resumed, imported = command(second, "train", "--resume", "text", "--steps", 9)
     assert resumed.returncode == 0, resumed.stderr
     assert f"Until now it was trained with {first}: {second} rounds otherwise" in resumed.stderr
     assert second in imported and (second == "tensorflow" or first not in imported)
     nine = read_checkpoint(run / "step-00000009.safetensors", training=True)
-    assert nine.progress["backend"] == second and set(nine.slots) == set(four.slots)
+    assert nine.progress.backend == second and set(nine.slots) == set(four.slots)
     assert any((nine.weights[name] != four.weights[name]).any() for name in four.weights)
 
 

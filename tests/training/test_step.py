@@ -15,12 +15,14 @@ from charrnn.data.parts import Part
 from charrnn.errors import CharRNNError
 from charrnn.inference.evaluation import mean_nats
 from charrnn.inference.model import Model
+from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.training.backends.calls import ONE_HOT_ROWS
 from charrnn.training.backends.current import Shards, compiled, counter, look_up, loss_and_gradients, xp
 from charrnn.training.backends.start import cut, kept_shards, shard_count
 from charrnn.training.budget import counted_total, measured_total
 from charrnn.training.network import CharRNN
-from charrnn.training.optimizers import DEFAULT_RATES, base_rate, learning_rate, make_optimizer
+from charrnn.training.optimizers import make_optimizer
+from charrnn.training.schedules import DEFAULT_RATES, base_rate, learning_rate
 from charrnn.training.step import TrainStep, cross_entropy, dropout_mask, fresh_states
 from charrnn.training.validation import LONGEST, STREAMS, WARM, WINDOW, Validation, parallel_streams
 from support.models import random_weights
@@ -32,6 +34,7 @@ pytestmark = pytest.mark.backend
 SMALL = ModelConfig(cell="lstm", layers=2, units=8)
 # No clipping: what a step adds is then the sum of what the shards add.
 PLAIN = TrainConfig(optimizer="sgd", clip_norm=None)
+TEXT = CorpusRecord((), "", 0)
 
 
 def train(
@@ -104,10 +107,10 @@ def test_shards_for_the_devices_that_were_found():
 
 
 def test_shards_of_a_resumed_run():
-    assert kept_shards(64, {"shards": 4}) == 4 and kept_shards(64, {"shards": 4, "device": "cpu"}, 2) == 4
-    assert kept_shards(64, {"shards": 3}, 2) == shard_count(64, 2)
-    assert kept_shards(33, {"shards": 2}) == (shard_count(33) if keras.backend.backend() == "jax" else 2)
-    assert kept_shards(512, {"shards": 1, "device": "gpu"}) == shard_count(512)
+    assert kept_shards(64, Progress(TEXT, 4)) == 4 and kept_shards(64, Progress(TEXT, 4, device="cpu"), 2) == 4
+    assert kept_shards(64, Progress(TEXT, 3), 2) == shard_count(64, 2)
+    assert kept_shards(33, Progress(TEXT, 2)) == (shard_count(33) if keras.backend.backend() == "jax" else 2)
+    assert kept_shards(512, Progress(TEXT, 1, device="gpu")) == shard_count(512)
     assert shard_count(10**6) >= 1
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import keras  # noqa: F401  (tests/conftest.py starts the backend for a module that imports it)
 import pytest
 
 from charrnn.errors import NotWritten
@@ -18,7 +17,7 @@ from charrnn.runs.folder import Run
 from charrnn.training.backends.jax.distributed import Processes
 from charrnn.training.events import BudgetFixed, Ended, RolledBack, Saved, SaveFailed, Stepped
 from charrnn.training.trainer import Trainer
-from support.trainers import MINUTES, QUICK, assert_same, last, make_trainer, metrics, steps, timed
+from support.trainers import CONFIG, MINUTES, assert_same, last, make_trainer, metrics, of, steps, timed
 
 
 class Meeting:
@@ -47,7 +46,7 @@ class Meeters(Processes):
         return self.meeting.exchange(self.id, list(numbers))
 
 
-def both(path: Path, config=QUICK, each: Callable[[Trainer], Trainer] = lambda trainer: trainer, **settings):
+def both(path: Path, config=CONFIG, each: Callable[[Trainer], Trainer] = lambda trainer: trainer, **settings):
     """Return two trainers that train one run, the first of which writes it."""
     meeting = Meeting()
     return [
@@ -73,7 +72,6 @@ def run(trainers: list[Trainer], actions: dict[int, Callable[[Trainer, int], Non
         return list(pool.map(train, (0, 1)))
 
 
-@pytest.mark.backend
 def test_the_first_writes_what_one_alone_would_have_written(tmp_path):
     list(make_trainer(tmp_path / "alone").events())
     first, second = run(both(tmp_path))
@@ -94,16 +92,16 @@ def test_whoever_is_to_stop_or_save_does_so_with_the_other(tmp_path):
         ends = run(both(tmp_path / str(who)), {who: ask})
         for events in ends:
             assert events[-1] == Ended("interrupted", 12)
-            assert [event.step for event in events if isinstance(event, Saved)] == [3]
+            assert [event.step for event in of(Saved, events)] == [3]
         assert steps(Run(tmp_path / str(who) / "0")) == [3, 7, 10, 12]
 
 
 def test_the_clock_of_the_first_counts(tmp_path):
-    ways = iter([{"per_step": 1.0}, {"per_step": 3.0}])
+    ways = iter([{"step": 1.0}, {"step": 3.0}])
     trainers = both(tmp_path, MINUTES, lambda trainer: timed(trainer, **next(ways)))
     ends = run(trainers)
     alone = list(timed(make_trainer(tmp_path / "alone", MINUTES)).events())
-    totals = [[event.total for event in events if isinstance(event, BudgetFixed)] for events in (*ends, alone)]
+    totals = [[event.total for event in of(BudgetFixed, events)] for events in (*ends, alone)]
     assert totals[0] == totals[1] == totals[2] and len(totals[0]) == 1
     assert [events[-1] for events in ends] == [alone[-1]] * 2
 
@@ -119,8 +117,8 @@ def test_a_full_disk_of_the_first(full_at, tmp_path, monkeypatch):
 
     monkeypatch.setattr("charrnn.runs.log.sync_folder", sync_folder)
     first, second = run(trainers)
-    assert [event.step for event in first if isinstance(event, SaveFailed)] == sorted(full_at)
-    assert not any(isinstance(event, SaveFailed) for event in second)
+    assert [event.step for event in of(SaveFailed, first)] == sorted(full_at)
+    assert not of(SaveFailed, second)
     if 40 in full_at:
         # What could not be saved at the very end is an error for both.
         assert isinstance(first[-1], NotWritten) and "No space left" in second[-1].message
@@ -130,21 +128,15 @@ def test_a_full_disk_of_the_first(full_at, tmp_path, monkeypatch):
 
 def test_both_go_back_from_what_went_wrong(tmp_path):
     def spoil(trainer: Trainer) -> Trainer:
-        real, spoilt = trainer.train_step, []
-
-        def step(window, states, number, rate):
-            loss, states = real(window, states, number, rate)
-            if number == 17 and not spoilt:
-                spoilt.append(number)
-                return math.nan, states
-            return loss, states
-
-        trainer.train_step = step
+        spoilt: list[int] = []
+        trainer.learner.spoilt = lambda learner, at: (
+            math.nan if at == 18 and not (spoilt or spoilt.append(at)) else None
+        )
         return trainer
 
-    ends = run(both(tmp_path, replace(QUICK, steps=25), spoil))
+    ends = run(both(tmp_path, replace(CONFIG, steps=25), spoil))
     for events in ends:
-        (back,) = [event for event in events if isinstance(event, RolledBack)]
+        (back,) = of(RolledBack, events)
         assert back.step == 14 and events[-1] == Ended("budget", 25)
 
 
@@ -152,4 +144,19 @@ def test_only_the_places_of_agreement_are_met(tmp_path):
     trainers = both(tmp_path)
     run(trainers)
     # After each step, and once at the end: no evaluation or save needs a word.
-    assert trainers[0].processes.meeting.times == QUICK.steps + 1
+    assert trainers[0].processes.meeting.times == CONFIG.steps + 1
+
+
+def test_what_counts_is_what_counts_in_all(tmp_path):
+    """Where nothing counts in one process the other's targets are enough; every process tells the guard the same."""
+    counts = iter([lambda number: 30 * (number % 2), lambda number: 10 * (number // 2 % 2)])
+
+    def counting(trainer: Trainer) -> Trainer:
+        trainer.learner.counted = next(counts)
+        return trainer
+
+    trainers = both(tmp_path, each=counting)
+    told = [[event.nats is None for event in of(Stepped, events)] for events in run(trainers)]
+    # In every fourth step nothing counts in either.
+    assert told[0] == told[1] == [number % 4 == 0 for number in range(CONFIG.steps)]
+    assert trainers[0].progress.stability == trainers[1].progress.stability

@@ -107,4 +107,4 @@ def test_training_begins_with_a_trained_model(tmp_path: Path):
     assert max(losses["kept"], losses["dropped"]) < losses["scratch"] - 0.3, losses
     best = {name: read_checkpoint(tmp_path / f"checkpoints/{name}/best.safetensors") for name in losses}
     assert "m" in best["kept"].vocab.symbols and "m" not in best["dropped"].vocab.symbols
-    assert read_checkpoint(tmp_path / "checkpoints/kept/step-00000002.safetensors").progress["step"] == 2
+    assert read_checkpoint(tmp_path / "checkpoints/kept/step-00000002.safetensors").step == 2

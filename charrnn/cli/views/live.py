@@ -83,18 +83,23 @@ class View:
 
     def _begin(self, event: "Began") -> None:
         """Say what is trained on what."""
+        from charrnn.network.parameters import parameter_count
+
         self.began, self.val_nats = event, event.best_nats
         if self.quiet:
             return
-        test = f", {event.test_characters:,} to test" if event.test_characters else ""
+        assert self.training.job is not None
+        corpus, parts = self.training.job.data.corpus, self.training.job.data.parts
+        test = f", {sum(map(len, parts.test)):,} to test" if parts.test else ""
         width = "one-hot input" if event.model.embedding is None else f"embedding {event.model.embedding}"
         say(
-            f"{event.characters:,} characters, {event.distinct:,} different; "
-            f"{event.train_characters:,} to train on, {event.val_characters:,} to validate{test}."
+            f"{len(corpus):,} characters, {event.vocab_size:,} different; "
+            f"{len(parts.train):,} to train on, {sum(map(len, parts.val)):,} to validate{test}."
         )
-        settings, name = event.settings, event.run.resolve().name
+        settings, name = event.training, event.path.resolve().name
+        parameters = parameter_count(event.model, event.vocab_size)
         say(
-            f"{event.model.title}, {width}, {event.parameters:,} parameters; batch {settings.batch}, "
+            f"{event.model.title}, {width}, {parameters:,} parameters; batch {settings.batch}, "
             f"seq {settings.seq}, dropout {settings.dropout:g}, {settings.optimizer}. Run: {printable(name)}"
         )
         if sys.stderr.isatty():
@@ -111,7 +116,7 @@ class View:
     def _characters(self) -> int:
         """Return how many characters a step reads."""
         assert self.began is not None
-        return self.began.settings.batch * self.began.settings.seq
+        return self.began.training.batch * self.began.training.seq
 
     def _start_bar(self) -> None:
         from rich.console import Console

@@ -27,7 +27,7 @@ def ended(training: "Training", event: "Ended") -> None:
     if event.reason == "patience":
         say(f"Stopped early: no better for {job.config.patience} evaluations.")
     best = run.best if run.best.is_file() else run.newest()
-    say(f"The model is {printable(str(best))} (step {training.progress['best_step']:,}).")
+    say(f"The model is {printable(str(best))} (step {training.progress.best_step:,}).")
 
 
 def measured(event: "Measured") -> None:

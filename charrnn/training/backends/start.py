@@ -4,12 +4,12 @@ import ctypes
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
 
 from charrnn.cores import usable_cores
 from charrnn.errors import CharRNNError
+from charrnn.runs.progress import Progress
 from charrnn.training.backends.jax.distributed import ALONE, Processes
 
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX"}
@@ -50,12 +50,12 @@ def cut(batch: int, devices: int, processes: int) -> int:
     )
 
 
-def kept_shards(batch: int, progress: Mapping[str, Any], processes: int = 1) -> int:
+def kept_shards(batch: int, progress: Progress, processes: int = 1) -> int:
     """Return into how many shards a resumed run's batch is cut: as many as before, if that can be, to be exact."""
-    recorded = progress["shards"]
+    recorded = progress.shards
     fits = recorded % processes == 0 and not (chosen() == "jax" and batch % recorded)
     # One for each GPU says nothing of cores.
-    return recorded if fits and progress.get("device", "cpu") == "cpu" else shard_count(batch, processes)
+    return recorded if fits and progress.device in (None, "cpu") else shard_count(batch, processes)
 
 
 def chosen() -> str:

@@ -1,0 +1,247 @@
+"""The bytes of a checkpoint: a safetensors file of named arrays and one object of JSON, under two digests.
+
+docs/checkpoints.md describes them. What the object and the arrays mean is the affair of `checkpoint.py`.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from safetensors.numpy import save
+
+from charrnn.errors import CharRNNError
+
+FORMAT = 1
+MAX_HEADER = 100_000_000
+# The first part of a tensor's name; the weights, `model/...`, have a digest that every reader checks.
+PARTS = ("model", "optimizer", "state")
+WEIGHTS = "model/"
+COPY_AGAIN = "Use another checkpoint of the run, or copy the file again."
+_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"} | {
+    f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (8, 4, 2, 1)
+}
+
+# In sorted keys "digests" comes before all others, so both digests stand at the same place in every file.
+_BLANK = b"0" * 64
+_START = rb'{"__metadata__":{"charrnn":"{\"digests\":{\"file_sha256\":\"'
+_BETWEEN = rb"\",\"weights_sha256\":\""
+_FILE_DIGITS = slice(8 + len(_START), 8 + len(_START) + 64)
+_WEIGHTS_DIGITS = slice(_FILE_DIGITS.stop + len(_BETWEEN), _FILE_DIGITS.stop + len(_BETWEEN) + 64)
+
+Arrays = dict[str, np.ndarray]
+
+
+class _Place(NamedTuple):
+    """Where a tensor lies: bytes `begin` to `end`, counted from the end of the header."""
+
+    begin: int
+    end: int
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+
+def pack(metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytearray:
+    """Return the bytes of a file; the same metadata and arrays give the same bytes.
+
+    metadata: JSON, without NaN or infinity. arrays: by name, PART/…: integers and floats, none empty; weights float32.
+    """
+    digests = {"file_sha256": _BLANK.decode(), "weights_sha256": _BLANK.decode()}
+    whole = {**metadata, "digests": digests, "format": FORMAT}
+    text = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    tensors = {name: _plain(name, array) for name, array in arrays.items()}
+    data = bytearray(save(tensors, metadata={"charrnn": text}))
+    end = 8 + int.from_bytes(data[:8], "little")
+    if end > 8 + MAX_HEADER:
+        raise CharRNNError(f"The checkpoint's header would take {end:,} bytes; {MAX_HEADER:,} is the limit.")
+    _check_start(data)
+    data[_FILE_DIGITS] = hashlib.sha256(data).hexdigest().encode()
+    data[_WEIGHTS_DIGITS] = _weights_digest(data[:end], tensors)
+    return data
+
+
+@contextmanager
+def opened(path: Path) -> Iterator["Container"]:
+    """Open a file for reading; whatever is wrong with it, there or in the block, is a CharRNNError that names it."""
+    try:
+        # Opening a FIFO would wait for a writer.
+        if path.exists() and not path.is_file():
+            raise CharRNNError("is not a file.", "Name a run, its folder or a .safetensors file.")
+        with open(path, "rb", buffering=0) as file:
+            yield Container(file)
+    except CharRNNError as error:
+        raise CharRNNError(f"{path} {error.message}", error.hint) from None
+    except OSError as error:
+        raise CharRNNError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+class Container:
+    """An open file of which the header was read, not yet verified: `metadata` is its object."""
+
+    def __init__(self, file: FileIO):
+        self._file = file
+        self._head, self._data_bytes = _read_head(file)
+        self._entries = _json(self._head[8:])
+        outer = self._entries.pop("__metadata__", None)
+        if not isinstance(outer, dict) or not isinstance(outer.get("charrnn"), str):
+            raise CharRNNError(
+                "is a safetensors file, but no charrnn checkpoint.", "Name a file that charrnn train wrote."
+            )
+        self.metadata = _json(outer["charrnn"])
+        number = self.metadata.get("format")
+        if type(number) is not int or number < 1:
+            raise damaged("it does not say which format it has.")
+        if number > FORMAT:
+            raise CharRNNError(f"is format {number}; this charrnn reads {FORMAT}.", "Upgrade charrnn.")
+        _check_start(self._head)
+
+    def places(self) -> dict[str, _Place]:
+        """Return where all tensors lie, in the order of the file; the file is as long as they say, or it is refused."""
+        return _layout(self._entries, self._data_bytes)
+
+    def arrays(self, whole: bool) -> Arrays:
+        """Return the weights or, if `whole`, all arrays, verified by their digest; fresh and writeable ones."""
+        arrays: Arrays = {}
+        digest = hashlib.sha256(_blanked(self._head, _FILE_DIGITS, _WEIGHTS_DIGITS))
+        for name, place in self.places().items():
+            if whole or name.startswith(WEIGHTS):
+                # An array of NumPy's own, not a slice of a buffer: aligned, and large ones lie in huge pages.
+                array = np.empty(place.shape, place.dtype)
+                self._file.seek(len(self._head) + place.begin)
+                _fill(self._file, _bytes(array))
+                if whole:
+                    digest.update(_bytes(array))
+                arrays[name] = array
+        if _weights_digest(self._head, arrays) != self._head[_WEIGHTS_DIGITS]:
+            raise damaged("its header or weights do not match their SHA-256.")
+        if whole and digest.hexdigest().encode() != self._head[_FILE_DIGITS]:
+            raise damaged("its training state does not match the SHA-256 of the file.")
+        return arrays
+
+
+def damaged(what: str) -> CharRNNError:
+    return CharRNNError(f"is damaged: {what}", COPY_AGAIN)
+
+
+def _fill(file: FileIO, view: memoryview) -> None:
+    """Read exactly as many bytes as `view` holds; one read may give less than was asked for."""
+    while view:
+        got = file.readinto(view)
+        if not got:
+            raise CharRNNError("is cut short.", COPY_AGAIN)
+        view = view[got:]
+
+
+def _read_head(file: FileIO) -> tuple[bytearray, int]:
+    """Return the 8 bytes of the header's length with the header, and the number of bytes that follow."""
+    size = os.fstat(file.fileno()).st_size
+    if size < 8:
+        raise CharRNNError(f"is no checkpoint: it is {size} bytes long.", COPY_AGAIN)
+    start = bytearray(8)
+    _fill(file, memoryview(start))
+    length = int.from_bytes(start, "little")
+    if length > min(MAX_HEADER, size - 8):
+        raise CharRNNError(
+            f"is no checkpoint, or cut short: it is {size:,} bytes long and announces a header of {length:,} "
+            f"({MAX_HEADER:,} at most).",
+            COPY_AGAIN,
+        )
+    head = start + bytearray(length)
+    _fill(file, memoryview(head)[8:])
+    return head, size - len(head)
+
+
+def _layout(entries: dict[str, Any], data_bytes: int) -> dict[str, _Place]:
+    """Return the places of all tensors, in the order of the file; they lie without gap or overlap to its end."""
+    places = sorted(((_place(name, entry), name) for name, entry in entries.items()), key=lambda pair: pair[0][:2])
+    end = 0
+    for place, name in places:
+        if place.begin != end:
+            raise damaged(f"tensor {name!r:.80} does not begin where the one before ends.")
+        end = place.end
+    if end > data_bytes:
+        raise CharRNNError(f"is cut short: its tensors take {end:,} bytes, {data_bytes:,} are there.", COPY_AGAIN)
+    if end < data_bytes:
+        raise damaged(f"{data_bytes - end:,} bytes follow its last tensor.")
+    return {name: place for place, name in places}
+
+
+def _place(name: str, entry: Any) -> _Place:
+    if name.partition("/")[0] not in PARTS:
+        raise damaged(f"tensor {name!r:.80} is no part of a checkpoint.")
+    match entry:
+        case {"dtype": str(code), "shape": [*shape], "data_offsets": [begin, end], **others} if not others:
+            numbers = (*shape, begin, end)
+            whole = all(type(number) is int and number >= 0 for number in numbers)
+            # Empty tensors are refused because sizes beside a zero are bounded by nothing.
+            if whole and code in _DTYPES and len(shape) <= 8 and 0 not in shape:
+                dtype = np.dtype(_DTYPES[code])
+                fits = end - begin == math.prod(shape) * dtype.itemsize
+                if fits and (code == "F32" or not name.startswith(WEIGHTS)):
+                    return _Place(begin, end, dtype, tuple(shape))
+    raise damaged(f"type, shape and place of tensor {name!r:.80} do not fit together.")
+
+
+def _json(text: bytearray | str) -> dict[str, Any]:
+    """Return a JSON object; a key that stands twice and a number that is not finite are refused."""
+    try:
+        text = text if isinstance(text, str) else text.decode()
+        data = json.loads(text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError) as error:
+        raise CharRNNError(f"is no checkpoint, or damaged: its header is no JSON ({error}).", COPY_AGAIN) from None
+    if not isinstance(data, dict):
+        raise CharRNNError("is no checkpoint, or damaged: its header is no JSON object.", COPY_AGAIN)
+    return data
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key stands twice")
+    return dict(pairs)
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(number := float(digits)):
+        raise ValueError(f"{digits[:20]} is not finite")
+    return number
+
+
+def _plain(name: str, array: np.ndarray) -> np.ndarray:
+    """Return the array as the file holds it, little-endian and in C order; a type that it cannot hold is an error."""
+    array = np.asarray(array)
+    plain = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+    if plain.dtype not in map(np.dtype, _DTYPES.values()) or not plain.size:
+        raise ValueError(f"{name} is {array.dtype} {array.shape}; a checkpoint holds integers and floats, none empty")
+    if name.startswith(WEIGHTS) and plain.dtype != np.float32:
+        raise ValueError(f"{name} is {array.dtype}; a checkpoint's weights are float32")
+    return plain
+
+
+def _bytes(array: np.ndarray) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data
+
+
+def _check_start(head: bytearray) -> None:
+    if not head.startswith(_START, 8) or not head.startswith(_BETWEEN, _FILE_DIGITS.stop):
+        raise damaged("its digests are not in their place.")
+
+
+def _blanked(head: bytearray, *digits: slice) -> bytearray:
+    blanked = bytearray(head)
+    for place in digits:
+        blanked[place] = _BLANK
+    return blanked
+
+
+def _weights_digest(head: bytearray, arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Return 64 hex digits over the head (its own digits as zeros) and the weights, in the order of their names."""
+    digest = hashlib.sha256(_blanked(head, _WEIGHTS_DIGITS))
+    for name in sorted(name for name in arrays if name.startswith(WEIGHTS)):
+        digest.update(_bytes(arrays[name]))
+    return digest.hexdigest().encode()

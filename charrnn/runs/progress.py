@@ -1,0 +1,127 @@
+"""How far a run has come: what a checkpoint records of its training beside the settings and the arrays."""
+
+import hashlib
+import math
+from dataclasses import asdict, dataclass, fields
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin
+
+Record = TypeVar("Record", bound="LogPosition | CorpusRecord | Stability | Progress")
+
+# Keys that a file may lack, because it is older than they are or has nothing to say: None here, and not written.
+_MAY_LACK = ("backend", "device", "include", "val_sources", "val_sha256")
+_NEVER_NEGATIVE = ("bytes", "characters", "rollbacks", "step", "total", "evaluated_step", "evaluations_since_best",
+                   "loss_steps")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LogPosition:
+    """A beginning of the log, `metrics.jsonl`: its length in bytes and its SHA-256."""
+
+    bytes: int = 0
+    sha256: str = hashlib.sha256(b"").hexdigest()
+
+
+@dataclass(frozen=True)
+class CorpusRecord:
+    """Where the text of a run lay, and its content: `sources` are absolute paths, or "-" for stdin.
+
+    `include` are patterns for names in folders; `val_sources` and `val_sha256` are those of the text that validates, if
+    it is another one.
+    """
+
+    sources: tuple[str, ...]
+    sha256: str
+    characters: int
+    include: tuple[str, ...] | None = None
+    val_sources: tuple[str, ...] | None = None
+    val_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Stability:
+    """What the guard against diverging (`training/divergence.py`) remembers; losses are in nats.
+
+    The mean and the mean deviation of the losses, the factor of the learning rate, the returns to a good state since
+    the last gain, and the step at which training last went wrong.
+    """
+
+    loss_mean: float | None = None
+    loss_deviation: float = 0.0
+    rate_scale: float = 1.0
+    rollbacks: int = 0
+    # So long before the first step that no leap is taken for that one.
+    forgiven_step: int = -20
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands: after `step` of `total` steps, which are None until --minutes has been measured.
+
+    `best_nats` and `best_step` are the lowest validation loss and its step; `loss_sum` adds up `loss_steps` training
+    losses, those since the last line of the log; `seconds` is the time trained, over all processes.
+    """
+
+    corpus: CorpusRecord
+    shards: int = 1
+    backend: str | None = None
+    device: str | None = None
+    step: int = 0
+    total: int | None = None
+    best_nats: float | None = None
+    best_step: int | None = None
+    evaluated_step: int = 0
+    evaluations_since_best: int = 0
+    loss_sum: float = 0.0
+    loss_steps: int = 0
+    seconds: float = 0.0
+    stability: Stability = Stability()
+    metrics: LogPosition = LogPosition()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a file holds: an object in which the guard's values are beside the others, keys sorted."""
+        data = asdict(self)
+        guard = data.pop("stability")
+        return _written(data | guard)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Progress":
+        """Return what `to_json` gave; KeyError for what is missing, TypeError or ValueError for what cannot be."""
+        corpus, metrics = _read(CorpusRecord, data["corpus"]), _read(LogPosition, data["metrics"])
+        progress = _read(cls, {**data, "corpus": corpus, "metrics": metrics, "stability": _read(Stability, data)})
+        if progress.shards < 1:
+            raise ValueError(f"'shards' is {progress.shards}")
+        return progress
+
+
+def _written(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a record as JSON has it."""
+    kept = {name: data[name] for name in sorted(data) if data[name] is not None or name not in _MAY_LACK}
+    kinds: dict[type, Any] = {dict: _written, tuple: list}
+    return {name: kinds.get(type(value), lambda same: same)(value) for name, value in kept.items()}
+
+
+def _read(kind: type[Record], data: Any) -> Record:
+    """Return a record from an object that may hold more, each value of the type that its field declares."""
+    if not isinstance(data, dict):
+        raise TypeError(f"{data!r:.40} is no object")
+    values: dict[str, Any] = {}
+    for field in fields(kind):
+        if field.name in data or field.name not in _MAY_LACK:
+            value = data[field.name]
+            value = tuple(value) if isinstance(value, list) else value
+            infinite = isinstance(value, float) and not math.isfinite(value)
+            negative = field.name in _NEVER_NEGATIVE and isinstance(value, int) and value < 0
+            if not _fits(value, field.type) or infinite or negative:
+                raise TypeError(f"{field.name!r} is {value!r:.40}")
+            values[field.name] = value
+    return kind(**values)
+
+
+def _fits(value: Any, declared: Any) -> bool:
+    if isinstance(declared, UnionType):
+        return any(_fits(value, kind) for kind in get_args(declared))
+    if get_origin(declared) is tuple:
+        return type(value) is tuple and all(type(item) is str for item in value)
+    # A whole number may be written without a point.
+    return type(value) is declared or (declared is float and type(value) is int)

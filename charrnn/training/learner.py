@@ -1,0 +1,112 @@
+"""The network in training: what it reads, its steps, its estimates, and its state out of Keras and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from charrnn.cells import Cell
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.data.batches import Streams, Window
+from charrnn.data.splits import Split
+from charrnn.errors import CharRNNError
+from charrnn.network.parameters import initial_weights
+from charrnn.network.stacks import layers_of
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.backends.current import Shards, on_gpu
+from charrnn.training.contract import Arrays, State
+from charrnn.training.network import CharRNN
+from charrnn.training.optimizers import make_optimizer
+from charrnn.training.step import TrainStep, fresh_states
+from charrnn.training.validation import Validation
+
+
+class KerasLearner:
+    """A `Learner` on the backend that was started: it trains on the parts of a text, a batch cut into `shards`.
+
+    `weights` are those to begin with, if not fresh ones.
+    """
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        vocab: Vocabulary,
+        config: TrainConfig,
+        parts: Split,
+        shards: int,
+        weights: Mapping[str, np.ndarray] | None = None,
+    ):
+        self.backend, self.device = keras.backend.backend(), "gpu" if on_gpu() else "cpu"
+        self.streams = Streams(parts.train, config.batch, config.seq, config.seed, vocab.start)
+        self.steps_per_epoch = self.streams.steps_per_epoch
+        self.rows = Shards(config.batch, shards)
+        self.shards = self.rows.count
+        if weights is None:
+            weights = initial_weights(model, vocab.size, config.seed)
+        self.net = CharRNN(model, vocab.size, weights, precision=config.precision)
+        self.optimizer, self.optimizer_name = make_optimizer(config), config.optimizer
+        self.train_step = TrainStep(
+            self.net,
+            self.optimizer,
+            self.rows,
+            config.dropout,
+            config.seed,
+            config.sum_gradients,
+            parts.train.resets,
+        )
+        self.validation = Validation(self.net, parts.val, vocab.start, shards) if parts.val else None
+        self.hidden = fresh_states(self.net, self.rows)
+        self._ahead: tuple[int, Window] | None = None
+
+    def step(self, number: int, rate: float) -> tuple[float, int | None]:
+        """Take step `number` (from 0); return its loss, and how many targets counted (None: all)."""
+        if self.streams.starts(number):
+            self.hidden = fresh_states(self.net, self.rows)
+        window = self._window(number)
+        loss, self.hidden = self.train_step(window, self.hidden, number, rate)
+        # While a GPU computes, the processor reads on.
+        self._ahead = number + 1, self._window(number + 1)
+        return float(loss), None if window.weights is None else int(window.weights.sum())
+
+    def _window(self, number: int) -> Window:
+        """Return what this process reads in a step, which may have been read ahead."""
+        known, window = self._ahead or (None, None)
+        return window if known == number and window else self.streams.window(number, self.rows.own)
+
+    def estimate(self) -> float | None:
+        """Return the estimated validation loss in nats a character, or None."""
+        return self.validation.estimate() if self.validation else None
+
+    def state(self) -> State:
+        """Return a copy of the state."""
+        hidden = {
+            f"layer{layer}/{field}": array
+            for layer, state in enumerate(self.rows.gathered(self.hidden))
+            for field, array in state._asdict().items()
+        }
+        return State(self.net.read(), self._slots(), hidden)
+
+    def _slots(self) -> Arrays:
+        """Return the optimizer's variables, named by place: Keras names them after layers, numbered as they come."""
+        variables = enumerate(self.optimizer.variables)
+        return {f"{place:03d}": ops.convert_to_numpy(variable) for place, variable in variables}
+
+    def restore(self, state: State) -> None:
+        """Go back to a state; CharRNNError if it is that of another optimizer."""
+        shapes = {place: slot.shape for place, slot in state.slots.items()}
+        if shapes != {place: slot.shape for place, slot in self._slots().items()}:
+            raise CharRNNError(
+                f"The checkpoint's {len(shapes)} optimizer slots are not the {len(self.optimizer.variables)} of "
+                f"{self.optimizer_name}.",
+                hint="It was written with another version of Keras; train anew.",
+            )
+        self.net.load(state.weights)
+        for place, variable in enumerate(self.optimizer.variables):
+            variable.assign(state.slots[f"{place:03d}"])
+
+        def whole(layer: int, cell: Cell) -> Any:
+            return cell.state(*(state.hidden[f"layer{layer}/{field}"] for field in cell.state_fields))
+
+        self.hidden = self.rows.state([whole(layer, cell) for layer, cell in enumerate(layers_of(self.net.model))])
