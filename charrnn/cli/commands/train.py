@@ -88,10 +88,8 @@ def train(
         name: value
         # The context has what was typed, before Typer makes a path of it.
         for name, value in {**context.params, "out": out}.items()
-        if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"
+        if name not in ("quiet", "resume") and getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"
     }
-    for name in ("quiet", "resume"):
-        given.pop(name, None)
     with Signals() as asked:
         _train(resume, given, quiet, asked)
 
@@ -109,9 +107,10 @@ def _train(resume: str | None, given: dict[str, Any], quiet: bool, asked: Signal
 
     reading = Reading()
     given |= {"watch": reading.show, "began": STARTED}
-    training = (
-        train_events(given.pop("corpus", None) or (), **given) if resume is None else resume_events(resume, **given)
-    )
+    if resume is None:
+        training = train_events(given.pop("corpus", ()), **given)
+    else:
+        training = resume_events(resume, **given)
     training.undisturbed, training.last_words = asked.held_back, last_words
     asked.training, asked.last_words = training, lambda: report.last_words(training)
     if not training.is_first:
