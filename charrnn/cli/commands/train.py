@@ -5,10 +5,9 @@ from typing import Any
 import typer
 
 from charrnn.cli import options as o
-from charrnn.cli.console import STARTED, hush, show_error
-from charrnn.cli.signals import Signals, show_cursor
+from charrnn.cli.console import STARTED, hush
+from charrnn.cli.signals import Signals
 from charrnn.config import ACTIVATIONS, DEFAULT_TEXT, ModelConfig, TrainConfig
-from charrnn.errors import CharRNNError
 
 _M, _T = ModelConfig(), TrainConfig()
 
@@ -101,17 +100,13 @@ def _train(resume: str | None, given: dict[str, Any], quiet: bool, asked: Signal
     from charrnn.cli.views.live import View
     from charrnn.cli.views.reading import Reading
 
-    def last_words(error: CharRNNError) -> None:
-        show_cursor()
-        show_error(error)
-
     reading = Reading()
     given |= {"watch": reading.show, "began": STARTED}
     if resume is None:
         training = train_events(given.pop("corpus", ()), **given)
     else:
         training = resume_events(resume, **given)
-    training.undisturbed, training.last_words = asked.held_back, last_words
+    training.undisturbed, training.last_words = asked.held_back, report.lost
     asked.training, asked.last_words = training, lambda: report.last_words(training)
     if not training.is_first:
         hush()
