@@ -59,7 +59,7 @@ class Compiled(NamedTuple):
 def compiled(net: Any, config: TrainConfig) -> Compiled:
     """Return the work on a network, `charrnn.training.network.CharRNN`."""
     from charrnn.network.forward import initial_states
-    from charrnn.training.backends.current import Shards, Update, compiled, loss_and_gradients, xp
+    from charrnn.training.backends.engine import Shards, Update, compiled, loss_and_gradients, xp
     from charrnn.training.optimizers import make_optimizer
     from charrnn.training.schedules import base_rate
     from charrnn.training.step import cross_entropy
@@ -163,8 +163,9 @@ def main() -> None:
     args = parser.parse_args()
     config = replace(CONFIG, lr=args.lr, steps=args.steps)
     from charrnn.training.backends import start as backend
+    from charrnn.training.backends.choice import choose
 
-    print(machine.describe("charrnn", "numpy", backend.chosen(), "keras"))
+    print(machine.describe("charrnn", "numpy", choose().name, "keras"))
     backend.start(1)
 
     def trained(cell: str, seed: int) -> Result:

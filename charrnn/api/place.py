@@ -33,12 +33,12 @@ class Place:
 
 def place(device: str, processes: int | None, process_id: int | None, coordinator: str | None) -> Place:
     """Return what the options mean; CharRNNError if it cannot be had."""
-    from charrnn.training.backends import start as backend
+    from charrnn.training.backends.choice import check_device, check_processes
     from charrnn.training.backends.jax.distributed import among
 
-    backend.check_device(device)
+    check_device(device)
     which = among(processes, process_id, coordinator)
-    backend.check_processes(which)
+    check_processes(which)
     if not which.is_first:
         hush()
     return Place(device, which)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def resume_run(name: str, given: dict[str, Any], asked: Signals, where: Place) -> None:
     """Continue a run from its newest checkpoint, with another budget if one is given."""
     from charrnn.runs.folder import find_run
-    from charrnn.training.backends.start import BACKENDS, chosen, kept_shards
+    from charrnn.training.backends.choice import DEFAULT, choose
+    from charrnn.training.backends.start import kept_shards
 
     where.check_texts(given.get("corpus") or [])
     with session(asked, lambda: find_run(name, given.get("out")), where) as run:
@@ -37,7 +38,7 @@ def resume_run(name: str, given: dict[str, Any], asked: Signals, where: Place) -
         data = _resumed_data(run, checkpoint, progress.corpus, config, given)
         _check_budget(run, checkpoint, progress, config, data)
         say(f"Resuming {run.name} after step {progress.step:,}.")
-        before, now = progress.backend or BACKENDS[0], chosen()
+        before, now = progress.backend or DEFAULT, choose().name
         if before != now:
             say(f"Until now it was trained with {before}: {now} rounds otherwise and draws other dropout masks.")
         shards = kept_shards(config.batch, progress, where.processes.count)

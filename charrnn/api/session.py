@@ -92,7 +92,7 @@ def train_run(
     quiet = quiet or not processes.is_first
     with ends_with_others(processes):
         count = backend.cut(config.batch, _start_backend(shards, quiet, where, asked), processes.count)
-        from charrnn.training.backends.current import on_gpu
+        from charrnn.training.backends.engine import on_gpu
         from charrnn.training.learner import KerasLearner
         from charrnn.training.trainer import Trainer
 
@@ -183,14 +183,14 @@ def _digest(data: Any) -> str:
 
 def _start_backend(shards: int, quiet: bool, where: Place, asked: Signals) -> int:
     from charrnn.training.backends import start as backend
+    from charrnn.training.backends.choice import choose
     from charrnn.training.backends.jax import distributed as processes
-    from charrnn.training.backends.start import NAMES
 
     several = where.processes.count > 1
     if not quiet:
         others = where.processes.count - 1
         waiting = f", and waiting for {others} other process{'' if others == 1 else 'es'}" if several else ""
-        say(f"Loading {NAMES[backend.chosen()]}{waiting} …")
+        say(f"Loading {choose().title}{waiting} …")
 
     def last_words() -> None:
         asked.tidy()

@@ -8,7 +8,7 @@ import numpy as np
 from charrnn.data.batches import Window
 from charrnn.data.parts import Part
 from charrnn.errors import CharRNNError
-from charrnn.training.backends.current import Shards
+from charrnn.training.backends.engine import Shards
 from charrnn.training.network import CharRNN
 from charrnn.training.step import EvalStep, fresh_states
 
