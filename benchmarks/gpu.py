@@ -183,13 +183,13 @@ def workers(args: argparse.Namespace) -> Iterator[Any]:
 def work(args: argparse.Namespace) -> None:
     """Measure what is asked for on stdin, a task a line, and answer a line each."""
     from charrnn.api.benchmark import steps_per_second
-    from charrnn.training import backends
+    from charrnn.training.backends.start import start
 
     shards: dict[int, int] = {}
     for line in sys.stdin:
         task = json.loads(line)
         if not shards:
-            shards[0] = backends.start(1, device=args.device)
+            shards[0] = start(1, device=args.device)
         if "peak" in task:
             answer: Any = peak(task["peak"], args.peak_size)
         else:

@@ -17,13 +17,13 @@ def layers_of(model: ModelConfig) -> tuple[Cell, ...]:
     cell = CELLS[model.cell]
     if not fits(cell, model.stack):
         fitting = ", ".join(name for name, other in CELLS.items() if fits(other, model.stack))
-        raise CharRNNError(f"--stack {model.stack} is not for --cell {cell.name}, but for {fitting}.")
+        raise CharRNNError(f"`stack='{model.stack}'` is not for `cell='{cell.name}'`, but for {fitting}.")
     if model.stack == "grid":
         return (grid(cell),) * model.layers
     if model.stack == "gated-feedback":
         return (gated_feedback(cell, model.layers),)
     if cell.lowest and model.layers == 1:
-        raise CharRNNError(f"--cell {cell.name} hears the layer below: it needs --layers 2 or more.")
+        raise CharRNNError(f"`cell='{cell.name}'` hears the layer below: it needs `layers=2` or more.")
     lowest = CELLS[cell.lowest] if cell.lowest else cell
     return (lowest, *(cell,) * (model.layers - 1))
 

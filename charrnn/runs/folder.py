@@ -147,12 +147,12 @@ def create_run(name: str | None, default_name: str, out: Path | None = None) -> 
     if name is not None and (not name.isprintable() or name[:1] in ("", ".") or set(name) & {"/", "\\"}):
         raise CharRNNError(
             f"{name!r} cannot name a run: a name is not empty, does not begin with a dot and has no slash.",
-            "The folder is chosen with --out.",
+            "The folder is chosen with `out`.",
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        raise CharRNNError(f"{folder} is a file; runs need a folder.", "Choose another one with --out.") from None
+        raise CharRNNError(f"{folder} is a file; runs need a folder.", "Choose another one with `out`.") from None
     except OSError as error:
         raise _no_folder(folder, error) from error
     base = re.sub(r"[^\w.-]+", "-", default_name).strip(".-")[:60] or "run"
@@ -168,12 +168,12 @@ def create_run(name: str | None, default_name: str, out: Path | None = None) -> 
         run.is_new = True
         return run
     raise CharRNNError(
-        f"The run {folder / str(name)} exists already.", "Continue it with --resume, or choose another --name."
+        f"The run {folder / str(name)} exists already.", "Continue it with `resume`, or choose another `name`."
     )
 
 
 def _no_folder(folder: Path, error: OSError) -> CharRNNError:
-    return NotWritten(f"The folder {folder} cannot be made: {error.strerror}.", "Choose another one with --out.")
+    return NotWritten(f"The folder {folder} cannot be made: {error.strerror}.", "Choose another one with `out`.")
 
 
 def find_run(run: str, folder: Path | None = None) -> Run:

@@ -82,5 +82,5 @@ class Lock:
         holder = text if re.fullmatch(r"process [0-9]+ on [\w.-]+", text) else "another process has its lock"
         return CharRNNError(
             f"The run {self.path.parent} is being trained: {holder}.",
-            hint="Wait for it or stop it, or train a run of another --name.",
+            hint="Wait for it or stop it, or train a run of another `name`.",
         )

@@ -13,7 +13,7 @@ from charrnn.network.forward import initial_states
 from charrnn.network.parameters import initial_weights, parameter_shapes
 from charrnn.network.stacks import fits, layers_of
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.backends.current import xp
+from charrnn.training.backends.engine import xp
 from charrnn.training.network import CharRNN
 from support.commands import charrnn_in
 from support.models import random_weights

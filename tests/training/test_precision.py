@@ -7,7 +7,7 @@ from keras import ops
 
 from charrnn.config import ModelConfig, TrainConfig, from_json, to_json
 from charrnn.network.forward import initial_states
-from charrnn.training.backends.current import compiled, loss_and_gradients, matmul, xp
+from charrnn.training.backends.engine import compiled, loss_and_gradients, matmul, xp
 from charrnn.training.network import CharRNN
 from charrnn.training.optimizers import make_optimizer
 from charrnn.training.step import TrainStep, Window, cross_entropy, fresh_states

@@ -36,7 +36,7 @@ def bench(
     from charrnn.cli.views.reading import Reading
     from charrnn.text.reader import read_text
 
-    library = place(backend, device, None, None, None).choose()
+    library = place(backend, device, None, None, None).choose().name
     model = ModelConfig(cell, layers, units, embedding, stack)
     config = TrainConfig(batch=batch, seq=seq, dropout=dropout, precision=precision)
     with Reading() as reading:

@@ -16,11 +16,12 @@ def devices(as_json: o.AsJson = False) -> None:
     Choose with `charrnn train --device`, and the backend with --backend.
     """
     from charrnn.api import devices as api
-    from charrnn.training.backends import NAMES
+    from charrnn.training.backends.choice import BACKENDS
 
     say("Asking each backend …")
     facts = api.devices()
-    write_data(json.dumps(facts) + "\n" if as_json else "".join(line + "\n" for line in lines(facts, NAMES)))
+    titles = {name: backend.title for name, backend in BACKENDS.items()}
+    write_data(json.dumps(facts) + "\n" if as_json else "".join(line + "\n" for line in lines(facts, titles)))
 
 
 def lines(facts: dict[str, Any], names: dict[str, str]) -> list[str]:

@@ -20,6 +20,7 @@ def gradcheck(
     embedding: o.Embedding = None,
     stack: o.Stack = ModelConfig.stack,
     seed: o.Seed = 0,
+    backend: o.Backend = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Compare the gradients of training with central differences, in float64. Exit 1 if any is wrong.
@@ -31,7 +32,7 @@ def gradcheck(
 
     facts: list[dict[str, Any]] = []
     for one, name, shape, error in check_gradients(
-        None if cell == ALL else cell, layers, units, embedding, stack, seed
+        None if cell == ALL else cell, layers, units, embedding, stack, seed, backend
     ):
         facts.append({"cell": one, "parameter": name, "shape": list(shape), "error": error})
         if not as_json:

@@ -102,10 +102,8 @@ def _train(resume: str | None, given: dict[str, Any], quiet: bool, asked: Signal
 
     reading = Reading()
     given |= {"watch": reading.show, "began": STARTED}
-    if resume is None:
-        training = train_events(given.pop("corpus", ()), **given)
-    else:
-        training = resume_events(resume, **given)
+    corpus = given.pop("corpus", ()) if resume is None else ()
+    training = train_events(corpus, **given) if resume is None else resume_events(resume, **given)
     training.undisturbed, training.last_words = asked.held_back, report.lost
     asked.training, asked.last_words = training, lambda: report.last_words(training)
     if not training.is_first:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from charrnn.cli.console import notify, printable, say
+from charrnn.cli.console import as_options, notify, printable, say
 
 if TYPE_CHECKING:
     from charrnn.api.events import Began, Evaluated, Event, Stepped
@@ -67,7 +67,7 @@ class View:
             case events.Saved(step):
                 self._say(f"Saved after step {step:,}.")
             case events.SaveFailed(step, error):
-                self._warn(f"Not saved after step {step:,}: {error.message} Training goes on in memory.")
+                self._warn(f"Not saved after step {step:,}: {as_options(error.message)} Training goes on in memory.")
             case events.RolledBack(step, why, rate_scale):
                 self.train_nats = None
                 self.speed.restart()
