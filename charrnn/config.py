@@ -1,8 +1,9 @@
 """The settings of a model and of a training run: the only home of defaults and of their checks."""
 
 import codecs
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from charrnn import cells
 from charrnn.errors import CharRNNError
@@ -275,6 +276,16 @@ class TextConfig:
 
 
 DEFAULT_TEXT = TextConfig()
+
+
+def mistyped(kind: type[Config], values: Mapping[str, Any]) -> str | None:
+    """Return the first name whose value is not of the type that its field declares; a whole number is a float too."""
+    types = get_type_hints(kind)
+    for name, value in values.items():
+        allowed = get_args(types.get(name)) or (types.get(name, type(value)),)
+        if type(value) not in allowed and not (type(value) is int and float in allowed):
+            return name
+    return None
 
 
 def to_json(config: ModelConfig | TrainConfig | TextConfig) -> dict[str, Any]:

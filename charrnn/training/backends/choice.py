@@ -55,6 +55,5 @@ def check_processes(processes: Processes) -> None:
         able = next(other for other in BACKENDS.values() if other.several_processes)
         raise CharRNNError(
             f"{processes.count} processes train together with {able.title} only; this is {backend.title}.",
-            hint=f"pip install 'charrnn[{able.name}]' (or {able.name}-cuda), "
-            f"then `backend='{able.name}'`",
+            hint=f"pip install 'charrnn[{able.name}]' (or {able.name}-cuda), then `backend='{able.name}'`",
         )
