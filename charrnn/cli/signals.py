@@ -15,7 +15,7 @@ ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if h
 SAVING = [getattr(signal, name) for name in ("SIGUSR1",) if hasattr(signal, name)]
 
 
-# The real stderr: what native code writes while TensorFlow loads is held back from descriptor 2 (training/backends/start.py).
+# The real stderr: what native code writes while a backend loads is held back from descriptor 2 (backends/start.py).
 _stderr = 2
 
 
