@@ -1,6 +1,5 @@
 """The commands as a shell runs them: in processes of their own."""
 
-import ast
 import hashlib
 import json
 import os
@@ -9,11 +8,9 @@ import shlex
 import shutil
 import signal
 import sys
-from pathlib import Path
 
 import pytest
 
-import charrnn
 from charrnn.cli.app import COMMANDS
 from charrnn.config import PRESETS
 from charrnn.runs.checkpoint import read_checkpoint

@@ -86,20 +86,26 @@ def _count(parameters: int | None) -> str:
 
 def _one(model: ModelConfig) -> str:
     """Return the equations of a cell, and what its highest layer holds."""
-    from charrnn.cells import CELLS, Vector
+    from charrnn.cells import CELLS
+    from charrnn.network.parameters import Role, parameters
     from charrnn.network.stacks import layers_of
+    from charrnn.network.starts import Constant
 
-    cell, units = layers_of(model)[-1], model.units
+    *_, cell = layers = layers_of(model)
+    units = model.units
     equations = inspect.cleandoc(CELLS[model.cell].step.__doc__ or "")
     shapes = []
-    if cell.blocks:
-        shapes.append((f"W (inputs, {cell.projected(units)})", "input, blocks " + ", ".join(cell.blocks)))
-    for name, matrix in cell.matrices.items():
-        rows, columns = matrix.shape(units)
-        shapes.append((f"{name} ({rows}, {columns})", "recurrent, blocks " + ", ".join(matrix.blocks)))
-    vectors = {**cell.vectors, **cell.zx_vectors} | ({"b": Vector(cell.bias)} if cell.blocks else {})
-    for name, (starts,) in vectors.items():
-        shapes.append((f"{name} ({len(starts) * units},)", "starts at " + ", ".join(f"{value:g}" for value in starts)))
+    for parameter in parameters(model, VOCAB):
+        if parameter.layer != len(layers) - 1:
+            continue
+        name, shape = parameter.symbol, parameter.shape
+        if parameter.role is Role.KERNEL:
+            shapes.append((f"{name} (inputs, {shape[1]})", "input, blocks " + ", ".join(cell.blocks)))
+        elif parameter.role is Role.RECURRENT:
+            shapes.append((f"{name} {shape}", "recurrent, blocks " + ", ".join(cell.matrices[name].blocks)))
+        elif isinstance(parameter.start, Constant):
+            values = ", ".join(f"{value:g}" for value in parameter.start.values)
+            shapes.append((f"{name} {shape}", f"starts at {values}"))
     for name in cell.state_fields:
         begins = f", begins at {cell.initial[name]:g}" if name in cell.initial else ""
         shapes.append((f"{name} (batch, {units})", "state" + (", the output" if name == "h" else begins)))
