@@ -94,6 +94,7 @@ class Stream:
         ]
         self.logits = np.zeros((*self.plans[0].lead, model.vocab.size), self.plans[0].dtype)
         self.calls = self._one_step()
+        self.end = model.end
         self.forget()
 
     def _one_step(self) -> list[Call]:
@@ -150,6 +151,15 @@ class Stream:
         for function, arguments in self.calls:
             function(*arguments)
         return self.logits
+
+    def go_on(self, drawn: int | np.ndarray) -> np.ndarray:
+        """Step by characters that were drawn: after the end of a document, which is forgotten, another one begins."""
+        if self.end is not None:
+            ended = drawn == self.end
+            if np.any(ended):
+                self.forget(ended)
+                drawn = np.where(ended, self.model.vocab.start, drawn)
+        return self.step(drawn)
 
     def feed(self, ids: np.ndarray) -> np.ndarray:
         """Read ids, (time, batch); return the logits after each, (time, batch, vocab). Faster than stepping."""
