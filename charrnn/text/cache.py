@@ -6,6 +6,7 @@ file says which entry holds certain files in a certain state (device, inode, siz
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -22,11 +23,6 @@ import numpy as np
 
 from charrnn.atomic import sync_folder
 from charrnn.errors import CharRNNError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 # What is smaller than this, in bytes of codes, needs no file.
 IN_MEMORY = 32 << 20
@@ -80,10 +76,9 @@ class Work:
             path.mkdir(parents=True)
             self.path = path
             self._file = open(path / "codes", "w+b")  # noqa: SIM115
-            if fcntl is not None:
-                # It dies with the process, and then others may sweep.
-                with contextlib.suppress(OSError):
-                    fcntl.flock(self._file, fcntl.LOCK_EX)
+            # It dies with the process, and then others may sweep.
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._file, fcntl.LOCK_EX)
         return self._file
 
     def once(self, facts: dict[str, Any]) -> np.ndarray:
@@ -193,8 +188,6 @@ def _has_had_its_time(path: Path) -> bool:
 
 
 def _is_abandoned(path: Path) -> bool:
-    if fcntl is None:
-        return False
     try:
         with open(path / "codes", "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -30,7 +30,7 @@ from charrnn.training.budget import counted_total
 from support.odd import ACTS, NUMBERS, WORDS, Odd, changing, working_in
 from support.tally import Tally, share
 
-pytestmark = [pytest.mark.promise(9), pytest.mark.skipif(sys.platform == "win32", reason="needs FIFOs and links")]
+pytestmark = pytest.mark.promise(9)
 
 LIMIT = 60
 KNOWN = "abcdefgh \n☞é"
