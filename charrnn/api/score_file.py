@@ -1,13 +1,13 @@
 """`charrnn score --file`: a whole text as one record."""
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.console import printable, write_data
 from charrnn.cli.reading import read, tell
-from charrnn.cli.views.scores import Form, character_row, number_or_null, shown
+from charrnn.cli.views.scores import Form, character_row, shown
+from charrnn.json_text import json_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,9 +67,9 @@ def score_file(pieces: Pieces, source: str, form: Form, page: "Page | None") -> 
     if page:
         page.count(pieces.characters, pieces.bits, pieces.unknown)
     if form.json:
-        more = {"surprisal": [number_or_null(cost) for cost in surprisal]} if form.characters else {}
+        more = {"surprisal": list(surprisal)} if form.characters else {}
         facts = _facts(pieces, printable(source)) | more
-        write_data(json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n")
+        write_data(json_text(facts, ascii_only=False))
     elif not form.heat and not form.characters:
         numbers = f"{pieces.bits_per_char:.4f}\t{pieces.bits:.4f}\t{pieces.characters}\t{pieces.unknown}"
         write_data(f"{numbers}\t{printable(source)}\n")
@@ -87,7 +87,7 @@ def _rows(text: str, costs: Sequence[float], line: int, column: int) -> tuple[st
 def _facts(pieces: Pieces, source: str) -> dict[str, Any]:
     return {
         "file": source,
-        "bits_per_char": number_or_null(pieces.bits_per_char),
+        "bits_per_char": pieces.bits_per_char,
         "bits": pieces.bits,
         "characters": pieces.characters,
         "unknown": pieces.unknown,

@@ -1,7 +1,6 @@
 """`charrnn cells`: what cells there are, and what one of them computes."""
 
 import inspect
-import json
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +9,8 @@ from charrnn.cli import options as o
 from charrnn.cli.console import say, write_data
 from charrnn.cli.views.table import aligned
 from charrnn.config import STACKS, ModelConfig
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, did_you_mean
+from charrnn.json_text import json_text
 
 _M = ModelConfig()
 # Characters of a text in English.
@@ -28,23 +28,20 @@ def cells(
     as_json: o.AsJson = False,
 ) -> None:
     """List the cells: paper, blocks of the input, parameters of a network (for 65 characters), what it remembers."""
-    from difflib import get_close_matches
-
     from charrnn.cells import CELLS
     from charrnn.network.stacks import EQUATIONS
 
     if name in STACKS:
         text = inspect.cleandoc(EQUATIONS[name])
-        write_data(json.dumps([{"name": name, "equations": text}]) + "\n" if as_json else f"{name}: {text}\n")
+        write_data(json_text([{"name": name, "equations": text}]) if as_json else f"{name}: {text}\n")
         return
     if name is not None and name not in CELLS:
-        close = get_close_matches(name, [*CELLS, *STACKS], n=1)
-        hint = f"Did you mean {close[0]}?" if close else "charrnn cells lists them."
+        hint = did_you_mean(name, [*CELLS, *STACKS]) or "charrnn cells lists them."
         raise CharRNNError(f"There is no cell or stack {name!r}.", hint=hint)
     models = [ModelConfig(cell, layers, units, embedding, stack) for cell in ([name] if name else CELLS)]
     facts = [_facts(model) for model in models]
     if as_json:
-        write_data(json.dumps(facts) + "\n")
+        write_data(json_text(facts))
     elif name is not None:
         write_data(_one(models[0]))
     else:

@@ -7,6 +7,7 @@ from typing import Any
 
 from charrnn.cli import options as o
 from charrnn.cli.console import say, write_data
+from charrnn.json_text import json_text
 
 # Run in a process of its own for each backend; prints JSON. What native code says meanwhile goes to stderr.
 PROBES = {
@@ -56,7 +57,7 @@ def devices(as_json: o.AsJson = False) -> None:
     for name in NAMES:
         found = probe(name)
         facts["backends"][name] = {**found, "why_no_gpu": why_not(name, found, gpus, complaint)}
-    write_data(json.dumps(facts) + "\n" if as_json else "".join(line + "\n" for line in lines(facts, NAMES)))
+    write_data(json_text(facts) if as_json else "".join(line + "\n" for line in lines(facts, NAMES)))
 
 
 def lines(facts: dict[str, Any], names: dict[str, str]) -> list[str]:

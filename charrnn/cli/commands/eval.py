@@ -1,6 +1,5 @@
 """`charrnn eval`: how well a model predicts a text."""
 
-import json
 import math
 from dataclasses import replace
 from typing import Annotated
@@ -12,6 +11,7 @@ from charrnn.cli.arguments import check_unknown, split_run
 from charrnn.cli.console import write_data
 from charrnn.cli.reading import read, tell
 from charrnn.errors import CharRNNError
+from charrnn.json_text import json_text
 
 
 def eval(
@@ -59,7 +59,7 @@ def eval(
     if as_json:
         # JSON has no number for what is not finite.
         found = {label: value if math.isfinite(value) else None for label, value in facts.items()}
-        write_data(json.dumps(found) + "\n")
+        write_data(json_text(found))
     else:
         labels = ("characters", "bits per character", "nats per character", "perplexity", "bits per byte")
         numbers = ["-" if math.isnan(value) else f"{value:.4f}" for value in list(facts.values())[1:]]

@@ -1,6 +1,5 @@
 """`charrnn inspect`: a look inside what was trained."""
 
-import json
 import shutil
 import sys
 import time
@@ -14,6 +13,7 @@ import typer
 from charrnn.cli import options as o
 from charrnn.cli.console import printable, say, write_data
 from charrnn.cli.views.table import aligned
+from charrnn.json_text import json_text
 
 WIDTH = 80
 LABEL = 14
@@ -40,7 +40,7 @@ def inspect(
         title = f"{facts['run'] or facts['file']}: {facts['model']['title']}, {facts['parameters']:,} parameters"
         picture.write_picture(plot, facts["history"], title)
     if as_json:
-        write_data(json.dumps(facts, indent=2, allow_nan=False) + "\n")
+        write_data(json_text(facts, indent=2))
     else:
         write_data(_shown(facts))
     if plot is not None:

@@ -1,6 +1,5 @@
 """charrnn runs: what has been trained."""
 
-import json
 import math
 import time
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ import typer
 from charrnn.cli.console import printable, say, write_data
 from charrnn.cli.views.table import aligned
 from charrnn.errors import CharRNNError
+from charrnn.json_text import json_text
 
 if TYPE_CHECKING:
     from charrnn.runs.folder import Run
@@ -27,7 +27,7 @@ def runs(
     folder = out or runs_folder()
     facts = [_facts(run) for run in list_runs(folder)]
     if as_json:
-        write_data(json.dumps(facts, indent=2, allow_nan=False) + "\n")
+        write_data(json_text(facts, indent=2))
     elif facts:
         heads = ("run", "steps", "model", "best bits/char", "trained", "on disk")
         write_data(aligned([heads, *map(_row, facts)], "<><>>>"))

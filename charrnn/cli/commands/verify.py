@@ -1,6 +1,5 @@
 """`charrnn verify`: whether checkpoints are whole and sound."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ import typer
 from charrnn.cli.console import printable, write_data
 from charrnn.cli.options import AsJson
 from charrnn.errors import CharRNNError
+from charrnn.json_text import json_text
 
 if TYPE_CHECKING:
     from charrnn.runs.folder import Run
@@ -31,7 +31,7 @@ def verify(
         if not as_json:
             write_data(f"{printable(str(path))}: ok\n" if error is None else f"bad: {printable(error.message)}\n")
     if as_json:
-        write_data(json.dumps(facts) + "\n")
+        write_data(json_text(facts))
     if not all(fact["ok"] for fact in facts):
         raise typer.Exit(1)
 

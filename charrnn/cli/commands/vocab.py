@@ -15,6 +15,7 @@ from charrnn.cli.views.characters import character_name
 from charrnn.cli.views.table import aligned
 from charrnn.config import DEFAULT_TEXT, TextConfig
 from charrnn.errors import CharRNNError
+from charrnn.json_text import json_text
 
 if TYPE_CHECKING:
     from charrnn.text.text import Text
@@ -121,11 +122,8 @@ def _known_alone(corpus: list[str]) -> "Vocabulary | None":
 
 
 def _json(report: dict[str, Any]) -> str:
-    import json
-
     # The undecodable bytes of a file's name are lone surrogates, which JSON can only have as escapes.
-    data = json.dumps(report, ensure_ascii=False, indent=2).encode("utf-8", "backslashreplace")
-    return data.decode() + "\n"
+    return json_text(report, ascii_only=False, indent=2).encode("utf-8", "backslashreplace").decode()
 
 
 def _table(report: dict[str, Any]) -> str:

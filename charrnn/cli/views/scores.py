@@ -1,6 +1,5 @@
 """Printing the scores of lines: as fields, as records of JSON, a row a character, a heat map, a web page."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from charrnn.cli.console import printable, say
 from charrnn.errors import CharRNNError
+from charrnn.json_text import json_text
 from charrnn.text.decoding import BYTES
 
 if TYPE_CHECKING:
@@ -60,20 +60,15 @@ class Form:
 def _as_json(record: "Record", with_characters: bool) -> str:
     facts: dict[str, Any] = {
         "line": record.line,
-        "bits_per_char": number_or_null(record.bits_per_char),
+        "bits_per_char": record.bits_per_char,
         "bits": record.bits,
         "characters": record.characters,
         "unknown": record.unknown,
         "text": record.text,
     }
     if with_characters:
-        facts["surprisal"] = [number_or_null(bits) for bits in record.surprisal.tolist()]
-    return json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def number_or_null(value: float) -> float | None:
-    """Return a number as JSON has it, which has none that is not finite."""
-    return value if math.isfinite(value) else None
+        facts["surprisal"] = record.surprisal.tolist()
+    return json_text(facts, ascii_only=False)
 
 
 def shown(text: str, bits: Sequence[float]) -> str:
