@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from charrnn.atomic import sync_folder
+from charrnn.atomic import TEMPORARY, replacing
 from charrnn.errors import CharRNNError
 
 # What is smaller than this, in bytes of codes, needs no file.
@@ -30,7 +30,9 @@ _PART = ".part"
 _SEEN = ".seen"
 _ENTRY = re.compile("[0-9a-f]{64}")
 _SEEN_NAME = re.compile(_ENTRY.pattern + re.escape(_SEEN))
-_HALF_MADE = re.compile(rf"[0-9a-f]{{16}}({re.escape(_SEEN)})?{re.escape(_PART)}")
+_SEEN_TEMPORARY = rf"\.{_SEEN_NAME.pattern}\.[0-9a-f]{{8}}{re.escape(TEMPORARY)}"
+# The last were made by older versions.
+_HALF_MADE = re.compile(rf"[0-9a-f]{{16}}{re.escape(_PART)}|{_SEEN_TEMPORARY}|[0-9a-f]{{16}}{re.escape(_SEEN + _PART)}")
 # An entry that was not used for so long is removed when another is made.
 _DAYS = 30
 
@@ -97,8 +99,8 @@ class Work:
         with explained():
             self._file.flush()
             os.fsync(self._file.fileno())
-            _write(self.path / "about.json", about)
-            sync_folder(self.path)
+            with replacing(self.path / "about.json") as file:
+                file.write(about)
             try:
                 _whole(entry)
             except (OSError, ValueError):
@@ -106,9 +108,8 @@ class Work:
             # It may be there already, made from the same text in another place.
             with contextlib.suppress(OSError):
                 self.path.rename(entry)
-            part = self.path.with_name(f"{secrets.token_hex(8)}{_SEEN}{_PART}")
-            _write(part, entry.name.encode())
-            part.replace(_seen(state))
+            with replacing(_seen(state)) as file:
+                file.write(entry.name.encode())
             return _mapped(entry / "codes", facts)
 
     def discard(self) -> None:
@@ -220,13 +221,6 @@ def _mapped(path: Path, facts: dict[str, Any]) -> np.ndarray:
 
 def _seen(state: Any) -> Path:
     return folder() / (hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest() + _SEEN)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with open(path, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager

@@ -336,11 +336,11 @@ def test_a_file_appears_only_when_it_is_whole(charrnn, tmp_path, monkeypatch):
     path.write_text("older")
     failures = []
 
-    def full(self, target):
+    def full(part, target):
         failures.append(target)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.replace", full)
+    monkeypatch.setattr("os.replace", full)
     code, _, err = charrnn("corpus", "python", "-o", path, "--size", "20K", "--force")
     assert code == 1
     assert "No space left" in err
