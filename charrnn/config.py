@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from charrnn import cells
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, did_you_mean
 
 Config = TypeVar("Config", "ModelConfig", "TrainConfig", "TextConfig")
 
@@ -84,12 +84,9 @@ def _above_zero(settings: Any, *names: str, most: float = MOST) -> None:
 def _one_of(settings: Any, name: str, choices: tuple[str, ...]) -> None:
     value = getattr(settings, name)
     if value not in choices:
-        from difflib import get_close_matches
-
-        close = get_close_matches(str(value), choices, n=1)
         raise CharRNNError(
             f"{_named(name)} is {value!r}; it must be one of {', '.join(choices)}.",
-            hint=f"Did you mean {close[0]}?" if close else None,
+            hint=did_you_mean(str(value), choices),
         )
 
 

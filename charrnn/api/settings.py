@@ -15,7 +15,7 @@ from charrnn.config import (
     TrainConfig,
     mistyped,
 )
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, did_you_mean
 
 MODEL, TRAIN, TEXT = (tuple(field.name for field in fields(kind)) for kind in (ModelConfig, TrainConfig, TextConfig))
 # All that can be set by name; a preset and an activation are short for several or another of them.
@@ -61,10 +61,7 @@ def check_names(given: Mapping[str, Any], names: tuple[str, ...]) -> None:
     """Raise CharRNNError if something has been given a value that is none of `names`."""
     for name in given:
         if name not in names:
-            from difflib import get_close_matches
-
-            close = get_close_matches(name, names, n=1)
-            hint = f"Did you mean `{close[0]}`?" if close else "help(charrnn.train) lists the settings."
+            hint = did_you_mean(name, names) or "help(charrnn.train) lists the settings."
             raise CharRNNError(f"There is no setting `{name}`.", hint)
 
 

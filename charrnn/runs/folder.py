@@ -1,7 +1,6 @@
 """The folder of a training run: its name, its checkpoints, its log."""
 
 import contextlib
-import difflib
 import itertools
 import os
 import re
@@ -9,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from charrnn.atomic import TEMPORARY, Content, write_durably
-from charrnn.errors import CharRNNError, NotWritten
+from charrnn.errors import CharRNNError, NotWritten, did_you_mean
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, read_header, serialise
 from charrnn.runs.lock import LOCK, Lock
 from charrnn.runs.log import MetricsLog
@@ -187,12 +186,10 @@ def find_run(run: str, folder: Path | None = None) -> Run:
     if run and _is_run(path):
         return Run(path)
     known = [other.name for other in list_runs(folder)]
-    near = difflib.get_close_matches(run, known, n=3)
-    if near:
-        hint = f"Did you mean {' or '.join(near)}?"
-    elif known:
+    hint = did_you_mean(run, known, most=3)
+    if not hint and known:
         hint = f"There {'is' if len(known) == 1 else 'are'} {', '.join(known[:5])}; charrnn runs lists them all."
-    else:
+    elif not hint:
         hint = "Train one first: charrnn train corpus.txt"
     raise CharRNNError(f"There is no run {run!r} in {folder}, nor at that path.", hint)
 

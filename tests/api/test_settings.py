@@ -108,7 +108,7 @@ def test_a_relu_is_the_cell_irnn():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"unit": 3}, "There is no setting `unit`. Did you mean `units`?"),
+        ({"unit": 3}, "There is no setting `unit`. Did you mean units?"),
         ({"preset": "x"}, "There is no preset 'x'; there is char-rnn."),
         ({"activation": "gelu"}, "`activation` is 'gelu'; it must be one of tanh, relu."),
         ({"units": 0}, "`units` is 0; it must be at least 1."),

@@ -379,15 +379,18 @@ def test_what_is_old_or_half_made_is_swept_and_nothing_else(book, folder, tmp_pa
     (seen,) = folder.glob("*.seen")
     os.utime(old / "about.json", (LONG_AGO, LONG_AGO))
     hour_ago = time.time() - 3600
-    left = [folder / ("0" * 16 + ".part"), folder / ("1" * 16 + ".seen.part")]
+    known_by = f".{'4' * 64}.seen.{{}}.charrnn-tmp"
+    left = [folder / name for name in ("0" * 16 + ".part", "1" * 16 + ".seen.part", known_by.format("0" * 8))]
     left[0].mkdir()
     left[1].touch()
+    left[2].touch()
     for path in left:
         os.utime(path, (hour_ago, hour_ago))
     # A process may have made these a moment ago.
-    fresh = [folder / ("2" * 16 + ".part"), folder / ("3" * 16 + ".seen.part")]
+    fresh = [folder / name for name in ("2" * 16 + ".part", "3" * 16 + ".seen.part", known_by.format("1" * 8))]
     fresh[0].mkdir()
     fresh[1].touch()
+    fresh[2].touch()
     # Whoever names a folder for the cache may have other things in it.
     others = [folder / "film.part", folder / "film.mp4.part", folder / "project" / "about.json", folder / "x.seen"]
     others[0].mkdir()

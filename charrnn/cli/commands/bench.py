@@ -1,6 +1,5 @@
 """`charrnn bench`: how fast this machine trains and samples a given model."""
 
-import json
 from typing import Annotated, Any
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from charrnn.cli import options as o
 from charrnn.cli.console import say, write_data
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.api.json_text import json_text
 
 _M, _T = ModelConfig(), TrainConfig()
 
@@ -57,7 +57,7 @@ def bench(
     if text:
         facts["epoch_seconds"] = len(text) / trained
     if as_json:
-        write_data(json.dumps(facts) + "\n")
+        write_data(json_text(facts))
         return
     lines = [
         ("training", f"{trained:,.0f} characters/s"),

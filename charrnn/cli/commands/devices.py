@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from charrnn.cli import options as o
+from charrnn.api.json_text import json_text
 from charrnn.cli.console import say, write_data
 
 # A GPU with less than this share of its memory free is in use.
@@ -21,7 +22,7 @@ def devices(as_json: o.AsJson = False) -> None:
     say("Asking each backend …")
     facts = api.devices()
     titles = {name: backend.title for name, backend in BACKENDS.items()}
-    write_data(json.dumps(facts) + "\n" if as_json else "".join(line + "\n" for line in lines(facts, titles)))
+    write_data(json_text(facts) if as_json else "".join(line + "\n" for line in lines(facts, titles)))
 
 
 def lines(facts: dict[str, Any], names: dict[str, str]) -> list[str]:

@@ -1,6 +1,5 @@
 """`charrnn gradcheck`: whether the gradients of training are right."""
 
-import json
 from typing import Annotated, Any
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from charrnn.cli import options as o
 from charrnn.cli.console import write_data
 from charrnn.config import ModelConfig
+from charrnn.api.json_text import json_text
 
 ALL = "all"
 UNITS = 3
@@ -39,6 +39,6 @@ def gradcheck(
             verdict = "ok" if error < LIMIT else "WRONG"
             write_data(f"{one:<26}{name:<18}{'x'.join(map(str, shape)):<10}{error:.1e}  {verdict}\n")
     if as_json:
-        write_data(json.dumps(facts) + "\n")
+        write_data(json_text(facts))
     if not all(fact["error"] < LIMIT for fact in facts):
         raise typer.Exit(1)

@@ -1,10 +1,9 @@
 """Which backend trains, and where: decided before anything imports keras, and without importing it."""
 
-import difflib
 import os
 import sys
 
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, did_you_mean
 from charrnn.training.backends.contract import Backend
 from charrnn.training.backends.jax.backend import Jax
 from charrnn.training.backends.jax.distributed import Processes
@@ -24,10 +23,9 @@ def choose(backend: str | None = None, recorded: str | None = None) -> Backend:
     name = backend or os.environ.get("KERAS_BACKEND") or (recorded if recorded in BACKENDS else DEFAULT)
     names = " or ".join(BACKENDS)
     if backend and backend not in BACKENDS:
-        near = difflib.get_close_matches(backend.lower(), BACKENDS, n=1)
         raise CharRNNError(
             f"There is no backend {backend!r}; charrnn trains with {names}.",
-            hint=f"Did you mean {near[0]}?" if near else f"Use {names}.",
+            hint=did_you_mean(backend.lower(), BACKENDS) or f"Use {names}.",
         )
     if name not in BACKENDS:
         raise CharRNNError(f"KERAS_BACKEND is {name!r}; charrnn trains with {names}.", hint="Unset KERAS_BACKEND.")
