@@ -3,7 +3,7 @@
 import inspect
 from typing import Any
 
-from charrnn.cells import CELLS, Vector
+from charrnn.cells import CELLS
 from charrnn.config import STACKS, ModelConfig
 from charrnn.errors import CharRNNError, did_you_mean
 from charrnn.network.parameters import Role, parameter_count, parameters

@@ -14,7 +14,8 @@ from charrnn.cells.cell import EPSILON
 from charrnn.errors import CharRNNError
 from charrnn.inference import ops
 from charrnn.inference.plan import Plan, TraceOps
-from charrnn.training.backends import current, start
+from charrnn.training.backends import engine
+from charrnn.training.backends.choice import choose
 
 DOCS = Path(__file__).parents[2] / "docs"
 sys.path.insert(0, str(DOCS))
@@ -98,7 +99,7 @@ def with_plan(probe: Probe, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def with_backend(probe: Probe, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     from keras import ops as keras_ops
 
-    return np.array(probe(current.xp, keras_ops.convert_to_tensor(x), keras_ops.convert_to_tensor(y)))
+    return np.array(probe(engine.xp, keras_ops.convert_to_tensor(x), keras_ops.convert_to_tensor(y)))
 
 
 def with_jax(probe: Probe, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -137,7 +138,7 @@ def with_pictures(probe: Probe, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 WAYS = {
     "numpy": with_numpy,
     "plan": with_plan,
-    start.chosen(): with_backend,
+    choose().name: with_backend,
     "jax": with_jax,
     "pictures": with_pictures,
 }

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
+from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
 from charrnn.cli.console import say, write_data
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.api.json_text import json_text
 
 _M, _T = ModelConfig(), TrainConfig()
 

@@ -1,12 +1,11 @@
 """`charrnn cells`: what cells there are, and what one of them computes."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
-from charrnn.cli import options as o
 from charrnn.api.json_text import json_text
+from charrnn.cli import options as o
 from charrnn.cli.console import say, write_data
 from charrnn.cli.views.table import aligned
 from charrnn.config import STACKS, ModelConfig

@@ -1,10 +1,9 @@
 """`charrnn devices`: what each backend can compute on, and why not on a GPU."""
 
-import json
 from typing import Any
 
-from charrnn.cli import options as o
 from charrnn.api.json_text import json_text
+from charrnn.cli import options as o
 from charrnn.cli.console import say, write_data
 
 # A GPU with less than this share of its memory free is in use.

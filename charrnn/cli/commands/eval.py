@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
+from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
 from charrnn.cli.arguments import split_run
 from charrnn.cli.console import notify, write_data
 from charrnn.errors import CharRNNError
-from charrnn.api.json_text import json_text
 
 
 def eval(

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
+from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
 from charrnn.cli.console import write_data
 from charrnn.config import ModelConfig
-from charrnn.api.json_text import json_text
 
 ALL = "all"
 UNITS = 3

@@ -1,13 +1,12 @@
 """`charrnn inspect`: a look inside what was trained."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from charrnn.cli import options as o
 from charrnn.api.json_text import json_text
+from charrnn.cli import options as o
 from charrnn.cli.console import printable, say, write_data
 
 

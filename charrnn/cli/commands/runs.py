@@ -1,6 +1,5 @@
 """`charrnn runs`: what has been trained."""
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

@@ -1,6 +1,5 @@
 """`charrnn verify`: whether checkpoints are whole and sound."""
 
-import json
 from typing import Annotated
 
 import typer

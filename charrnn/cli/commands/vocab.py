@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn.cli import options as o
 from charrnn.api.json_text import json_text
+from charrnn.cli import options as o
 from charrnn.cli.console import notify, printable, say, write_data
 from charrnn.cli.views.table import aligned
 from charrnn.config import DEFAULT_TEXT, TextConfig

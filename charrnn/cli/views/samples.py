@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from charrnn.cli.console import say, write_data
 from charrnn.api.json_text import json_text
+from charrnn.cli.console import say, write_data
 from charrnn.text.decoding import BYTES
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from charrnn.api.json_text import json_text
 from charrnn.cli.console import printable, say, write_data
 from charrnn.errors import CharRNNError
-from charrnn.api.json_text import json_text
 from charrnn.text.decoding import BYTES
 
 if TYPE_CHECKING:
