@@ -193,18 +193,18 @@ def work(args: argparse.Namespace) -> None:
         if "peak" in task:
             answer: Any = peak(task["peak"], args.peak_size)
         else:
-            from charrnn.training import cudnn as library
+            from charrnn.training.backends.engine import backend as loaded
             from charrnn.training.backends.jax import scan as scan_jax
 
-            known, unroll = dict(library.CELLS), scan_jax.UNROLL_ON_GPU
+            known, unroll = loaded.cudnn_cells, scan_jax.UNROLL_ON_GPU
             if task.get("scan"):
-                library.CELLS.update(dict.fromkeys(library.CELLS, ()))
+                loaded.cudnn_cells = ()
             scan_jax.UNROLL_ON_GPU = task.get("unroll", unroll)
             config = TrainConfig(batch=task["batch"], seq=task["seq"], dropout=0.0, precision=task["precision"])
             model = ModelConfig(task["cell"], task["layers"], task["units"])
             rate = steps_per_second(model, config, task["vocab"], task["seconds"], shards[0])
             answer = rate * config.batch * config.seq
-            library.CELLS.update(known)
+            loaded.cudnn_cells = known
             scan_jax.UNROLL_ON_GPU = unroll
         print(json.dumps(answer), flush=True)
 
