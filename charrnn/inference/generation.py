@@ -63,7 +63,7 @@ class Generation:
         return chain.from_iterable(rng.random(_DRAWS).tolist() for _ in repeat(None))
 
     def watched(self, vocab_size: int) -> frozenset[int]:
-        """Return the ids that may begin something that a rule is about: the rest are no concern of `Text.add`."""
+        """Return the ids that `Text.add` must be told of: those that begin or count what a rule is about."""
         if self.no_repeat:
             return frozenset(range(vocab_size))
         breaks = [] if self.ending.lines is None else [self.ending.line_break]
@@ -127,8 +127,7 @@ class Text:
     def add(self, character: int) -> int | None:
         """Take a character that was drawn; return None if the text goes on, else how many of its last are left out.
 
-        One that is not `watched` may be passed over while nothing is held: that costs the most part of the characters
-        nothing.
+        While nothing is held, one that is not `Generation.watched` may be passed over, which saves time: most are not.
         """
         if self.repeats is not None:
             self.repeats.add(character)

@@ -6,7 +6,17 @@ from typing import Any
 
 from charrnn.cells import Array, ArrayNamespace, Cell, Matrix
 from charrnn.cells.cell import Dot, Vectors
-from charrnn.network.joint import candidates, own_vectors, part_vectors, state_type_of
+from charrnn.network.joint import own_vectors, part_vectors, state_type_of
+
+
+def candidates(cell: Cell) -> list[tuple[str, int]]:
+    """Return the matrices, and the places among their blocks, that make the candidate: g, or h of a cell without."""
+    return [
+        (name, place)
+        for name, matrix in cell.matrices.items()
+        for place, block in enumerate(matrix.blocks)
+        if block in "gh"
+    ]
 
 
 @cache

@@ -1,15 +1,16 @@
-"""How layers are put together: which cell each has, and cells that are made of several.
+"""Stacks: the ways in which layers are put together.
 
-A stack that can run layer by layer, `plain` or `residual`, has the chosen cell in every layer. The others make a cell
-of their own out of it, which the same scan runs: of each layer (`grid`), or of all layers at once (`gated-feedback`).
+A stack says what each layer reads: of the layer below at this step, and of which layers at the step before. `plain` and
+`residual` run layer by layer, with the chosen cell in every layer. The others make a cell of their own out of it, which
+the same scan runs: one a layer, with a memory along depth too (`grid`), or one for all layers, as a lower layer reads
+the higher ones of the step before (`gated-feedback`).
 """
 
 from charrnn.cells import CELLS, Cell
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError
-from charrnn.network.gated_feedback import gated_feedback
+from charrnn.network.gated_feedback import candidates, gated_feedback
 from charrnn.network.grid import grid
-from charrnn.network.joint import candidates
 
 
 def layers_of(model: ModelConfig) -> tuple[Cell, ...]:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -403,6 +404,17 @@ def test_what_is_old_or_half_made_is_swept_and_nothing_else(book, folder, tmp_pa
     # What it was known by goes with the next.
     read(write(tmp_path / "new.txt", b"newer\n" * 500))
     assert not seen.exists() and len(list(folder.glob("*.seen"))) == 3
+
+
+def test_an_entry_is_on_disk_for_good_before_it_has_its_name(book, folder, monkeypatch):
+    synced: list[int | str] = []
+    fsync, rename = os.fsync, Path.rename
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(os.fstat(descriptor).st_ino), fsync(descriptor)))
+    monkeypatch.setattr(Path, "rename", lambda path, to: (synced.append("rename"), rename(path, to))[1])
+    read(book)
+    (entry,) = entries(folder)
+    before = synced[: synced.index("rename")]
+    assert {path.stat().st_ino for path in (entry, entry / "codes", entry / "about.json")} <= set(before)
 
 
 def test_an_entry_that_is_used_is_not_old(book, folder):
