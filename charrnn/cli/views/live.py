@@ -4,6 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.console import as_options, notify, printable, say
@@ -16,6 +17,10 @@ SAMPLE = 200
 TEMPERATURE = 0.7
 # Plain lines come this often, in seconds, between evaluations.
 LINE_EVERY = 30.0
+# The columns that the bar's other parts take: the percentage, a bar of some length and hours that are left.
+BESIDE_FACTS = 20
+# Where there is too little room for all facts, those named first are left out first.
+LEFT_OUT = ("lr", "epoch", "speed", "train")
 
 
 class View:
@@ -67,12 +72,13 @@ class View:
             case events.Saved(step):
                 self._say(f"Saved after step {step:,}.")
             case events.SaveFailed(step, error):
-                self._warn(f"Not saved after step {step:,}: {as_options(error.message)} Training goes on in memory.")
+                why = printable(as_options(error.message))
+                self._warn(f"Not saved after step {step:,}: {why} Training goes on in memory.")
             case events.RolledBack(step, why, rate_scale):
                 self.train_nats = None
                 self.speed.restart()
                 self._warn(
-                    f"Training went wrong: {why}. Back at step {step:,}, from now on with "
+                    f"Training went wrong: {printable(why)}. Back at step {step:,}, from now on with "
                     f"{rate_scale:g} times the learning rate."
                 )
             case events.Ended():
@@ -88,22 +94,23 @@ class View:
         self.began, self.val_nats = event, event.best_nats
         if self.quiet:
             return
+        if sys.stderr.isatty():
+            # First: below it lines are broken between words.
+            self._start_bar()
         assert self.training.job is not None
         corpus, parts = self.training.job.data.corpus, self.training.job.data.parts
         test = f", {sum(map(len, parts.test)):,} to test" if parts.test else ""
         width = "one-hot input" if event.model.embedding is None else f"embedding {event.model.embedding}"
-        say(
+        self._say(
             f"{len(corpus):,} characters, {event.vocab_size:,} different; "
             f"{len(parts.train):,} to train on, {sum(map(len, parts.val)):,} to validate{test}."
         )
         settings, name = event.training, event.path.resolve().name
         parameters = parameter_count(event.model, event.vocab_size)
-        say(
+        self._say(
             f"{event.model.title}, {width}, {parameters:,} parameters; batch {settings.batch}, "
             f"seq {settings.seq}, dropout {settings.dropout:g}, {settings.optimizer}. Run: {printable(name)}"
         )
-        if sys.stderr.isatty():
-            self._start_bar()
 
     def _stepped(self, event: "Stepped") -> None:
         self.speed.add(event.step * self._characters)
@@ -122,12 +129,16 @@ class View:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+        console = Console(stderr=True)
+        if console.is_dumb_terminal:
+            # It cannot go back to a line, and would show no bar.
+            return
         self.bar = Progress(
             TextColumn("{task.percentage:>3.0f}%"),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[facts]}", markup=False),
             TimeRemainingColumn(compact=True),
-            console=Console(stderr=True),
+            console=console,
             refresh_per_second=4,
         )
         self.task = self.bar.add_task("", total=self.began and self.began.total, facts="compiling")
@@ -137,7 +148,9 @@ class View:
         if self.quiet:
             return
         facts = self._facts(event)
-        if self._on_bar(lambda bar: bar.update(self.task, completed=event.step, total=event.total, facts=facts)):
+        if self.bar is not None:
+            shown = _fitting(facts, self.bar.console.width - BESIDE_FACTS)
+            self.bar.update(self.task, completed=event.step, total=event.total, facts=shown)
             return
         if time.perf_counter() - self.last_line > LINE_EVERY:
             of = f"/{event.total:,}" if event.total else ""
@@ -145,18 +158,18 @@ class View:
             if event.total and self.speed.rate:
                 left = (event.total - event.step) * self._characters / self.speed.rate
                 eta = f", {math.ceil(left / 60)} min left"
-            self._say(f"step {event.step:,}{of}, {facts}{eta}")
+            self._say(f"step {event.step:,}{of}, {', '.join(facts.values())}{eta}")
 
-    def _facts(self, event: "Stepped") -> str:
-        facts = [f"epoch {event.epoch:.2f}"]
+    def _facts(self, event: "Stepped") -> dict[str, str]:
+        facts = {"epoch": f"epoch {event.epoch:.2f}"}
         if self.speed.rate:
-            facts.append(f"{self.speed.rate:,.0f} chars/s")
+            facts["speed"] = f"{self.speed.rate:,.0f} chars/s"
         if self.train_nats is not None:
-            facts.append(f"train {self.train_nats / math.log(2):.3f}")
+            facts["train"] = f"train {self.train_nats / math.log(2):.3f}"
         if self.val_nats is not None:
-            facts.append(f"val {self.val_nats / math.log(2):.3f} bits/char")
-        facts.append(f"lr {event.learning_rate:.1e}")
-        return ", ".join(facts)
+            facts["val"] = f"val {self.val_nats / math.log(2):.3f} bits/char"
+        facts["lr"] = f"lr {event.learning_rate:.1e}"
+        return facts
 
     def _evaluated(self, event: "Evaluated") -> None:
         val = "" if event.val_nats is None else f", validation {event.val_nats / math.log(2):.4f}"
@@ -168,7 +181,7 @@ class View:
         if not self.quiet:
             sample = self.training.model(event).sample(SAMPLE, temperature=TEMPERATURE, seed=event.step)
             for line in sample.splitlines():
-                self._say("  | " + printable(line))
+                self._say("  | " + printable(line), whole=True)
 
     def _warn(self, line: str) -> None:
         """Print what even --quiet does not silence."""
@@ -177,11 +190,12 @@ class View:
         else:
             self._say(line)
 
-    def _say(self, line: str) -> None:
+    def _say(self, line: str, whole: bool = False) -> None:
+        """Print a line; above the bar it is broken between words, unless it is to stay `whole`."""
         if self.quiet:
             return
         self.last_line = time.perf_counter()
-        if not self._on_bar(lambda bar: bar.console.print(line, markup=False, highlight=False, soft_wrap=True)):
+        if not self._on_bar(lambda bar: bar.console.print(_plain(line), soft_wrap=whole)):
             say(line)
 
     def _stop_bar(self) -> None:
@@ -194,8 +208,26 @@ class View:
             try:
                 action(self.bar)
             except OSError:
+                # It holds sys.stderr, which is needed once more.
+                with suppress(OSError):
+                    self.bar.stop()
                 self.bar = None
         return self.bar is not None
+
+
+def _plain(line: str) -> Any:
+    """Return a line as Rich shows it unchanged: without markup, colours, and emojis for names such as `:key:`."""
+    from rich.text import Text
+
+    return Text(line)
+
+
+def _fitting(facts: dict[str, str], room: int) -> str:
+    """Return the facts in a line of at most `room` columns, as many of them as go there; at least one."""
+    for name in LEFT_OUT:
+        if len(", ".join(facts.values())) > room and len(facts) > 1:
+            facts = {other: fact for other, fact in facts.items() if other != name}
+    return ", ".join(facts.values())
 
 
 class _Speed:
