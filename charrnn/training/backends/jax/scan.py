@@ -1,4 +1,4 @@
-"""Backpropagation through time for any cell on JAX, as `tensorflow/scan.py` does it: no matrix gradient inside the loop.
+"""Backpropagation through time for any cell on JAX, as TensorFlow's scan does it: no matrix gradient inside the loop.
 
 The forward loop records the previous state, the values of the calls (recurrent products and activations) and the left
 operands of the products. In the backward loop a call's answer is its recorded value, whose gradient crosses the call by
