@@ -2,9 +2,11 @@ import os
 import re
 import shutil
 import signal
+import sys
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from charrnn.config import ModelConfig
@@ -12,31 +14,48 @@ from charrnn.network.parameters import initial_weights
 from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
 from charrnn.text.vocabulary import Vocabulary
 
-# Of charrnn.training these modules need none.
-_PURE = r"(?!\.(budget|contract|divergence|events|schedules|trainer)\b)"
-_NEEDS_KERAS = re.compile(rf"^(import|from) (keras|tensorflow|charrnn\.training{_PURE})\b", re.MULTILINE)
+pytest.register_assert_rewrite("support")
+
+from support.compilation import compiled_once  # noqa: E402
+from support.starting import Gate, is_left_out  # noqa: E402
+
+GATE = Gate()
+# How long an example takes is the machine's matter.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
-def pytest_pycollect_makemodule(module_path: Path) -> None:
-    """Start the backend before the first module that needs it is imported; the other modules never see keras."""
-    if _NEEDS_KERAS.search(module_path.read_text()):
-        from charrnn.training import backends
+@pytest.hookimpl(tryfirst=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> None:
+    if isinstance(collector, pytest.Module):
+        GATE.module(collector.path)
 
-        # JAX cuts a batch evenly: a row each, where it does not come out otherwise.
-        backends.start(8 if backends.chosen() == "jax" else 2, float64=True, device="cpu")
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no module of which nothing is selected: what trains takes seconds to import."""
+    if re.fullmatch(r"test_\w+\.py", collection_path.name):
+        return is_left_out(collection_path.read_text(), config.option.markexpr) or None
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    GATE.test(item)
 
 
 def pytest_configure() -> None:
-    """Let no test fill the user's cache; the commands that tests start inherit this."""
-    pytest.register_assert_rewrite("support")
+    """Let no test fill the user's caches; the commands that tests start inherit this."""
+    sys.meta_path.insert(0, GATE)
     # A shell that starts the tests in the background has SIGINT ignored, and so would the commands they start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["CHARRNN_CACHE"] = tempfile.mkdtemp(prefix="charrnn-tests-")
+    os.environ.update(compiled_once(tempfile.mkdtemp(prefix="charrnn-tests-jax-")))
 
 
 def pytest_unconfigure() -> None:
-    shutil.rmtree(os.environ["CHARRNN_CACHE"], ignore_errors=True)
+    for folder in ("CHARRNN_CACHE", "JAX_COMPILATION_CACHE_DIR"):
+        shutil.rmtree(os.environ[folder], ignore_errors=True)
 
 
 @pytest.fixture
