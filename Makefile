@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The tests of a file share what takes long to make: one worker runs them all.
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 DEMO_CORPUS := corpora/python.txt
 
-.PHONY: demo test test-slow soak lint docs pictures clean
+.PHONY: demo quick test test-slow soak lint docs pictures clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "charrnn needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -23,13 +25,20 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
-test: lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist worksteal -q -m 'backend and not slow'
+# What needs neither TensorFlow nor JAX: the larger part of the tests, in about a minute.
+quick: lint
+	$(PYTEST) -m 'not trains and not backend and not slow'
+
+# All but what takes minutes; what differs between the backends with both.
+test: quick
+	$(PYTEST) -m '(trains or backend) and not slow'
+	KERAS_BACKEND=jax $(PYTEST) -m 'backend and not slow'
 
 test-slow: $(VENV)/installed
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
+	KERAS_BACKEND=jax $(PYTEST) -m 'backend and slow'
 
 # The full counts of docs/reliability.md, whose table it writes; about forty minutes on two cores.
 soak: $(VENV)/installed
