@@ -2,9 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The lowest versions have no wheels for newer Pythons.
+LOWEST_PYTHON ?= python3.11
+LOWEST := .venv-lowest
 DEMO_CORPUS := corpora/python.txt
 
-.PHONY: demo test test-slow soak lint docs pictures clean
+.PHONY: demo test test-slow test-lowest soak lint docs pictures clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "charrnn needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -31,6 +34,21 @@ test: lint
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
 
+$(LOWEST)/installed: pyproject.toml tests/packaging/lowest.py
+	$(LOWEST_PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST_PYTHON) tests/packaging/lowest.py pyproject.toml > $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --timeout 120 --constraint $(LOWEST)/lowest.txt \
+		--editable '.[dev,zstd]'
+	touch $@
+
+# What depends on the versions of others, with the lowest that pyproject.toml allows: NumPy in inference, Typer and Rich
+# in the commands, Keras with either backend in training.
+test-lowest: $(LOWEST)/installed
+	$(LOWEST)/bin/pip freeze --exclude-editable | grep -i -x -F -f $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal -q tests/api tests/cells tests/cli tests/inference tests/runs tests/text
+	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal -q tests/training -m 'backend and not slow'
+	KERAS_BACKEND=jax $(LOWEST)/bin/python -m pytest -n 2 --dist worksteal -q tests/training -m 'backend and not slow'
+
 # The full counts of docs/reliability.md, whose table it writes; about forty minutes on two cores.
 soak: $(VENV)/installed
 	rm -f soak.jsonl
@@ -46,4 +64,4 @@ pictures: $(VENV)/installed
 	$(BIN)/python docs/draw_cells.py
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
