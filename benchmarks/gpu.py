@@ -183,28 +183,28 @@ def workers(args: argparse.Namespace) -> Iterator[Any]:
 def work(args: argparse.Namespace) -> None:
     """Measure what is asked for on stdin, a task a line, and answer a line each."""
     from charrnn.api.benchmark import steps_per_second
-    from charrnn.training import backends
+    from charrnn.training.backends.start import start
 
     shards: dict[int, int] = {}
     for line in sys.stdin:
         task = json.loads(line)
         if not shards:
-            shards[0] = backends.start(1, device=args.device)
+            shards[0] = start(1, device=args.device)
         if "peak" in task:
             answer: Any = peak(task["peak"], args.peak_size)
         else:
-            from charrnn.training import cudnn as library
+            from charrnn.training.backends.engine import backend
             from charrnn.training.backends.jax import scan as scan_jax
 
-            known, unroll = dict(library.CELLS), scan_jax.UNROLL_ON_GPU
+            known, unroll = backend.cudnn_cells, scan_jax.UNROLL_ON_GPU
             if task.get("scan"):
-                library.CELLS.update(dict.fromkeys(library.CELLS, ()))
+                backend.cudnn_cells = ()
             scan_jax.UNROLL_ON_GPU = task.get("unroll", unroll)
             config = TrainConfig(batch=task["batch"], seq=task["seq"], dropout=0.0, precision=task["precision"])
             model = ModelConfig(task["cell"], task["layers"], task["units"])
             rate = steps_per_second(model, config, task["vocab"], task["seconds"], shards[0])
             answer = rate * config.batch * config.seq
-            library.CELLS.update(known)
+            backend.cudnn_cells = known
             scan_jax.UNROLL_ON_GPU = unroll
         print(json.dumps(answer), flush=True)
 

@@ -59,7 +59,7 @@ class Compiled(NamedTuple):
 def compiled(net: Any, config: TrainConfig) -> Compiled:
     """Return the work on a network, `charrnn.training.network.CharRNN`."""
     from charrnn.network.forward import initial_states
-    from charrnn.training.backends.current import Shards, Update, compiled, loss_and_gradients, xp
+    from charrnn.training.backends.engine import Shards, Update, compiled, loss_and_gradients, xp
     from charrnn.training.optimizers import make_optimizer
     from charrnn.training.schedules import base_rate
     from charrnn.training.step import cross_entropy
@@ -162,10 +162,11 @@ def main() -> None:
     parser.add_argument("--gradients", action="store_true", help="of fresh networks and trained ones, the first seed")
     args = parser.parse_args()
     config = replace(CONFIG, lr=args.lr, steps=args.steps)
-    from charrnn.training import backends
+    from charrnn.training.backends import start as backend
+    from charrnn.training.backends.choice import choose
 
-    print(machine.describe("charrnn", "numpy", backends.chosen(), "keras"))
-    backends.start(1)
+    print(machine.describe("charrnn", "numpy", choose().name, "keras"))
+    backend.start(1)
 
     def trained(cell: str, seed: int) -> Result:
         began = perf_counter()

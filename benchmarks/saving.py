@@ -22,7 +22,7 @@ from charrnn.data.splits import Split
 from charrnn.runs.folder import Run
 from charrnn.runs.progress import CorpusRecord
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import backends
+from charrnn.training.backends.start import shard_count, start
 
 SIZES = {"2x128": (2, 128, 50, 50), "2x512": (2, 512, 64, 128)}
 EVERY = 100
@@ -37,8 +37,8 @@ def main() -> None:
     print(machine.describe("charrnn", "numpy", "tensorflow", "keras"))
     heads = ["LSTM", "a step, s", "a save, s", "as best too, s", "file, MB", f"cost every {EVERY} steps", "as best too"]
     print("\n| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
-    shards = {name: backends.shard_count(SIZES[name][2]) for name in args.sizes}
-    backends.start(max(shards.values()))
+    shards = {name: shard_count(SIZES[name][2]) for name in args.sizes}
+    start(max(shards.values()))
     for name in args.sizes:
         with tempfile.TemporaryDirectory(dir=".") as folder:
             step, plain, best, size = measure(*SIZES[name], shards[name], Path(folder), args.repeats)

@@ -35,14 +35,13 @@ from charrnn.data.splits import split
 from charrnn.network.parameters import useful_products
 from charrnn.text.reader import read_text
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.trainer import STEPS_BETWEEN_EVALUATIONS
 
 CHARRNN = (sys.executable, "-c", "from charrnn.cli.app import main; main()")
 PEERS = Path(__file__).parent / "peers"
 # Small, so that a run reaches the end of an epoch and evaluates, and the exact evaluation at its end is short.
 TEXT_SIZE = "500K"
 SHORT = 10
-# That of charrnn.training.trainer, which cannot be imported without TensorFlow; `charrnn_speed` checks what came of it.
-STEPS_BETWEEN_EVALUATIONS = 100
 
 
 class Size(NamedTuple):

@@ -4,6 +4,8 @@ import errno
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,24 +19,37 @@ TEMPORARY = ".charrnn-tmp"
 Content = bytes | bytearray | BinaryIO
 
 
-def write_durably(path: Path, data: Content) -> None:
-    """Put `data` at `path` through a temporary file beside it; a failure before the renaming changes nothing."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Give a temporary file beside `path` that takes its place when the block ends; a failure changes nothing.
+
+    What is not written is an OSError: who writes knows what to tell the user.
+    """
+    # Not with_name: a path such as "/" has no name, and that is for the system to say.
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}"
     try:
-        try:
-            with open(temporary, "xb") as file:
-                if isinstance(data, bytes | bytearray):
-                    file.write(data)
-                else:
-                    data.seek(0)
-                    shutil.copyfileobj(data, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        sync_folder(path.parent)
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        # Where there is no such folder, this fails too, and would hide the reason.
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def write_durably(path: Path, data: Content) -> None:
+    """Put the data of a run at `path`; NotWritten if it cannot be, and then what was there before is intact."""
+    try:
+        with replacing(path) as file:
+            if isinstance(data, bytes | bytearray):
+                file.write(data)
+            else:
+                data.seek(0)
+                shutil.copyfileobj(data, file)
     except OSError as error:
         raise NotWritten(
             f"{path} could not be written: {error.strerror or error}.",
@@ -44,13 +59,12 @@ def write_durably(path: Path, data: Content) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable: a renamed file's new name is safe only then."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            # Some network file systems cannot do this for a folder; there is nothing better to do there.
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-                raise
-        finally:
-            os.close(descriptor)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot do this for a folder; there is nothing better to do there.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,11 +1,12 @@
 """The settings of a model and of a training run: the only home of defaults and of their checks."""
 
 import codecs
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from charrnn import cells
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, did_you_mean
 
 Config = TypeVar("Config", "ModelConfig", "TrainConfig", "TextConfig")
 
@@ -83,12 +84,9 @@ def _above_zero(settings: Any, *names: str, most: float = MOST) -> None:
 def _one_of(settings: Any, name: str, choices: tuple[str, ...]) -> None:
     value = getattr(settings, name)
     if value not in choices:
-        from difflib import get_close_matches
-
-        close = get_close_matches(str(value), choices, n=1)
         raise CharRNNError(
             f"{_named(name)} is {value!r}; it must be one of {', '.join(choices)}.",
-            hint=f"Did you mean {close[0]}?" if close else None,
+            hint=did_you_mean(str(value), choices),
         )
 
 
@@ -275,6 +273,16 @@ class TextConfig:
 
 
 DEFAULT_TEXT = TextConfig()
+
+
+def mistyped(kind: type[Config], values: Mapping[str, Any]) -> str | None:
+    """Return the first name whose value is not of the type that its field declares; a whole number is a float too."""
+    types = get_type_hints(kind)
+    for name, value in values.items():
+        allowed = get_args(types.get(name)) or (types.get(name, type(value)),)
+        if type(value) not in allowed and not (type(value) is int and float in allowed):
+            return name
+    return None
 
 
 def to_json(config: ModelConfig | TrainConfig | TextConfig) -> dict[str, Any]:

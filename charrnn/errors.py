@@ -1,4 +1,6 @@
-"""The exceptions that users are shown."""
+"""The exceptions that users are shown, and the hint of a mistyped word."""
+
+from collections.abc import Iterable
 
 
 class CharRNNError(Exception):
@@ -19,3 +21,12 @@ class CharRNNError(Exception):
 
 class NotWritten(CharRNNError):
     """A file could not be written (the disk is full, say); what stood there before is intact."""
+
+
+def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str | None:
+    """Return a hint, "Did you mean lstm?", with the nearest known words, `most` at most; None if none is near."""
+    # Imported here: every command imports this module, and nearly none has a mistyped word.
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, list(known), n=most)
+    return f"Did you mean {' or '.join(near)}?" if near else None

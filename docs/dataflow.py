@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from charrnn.cells import Cell
+from charrnn.cells import ArrayNamespace, Cell
 from charrnn.cells.cell import add_bias
 
 # A width that many numbers divide: a step may split its blocks, and a matrix may be a share of a layer wide.
@@ -69,6 +69,9 @@ class Array:
     __mul__, __rmul__ = _operator("×")
     __truediv__, __rtruediv__ = _operator("÷")
 
+    def __neg__(self) -> "Array":
+        return _combined("−", 0, self)
+
     def __init__(self, pieces: Iterable[Piece]):
         self.pieces: list[Piece] = []
         for box, low, high in pieces:
@@ -126,6 +129,8 @@ class Operations:
     """The namespace `xp` of a traced step; what only rearranges columns makes no box."""
 
     def __getattr__(self, name: str) -> Any:
+        if name not in vars(ArrayNamespace):
+            raise AttributeError(f"A step may not call xp.{name}.")
         return lambda *arrays: _array("function", NAMES.get(name, name), arrays, arrays[0].blocks)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Write the cells and stacks of docs/cells.md from charrnn/cells/ and charrnn/stacks.py, between its two marks.
+"""Write the cells and stacks of docs/cells.md from charrnn/cells/ and charrnn/network/stacks.py, between its two marks.
 
 The equations are those of the docstrings, which `charrnn cells` prints too, set as mathematics.
 """

@@ -13,17 +13,18 @@ from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
 from charrnn.text.vocabulary import Vocabulary
 
 # Of charrnn.training these modules need none.
-_PURE = r"(?!\.(budget|contract|divergence|events|schedules|trainer)\b)"
-_NEEDS_KERAS = re.compile(rf"^(import|from) (keras|tensorflow|charrnn\.training{_PURE})\b", re.MULTILINE)
+_PURE = r"budget|contract|divergence|events|schedules|trainer|backends\.(choice|contract|start|jax\.distributed)"
+_NEEDS_KERAS = re.compile(rf"^(import|from) (keras|tensorflow|charrnn\.training(?!\.({_PURE})\b))\b", re.MULTILINE)
 
 
 def pytest_pycollect_makemodule(module_path: Path) -> None:
     """Start the backend before the first module that needs it is imported; the other modules never see keras."""
     if _NEEDS_KERAS.search(module_path.read_text()):
-        from charrnn.training import backends
+        from charrnn.training.backends.choice import choose
+        from charrnn.training.backends.start import start
 
-        # JAX cuts a batch evenly: a row each, where it does not come out otherwise.
-        backends.start(8 if backends.chosen() == "jax" else 2, float64=True, device="cpu")
+        # Where shards must be equal: a row each, where it does not come out otherwise.
+        start(2 if choose().shards(7, 2) == 2 else 8, float64=True, device="cpu")
 
 
 def pytest_configure() -> None:

@@ -11,18 +11,15 @@ if TYPE_CHECKING:
 
 def layers(checkpoint: "Checkpoint") -> list[dict[str, Any]]:
     """Return the arrays of each layer in the order of the network; what a mask takes out of one is not counted."""
-    from charrnn.network.parameters import parameter_shapes
-    from charrnn.network.stacks import layers_of
+    from charrnn.network.parameters import parameters
 
-    cells = layers_of(checkpoint.model)
     found: dict[str, list[dict[str, Any]]] = {}
-    for name, shape in parameter_shapes(checkpoint.model, checkpoint.vocab.size).items():
-        layer, _, array = name.rpartition("/")
-        values = checkpoint.weights[name]
-        mask = cells[int(layer[5:])].mask if layer.startswith("layer") and array == "U" else None
-        if mask:
-            values = values[mask(checkpoint.model.units)]
-        found.setdefault(layer or name, []).append({"name": array, "shape": list(shape), **_magnitude(values)})
+    for parameter in parameters(checkpoint.model, checkpoint.vocab.size):
+        values, mask = checkpoint.weights[parameter.name], parameter.mask
+        if mask is not None:
+            values = values[mask]
+        facts = {"name": parameter.symbol, "shape": list(parameter.shape), **_magnitude(values)}
+        found.setdefault(parameter.place, []).append(facts)
     return [{"name": layer, **together(arrays), "arrays": arrays} for layer, arrays in found.items()]
 
 

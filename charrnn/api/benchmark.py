@@ -14,40 +14,20 @@ from charrnn.inference.generation import Ending, Generation, generate_one
 from charrnn.inference.model import Model
 from charrnn.network.parameters import initial_weights, useful_products
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import backends
+from charrnn.training.backends.choice import BACKENDS
+from charrnn.training.backends.start import shard_count, start
 
 VOCAB = 65
 PEAK_SIZE = 2048
-# One process a library, so that neither finds the other's threads; the program prints GFLOPS.
-PEAKS = {
-    "numpy": """
+# In a process of its own, as the backends' programs are, so that neither finds the other's threads.
+NUMPY_PEAK = """
 import time, numpy as np
 a = np.random.default_rng(0).random(({n}, {n}), dtype=np.float32)
 best = 1e9
 for _ in range(5):
     t = time.perf_counter(); a @ a; best = min(best, time.perf_counter() - t)
 print(2 * {n} ** 3 / best / 1e9)
-""",
-    "tensorflow": """
-import time, tensorflow as tf
-a = tf.random.uniform(({n}, {n}))
-tf.matmul(a, a).numpy()
-best = 1e9
-for _ in range(5):
-    t = time.perf_counter(); tf.matmul(a, a)[0, 0].numpy(); best = min(best, time.perf_counter() - t)
-print(2 * {n} ** 3 / best / 1e9)
-""",
-    "jax": """
-import time, jax
-a = jax.random.uniform(jax.random.key(0), ({n}, {n}))
-product = jax.jit(lambda a: a @ a)
-product(a).block_until_ready()
-best = 1e9
-for _ in range(5):
-    t = time.perf_counter(); product(a).block_until_ready(); best = min(best, time.perf_counter() - t)
-print(2 * {n} ** 3 / best / 1e9)
-""",
-}
+"""
 # That keeps a library to the processor.
 ON_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
 
@@ -60,13 +40,13 @@ def peak_share(trained: float, model: ModelConfig, vocab_size: int, peak: float)
 
 def peak_gflops(backend: str, device: str = "auto") -> float:
     """Return the speed of a large float32 product in GFLOPS: NumPy's, or that of a backend on its device, if higher."""
-    return max(sgemm_gflops(library, device) for library in ("numpy", backend))
+    return max(sgemm_gflops(program, device) for program in (NUMPY_PEAK, BACKENDS[backend].peak))
 
 
-def sgemm_gflops(library: str, device: str) -> float:
+def sgemm_gflops(program: str, device: str) -> float:
     """Return the speed of a large float32 product in GFLOPS, all cores, in a process of its own, best of five."""
     result = subprocess.run(
-        [sys.executable, "-c", PEAKS[library].format(n=PEAK_SIZE)],
+        [sys.executable, "-c", program.format(n=PEAK_SIZE)],
         capture_output=True,
         check=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(ON_CPU if device == "cpu" else {})},
@@ -78,13 +58,13 @@ def train_speed(
     model: ModelConfig, config: TrainConfig, vocab_size: int, seconds: float, device: str = "auto"
 ) -> float:
     """Return characters trained a second, compilation not counted."""
-    shards = backends.start(backends.shard_count(config.batch), device=device)
+    shards = start(shard_count(config.batch), device=device)
     return config.batch * config.seq * steps_per_second(model, config, vocab_size, seconds, shards)
 
 
 def steps_per_second(model: ModelConfig, config: TrainConfig, vocab_size: int, seconds: float, shards: int) -> float:
     """Return steps of training a second, compilation not counted, with a backend that has been started."""
-    from charrnn.training.backends.current import Shards
+    from charrnn.training.backends.engine import Shards
     from charrnn.training.network import CharRNN
     from charrnn.training.optimizers import make_optimizer
     from charrnn.training.schedules import base_rate

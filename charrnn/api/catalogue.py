@@ -3,11 +3,12 @@
 import inspect
 from typing import Any
 
-from charrnn.cells import CELLS, Vector
+from charrnn.cells import CELLS
 from charrnn.config import STACKS, ModelConfig
-from charrnn.errors import CharRNNError
-from charrnn.network.parameters import parameter_count
+from charrnn.errors import CharRNNError, did_you_mean
+from charrnn.network.parameters import Role, parameter_count, parameters
 from charrnn.network.stacks import EQUATIONS, layers_of
+from charrnn.network.starts import Constant
 
 # Characters of a text in English.
 VOCAB = 65
@@ -16,10 +17,7 @@ VOCAB = 65
 def check_name(name: str) -> None:
     """Raise CharRNNError unless there is a cell, or a stack, of this name."""
     if name not in CELLS and name not in STACKS:
-        from difflib import get_close_matches
-
-        close = get_close_matches(name, [*CELLS, *STACKS], n=1)
-        hint = f"Did you mean {close[0]}?" if close else "charrnn cells lists them."
+        hint = did_you_mean(name, [*CELLS, *STACKS]) or "charrnn cells lists them."
         raise CharRNNError(f"There is no cell or stack {name!r}.", hint=hint)
 
 
@@ -47,17 +45,21 @@ def facts_of(model: ModelConfig) -> dict[str, Any]:
 
 def describe(model: ModelConfig) -> str:
     """Return the equations of a cell, and what its highest layer holds."""
-    cell, units = layers_of(model)[-1], model.units
+    *_, cell = layers = layers_of(model)
+    units = model.units
     equations = inspect.cleandoc(CELLS[model.cell].step.__doc__ or "")
     shapes = []
-    if cell.blocks:
-        shapes.append((f"W (inputs, {cell.projected(units)})", "input, blocks " + ", ".join(cell.blocks)))
-    for name, matrix in cell.matrices.items():
-        rows, columns = matrix.shape(units)
-        shapes.append((f"{name} ({rows}, {columns})", "recurrent, blocks " + ", ".join(matrix.blocks)))
-    vectors = {**cell.vectors, **cell.zx_vectors} | ({"b": Vector(cell.bias)} if cell.blocks else {})
-    for name, (starts,) in vectors.items():
-        shapes.append((f"{name} ({len(starts) * units},)", "starts at " + ", ".join(f"{value:g}" for value in starts)))
+    for parameter in parameters(model, VOCAB):
+        if parameter.layer != len(layers) - 1:
+            continue
+        name, shape = parameter.symbol, parameter.shape
+        if parameter.role is Role.KERNEL:
+            shapes.append((f"{name} (inputs, {shape[1]})", "input, blocks " + ", ".join(cell.blocks)))
+        elif parameter.role is Role.RECURRENT:
+            shapes.append((f"{name} {shape}", "recurrent, blocks " + ", ".join(cell.matrices[name].blocks)))
+        elif isinstance(parameter.start, Constant):
+            values = ", ".join(f"{value:g}" for value in parameter.start.values)
+            shapes.append((f"{name} {shape}", f"starts at {values}"))
     for name in cell.state_fields:
         begins = f", begins at {cell.initial[name]:g}" if name in cell.initial else ""
         shapes.append((f"{name} (batch, {units})", "state" + (", the output" if name == "h" else begins)))

@@ -1,10 +1,14 @@
 """What follows lines: the answers of a model that was trained on lines of source, separator and target."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any
 
 import numpy as np
 
 from charrnn.api.generation import Notify, Sample
+from charrnn.config import TextConfig
+from charrnn.errors import CharRNNError
 from charrnn.inference import generation as made
 from charrnn.inference.batch import generate
 from charrnn.inference.beam import beam_search
@@ -12,7 +16,7 @@ from charrnn.inference.generation import Generation
 from charrnn.inference.lines import admitted
 from charrnn.inference.model import Model
 from charrnn.text.decoding import prepare
-from charrnn.text.lines import seen
+from charrnn.text.lines import portions, seen
 
 # Notices of single lines that are worth telling.
 NOTICES = 10
@@ -77,3 +81,31 @@ class Answers:
             self.notify(notice)
         elif self.told == NOTICES + 1:
             self.notify("… and so in other lines.")
+
+
+class Targets:
+    """What lines should be completed with, the lines of a text; counts how many completions are exactly that."""
+
+    def __init__(self, model: Model, source: str, config: TextConfig):
+        self.model = model
+        self.compared = self.right = 0
+        self._lines = chain.from_iterable(portions(source, config))
+
+    def compare(self, text: str) -> dict[str, Any]:
+        """Return the target of the next line, and whether a completion is right."""
+        self.compared += 1
+        target = next(self._lines, None)
+        if target is None:
+            raise CharRNNError(f"`check` has no line {self.compared:,}.", hint="It needs a target for each line.")
+        right = text == seen(target, self.model.text)
+        self.right += right
+        return {"target": target, "right": right}
+
+    def end(self) -> None:
+        """Raise CharRNNError unless there was a line, and a target, for each other."""
+        if next(self._lines, None) is not None:
+            raise CharRNNError(
+                f"`check` has more than {self.compared:,} lines.", hint="It needs a target for each line."
+            )
+        if not self.compared:
+            raise CharRNNError("There were no lines to complete.", hint="Name a text with lines, or pipe one.")

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from charrnn.atomic import replacing
 from charrnn.errors import CharRNNError
 
 Pieces = Generator[bytes, None, None]
@@ -77,15 +78,9 @@ def _digest(path: Path) -> str:
 
 def _write(path: Path, pieces: Pieces) -> int:
     """Write a file that appears only when it is whole; return its size in bytes."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with closing(pieces), part.open("wb") as file:
-            written = sum(file.write(piece) for piece in pieces)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return written
+    with replacing(path) as file, closing(pieces):
+        return sum(file.write(piece) for piece in pieces)
 
 
 def _verified(name: str, entry: dict[str, Any], show: Show) -> Pieces:

@@ -10,29 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.cores import usable_cores
-from charrnn.training import backends
+from charrnn.training.backends.choice import BACKENDS
 
-# Run in a process of its own for each backend; prints JSON. What native code says meanwhile goes to stderr.
-PROBES = {
-    "tensorflow": """
-import json, tensorflow as tf
-built = tf.sysconfig.get_build_info()
-gpus = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
-        for gpu in tf.config.list_physical_devices("GPU")]
-print(json.dumps({"version": tf.__version__, "cuda": bool(built.get("is_cuda_build")), "gpus": gpus}))
-""",
-    "jax": """
-import json, jax
-from importlib.util import find_spec
-try:
-    gpus = [gpu.device_kind for gpu in jax.devices("gpu")]
-except RuntimeError:
-    gpus = []
-cuda = any(find_spec(f"jax_cuda{n}_plugin") for n in (12, 13, 14))
-print(json.dumps({"version": jax.__version__, "cuda": cuda, "gpus": gpus}))
-""",
-}
-INSTALL = {"tensorflow": "pip install 'charrnn[cuda]'", "jax": "pip install 'charrnn[jax-cuda]'"}
 # Processors that multiply bfloat16 in hardware say so by one of these.
 BF16 = ("avx512_bf16", "amx_bf16", "bf16")
 PATIENCE = 120
@@ -49,7 +28,7 @@ def devices() -> dict[str, Any]:
         "driver": {"gpus": gpus, "complaint": complaint},
         "backends": {},
     }
-    for name in backends.NAMES:
+    for name in BACKENDS:
         found = probe(name)
         facts["backends"][name] = {**found, "why_no_gpu": why_not(name, found, gpus, complaint)}
     return facts
@@ -83,7 +62,7 @@ def probe(backend: str) -> dict[str, Any]:
         return nothing
     # Beside a running training there may be little memory.
     environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-    command = [sys.executable, "-c", PROBES[backend]]
+    command = [sys.executable, "-c", BACKENDS[backend].probe]
     try:
         asked = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=PATIENCE)
     except subprocess.TimeoutExpired:
@@ -96,11 +75,12 @@ def probe(backend: str) -> dict[str, Any]:
 
 def why_not(backend: str, found: dict[str, Any], gpus: list[dict[str, Any]], complaint: str) -> str:
     """Return why a backend does not use a GPU, and what to do about it; nothing if it does."""
+    known = BACKENDS[backend]
     last = found["talk"].rpartition("\n")[2]
     if found["gpus"]:
         return ""
     if not found["version"]:
-        return f"Install it: {INSTALL[backend] if gpus else f'pip install {backend}'}"
+        return f"Install it: {known.install_for_gpu if gpus else f'pip install {backend}'}"
     if found["version"] == BROKEN:
         return f"It cannot be imported: {last}"
     if not gpus:
@@ -108,9 +88,9 @@ def why_not(backend: str, found: dict[str, Any], gpus: list[dict[str, Any]], com
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None and hidden.strip() in ("", "-1"):
         return f"No GPU: CUDA_VISIBLE_DEVICES is {hidden!r}, which hides them all. Unset it."
-    if not found["cuda"] or backend == "tensorflow":
+    if not found["cuda"] or not known.tells_why_no_gpu:
         missing = "its CUDA libraries are missing" if found["cuda"] else "it is built without CUDA"
-        return f"No GPU: {missing}. {INSTALL[backend]}"
+        return f"No GPU: {missing}. {known.install_for_gpu}"
     return f"No GPU, though it is built for CUDA: {last or 'it does not say why'}"
 
 

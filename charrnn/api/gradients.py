@@ -5,20 +5,27 @@ from collections.abc import Iterator
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
 from charrnn.network.stacks import fits
-from charrnn.training import backends
+from charrnn.training.backends.choice import choose
+from charrnn.training.backends.start import start
 
 # The relative error from which on a gradient is wrong.
 LIMIT = 1e-6
 
 
 def check_gradients(
-    cell: str | None, layers: int, units: int, embedding: int | None, stack: str, seed: int
+    cell: str | None,
+    layers: int,
+    units: int,
+    embedding: int | None,
+    stack: str,
+    seed: int,
+    backend: str | None = None,
 ) -> Iterator[tuple[str, str, tuple[int, ...], float]]:
     """Yield cell, parameter, its shape and the worst relative error of its gradient; None is every cell that fits."""
     names = [cell] if cell else [name for name in CELLS if fits(CELLS[name], stack)]
     models = [ModelConfig(name, layers, units, embedding, stack) for name in names]
-    backends.choose(None)
-    backends.start(1, float64=True)
+    choose(backend)
+    start(1, float64=True)
     from charrnn.training.gradcheck import check
 
     for model in models:

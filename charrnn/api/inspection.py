@@ -1,6 +1,5 @@
 """What there is to say of a checkpoint and of its run, as JSON can hold it."""
 
-import math
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from charrnn.api import arrays
 from charrnn.api.history import history_of, losses
+from charrnn.api.json_text import finite
 from charrnn.config import to_json
 from charrnn.errors import CharRNNError
 from charrnn.network.parameters import check_weights, parameter_count
@@ -42,7 +42,7 @@ def facts_of(target: str | None) -> dict[str, Any]:
         "history": history_of(newest.history, run.log.path if run else None),
         "checkpoints": files,
     }
-    return _finite(facts)
+    return finite(facts)
 
 
 def _read(target: str | None) -> tuple[Path, Checkpoint]:
@@ -83,12 +83,3 @@ def _bits(header: Checkpoint) -> float | None:
     """Return the validation loss of a checkpoint's own step, in bits per character, if it was evaluated there."""
     validation = losses(history_of(header.history, None)).validation
     return next((bits for step, bits in validation[::-1] if step == header.step), None)
-
-
-def _finite(value: Any) -> Any:
-    """Return what JSON can hold: null for a number that is not finite."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from charrnn.errors import CharRNNError
 from charrnn.text.sources import STDIN
-from charrnn.training import backends
+from charrnn.training.backends.choice import check_device, check_processes, choose
+from charrnn.training.backends.contract import Backend
 from charrnn.training.backends.jax.distributed import Processes, among
 
 
@@ -17,10 +18,10 @@ class Place:
     device: str
     processes: Processes
 
-    def choose(self, recorded: str | None = None) -> str:
-        """Choose the backend, and return its name; `recorded` is that of a run that goes on."""
-        chosen = backends.choose(self.backend, recorded)
-        backends.check_processes(self.processes)
+    def choose(self, recorded: str | None = None) -> Backend:
+        """Choose the backend, and return it; `recorded` is that of a run that goes on."""
+        chosen = choose(self.backend, recorded)
+        check_processes(self.processes)
         return chosen
 
     def check_texts(self, sources: Sequence[str]) -> None:
@@ -35,6 +36,5 @@ def place(
     backend: str | None, device: str, processes: int | None, process_id: int | None, coordinator: str | None
 ) -> Place:
     """Return what the parameters mean; CharRNNError if it cannot be had."""
-    backends.check_backend(backend)
-    backends.check_device(device)
+    check_device(device)
     return Place(backend, device, among(processes, process_id, coordinator))

@@ -17,7 +17,8 @@ from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.text.reader import read_text
 from charrnn.text.sources import STDIN
 from charrnn.text.text import Text
-from charrnn.training import backends
+from charrnn.training.backends.choice import DEFAULT
+from charrnn.training.backends.start import kept_shards
 from charrnn.training.budget import counted_total
 
 # What is settled for good when a run begins, besides its settings.
@@ -49,11 +50,11 @@ def resumed_job(
     data = yield from _resumed_data(training, run, checkpoint, progress.corpus, config, corpus, corpus_changed_ok)
     _check_budget(run, checkpoint, progress, config, data)
     yield Noticed(f"Resuming {run.name} after step {progress.step:,}.")
-    before = progress.backend or backends.DEFAULT
-    now = place.choose(before)
+    before = progress.backend or DEFAULT
+    now = place.choose(before).name
     if before != now:
         yield Noticed(f"Until now it was trained with {before}: {now} rounds otherwise and draws other dropout masks.")
-    shards = backends.kept_shards(config.batch, progress, place.processes.count)
+    shards = kept_shards(config.batch, progress, place.processes.count)
     return Job(run, checkpoint.model, config, data, shards, resumed=checkpoint)
 
 

@@ -28,8 +28,9 @@ from charrnn.runs.folder import Run
 from charrnn.runs.progress import Progress
 from charrnn.text import cache
 from charrnn.text.reader import Watch
-from charrnn.training import backends
+from charrnn.training.backends.choice import choose
 from charrnn.training.backends.jax import distributed
+from charrnn.training.backends.start import cut, start
 from charrnn.training.trainer import Trainer
 
 
@@ -153,11 +154,11 @@ class Training:
         for cell in set(layers_of(job.model)):
             check(cell)
         with distributed.ends_with_others(processes):
-            yield Loading(backends.title(), processes.count - 1)
+            yield Loading(choose().title, processes.count - 1)
             count = self._start(job)
             if processes.count > 1:
                 processes.check_alike(_facts(job))
-            device = backends.device()
+            device = "gpu" if choose().engine().on_gpu() else "cpu"
             if device == "gpu":
                 yield Noticed(f"Training on {count} GPU{'' if count == 1 else 's'}.", is_advice=True)
             if job.resumed and job.resumed.progress:
@@ -182,8 +183,8 @@ class Training:
                 self.last_words(distributed.lost())
 
             distributed.end_with(last_words)
-        started = backends.start(job.shards, device=self.place.device, processes=processes)
-        return backends.cut(job.config.batch, started, processes.count)
+        started = start(job.shards, device=self.place.device, processes=processes)
+        return cut(job.config.batch, started, processes.count)
 
     def _make_trainer(self, job: Job, shards: int) -> Trainer:
         # Keras is imported now that its backend has been started.

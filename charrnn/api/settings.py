@@ -13,8 +13,9 @@ from charrnn.config import (
     ModelConfig,
     TextConfig,
     TrainConfig,
+    mistyped,
 )
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, did_you_mean
 
 MODEL, TRAIN, TEXT = (tuple(field.name for field in fields(kind)) for kind in (ModelConfig, TrainConfig, TextConfig))
 # All that can be set by name; a preset and an activation are short for several or another of them.
@@ -51,6 +52,8 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
         chosen["clip_norm"] = None
     chosen["cell"] = _cell(chosen.get("cell", ModelConfig.cell), chosen.get("activation", ACTIVATIONS[0]))
     model, train, changed = ({n: chosen[n] for n in names if n in chosen} for names in (MODEL, TRAIN, TEXT))
+    for kind, values in ((ModelConfig, model), (TrainConfig, train), (TextConfig, changed)):
+        _check_types(kind, values)
     return Settings(ModelConfig(**model), TrainConfig(**train), replace(text, **changed))
 
 
@@ -58,11 +61,17 @@ def check_names(given: Mapping[str, Any], names: tuple[str, ...]) -> None:
     """Raise CharRNNError if something has been given a value that is none of `names`."""
     for name in given:
         if name not in names:
-            from difflib import get_close_matches
-
-            close = get_close_matches(name, names, n=1)
-            hint = f"Did you mean `{close[0]}`?" if close else "help(charrnn.train) lists the settings."
+            hint = did_you_mean(name, names) or "help(charrnn.train) lists the settings."
             raise CharRNNError(f"There is no setting `{name}`.", hint)
+
+
+def _check_types(kind: Any, values: Mapping[str, Any]) -> None:
+    """Raise CharRNNError if a value is of another type than that of its setting."""
+    name = mistyped(kind, values)
+    if name is not None:
+        (wanted,) = (field.type for field in fields(kind) if field.name == name)
+        wanted = getattr(wanted, "__name__", wanted)
+        raise CharRNNError(f"`{name}` is {values[name]!r}; it must be of the type {wanted}.")
 
 
 def _plain(value: Any) -> Any:

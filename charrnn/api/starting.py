@@ -13,7 +13,7 @@ from charrnn.api.settings import settings
 from charrnn.config import DEFAULT_TEXT
 from charrnn.errors import CharRNNError
 from charrnn.runs.folder import Run, create_run, runs_folder
-from charrnn.training import backends
+from charrnn.training.backends.start import shard_count
 
 
 def new_job(
@@ -49,7 +49,7 @@ def new_job(
     weights = None
     if trained:
         weights = yield from transferred(trained, data.corpus, config.seed)
-    shards = backends.shard_count(config.batch, place.processes.count)
+    shards = shard_count(config.batch, place.processes.count)
 
     def find() -> Run:
         if place.processes.is_first:

@@ -3,8 +3,7 @@
 A cell is a function `step(xp, zx, state, dot, w) -> state` of one time step. It serves Keras training, NumPy
 sampling and gradient checking alike, so it knows none of them:
 
-- `xp` is the array namespace: exp, log_sigmoid, maximum, relu, sigmoid, tanh, split and concatenate (with axis=-1), as
-  in keras.ops, and standardize(x), x with mean 0 and variance 1 over the last axis; + - * / do as well, nothing else;
+- `xp` is an `ArrayNamespace`: all that a step may call;
 - `zx` is the projected input, W x + b, (batch, blocks * units), its blocks in the order that the docstring gives;
 - `state` holds what the cell remembers, by name, each (batch, units); its first field, `h`, is the cell's output;
 - `dot(vector, name)` multiplies (batch, units) by the recurrent matrix `name`. Every recurrent product goes through it:
@@ -14,7 +13,7 @@ sampling and gradient checking alike, so it knows none of them:
 In the docstrings W, U are matrices, * is elementwise, sigma the logistic function.
 """
 
-from charrnn.cells.cell import Array, Cell, Hidden, HiddenAndMemory, Matrix, Vector
+from charrnn.cells.cell import Array, ArrayNamespace, Cell, Hidden, HiddenAndMemory, Matrix, Vector
 from charrnn.cells.table import CELLS
 
-__all__ = ["CELLS", "Array", "Cell", "Hidden", "HiddenAndMemory", "Matrix", "Vector"]
+__all__ = ["CELLS", "Array", "ArrayNamespace", "Cell", "Hidden", "HiddenAndMemory", "Matrix", "Vector"]

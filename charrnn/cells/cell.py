@@ -1,12 +1,47 @@
 """What a cell is: its states, its parameters, its row in the table."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 Array = Any
 Dot = Callable[[Array, str], Array]
 Vectors = Mapping[str, Array]
+
+
+class ArrayNamespace(Protocol):
+    """All that a step may call, under the names of keras.ops; besides, arrays have + - * / and a sign, nothing else.
+
+    x, y: (batch, width), of one floating-point type. One of the two of `maximum` and of + - * / may be a number, or a
+    vector, (width,). TensorFlow, JAX, NumPy, the plan of sampling and the pictures of the documentation have it.
+    """
+
+    def exp(self, x: Array, /) -> Array:
+        """Return e to the power of x."""
+
+    def tanh(self, x: Array, /) -> Array:
+        """Return the hyperbolic tangent."""
+
+    def sigmoid(self, x: Array, /) -> Array:
+        """Return 1 / (1 + exp(-x)); no x overflows."""
+
+    def log_sigmoid(self, x: Array, /) -> Array:
+        """Return log(sigmoid(x)), which is x where the sigmoid is next to 0."""
+
+    def relu(self, x: Array, /) -> Array:
+        """Return x where it is above 0, else 0."""
+
+    def maximum(self, x: Array, y: Array, /) -> Array:
+        """Return the larger one of each pair."""
+
+    def standardize(self, x: Array, /) -> Array:
+        """Return (x - mean) / sqrt(variance + EPSILON), both over the last axis (Ba et al. 2016)."""
+
+    def split(self, x: Array, parts: int | Sequence[int], /, axis: int) -> Sequence[Array]:
+        """Return x cut into so many equal parts, or at these columns; `axis` is -1."""
+
+    def concatenate(self, parts: Sequence[Array], /, axis: int) -> Array:
+        """Return arrays side by side; `axis` is -1."""
 
 
 class Hidden(NamedTuple):
@@ -76,7 +111,7 @@ class Vector(NamedTuple):
 EPSILON = 1e-5
 
 
-def add_bias(xp: Any, wx: Array, w: Vectors) -> Array:
+def add_bias(xp: ArrayNamespace, wx: Array, w: Vectors) -> Array:
     """Return W x + b."""
     return wx + w["b"]
 
@@ -106,7 +141,7 @@ class Cell:
     vectors: Mapping[str, Vector] = field(default_factory=dict)
     identity: bool = False
     initial: Mapping[str, float] = field(default_factory=dict)
-    zx: Callable[[Any, Array, Vectors], Array] = add_bias
+    zx: Callable[[ArrayNamespace, Array, Vectors], Array] = add_bias
     zx_vectors: Mapping[str, Vector] = field(default_factory=dict)
     raw: tuple[str, ...] = ()
     lowest: str | None = None

@@ -1,11 +1,9 @@
 """The family of the GRU: gates, and an output that is the memory."""
 
-from typing import Any
-
-from charrnn.cells.cell import Array, Dot, Hidden, Vectors
+from charrnn.cells.cell import Array, ArrayNamespace, Dot, Hidden, Vectors
 
 
-def gru(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
+def gru(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
     """Cho et al. 2014, "Learning phrase representations", eq. 5-8. Blocks z, r, g; the reset gate before the product.
 
     z, r = sigma(W x + U h + b); g = tanh(W x + V (r * h) + b); h' = z * h + (1 - z) * g.
@@ -17,7 +15,7 @@ def gru(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
     return Hidden(z * state.h + (1 - z) * g)
 
 
-def gru_reset_after(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
+def gru_reset_after(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
     """The GRU of cuDNN, the reset gate after the product (Cho et al. 2014, first version). Blocks z, r, g; a bias c.
 
     z, r = sigma(W x + U h + b); g = tanh(W x + r * (U h + c) + b); h' = z * h + (1 - z) * g.
@@ -30,7 +28,7 @@ def gru_reset_after(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> 
     return Hidden(z * state.h + (1 - z) * g)
 
 
-def mgu(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
+def mgu(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
     """Zhou et al. 2016, "Minimal gated unit for recurrent neural networks": one gate for both. Blocks f, g.
 
     f = sigma(W x + U h + b); g = tanh(W x + V (f * h) + b); h' = (1 - f) * h + f * g.
@@ -41,7 +39,7 @@ def mgu(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
     return Hidden((1 - f) * state.h + f * g)
 
 
-def mut1(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
+def mut1(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
     """Jozefowicz et al. 2015, "An empirical exploration of recurrent network architectures". Blocks z, r, g; a bias d.
 
     z = sigma(W x + b); r = sigma(W x + U h + b); g = tanh(V (r * h) + tanh(W x + b) + d); h' = z * g + (1 - z) * h.
@@ -54,7 +52,7 @@ def mut1(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
     return Hidden(z * g + (1 - z) * state.h)
 
 
-def mut2(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
+def mut2(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
     """Jozefowicz et al. 2015, the second mutation. Blocks z, r, g.
 
     z = sigma(W x + R h + b); r = sigma(W x + U h + b); g = tanh(V (r * h) + W x + b); h' = z * g + (1 - z) * h.
@@ -67,7 +65,7 @@ def mut2(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
     return Hidden(z * g + (1 - z) * state.h)
 
 
-def mut3(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
+def mut3(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
     """Jozefowicz et al. 2015, the third mutation. Blocks z, r, g.
 
     z = sigma(W x + R tanh(h) + b); r = sigma(W x + U h + b); g = tanh(V (r * h) + W x + b); h' = z * g + (1 - z) * h.
@@ -79,7 +77,7 @@ def mut3(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
     return Hidden(z * g + (1 - z) * state.h)
 
 
-def mingru(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
+def mingru(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
     """Feng et al. 2024, "Were RNNs all we needed?": nothing is recurrent but the average. Blocks z, g.
 
     z = sigma(W x + b); g = W x + b; h' = (1 - z) * h + z * g.

@@ -1,8 +1,16 @@
 """The family of the LSTM: cells with a memory of their own."""
 
-from typing import Any
-
-from charrnn.cells.cell import Array, Dot, HiddenAndMemory, HiddenMemoryAndGates, Matrix, Normalized, Vectors, add_bias
+from charrnn.cells.cell import (
+    Array,
+    ArrayNamespace,
+    Dot,
+    HiddenAndMemory,
+    HiddenMemoryAndGates,
+    Matrix,
+    Normalized,
+    Vectors,
+    add_bias,
+)
 
 # Of the mogrifier: how often x and h gate each other, and the rank of the matrices between them, a share of the units.
 ROUNDS, RANK = 4, 1 / 8
@@ -11,7 +19,7 @@ for _n in range(1, ROUNDS + 1):
     MOGRIFIER |= {f"P{_n}": Matrix("k", columns=RANK), f"Q{_n}": Matrix("x" if _n % 2 else "h", rows=RANK)}
 
 
-def lstm(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
+def lstm(xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
     """Gers, Schmidhuber & Cummins 2000, "Learning to forget". Blocks i, f, g, o.
 
     i, f, o = sigma(W x + U h + b), g = tanh(W x + U h + b); c' = f * c + i * g; h' = o * tanh(c').
@@ -22,7 +30,7 @@ def lstm(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> Hi
     return HiddenAndMemory(h, c)
 
 
-def lstm_1997(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
+def lstm_1997(xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
     """Hochreiter & Schmidhuber 1997, "Long short-term memory", trained by the full gradient. Blocks i, g, o.
 
     i, o = sigma(W x + U h + b), g = tanh(W x + U h + b); c' = c + i * g; h' = o * tanh(c'). (The paper's squashing
@@ -34,7 +42,7 @@ def lstm_1997(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) 
     return HiddenAndMemory(h, c)
 
 
-def lstm_peephole(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
+def lstm_peephole(xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
     """Gers & Schmidhuber 2000, "Recurrent nets that time and count". Blocks i, f, g, o; peepholes p.
 
     i, f = sigma(W x + U h + p * c + b), g = tanh(W x + U h + b); c' = f * c + i * g;
@@ -47,7 +55,7 @@ def lstm_peephole(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vecto
     return HiddenAndMemory(h, c)
 
 
-def lstm_coupled(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
+def lstm_coupled(xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
     """Greff et al. 2015, "LSTM: a search space odyssey" (CIFG): what is forgotten makes room. Blocks f, g, o.
 
     f, o = sigma(W x + U h + b), g = tanh(W x + U h + b); c' = f * c + (1 - f) * g; h' = o * tanh(c').
@@ -59,7 +67,7 @@ def lstm_coupled(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vector
     return HiddenAndMemory(h, c)
 
 
-def lstm_no_input_gate(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
+def lstm_no_input_gate(xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
     """Greff et al. 2015 (NIG): i = 1. Blocks f, g, o.
 
     f, o = sigma(W x + U h + b), g = tanh(W x + U h + b); c' = f * c + g; h' = o * tanh(c').
@@ -70,7 +78,7 @@ def lstm_no_input_gate(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: 
     return HiddenAndMemory(h, c)
 
 
-def lstm_no_output_gate(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
+def lstm_no_output_gate(xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
     """Greff et al. 2015 (NOG): o = 1. Blocks i, f, g.
 
     i, f = sigma(W x + U h + b), g = tanh(W x + U h + b); c' = f * c + i * g; h' = tanh(c').
@@ -80,7 +88,9 @@ def lstm_no_output_gate(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w:
     return HiddenAndMemory(xp.tanh(c), c)
 
 
-def lstm_no_input_activation(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
+def lstm_no_input_activation(
+    xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors
+) -> HiddenAndMemory:
     """Greff et al. 2015 (NIAF): g is linear. Blocks i, f, g, o.
 
     i, f, o = sigma(W x + U h + b), g = W x + U h + b; c' = f * c + i * g; h' = o * tanh(c').
@@ -91,7 +101,9 @@ def lstm_no_input_activation(xp: Any, zx: Array, state: HiddenAndMemory, dot: Do
     return HiddenAndMemory(h, c)
 
 
-def lstm_no_output_activation(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
+def lstm_no_output_activation(
+    xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors
+) -> HiddenAndMemory:
     """Greff et al. 2015 (NOAF): the memory is put out as it is. Blocks i, f, g, o.
 
     i, f, o = sigma(W x + U h + b), g = tanh(W x + U h + b); c' = f * c + i * g; h' = o * c'.
@@ -101,7 +113,9 @@ def lstm_no_output_activation(xp: Any, zx: Array, state: HiddenAndMemory, dot: D
     return HiddenAndMemory(xp.sigmoid(o) * c, c)
 
 
-def lstm_full_gates(xp: Any, zx: Array, state: HiddenMemoryAndGates, dot: Dot, w: Vectors) -> HiddenMemoryAndGates:
+def lstm_full_gates(
+    xp: ArrayNamespace, zx: Array, state: HiddenMemoryAndGates, dot: Dot, w: Vectors
+) -> HiddenMemoryAndGates:
     """Greff et al. 2015 (FGR), after Hochreiter & Schmidhuber 1997: gates hear all gates. Blocks i, f, o, g.
 
     i, f, o = sigma(W x + U h + R [i, f, o] + b), g = tanh(W x + U h + b), with the gates of the step before;
@@ -115,12 +129,12 @@ def lstm_full_gates(xp: Any, zx: Array, state: HiddenMemoryAndGates, dot: Dot, w
     return HiddenMemoryAndGates(o * xp.tanh(c), c, i, f, o)
 
 
-def normalized_product(xp: Any, wx: Array, w: Vectors) -> Array:
+def normalized_product(xp: ArrayNamespace, wx: Array, w: Vectors) -> Array:
     """Return LN(W x, a_x) + b."""
     return add_bias(xp, w["a_x"] * xp.standardize(wx), w)
 
 
-def lstm_layernorm(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
+def lstm_layernorm(xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
     """Ba, Kiros & Hinton 2016, "Layer normalization", eq. 20-22. Blocks i, f, g, o; gains a, a bias d of the memory.
 
     i, f, g, o = LN(W x, a_x) + LN(U h, a_h) + b, normalized over all blocks; c' = sigma(f) * c + sigma(i) * tanh(g);
@@ -133,7 +147,7 @@ def lstm_layernorm(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vect
     return HiddenAndMemory(h, c)
 
 
-def lstm_depth_gated(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
+def lstm_depth_gated(xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
     """Yao et al. 2015, "Depth-gated recurrent neural networks". Blocks i, f, g, o, d; peepholes p, q.
 
     i, f = sigma(W x + U h + p * c + b), g = tanh(W x + U h + b); d = sigma(W x + p * c + q * l + b), where l is c' of
@@ -150,7 +164,7 @@ def lstm_depth_gated(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Ve
     return HiddenAndMemory(h, c)
 
 
-def lstm_mogrifier(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
+def lstm_mogrifier(xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
     """Melis, Kocisky & Blunsom 2020, "Mogrifier LSTM": x and h gate each other before they meet. Four rounds.
 
     x = 2 sigma(Q P h) * x in the rounds 1 and 3; h = 2 sigma(Q P x) * h in the rounds 2 and 4, Q and P of low rank,
@@ -168,7 +182,7 @@ def lstm_mogrifier(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vect
     return HiddenAndMemory(h, c)
 
 
-def slstm(xp: Any, zx: Array, state: Normalized, dot: Dot, w: Vectors) -> Normalized:
+def slstm(xp: ArrayNamespace, zx: Array, state: Normalized, dot: Dot, w: Vectors) -> Normalized:
     """Beck et al. 2024, "xLSTM: extended long short-term memory" (sLSTM, one head). Blocks i, f, g, o.
 
     i = exp(W x + U h + b), f, o = sigma(W x + U h + b), g = tanh(W x + U h + b); c' = f * c + i * g; n' = f * n + i;
@@ -184,7 +198,7 @@ def slstm(xp: Any, zx: Array, state: Normalized, dot: Dot, w: Vectors) -> Normal
     return Normalized(h, c, n, m)
 
 
-def mlstm(xp: Any, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
+def mlstm(xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
     """Krause et al. 2016, "Multiplicative LSTM for sequence modelling". Blocks m, i, f, g, o.
 
     m = (W x + b) * (V h); i, f, o = sigma(W x + U m + b), g = tanh(W x + U m + b); c' = f * c + i * g;

@@ -1,13 +1,11 @@
 """Cells without gates."""
 
-from typing import Any
-
-from charrnn.cells.cell import Array, Clocked, Dot, Hidden, Vectors
+from charrnn.cells.cell import Array, ArrayNamespace, Clocked, Dot, Hidden, Vectors
 
 MODULES = 8
 
 
-def rnn(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
+def rnn(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
     """Elman 1990, "Finding structure in time". Block h.
 
     h' = tanh(W x + U h + b).
@@ -15,7 +13,7 @@ def rnn(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
     return Hidden(xp.tanh(zx + dot(state.h, "U")))
 
 
-def irnn(xp: Any, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
+def irnn(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
     """Le, Jaitly & Hinton 2015, "A simple way to initialize recurrent networks of rectified linear units". Block h.
 
     h' = relu(W x + U h + b). (U begins as the identity.)
@@ -37,7 +35,7 @@ def from_slower(units: int) -> Array:
     return period[:, None] >= period[None, :]
 
 
-def clockwork(xp: Any, zx: Array, state: Clocked, dot: Dot, w: Vectors) -> Clocked:
+def clockwork(xp: ArrayNamespace, zx: Array, state: Clocked, dot: Dot, w: Vectors) -> Clocked:
     """Koutnik et al. 2014, "A clockwork RNN": eight modules, computed every 1, 2, 4, ..., 128 steps. Block h.
 
     h' = tanh(W x + U h + b) in the modules whose turn it is; h' = h in the others. (In U a module hears itself and

@@ -113,10 +113,7 @@ Beam = Annotated[
 Until = Annotated[
     list[str] | None,
     typer.Option(
-        "--until",
-        metavar="TEXT",
-        callback=each_unescaped,
-        help="Stop before this text; may be given several times.",
+        "--until", metavar="TEXT", callback=each_unescaped, help="Stop before this text; may be given several times."
     ),
 ]
 Allow = Annotated[
@@ -150,12 +147,10 @@ Layers = Annotated[int, typer.Option("--layers", help="Stacked layers.")]
 Stack = Annotated[str, typer.Option("--stack", help=f"How layers are put together: {', '.join(STACKS)}.")]
 Units = Annotated[int, typer.Option("--units", help="Units of each layer.")]
 Embedding = Annotated[
-    int | None,
-    typer.Option("--embedding", callback=_off, help="Width of the embedding; 0 is one-hot input."),
+    int | None, typer.Option("--embedding", callback=_off, help="Width of the embedding; 0 is one-hot input.")
 ]
 Vocab = Annotated[
-    Path | None,
-    typer.Option("--vocab", help="A vocabulary file of `charrnn vocab -o`; else the corpus' own."),
+    Path | None, typer.Option("--vocab", help="A vocabulary file of `charrnn vocab -o`; else the corpus' own.")
 ]
 Init = Annotated[
     str | None,
@@ -196,8 +191,7 @@ Errors = Annotated[
 ]
 Newlines = Annotated[str, typer.Option("--newlines", help=f"Line ends: {', '.join(NEWLINES)} (CRLF and CR become LF).")]
 Normalize = Annotated[
-    str | None,
-    typer.Option("--normalize", help=f"Unicode form: {', '.join(NORMAL_FORMS)}.", show_default=False),
+    str | None, typer.Option("--normalize", help=f"Unicode form: {', '.join(NORMAL_FORMS)}.", show_default=False)
 ]
 Lower = Annotated[bool, typer.Option("--lower", help="Make all letters lower case.")]
 Bytes = Annotated[bool, typer.Option("--bytes", help="Take raw bytes for characters: any file at all can be read.")]
@@ -228,8 +222,7 @@ LossAfter = Annotated[
     ),
 ]
 MinCount = Annotated[
-    int,
-    typer.Option("--min-count", min=1, help="Characters that are rarer become one unknown symbol, never sampled."),
+    int, typer.Option("--min-count", min=1, help="Characters that are rarer become one unknown symbol, never sampled.")
 ]
 Batch = Annotated[int, typer.Option("--batch", help="Streams read side by side.")]
 Seq = Annotated[int, typer.Option("--seq", help="Characters a window: how far gradients go back.")]
@@ -249,10 +242,7 @@ ValFile = Annotated[
 Test = Annotated[float, typer.Option("--test", help="The share that is kept for one test at the end, the last.")]
 
 # Optimization
-Dropout = Annotated[
-    float,
-    typer.Option("--dropout", help="Share of each layer's outputs that is dropped."),
-]
+Dropout = Annotated[float, typer.Option("--dropout", help="Share of each layer's outputs that is dropped.")]
 Optimizer = Annotated[str, typer.Option("--optimizer", help=f"One of {', '.join(OPTIMIZERS)}.")]
 LearningRate = Annotated[float | None, typer.Option("--lr", help="Learning rate; by default the optimizer's.")]
 Epsilon = Annotated[float | None, typer.Option("--epsilon", help="The optimizer's epsilon.")]
@@ -260,26 +250,16 @@ Rho = Annotated[float | None, typer.Option("--rho", help="Decay of rmsprop and a
 Momentum = Annotated[float, typer.Option("--momentum", help="Momentum of sgd.")]
 WeightDecay = Annotated[float | None, typer.Option("--weight-decay", help="Decoupled weight decay.")]
 Schedule = Annotated[
-    str,
-    typer.Option(
-        "--schedule",
-        help=f"How the rate goes: {', '.join(SCHEDULES)} (cosine warms up first).",
-    ),
+    str, typer.Option("--schedule", help=f"How the rate goes: {', '.join(SCHEDULES)} (cosine warms up first).")
 ]
 Warmup = Annotated[int, typer.Option("--warmup", help="Steps of warm-up (cosine).")]
 Decay = Annotated[float, typer.Option("--decay", help="Factor an epoch (exponential).")]
 DecayAfter = Annotated[int, typer.Option("--decay-after", help="Epochs before it decays (exponential).")]
 ClipNorm = Annotated[
-    float | None,
-    typer.Option(
-        "--clip-norm",
-        callback=_off,
-        help="Limit of the gradients' global norm; 0 is none.",
-    ),
+    float | None, typer.Option("--clip-norm", callback=_off, help="Limit of the gradients' global norm; 0 is none.")
 ]
 ClipValue = Annotated[
-    float | None,
-    typer.Option("--clip-value", callback=_off, help="Limit of each gradient element; 0 is none."),
+    float | None, typer.Option("--clip-value", callback=_off, help="Limit of each gradient element; 0 is none.")
 ]
 SumGradients = Annotated[
     bool,
@@ -307,11 +287,7 @@ Minutes = Annotated[
 ]
 Patience = Annotated[
     int | None,
-    typer.Option(
-        "--patience",
-        callback=_off,
-        help="Stop after so many evaluations without improvement; 0 is never.",
-    ),
+    typer.Option("--patience", callback=_off, help="Stop after so many evaluations without improvement; 0 is never."),
 ]
 
 # Devices
@@ -342,29 +318,21 @@ Coordinator = Annotated[
 ]
 
 # The run
-Name = Annotated[
-    str | None,
-    typer.Option("--name", help="The run's name; by default the corpus'.", show_default=False),
-]
+Name = Annotated[str | None, typer.Option("--name", help="The run's name; by default the corpus'.", show_default=False)]
 Out = Annotated[
-    Path | None,
-    typer.Option("--out", help="The folder of runs; by default checkpoints.", show_default=False),
+    Path | None, typer.Option("--out", help="The folder of runs; by default checkpoints.", show_default=False)
 ]
 Resume = Annotated[
-    str | None,
-    typer.Option("--resume", metavar="RUN", help="Continue a run from its newest checkpoint."),
+    str | None, typer.Option("--resume", metavar="RUN", help="Continue a run from its newest checkpoint.")
 ]
 CorpusChangedOk = Annotated[
-    bool,
-    typer.Option("--corpus-changed-ok", help="Resume although the text is no longer the same."),
+    bool, typer.Option("--corpus-changed-ok", help="Resume although the text is no longer the same.")
 ]
 EvalEvery = Annotated[
-    int | None,
-    typer.Option("--eval-every", callback=_off, help="Steps between evaluations, besides each epoch's end."),
+    int | None, typer.Option("--eval-every", callback=_off, help="Steps between evaluations, besides each epoch's end.")
 ]
 SaveEvery = Annotated[
-    int | None,
-    typer.Option("--save-every", callback=_off, help="Steps between checkpoints, besides evaluations."),
+    int | None, typer.Option("--save-every", callback=_off, help="Steps between checkpoints, besides evaluations.")
 ]
 Keep = Annotated[int, typer.Option("--keep", help="Newest checkpoints to keep, besides the best.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and the last lines.")]

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-# Windows lacks some of them.
-ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-SAVING = [getattr(signal, name) for name in ("SIGUSR1",) if hasattr(signal, name)]
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SAVING = (signal.SIGUSR1,)
 
 
-# The real stderr: what native code writes while TensorFlow loads is held back from descriptor 2 (training/backend.py).
+# The real stderr: what native code writes while a backend loads is held back from descriptor 2 (backends/start.py).
 _stderr = 2
 
 

@@ -1,11 +1,11 @@
 """New texts from a model, many made side by side."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain, count, islice
 
 import numpy as np
 
-from charrnn.inference.generation import Generation, Repeats, Sample, mask_of, not_a_number
+from charrnn.inference.generation import Allowed, Generation, Sample, Text, not_a_number
 from charrnn.inference.model import Model, Stream
 from charrnn.inference.sampling import pick_each
 from charrnn.inference.scoring import cross_entropy
@@ -13,8 +13,8 @@ from charrnn.inference.threads import Shards
 
 # Texts that are made side by side: more gain little speed, and take memory.
 SIDE_BY_SIDE = 256
-# Random numbers that are drawn at once for a text.
-_DRAWS = 64
+# Characters of a text for which there is room at first.
+_ROOM = 64
 
 
 def generate(
@@ -25,9 +25,9 @@ def generate(
     side_by_side: int = SIDE_BY_SIDE,
     first: int = 0,
 ) -> Iterator[Sample]:
-    """Yield texts number `first` and on, one behind each of `befores`, `side_by_side` made at once.
+    """Yield texts number `first` and on, one after each of `befores`, `side_by_side` made at once.
 
-    Before each, which has at least an id, stands what they share, ids that are read once; together they are as
+    Each is preceded by what they share, ids that are read once, and by at least one id of its own; together they are as
     `Model.before` has them. A text that has ended gives its place to the next; `befores` may be endless: it is asked
     for one when there is room.
     """
@@ -53,7 +53,7 @@ def _in_order(batch: "_Batch", wanted: int) -> Iterator[Sample]:
 
 
 class _Batch:
-    """Texts that are made side by side, one a row; each row reads what its text stands behind, then draws."""
+    """Texts that are made side by side, by their rows; each row reads what its text follows, then draws."""
 
     def __init__(
         self,
@@ -65,115 +65,91 @@ class _Batch:
         first: int,
     ):
         rows = shards.batch
-        self.how, self.befores, self.shared = how, befores, shared[shared != model.vocab.start].tolist()
-        self.start, self.end, self.mask = model.vocab.start, model.end, mask_of(model, how)
+        self.how, self.befores, self.start = how, befores, model.vocab.start
+        self.shared = shared[shared != self.start].tolist()
+        self.allowed = Allowed(model, how)
         self.stream, self.begun = shards, Stream(model)
         if len(shared):
             self.begun.feed(shared[:, None])
         self.inputs = np.full(rows, self.start, np.int64)
-        self.text = np.full(rows, -1)
         self.numbers = count(first)
-        self.unread: list[list[int]] = [[] for _ in range(rows)]
-        self.repeats: list[Repeats | None] = [None] * rows
-        self.rngs: list[np.random.Generator] = [how.draws(0)] * rows
-        self.uniforms = np.zeros((rows, _DRAWS))
-        self.made, self.breaks = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
-        self.ids, self.nats = np.zeros((rows, _DRAWS), np.int32), np.zeros((rows, _DRAWS), np.float32)
-        self.stop_ends = np.array(sorted({stop[-1] for stop in how.ending.stops}), np.int64)
+        self.texts: dict[int, Text] = {}
+        # Those that have read what they follow, found anew when there are others: most steps have the same.
+        self.drawing: dict[int, Text] = {}
+        self.unread: dict[int, list[int]] = {}
+        self.made, self.watched = np.zeros(rows, np.int64), how.watched(model.vocab.size)
+        self.ids, self.nats = np.zeros((rows, _ROOM), np.int32), np.zeros((rows, _ROOM), np.float32)
         for row, before in enumerate(islice(befores, rows)):
             self._begin(row, before)
 
     @property
     def running(self) -> bool:
-        return bool((self.text >= 0).any())
+        return bool(self.texts)
 
     def _begin(self, row: int, before: np.ndarray) -> None:
         """Begin the next text in a row."""
-        self.text[row] = next(self.numbers)
         self.stream.copy(self.begun, row)
+        self.made[row] = 0
         self.inputs[row], *rest = before.tolist()
-        self.unread[row] = rest[::-1]
-        self.made[row] = self.breaks[row] = 0
-        self.rngs[row] = self.how.draws(int(self.text[row]))
-        if self.how.no_repeat:
-            self.repeats[row] = Repeats(self.how.no_repeat, [*self.shared, *before[before != self.start].tolist()])
+        if rest:
+            self.unread[row] = rest[::-1]
+        own = before[before != self.start].tolist()
+        self.texts[row] = Text(self.how, next(self.numbers), [*self.shared, *own])
 
     def advance(self) -> list[tuple[int, Sample]]:
-        """Read a character in every row, and draw one where all is read; return the texts that have ended."""
-        logits = self.stream.step(self.inputs)
-        drawing = []
-        for row, unread in enumerate(self.unread):
-            if unread:
-                self.inputs[row] = unread.pop()
-            elif self.text[row] >= 0:
-                drawing.append(row)
-        if not drawing:
+        """Read a character in every row, and draw one where all is read; return the numbers and texts that are done."""
+        logits = self.stream.go_on(self.inputs)
+        if not self.drawing:
+            self.drawing = {row: text for row, text in self.texts.items() if row not in self.unread}
+            self.rows, self.draws = np.array([*self.drawing], np.intp), [text.draws for text in self.drawing.values()]
+        rows, texts = self.rows, self.drawing
+        self._read()
+        if not texts:
             return []
-        rows = np.array(drawing)
-        drawn = self._draw(rows, logits if len(rows) == len(logits) else logits[rows])
-        self._keep_going(rows, drawn)
-        return [self._finish(row, stop) for row, stop in self._ended(rows, drawn)]
+        drawn = self._draw(rows, texts.values(), logits if len(rows) == len(logits) else logits[rows])
+        self.inputs[rows] = drawn
+        # How much of its end is left out, of each that is complete.
+        cuts = dict.fromkeys(rows[self.made[rows] == self.how.ending.length].tolist())
+        if self.watched:
+            for (row, text), character in zip(texts.items(), drawn.tolist(), strict=True):
+                if text.held or character in self.watched:
+                    cut = text.add(character)
+                    if cut is not None:
+                        cuts[row] = cut
+        return [self._finish(row, cut) for row, cut in cuts.items()]
 
-    def _draw(self, rows: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    def _read(self) -> None:
+        """Let rows go on with what their texts follow."""
+        for row, unread in list(self.unread.items()):
+            self.inputs[row] = unread.pop()
+            if not unread:
+                del self.unread[row]
+                self.drawing = {}
+
+    def _draw(self, rows: np.ndarray, texts: Collection[Text], logits: np.ndarray) -> np.ndarray:
         """Draw and record a character of some rows, and return their ids."""
+        uniforms = np.fromiter(map(next, self.draws), float, len(rows))
+        drawn = pick_each(self.how.sampling.weights(self.allowed.of(logits, texts)), uniforms)
+        nats = cross_entropy(logits, drawn)
+        if not np.isfinite(nats).all():
+            raise not_a_number()
         made = self.made[rows]
-        for row in rows[made % _DRAWS == 0]:
-            self.uniforms[row] = self.rngs[row].random(_DRAWS)
-        drawn_from = logits if self.mask is None else logits + self.mask
-        if self.how.no_repeat:
-            drawn_from = drawn_from.copy()
-            for row, own in zip(rows.tolist(), drawn_from, strict=True):
-                self.repeats[row].forbid(own)  # type: ignore[union-attr]
-        drawn = pick_each(self.how.sampling.weights(drawn_from), self.uniforms[rows, made % _DRAWS])
         if made.max() >= self.ids.shape[1]:
             self.ids, self.nats = (
                 np.concatenate([kept, np.zeros_like(kept)], axis=1) for kept in (self.ids, self.nats)
             )
-        nats = cross_entropy(logits, drawn)
-        if not np.isfinite(nats).all():
-            raise not_a_number()
         self.ids[rows, made], self.nats[rows, made] = drawn, nats
         self.made[rows] += 1
         return drawn
 
-    def _keep_going(self, rows: np.ndarray, drawn: np.ndarray) -> None:
-        """Let rows read what they have drawn; behind the end of a document that is forgotten, another one begins."""
-        self.inputs[rows] = drawn
-        if self.how.no_repeat:
-            for row, character in zip(rows.tolist(), drawn.tolist(), strict=True):
-                self.repeats[row].add(character)  # type: ignore[union-attr]
-        forgetting = rows[drawn == self.end] if self.end is not None else rows[:0]
-        if len(forgetting):
-            self.stream.forget(forgetting)
-            self.inputs[forgetting] = self.start
-
-    def _ended(self, rows: np.ndarray, drawn: np.ndarray) -> list[tuple[int, int]]:
-        """Return the rows whose text has ended, each with how much of its end is a stop string; -1 for its length."""
-        ending, ended = self.how.ending, {}
-        for row in rows[self.made[rows] == ending.length].tolist():
-            ended[row] = -1
-        if ending.lines is not None:
-            self.breaks[rows] += drawn == ending.line_break
-            for row in rows[self.breaks[rows] >= ending.lines].tolist():
-                ended[row] = 0
-        longest = max(map(len, ending.stops), default=0)
-        for row in rows[np.isin(drawn, self.stop_ends)].tolist() if longest else []:
-            made = int(self.made[row])
-            stop = ending.stopped(self.ids[row, max(0, made - longest) : made].tolist())
-            if stop:
-                ended[row] = stop
-        return list(ended.items())
-
-    def _finish(self, row: int, stop: int) -> tuple[int, Sample]:
-        """Return the text of a row and its number, and begin the next there."""
-        length = int(self.made[row]) - max(stop, 0)
-        text, sample = (
-            int(self.text[row]),
-            Sample(self.ids[row, :length].copy(), self.nats[row, :length].copy(), stop >= 0),
-        )
+    def _finish(self, row: int, cut: int | None) -> tuple[int, Sample]:
+        """Return the number and the text of a row, and begin the next there; `cut` is None if its length ended it."""
+        number, length = self.texts[row].number, int(self.made[row]) - (cut or 0)
+        sample = Sample(self.ids[row, :length].copy(), self.nats[row, :length].copy(), cut is not None)
+        self.drawing = {}
         before = next(self.befores, None)
         if before is None:
-            self.text[row] = -1
+            del self.texts[row]
         else:
             self._begin(row, before)
-        return text, sample
+        return number, sample

@@ -26,7 +26,7 @@ class _Beam:
     """The best beginnings of each length, and the best of the texts that have ended."""
 
     def __init__(self, model: Model, before: np.ndarray, width: int, ending: Ending, banned: Sequence[int]):
-        self.width, self.ending, self.end, self.start = width, ending, model.end, model.vocab.start
+        self.width, self.ending = width, ending
         self.banned = [*banned, *([] if model.vocab.unknown_id is None else [model.vocab.unknown_id])]
         # A batch of one has arrays of another shape.
         self.stream = Stream(model, max(2, width))
@@ -72,12 +72,11 @@ class _Beam:
     def _ends(self, parent: int, character: int, nats: float, total: float) -> bool:
         """Return whether a text has ended with this character; the best that has is remembered."""
         ids, costs = (*self.beginnings[parent], character), (*self.costs[parent], nats)
-        stop = self.ending.stopped(ids)
-        lines, line_break = self.ending.lines, self.ending.line_break
-        if not stop and (lines is None or line_break is None or ids.count(line_break) < lines):
+        cut = self.ending.cut(ids, 0 if self.ending.line_break is None else ids.count(self.ending.line_break))
+        if cut is None:
             return False
         if self.finished is None or total < self.finished[0]:
-            self.finished = (total, ids[: len(ids) - stop], costs[: len(costs) - stop])
+            self.finished = (total, ids[: len(ids) - cut], costs[: len(costs) - cut])
         return True
 
     def _follow(self, kept: list[tuple[int, int]], nats: np.ndarray) -> None:
@@ -87,14 +86,11 @@ class _Beam:
             [(*self.costs[parent], float(nats[parent, character])) for parent, character in kept],
         )
         inputs = np.zeros(self.stream.batch, np.int64)
-        inputs[: len(kept)] = [self.start if character == self.end else character for _, character in kept]
+        inputs[: len(kept)] = [character for _, character in kept]
         parents = [parent for parent, _ in kept]
         self.stream.copy(self.stream, slice(len(kept)), parents)
-        forgetting = [row for row, (_, character) in enumerate(kept) if character == self.end]
-        if forgetting:
-            self.stream.forget(forgetting)
         if kept:
-            self.logits = self.stream.step(inputs)
+            self.logits = self.stream.go_on(inputs)
 
 
 def _all_nats(logits: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""New text from a model, as it is made; and what is told of how texts are generated."""
+"""New text from a model: what is told of how texts are generated, the rules that every text follows, one text alone."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +13,13 @@ from charrnn.inference.model import Model, Stream
 from charrnn.inference.sampling import Sampling, pick
 from charrnn.inference.scoring import cross_entropy
 
+# Random numbers that are drawn at once for a text.
+_DRAWS = 64
+
 
 @dataclass(frozen=True)
 class Ending:
-    """Where a text ends: before a stop string, behind its n-th line break, or at a length, whichever comes first.
+    """Where a text ends: before a stop string, after its n-th line break, or at a length, whichever comes first.
 
     `stops` are stop strings as ids; `lines` is n, `line_break` the id of line breaks.
     """
@@ -25,9 +29,14 @@ class Ending:
     lines: int | None = None
     line_break: int | None = None
 
-    def stopped(self, ids: Sequence[int]) -> int:
-        """Return the length of the longest stop string that ids end with, 0 if none."""
-        return max((len(stop) for stop in self.stops if tuple(ids[-len(stop) :]) == stop), default=0)
+    def cut(self, ids: Sequence[int], breaks: int) -> int | None:
+        """Return how many ids are left out at the end of a text that ends here, before its length; None if it goes on.
+
+        `ids` is its end, with all of a stop string, `breaks` how many line breaks all of it has. Of stop strings that
+        end together the longest is left out; a stop string goes before the end of a line.
+        """
+        stop = max((len(stop) for stop in self.stops if tuple(ids[-len(stop) :]) == stop), default=0)
+        return stop or (0 if self.lines is not None and breaks >= self.lines else None)
 
     def may_begin(self, ids: Sequence[int]) -> bool:
         """Return whether just these ids are the beginning of a stop string, or one."""
@@ -48,9 +57,17 @@ class Generation:
     no_repeat: int | None = None
     seed: int = 0
 
-    def draws(self, text: int) -> np.random.Generator:
-        """Return the source of random numbers of a text."""
-        return np.random.Generator(np.random.Philox(key=[self.seed, text]))
+    def draws(self, text: int) -> Iterator[float]:
+        """Return the random numbers from [0, 1) that a text is drawn by, one a character, without an end."""
+        rng = np.random.Generator(np.random.Philox(key=[self.seed, text]))
+        return chain.from_iterable(rng.random(_DRAWS).tolist() for _ in repeat(None))
+
+    def watched(self, vocab_size: int) -> frozenset[int]:
+        """Return the ids that `Text.add` must be told of: those that begin or count what a rule is about."""
+        if self.no_repeat:
+            return frozenset(range(vocab_size))
+        breaks = [] if self.ending.lines is None else [self.ending.line_break]
+        return frozenset(id for id in [*(stop[0] for stop in self.ending.stops), *breaks] if id is not None)
 
 
 class Character(NamedTuple):
@@ -95,89 +112,98 @@ class Repeats:
         return tuple(self.ids[max(0, len(self.ids) - self.n + 1) :])
 
 
+class Text:
+    """A text in the making, as the rules see it: its random numbers, its repeats, and whether it has come to its end.
+
+    `before` are the ids that it follows. `held` are its last characters, as far as a stop string may begin with them.
+    """
+
+    def __init__(self, how: Generation, number: int, before: Iterable[int]):
+        self.number, self.draws, self.ending = number, how.draws(number), how.ending
+        self.repeats = Repeats(how.no_repeat, before) if how.no_repeat else None
+        self.held: list[int] = []
+        self.breaks = 0
+
+    def add(self, character: int) -> int | None:
+        """Take a character that was drawn; return None if the text goes on, else how many of its last are left out.
+
+        While nothing is held, one that is not `Generation.watched` may be passed over, which saves time: most are not.
+        """
+        if self.repeats is not None:
+            self.repeats.add(character)
+        self.held.append(character)
+        self.breaks += character == self.ending.line_break
+        cut = self.ending.cut(self.held, self.breaks)
+        while cut is None and self.held and not self.ending.may_begin(self.held):
+            del self.held[0]
+        return cut
+
+
+class Allowed:
+    """What may be drawn: not what is banned, nor the unknown symbol, nor what would repeat a stretch."""
+
+    def __init__(self, model: Model, how: Generation):
+        banned = [*how.banned, *([] if model.vocab.unknown_id is None else [model.vocab.unknown_id])]
+        self.no_repeat = how.no_repeat
+        self.mask = None
+        if banned:
+            self.mask = np.zeros(model.vocab.size, np.float32)
+            self.mask[banned] = -np.inf
+
+    def of(self, logits: np.ndarray, texts: Collection[Text]) -> np.ndarray:
+        """Return logits of texts, (texts, vocab), or of one, (vocab,), minus infinity for what must not be drawn."""
+        if self.mask is not None:
+            logits = logits + self.mask
+        if self.no_repeat:
+            logits = logits.copy()
+            for text, own in zip(texts, logits.reshape(len(texts), -1), strict=True):
+                assert text.repeats is not None
+                text.repeats.forbid(own)
+        return logits
+
+
 def generate_one(model: Model, before: np.ndarray, how: Generation, with_nats: bool = False) -> Iterator[Character]:
-    """Yield the characters of text 0 behind the ids `before` (`Model.before`), each as soon as it is settled.
+    """Yield the characters of text 0 after the ids `before` (`Model.before`), each as soon as it is settled.
 
     What may be the beginning of a stop string waits until it is none. Without `with_nats`, nats are 0.
     """
-    held: list[Character] = []
-    ending, lines, length = how.ending, how.ending.lines, how.ending.length
-    starts = {stop[0] for stop in ending.stops}
-    if not length:
+    if not how.ending.length:
         return
-    for made, character in enumerate(_endless(model, before, how, with_nats), 1):
-        if held or character.id in starts:
-            held.append(character)
-            ids = [held_back.id for held_back in held]
-            stop = ending.stopped(ids)
-            if stop:
-                yield from held[: len(held) - stop]
-                return
-            settled = 0
-            while settled < len(ids) and not ending.may_begin(ids[settled:]):
-                settled += 1
-            yield from held[:settled]
-            del held[:settled]
-        else:
-            yield character
-        if lines is not None and character.id == ending.line_break:
-            lines -= 1
-        if made == length or lines == 0:
-            yield from held
-            return
-
-
-def sample_text(model: Model, prime: np.ndarray, how: Generation) -> str:
-    """Return text 0 behind the ids `prime`."""
-    return model.vocab.decode([character.id for character in generate_one(model, model.before(prime), how)])
-
-
-def _endless(model: Model, before: np.ndarray, how: Generation, with_nats: bool) -> Iterator[Character]:
-    """Yield characters without an end. Behind the end of a document that is forgotten, another one begins."""
-    stream, sampling, end = Stream(model), how.sampling, model.end
-    logits = stream.feed(before[:, None])[-1, 0]
-    step, start, size, mask = stream.step, model.vocab.start, model.vocab.size, mask_of(model, how)
-    repeats = Repeats(how.no_repeat, before[before != model.vocab.start].tolist()) if how.no_repeat else None
-    nats = 0.0
-    for uniform in _uniforms(how.draws(0)):
-        drawn_from = logits
-        if mask is not None:
-            drawn_from = logits + mask
-        if repeats:
-            drawn_from = drawn_from.copy()
-            repeats.forbid(drawn_from)
-        chosen = pick(sampling.weights(drawn_from), uniform)
+    stream, sampling, allowed, size = Stream(model), how.sampling, Allowed(model, how), model.vocab.size
+    text, watched = Text(how, 0, before[before != model.vocab.start].tolist()), how.watched(size)
+    logits, nats = stream.feed(before[:, None])[-1, 0], 0.0
+    waiting: list[Character] = []
+    for made, uniform in enumerate(text.draws, 1):
+        chosen = pick(sampling.weights(allowed.of(logits, (text,))), uniform)
         if chosen == size:
             raise not_a_number()
         if with_nats:
             nats = float(cross_entropy(logits, np.array(chosen)))
-        yield Character(chosen, nats)
-        if repeats:
-            repeats.add(chosen)
-        if chosen == end:
-            stream.forget()
-            chosen = start
-        logits = step(chosen)
+        character, cut = Character(chosen, nats), None
+        if waiting or chosen in watched:
+            waiting.append(character)
+            cut = text.add(chosen)
+            settled = len(waiting) - (len(text.held) if cut is None else cut)
+            yield from waiting[:settled]
+            del waiting[:settled]
+        else:
+            yield character
+        if cut is not None:
+            return
+        if made == how.ending.length:
+            yield from waiting
+            return
+        logits = stream.go_on(chosen)
+
+
+def sample_text(model: Model, prime: np.ndarray, how: Generation) -> str:
+    """Return text 0 after the ids `prime`."""
+    return model.vocab.decode([character.id for character in generate_one(model, model.before(prime), how)])
 
 
 def not_a_number() -> CharRNNError:
-    """Return the error of a model from whose predictions nothing can be drawn; a draw falls behind the last id then."""
+    """Return the error of a model from whose predictions nothing can be drawn; a draw falls beyond the last id then."""
     return CharRNNError(
         "The model's predictions are not numbers: it is damaged, or its state has grown beyond all bounds.",
         hint="charrnn verify RUN tells whether its weights are sound.",
     )
-
-
-def _uniforms(rng: np.random.Generator) -> Iterator[float]:
-    while True:
-        yield from rng.random(4096).tolist()
-
-
-def mask_of(model: Model, how: Generation) -> np.ndarray | None:
-    """Return what is added to logits, (vocab,): minus infinity for what must not be drawn, the unknown symbol too."""
-    banned = [*how.banned, *([] if model.vocab.unknown_id is None else [model.vocab.unknown_id])]
-    if not banned:
-        return None
-    mask = np.zeros(model.vocab.size, np.float32)
-    mask[banned] = -np.inf
-    return mask

@@ -13,7 +13,7 @@ from charrnn.cores import usable_cores
 from charrnn.inference import ops
 from charrnn.inference.plan import Call, Plan, product
 from charrnn.network.forward import forward, from_product, input_table, layer_parameters
-from charrnn.network.parameters import check_weights, input_matrix
+from charrnn.network.parameters import check_weights, layer_name, parameters
 from charrnn.network.stacks import layers_of
 from charrnn.runs.checkpoint import read_checkpoint
 from charrnn.text.vocabulary import Vocabulary
@@ -64,11 +64,12 @@ class Model:
         return self.vocab.symbols.index(end) if self.text.resets and end in self.vocab.symbols else None
 
     def limit_threads(self) -> None:
-        """Let BLAS use a thread for every 2 MB of the largest recurrent matrix, at least one, at most every core.
+        """Let BLAS use a thread for every 2 MB of the largest matrix of a product, at least one, at most every core.
 
         A core's cache holds about that much; what fits one core is not worth sharing.
         """
-        largest = max(array.nbytes for name, array in self.weights.items() if name != input_matrix(self.config))
+        table = parameters(self.config, self.vocab.size)
+        largest = max(self.weights[parameter.name].nbytes for parameter in table if not parameter.looked_up)
         threads = max(1, min(usable_cores(), largest // BYTES_PER_THREAD))
         # Every core is BLAS's own default, and the import takes as long as reading a model.
         if threads < usable_cores():
@@ -93,6 +94,7 @@ class Stream:
         ]
         self.logits = np.zeros((*self.plans[0].lead, model.vocab.size), self.plans[0].dtype)
         self.calls = self._one_step()
+        self.end = model.end
         self.forget()
 
     def _one_step(self) -> list[Call]:
@@ -117,9 +119,9 @@ class Stream:
         projected = zx[..., :low]
         calls: list[Call] = []
         if cell.blocks:
-            calls.append((product(x), (x, weights[f"layer{layer}/W"], projected)))
+            calls.append((product(x), (x, weights[layer_name(layer, "W")], projected)))
             if cell.zx is add_bias:
-                calls.append((np.add, (projected, weights[f"layer{layer}/b"], projected)))
+                calls.append((np.add, (projected, weights[layer_name(layer, "b")], projected)))
             else:
                 calls.append((_replace, (projected, partial(from_product, ops, cell, weights, layer))))
         for name in cell.raw:
@@ -149,6 +151,15 @@ class Stream:
         for function, arguments in self.calls:
             function(*arguments)
         return self.logits
+
+    def go_on(self, drawn: int | np.ndarray) -> np.ndarray:
+        """Step by characters that were drawn: after the end of a document, which is forgotten, another one begins."""
+        if self.end is not None:
+            ended = drawn == self.end
+            if np.any(ended):
+                self.forget(ended)
+                drawn = np.where(ended, self.model.vocab.start, drawn)
+        return self.step(drawn)
 
     def feed(self, ids: np.ndarray) -> np.ndarray:
         """Read ids, (time, batch); return the logits after each, (time, batch, vocab). Faster than stepping."""

@@ -42,15 +42,15 @@ class Shards:
             self._pool.shutdown()
             self._limit.restore_original_limits()
 
-    def step(self, ids: np.ndarray) -> np.ndarray:
-        """Read one character of every text; return the logits of the next, (batch, vocab), valid until the next."""
+    def go_on(self, drawn: np.ndarray) -> np.ndarray:
+        """Read a character of every text, as `Stream.go_on`; return the next's logits, valid until the next."""
         if self.count == 1:
-            return self.streams[0].step(ids)
+            return self.streams[0].go_on(drawn)
 
-        def step(stream: Stream, rows: slice) -> None:
-            self.logits[rows] = stream.step(ids[rows])
+        def go_on(stream: Stream, rows: slice) -> None:
+            self.logits[rows] = stream.go_on(drawn[rows])
 
-        self.each(step)
+        self.each(go_on)
         return self.logits
 
     def each(self, work: Callable[[Stream, slice], None]) -> None:
@@ -62,11 +62,6 @@ class Shards:
             work(self.streams[0], self.rows[0])
         else:
             list(self._pool.map(work, self.streams, self.rows))
-
-    def forget(self, rows: np.ndarray) -> None:
-        """Return the texts of some rows to the state before a text; feed the start symbol next."""
-        for stream, own in zip(self.streams, self.rows, strict=True):
-            stream.forget(rows[(rows >= own.start) & (rows < own.stop)] - own.start)
 
     def copy(self, other: Stream, row: Any = ...) -> None:
         """Give a text, by default all, the state of a stream of one text."""

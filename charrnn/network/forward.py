@@ -8,6 +8,7 @@ from typing import Any
 
 from charrnn.cells import Array, Cell
 from charrnn.config import ModelConfig
+from charrnn.network.parameters import layer_name
 from charrnn.network.stacks import layers_of
 
 Scan = Callable[..., tuple[list[Array], Any]]
@@ -17,13 +18,13 @@ def layer_parameters(
     xp: Any, cell: Cell, weights: Mapping[str, Array], layer: int
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the recurrent matrices and the vectors of a layer's step, by their names in the cell's equations."""
-    matrices = cell.masked(xp, {name: weights[f"layer{layer}/{name}"] for name in cell.matrices})
-    return matrices, {name: weights[f"layer{layer}/{name}"] for name in cell.vectors}
+    matrices = cell.masked(xp, {name: weights[layer_name(layer, name)] for name in cell.matrices})
+    return matrices, {name: weights[layer_name(layer, name)] for name in cell.vectors}
 
 
 def from_product(xp: Any, cell: Cell, weights: Mapping[str, Array], layer: int, wx: Array) -> Array:
     """Return the projected part of a layer's zx from the product W x."""
-    return cell.zx(xp, wx, {name: weights[f"layer{layer}/{name}"] for name in ("b", *cell.zx_vectors)})
+    return cell.zx(xp, wx, {name: weights[layer_name(layer, name)] for name in ("b", *cell.zx_vectors)})
 
 
 def _zx(
@@ -32,7 +33,7 @@ def _zx(
     """Return what the steps of a layer get as zx: of x, (..., inputs), or of one-hot rows if that is None."""
     parts = []
     if cell.blocks:
-        w = weights[f"layer{layer}/W"]
+        w = weights[layer_name(layer, "W")]
         parts.append(from_product(xp, cell, weights, layer, w if x is None else project(xp, x, w)))
     parts += [below[name] for name in cell.raw]
     return parts[0] if len(parts) == 1 else xp.concatenate(parts, axis=-1)

@@ -4,9 +4,19 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from charrnn.cells import Cell, Matrix
-from charrnn.cells.cell import Array, Dot, Vectors
-from charrnn.network.joint import candidates, own_vectors, part_vectors, state_type_of
+from charrnn.cells import Array, ArrayNamespace, Cell, Matrix
+from charrnn.cells.cell import Dot, Vectors
+from charrnn.network.joint import own_vectors, part_vectors, state_type_of
+
+
+def candidates(cell: Cell) -> list[tuple[str, int]]:
+    """Return the matrices, and the places among their blocks, that make the candidate: g, or h of a cell without."""
+    return [
+        (name, place)
+        for name, matrix in cell.matrices.items()
+        for place, block in enumerate(matrix.blocks)
+        if block in "gh"
+    ]
 
 
 @cache
@@ -22,7 +32,7 @@ def gated_feedback(cell: Cell, layers: int) -> Cell:
     names = [f"{name}_{layer}" if layer < layers - 1 else name for layer in range(layers)[::-1] for name in fields]
     state_type = state_type_of(names)
 
-    def step(xp: Any, zx: Array, state: Any, dot: Dot, w: Vectors) -> Any:
+    def step(xp: ArrayNamespace, zx: Array, state: Any, dot: Dot, w: Vectors) -> Any:
         units = state.h.shape[-1]
         before = [cell.state(*state[n : n + len(fields)]) for n in range(0, len(state), len(fields))][::-1]
         everything = xp.concatenate([layer.h for layer in before], axis=-1)
@@ -64,7 +74,7 @@ def gated_feedback(cell: Cell, layers: int) -> Cell:
             matrices[f"w_{layer}"] = Matrix("s" * layers, columns=0, input=True)
             vectors |= part_vectors(cell, f"_{layer}")
 
-    def zx(xp: Any, wx: Array, w: Vectors) -> Array:
+    def zx(xp: ArrayNamespace, wx: Array, w: Vectors) -> Array:
         blocks, logits = xp.split(wx, [wx.shape[-1] - layers], axis=-1)
         return xp.concatenate([cell.zx(xp, blocks, w), logits], axis=-1)
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from charrnn.cells import Cell, Matrix
-from charrnn.cells.cell import Array, Dot, Vectors
+from charrnn.cells import Array, ArrayNamespace, Cell, Matrix
+from charrnn.cells.cell import Dot, Vectors
 from charrnn.network.joint import own_vectors, part_vectors, state_type_of
 
 
@@ -20,7 +20,7 @@ def grid(cell: Cell) -> Cell:
     # The state along depth is put out and not read again: h, the output, is its first field.
     state_type = state_type_of([*fields, *(f"{name}_time" for name in fields)])
 
-    def step(xp: Any, zx: Array, state: Any, dot: Dot, w: Vectors) -> Any:
+    def step(xp: ArrayNamespace, zx: Array, state: Any, dot: Dot, w: Vectors) -> Any:
         units = state.h.shape[-1]
         zx, *below = xp.split(zx, [cell.width(units) + n * units for n in range(len(fields))], axis=-1)
         time, depth, of_depth = cell.state(*state[len(fields) :]), cell.state(*below), own_vectors(w, "_depth")

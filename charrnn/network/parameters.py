@@ -1,11 +1,14 @@
-"""The network: embedding -> stacked cells -> logits, over any array namespace; its parameters' names and shapes.
+"""The parameters of a network: one table of their names, shapes, roles and first values.
 
-Parameters are named "embedding", "layer0/W", "layer0/U", "layer0/b", ..., "output/W", "output/b"; where a cell reads
-what is below as it is, "input/W" projects the network's input to that. Time comes first in every sequence: ids are
-(time, batch), activations (time, batch, units).
+They are named "embedding", "input/W", "layer0/W", "layer0/U", "layer0/b", ..., "output/W", "output/b". Nobody takes
+these names apart: what a parameter is, its row of the table says.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,49 +16,128 @@ from charrnn.cells import Cell
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError
 from charrnn.network.stacks import layers_of
+from charrnn.network.starts import Constant, Orthogonal, Start, Uniform, identity, normal
+
+
+class Role(Enum):
+    """What a parameter does in the network."""
+
+    EMBEDDING = "a vector for every symbol"
+    INPUT = "projects the network's input to what the lowest cell reads as it is"
+    KERNEL = "W of a layer: projects what the layer reads to its blocks"
+    RECURRENT = "a matrix of a layer's step"
+    VECTOR = "a bias, peephole or gain of a layer"
+    OUTPUT = "projects the highest h to logits"
+    OUTPUT_BIAS = "added to the logits"
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter:
+    """A row of the table.
+
+    `place` is where in the network it is: "embedding", "input", "layer0", ..., "output"; `symbol` its name there, of a
+    layer's that of the cell's equations; `layer` counts layers from 0, the lowest, and is None outside of them. One
+    parameter is `looked_up`: it has a row for every symbol, the start symbol the last. `exists(units)` is False where a
+    matrix has zeros that are no parameters.
+    """
+
+    place: str
+    symbol: str
+    shape: tuple[int, ...]
+    role: Role
+    start: Start
+    layer: int | None = None
+    looked_up: bool = False
+    exists: Callable[[int], np.ndarray] | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the name in checkpoints: "layer0/U"."""
+        return self.symbol if self.role is Role.EMBEDDING else f"{self.place}/{self.symbol}"
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """Return where the matrix holds parameters, bool of its shape; None if everywhere."""
+        # Made when it is asked for: it may be large, and a damaged checkpoint may name any number of units.
+        return self.exists(self.shape[0]) if self.exists else None
+
+    @property
+    def count(self) -> int:
+        """Return how many numbers are learned."""
+        mask = self.mask
+        return math.prod(self.shape) if mask is None else int(mask.sum())
+
+    @property
+    def in_input_table(self) -> bool:
+        """Return whether its products depend on the symbol alone: `forward.input_table` has them, one row a symbol."""
+        return self.role in (Role.EMBEDDING, Role.INPUT) or (self.role is Role.KERNEL and self.layer == 0)
+
+
+def layer_name(layer: int, symbol: str) -> str:
+    """Return the name of a layer's parameter, or of a field of its state: "layer0/U", "layer0/h"."""
+    return f"{_place(layer)}/{symbol}"
+
+
+def _place(layer: int) -> str:
+    return f"layer{layer}"
+
+
+@lru_cache(64)
+def parameters(model: ModelConfig, vocab_size: int) -> tuple[Parameter, ...]:
+    """Return all parameters of a network in the order in which they are stored.
+
+    The input has a row more than the vocabulary: the start symbol, which is read but never predicted. CharRNNError if
+    the cell cannot be stacked so.
+    """
+    return tuple(_parameters(model, vocab_size))
+
+
+def _parameters(model: ModelConfig, vocab_size: int) -> Iterator[Parameter]:
+    units, layers = model.units, layers_of(model)
+    # A row that is looked up is the product with a one-hot input, in which one number is not zero.
+    inputs, one_hot = vocab_size + 1, True
+    if model.embedding is not None:
+        yield Parameter("embedding", "embedding", (inputs, model.embedding), Role.EMBEDDING, normal, looked_up=True)
+        inputs, one_hot = model.embedding, False
+    if layers[0].raw:
+        shape = (inputs, len(layers[0].raw) * units)
+        yield Parameter("input", "W", shape, Role.INPUT, Uniform(1 if one_hot else inputs), looked_up=one_hot)
+        inputs, one_hot = units, False
+    for layer, cell in enumerate(layers):
+        yield from _of_layer(cell, layer, units, inputs, one_hot)
+        inputs, one_hot = units, False
+    yield Parameter("output", "W", (units, vocab_size), Role.OUTPUT, Uniform(units))
+    yield Parameter("output", "b", (vocab_size,), Role.OUTPUT_BIAS, Constant((0.0,)))
+
+
+def _of_layer(cell: Cell, layer: int, units: int, inputs: int, one_hot: bool) -> Iterator[Parameter]:
+    """Yield the parameters of a layer, which reads so many inputs."""
+
+    def named(symbol: str, shape: tuple[int, ...], role: Role, start: Start) -> Parameter:
+        exists = cell.mask if symbol == "U" else None
+        looked_up = one_hot and role is Role.KERNEL
+        return Parameter(_place(layer), symbol, shape, role, start, layer, looked_up, exists)
+
+    if cell.blocks:
+        yield named("W", (inputs, cell.projected(units)), Role.KERNEL, Uniform(1 if one_hot else inputs))
+    for symbol, matrix in cell.matrices.items():
+        shape = matrix.shape(units)
+        start: Start = identity if cell.identity and symbol == "U" else Orthogonal(len(matrix.blocks))
+        yield named(symbol, shape, Role.RECURRENT, Uniform(shape[0]) if matrix.input else start)
+    for symbol, vector in {**cell.vectors, **cell.zx_vectors}.items():
+        yield named(symbol, (len(vector.starts) * units,), Role.VECTOR, Constant(vector.starts))
+    if cell.blocks:
+        yield named("b", (len(cell.blocks) * units,), Role.VECTOR, Constant(cell.bias))
 
 
 def parameter_shapes(model: ModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every parameter by name, in the order in which they are stored.
-
-    The input has a row more than the vocabulary: the start symbol, which is read but never predicted.
-    """
-    units, layers = model.units, layers_of(model)
-    shapes: dict[str, tuple[int, ...]] = {}
-    inputs = vocab_size + 1
-    if model.embedding is not None:
-        shapes["embedding"] = (inputs, model.embedding)
-        inputs = model.embedding
-    if layers[0].raw:
-        shapes["input/W"] = (inputs, len(layers[0].raw) * units)
-        inputs = units
-    for layer, cell in enumerate(layers):
-        own: dict[str, tuple[int, ...]] = {}
-        if cell.blocks:
-            own["W"] = (inputs, cell.projected(units))
-        own |= {name: matrix.shape(units) for name, matrix in cell.matrices.items()}
-        vectors = {**cell.vectors, **cell.zx_vectors}
-        own |= {name: (len(vector.starts) * units,) for name, vector in vectors.items()}
-        if cell.blocks:
-            own["b"] = (len(cell.blocks) * units,)
-        shapes |= {f"layer{layer}/{name}": shape for name, shape in own.items()}
-        inputs = units
-    shapes["output/W"] = (units, vocab_size)
-    shapes["output/b"] = (vocab_size,)
-    return shapes
+    """Return the shape of every parameter by name, in the order in which they are stored."""
+    return {parameter.name: parameter.shape for parameter in parameters(model, vocab_size)}
 
 
 def parameter_count(model: ModelConfig, vocab_size: int) -> int:
     """Return how many numbers the model learns."""
-    masked = sum(int((~cell.mask(model.units)).sum()) for cell in layers_of(model) if cell.mask)
-    return sum(int(np.prod(shape)) for shape in parameter_shapes(model, vocab_size).values()) - masked
-
-
-def input_matrix(model: ModelConfig) -> str:
-    """Return the name of the matrix that has a row for every symbol, which is looked up."""
-    if model.embedding is not None:
-        return "embedding"
-    return "input/W" if layers_of(model)[0].raw else "layer0/W"
+    return sum(parameter.count for parameter in parameters(model, vocab_size))
 
 
 def useful_products(model: ModelConfig, vocab_size: int) -> int:
@@ -63,9 +145,8 @@ def useful_products(model: ModelConfig, vocab_size: int) -> int:
 
     What depends on the symbol alone is a row look-up and does not count (DESIGN, "Measuring").
     """
-    shapes = parameter_shapes(model, vocab_size)
-    looked_up = {"embedding", "input/W", "layer0/W"}
-    return sum(shape[0] * shape[1] for name, shape in shapes.items() if len(shape) == 2 and name not in looked_up)
+    matrices = (parameter for parameter in parameters(model, vocab_size) if len(parameter.shape) == 2)
+    return sum(math.prod(matrix.shape) for matrix in matrices if not matrix.in_input_table)
 
 
 def check_weights(weights: Mapping[str, np.ndarray], model: ModelConfig, vocab_size: int, where: str) -> None:
@@ -80,58 +161,19 @@ def check_weights(weights: Mapping[str, np.ndarray], model: ModelConfig, vocab_s
 
 
 def initial_weights(model: ModelConfig, vocab_size: int, seed: int) -> dict[str, np.ndarray]:
-    """Return fresh float32 parameters; each is a function of (seed, its place) alone, whatever the backend.
-
-    Input and output matrices: uniform of variance 1 / inputs (LeCun et al. 1998), where a one-hot input counts as one.
-    Recurrent blocks: orthogonal (Saxe et al. 2014).
-    """
-    layers, weights = layers_of(model), {}
-    for place, (name, shape) in enumerate(parameter_shapes(model, vocab_size).items()):
-        rng = np.random.Generator(np.random.Philox(key=[seed, place]))
-        layer, _, parameter = name.rpartition("/")
-        if name == "embedding":
-            value = rng.normal(0.0, 1.0, shape)
-        elif name == "output/b":
-            value = np.zeros(shape)
-        elif layer.startswith("layer") and parameter != "W":
-            value = _start_of(layers[int(layer[5:])], parameter, shape, model.units, rng)
-        else:
-            value = _uniform(shape, 1 if name == input_matrix(model) else shape[0], rng)
-        weights[name] = value.astype(np.float32)
-    return weights
-
-
-def _start_of(cell: Cell, parameter: str, shape: tuple[int, ...], units: int, rng: np.random.Generator) -> np.ndarray:
-    """Return what a parameter of a cell, other than W, starts as."""
-    if parameter in cell.matrices:
-        matrix = cell.matrices[parameter]
-        if matrix.input:
-            return _uniform(shape, shape[0], rng)
-        if cell.identity and parameter == "U":
-            return np.eye(units)
-        block = (shape[0], shape[1] // len(matrix.blocks))
-        return np.concatenate([_orthogonal(block, rng) for _ in matrix.blocks], axis=1)
-    starts = {"b": cell.bias} | {name: v.starts for name, v in {**cell.vectors, **cell.zx_vectors}.items()}
-    return np.repeat(starts[parameter], units)
-
-
-def _uniform(shape: tuple[int, ...], inputs: int, rng: np.random.Generator) -> np.ndarray:
-    limit = np.sqrt(3.0 / inputs)
-    return rng.uniform(-limit, limit, shape)
-
-
-def _orthogonal(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Return a matrix whose columns, or rows if there are fewer, are orthonormal."""
-    q, r = np.linalg.qr(rng.normal(size=(max(shape), min(shape))))
-    # Without the signs of r the distribution would not be uniform over orthogonal matrices (Mezzadri 2007).
-    q = q * np.sign(np.diag(r))
-    return q if shape[0] >= shape[1] else q.T
+    """Return fresh float32 parameters; each is a function of (seed, its place in the table) alone."""
+    return {
+        parameter.name: parameter.start(
+            parameter.shape, np.random.Generator(np.random.Philox(key=[seed, place]))
+        ).astype(np.float32)
+        for place, parameter in enumerate(parameters(model, vocab_size))
+    }
 
 
 def state_shapes(model: ModelConfig, batch: int) -> dict[str, tuple[int, int]]:
     """Return the shape of every part of the hidden state of `batch` texts, by name: "layer0/h", ..."""
     return {
-        f"layer{layer}/{name}": (batch, model.units)
+        layer_name(layer, name): (batch, model.units)
         for layer, cell in enumerate(layers_of(model))
         for name in cell.state_fields
     }

@@ -1,15 +1,16 @@
-"""How layers are put together: which cell each has, and cells that are made of several.
+"""Stacks: the ways in which layers are put together.
 
-A stack that can run layer by layer, `plain` or `residual`, has the chosen cell in every layer. The others make a cell
-of their own out of it, which the same scan runs: of each layer (`grid`), or of all layers at once (`gated-feedback`).
+A stack says what each layer reads: of the layer below at this step, and of which layers at the step before. `plain` and
+`residual` run layer by layer, with the chosen cell in every layer. The others make a cell of their own out of it, which
+the same scan runs: one a layer, with a memory along depth too (`grid`), or one for all layers, as a lower layer reads
+the higher ones of the step before (`gated-feedback`).
 """
 
 from charrnn.cells import CELLS, Cell
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError
-from charrnn.network.gated_feedback import gated_feedback
+from charrnn.network.gated_feedback import candidates, gated_feedback
 from charrnn.network.grid import grid
-from charrnn.network.joint import candidates
 
 
 def layers_of(model: ModelConfig) -> tuple[Cell, ...]:
@@ -17,13 +18,13 @@ def layers_of(model: ModelConfig) -> tuple[Cell, ...]:
     cell = CELLS[model.cell]
     if not fits(cell, model.stack):
         fitting = ", ".join(name for name, other in CELLS.items() if fits(other, model.stack))
-        raise CharRNNError(f"--stack {model.stack} is not for --cell {cell.name}, but for {fitting}.")
+        raise CharRNNError(f"`stack='{model.stack}'` is not for `cell='{cell.name}'`, but for {fitting}.")
     if model.stack == "grid":
         return (grid(cell),) * model.layers
     if model.stack == "gated-feedback":
         return (gated_feedback(cell, model.layers),)
     if cell.lowest and model.layers == 1:
-        raise CharRNNError(f"--cell {cell.name} hears the layer below: it needs --layers 2 or more.")
+        raise CharRNNError(f"`cell='{cell.name}'` hears the layer below: it needs `layers=2` or more.")
     lowest = CELLS[cell.lowest] if cell.lowest else cell
     return (lowest, *(cell,) * (model.layers - 1))
 

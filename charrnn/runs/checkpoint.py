@@ -3,14 +3,24 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import numpy as np
 
 from charrnn import __version__
 from charrnn.atomic import write_durably
 from charrnn.cells import CELLS
-from charrnn.config import DEFAULT_TEXT, STACKS, Config, ModelConfig, TextConfig, TrainConfig, from_json, to_json
+from charrnn.config import (
+    DEFAULT_TEXT,
+    STACKS,
+    Config,
+    ModelConfig,
+    TextConfig,
+    TrainConfig,
+    from_json,
+    mistyped,
+    to_json,
+)
 from charrnn.errors import CharRNNError
 from charrnn.runs.container import COPY_AGAIN, PARTS, damaged, opened, pack
 from charrnn.runs.progress import Progress
@@ -124,9 +134,7 @@ def _check_known(what: str, name: object, known: Collection[str]) -> None:
 
 def _config(kind: type[Config], data: dict[str, Any]) -> Config:
     """Return the settings in `data`, each of the type that its field declares."""
-    types = get_type_hints(kind)
-    for name, value in data.items():
-        allowed = get_args(types.get(name)) or (types.get(name, type(value)),)
-        if type(value) not in allowed and not (type(value) is int and float in allowed):
-            raise TypeError(f"{name!r:.40} is {value!r:.40}")
+    name = mistyped(kind, data)
+    if name is not None:
+        raise TypeError(f"{name!r:.40} is {data[name]!r:.40}")
     return from_json(kind, data)

@@ -1,7 +1,6 @@
 """The folder of a training run: its name, its checkpoints, its log."""
 
 import contextlib
-import difflib
 import itertools
 import os
 import re
@@ -9,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from charrnn.atomic import TEMPORARY, Content, write_durably
-from charrnn.errors import CharRNNError, NotWritten
+from charrnn.errors import CharRNNError, NotWritten, did_you_mean
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, read_header, serialise
 from charrnn.runs.lock import LOCK, Lock
 from charrnn.runs.log import MetricsLog
@@ -147,12 +146,12 @@ def create_run(name: str | None, default_name: str, out: Path | None = None) -> 
     if name is not None and (not name.isprintable() or name[:1] in ("", ".") or set(name) & {"/", "\\"}):
         raise CharRNNError(
             f"{name!r} cannot name a run: a name is not empty, does not begin with a dot and has no slash.",
-            "The folder is chosen with --out.",
+            "The folder is chosen with `out`.",
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        raise CharRNNError(f"{folder} is a file; runs need a folder.", "Choose another one with --out.") from None
+        raise CharRNNError(f"{folder} is a file; runs need a folder.", "Choose another one with `out`.") from None
     except OSError as error:
         raise _no_folder(folder, error) from error
     base = re.sub(r"[^\w.-]+", "-", default_name).strip(".-")[:60] or "run"
@@ -168,12 +167,12 @@ def create_run(name: str | None, default_name: str, out: Path | None = None) -> 
         run.is_new = True
         return run
     raise CharRNNError(
-        f"The run {folder / str(name)} exists already.", "Continue it with --resume, or choose another --name."
+        f"The run {folder / str(name)} exists already.", "Continue it with `resume`, or choose another `name`."
     )
 
 
 def _no_folder(folder: Path, error: OSError) -> CharRNNError:
-    return NotWritten(f"The folder {folder} cannot be made: {error.strerror}.", "Choose another one with --out.")
+    return NotWritten(f"The folder {folder} cannot be made: {error.strerror}.", "Choose another one with `out`.")
 
 
 def find_run(run: str, folder: Path | None = None) -> Run:
@@ -187,12 +186,10 @@ def find_run(run: str, folder: Path | None = None) -> Run:
     if run and _is_run(path):
         return Run(path)
     known = [other.name for other in list_runs(folder)]
-    near = difflib.get_close_matches(run, known, n=3)
-    if near:
-        hint = f"Did you mean {' or '.join(near)}?"
-    elif known:
+    hint = did_you_mean(run, known, most=3)
+    if not hint and known:
         hint = f"There {'is' if len(known) == 1 else 'are'} {', '.join(known[:5])}; charrnn runs lists them all."
-    else:
+    elif not hint:
         hint = "Train one first: charrnn train corpus.txt"
     raise CharRNNError(f"There is no run {run!r} in {folder}, nor at that path.", hint)
 

@@ -2,16 +2,12 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
 from pathlib import Path
 
 from charrnn.errors import CharRNNError, NotWritten
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 LOCK = ".charrnn-lock"
 
@@ -28,8 +24,6 @@ class Lock:
 
         Where the file system knows no locks there is none to take, and nothing is refused.
         """
-        if fcntl is None:
-            return
         while self.descriptor is None:
             try:
                 descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -82,5 +76,5 @@ class Lock:
         holder = text if re.fullmatch(r"process [0-9]+ on [\w.-]+", text) else "another process has its lock"
         return CharRNNError(
             f"The run {self.path.parent} is being trained: {holder}.",
-            hint="Wait for it or stop it, or train a run of another --name.",
+            hint="Wait for it or stop it, or train a run of another `name`.",
         )

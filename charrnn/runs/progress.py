@@ -56,7 +56,7 @@ class Stability:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands: after `step` of `total` steps, which are None until --minutes has been measured.
+    """Where training stands: after `step` of `total` steps, which are None until `minutes` has been measured.
 
     `best_nats` and `best_step` are the lowest validation loss and its step; `loss_sum` adds up `loss_steps` training
     losses, those since the last line of the log; `seconds` is the time trained, over all processes.

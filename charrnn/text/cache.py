@@ -6,6 +6,7 @@ file says which entry holds certain files in a certain state (device, inode, siz
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -20,13 +21,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from charrnn.atomic import sync_folder
+from charrnn.atomic import TEMPORARY, replacing
 from charrnn.errors import CharRNNError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 # What is smaller than this, in bytes of codes, needs no file.
 IN_MEMORY = 32 << 20
@@ -34,7 +30,9 @@ _PART = ".part"
 _SEEN = ".seen"
 _ENTRY = re.compile("[0-9a-f]{64}")
 _SEEN_NAME = re.compile(_ENTRY.pattern + re.escape(_SEEN))
-_HALF_MADE = re.compile(rf"[0-9a-f]{{16}}({re.escape(_SEEN)})?{re.escape(_PART)}")
+_SEEN_TEMPORARY = rf"\.{_SEEN_NAME.pattern}\.[0-9a-f]{{8}}{re.escape(TEMPORARY)}"
+# The last were made by older versions.
+_HALF_MADE = re.compile(rf"[0-9a-f]{{16}}{re.escape(_PART)}|{_SEEN_TEMPORARY}|[0-9a-f]{{16}}{re.escape(_SEEN + _PART)}")
 # An entry that was not used for so long is removed when another is made.
 _DAYS = 30
 
@@ -80,10 +78,9 @@ class Work:
             path.mkdir(parents=True)
             self.path = path
             self._file = open(path / "codes", "w+b")  # noqa: SIM115
-            if fcntl is not None:
-                # It dies with the process, and then others may sweep.
-                with contextlib.suppress(OSError):
-                    fcntl.flock(self._file, fcntl.LOCK_EX)
+            # It dies with the process, and then others may sweep.
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._file, fcntl.LOCK_EX)
         return self._file
 
     def once(self, facts: dict[str, Any]) -> np.ndarray:
@@ -102,8 +99,8 @@ class Work:
         with explained():
             self._file.flush()
             os.fsync(self._file.fileno())
-            _write(self.path / "about.json", about)
-            sync_folder(self.path)
+            with replacing(self.path / "about.json") as file:
+                file.write(about)
             try:
                 _whole(entry)
             except (OSError, ValueError):
@@ -111,9 +108,8 @@ class Work:
             # It may be there already, made from the same text in another place.
             with contextlib.suppress(OSError):
                 self.path.rename(entry)
-            part = self.path.with_name(f"{secrets.token_hex(8)}{_SEEN}{_PART}")
-            _write(part, entry.name.encode())
-            part.replace(_seen(state))
+            with replacing(_seen(state)) as file:
+                file.write(entry.name.encode())
             return _mapped(entry / "codes", facts)
 
     def discard(self) -> None:
@@ -193,8 +189,6 @@ def _has_had_its_time(path: Path) -> bool:
 
 
 def _is_abandoned(path: Path) -> bool:
-    if fcntl is None:
-        return False
     try:
         with open(path / "codes", "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -227,13 +221,6 @@ def _mapped(path: Path, facts: dict[str, Any]) -> np.ndarray:
 
 def _seen(state: Any) -> Path:
     return folder() / (hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest() + _SEEN)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with open(path, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager

@@ -1,10 +1,8 @@
 """The alphabet of a model: characters to ids and back, exactly."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.atomic import replacing
 from charrnn.errors import CharRNNError
 
 FORMAT = "charrnn-vocab"
@@ -209,20 +208,14 @@ class Vocabulary:
         """Write vocab.json; what stood at `path` is replaced only when the new file is whole."""
         path = Path(path)
         content = json.dumps(self.to_json(), ensure_ascii=False) + "\n"
-        # Not with_name: a path such as "/" has no name, and that is for the system to say.
-        part = path.parent / f".{path.name}.{os.getpid()}.part"
         try:
-            part.write_bytes(content.encode())
-            part.replace(path)
+            with replacing(path) as file:
+                file.write(content.encode())
         except OSError as error:
             raise CharRNNError(
                 f"The vocabulary cannot be written to {path}: {error.strerror}.",
                 hint="Name a file in a folder that exists and may be written to.",
             ) from error
-        finally:
-            # Where the write failed because there is no such folder, this fails too, and would hide the reason.
-            with suppress(OSError):
-                part.unlink()
 
     @classmethod
     def load(cls, path: str | Path) -> "Vocabulary":

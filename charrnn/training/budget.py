@@ -1,4 +1,4 @@
-"""How many steps a run takes: by --steps, by --epochs, or by --minutes once its speed has been measured."""
+"""How many steps a run takes: by `steps`, by `epochs`, or by `minutes` once its speed has been measured."""
 
 import math
 
@@ -9,7 +9,7 @@ MEASURE, MEASURE_AT_MOST = 0.05, 30.0
 
 
 def counted_total(config: TrainConfig, steps_per_epoch: int) -> int | None:
-    """Return the number of steps that --steps and --epochs allow, whichever is less; None when neither limits."""
+    """Return the number of steps that `steps` and `epochs` allow, whichever is less; None when neither limits."""
     limits = [] if config.steps is None else [config.steps]
     if config.epochs is not None:
         limits.append(max(1, math.ceil(config.epochs * steps_per_epoch)))

@@ -7,10 +7,7 @@ import keras
 from keras import ops
 
 from charrnn.config import ModelConfig
-from charrnn.training.backends import current as engine
-
-# Keras calls cuDNN's GRU with TensorFlow only.
-CELLS = {"tensorflow": ("lstm", "gru-reset-after"), "jax": ("lstm",)}
+from charrnn.training.backends import engine
 
 
 class Library:
@@ -31,7 +28,7 @@ class Library:
     @classmethod
     def of(cls, model: ModelConfig, vocab_size: int, dtype: str) -> "Library | None":
         """Return the library's layers for a model where a GPU computes them faster than the scan, None elsewhere."""
-        known = model.cell in CELLS[keras.backend.backend()] and model.stack in ("plain", "residual")
+        known = model.cell in engine.backend.cudnn_cells and model.stack in ("plain", "residual")
         # Of what is looked up, cuDNN must make a product: with many rows that costs more than it gains.
         narrow = model.embedding is not None or vocab_size < engine.ONE_HOT_ROWS
         return cls(model, vocab_size) if known and narrow and dtype == "float32" and engine.on_gpu() else None

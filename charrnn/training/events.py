@@ -54,7 +54,7 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class BudgetFixed:
-    """The speed was measured and the number of steps that --minutes allows is decided, and on disk."""
+    """The speed was measured and the number of steps that `minutes` allows is decided, and on disk."""
 
     total: int
     characters_per_second: float

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from charrnn.cells import CELLS, Vector
-from charrnn.training.backends.current import xp
+from charrnn.training.backends.engine import xp
 
 
 @keras.saving.register_keras_serializable(package="charrnn")
@@ -17,7 +17,7 @@ class RecurrentCell(keras.layers.Layer):
 
     Input (batch, features), state a list of (batch, units), output (batch, units); behind the features stand the
     fields of the layer below that the cell takes as they are (`Cell.raw`), units wide each. Keras differentiates it
-    step by step; charrnn itself trains with `charrnn.training.backends.current.scan`, which is faster.
+    step by step; charrnn itself trains with `charrnn.training.backends.engine.scan`, which is faster.
     """
 
     def __init__(self, cell: str, units: int, **kwargs: Any):

@@ -11,7 +11,7 @@ from keras import ops
 from charrnn.config import ModelConfig
 from charrnn.network.forward import forward
 from charrnn.network.parameters import parameter_shapes
-from charrnn.training.backends.current import look_up, matmul, scan, xp
+from charrnn.training.backends.engine import look_up, matmul, scan, xp
 from charrnn.training.cudnn import Library
 
 # What matrix products are computed in, by the names that users know; None is what their operands are.

@@ -7,8 +7,8 @@ import keras
 
 from charrnn.data.batches import Window
 from charrnn.network.forward import initial_states
-from charrnn.training.backends.current import (
-    Shards,
+from charrnn.training.backends.contract import Shards
+from charrnn.training.backends.engine import (
     Update,
     compiled,
     cross_entropies,

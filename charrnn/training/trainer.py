@@ -32,7 +32,7 @@ class Trainer:
 
     model, vocab, config, text and corpus are what a checkpoint says of its model, and of the text and how it was read.
     `resumed` is the checkpoint to go on from, at which the learner need not be yet. `clock` returns the seconds since
-    the command began; `reserve` seconds of --minutes are left for what the caller does at the end.
+    the command began; `reserve` seconds of `minutes` are left for what the caller does at the end.
 
     Set `interrupted` (from a signal handler, say) to stop at the end of the step, saved; `save_wanted` to save there
     and go on; with several `processes`, the first of which writes the run, in one of them is enough.
@@ -256,7 +256,7 @@ class Trainer:
             newest = self.run.newest()
             raise CharRNNError(
                 f"Training went wrong {tries} times in a row, at ever lower learning rates: {failure}.",
-                hint=f"Train anew with a lower --lr (it was {base_rate(self.config):.2g}) or --clip-norm"
+                hint=f"Train anew with a lower `lr` (it was {base_rate(self.config):.2g}) or `clip_norm`"
                 + (f"; {newest} is the last good checkpoint." if newest else "."),
             )
         self.run.log.rewind(self.progress.metrics)
@@ -330,7 +330,7 @@ class Trainer:
         self.history = list(checkpoint.history)
 
     def _take_budget(self, resumed: Checkpoint) -> None:
-        """A budget given with --resume replaces the old one; otherwise the old one stands, measured or not."""
+        """A budget given with `resume` replaces the old one; otherwise the old one stands, measured or not."""
         old = resumed.training
         assert old is not None
         if any(getattr(self.config, name) != getattr(old, name) for name in BUDGET):

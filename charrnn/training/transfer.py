@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.network.parameters import initial_weights, input_matrix
+from charrnn.network.parameters import Role, initial_weights, parameters
 from charrnn.text.vocabulary import Vocabulary
 
 
@@ -23,15 +23,18 @@ def transfer(
     if new.unknown_id is not None and old.unknown_id is not None:
         to, of = [*to, new.unknown_id], [*of, old.unknown_id]
     result = {}
-    for name, fresh in initial_weights(model, new.size, seed).items():
-        if name == input_matrix(model):
-            fresh[to], fresh[new.start] = weights[name][of], weights[name][old.start]
-        elif name == "output/W":
-            fresh[:, to] = weights[name][:, of]
-        elif name == "output/b":
-            fresh[:] = weights[name].mean()
-            fresh[to] = weights[name][of]
+    for parameter, fresh in zip(
+        parameters(model, new.size), initial_weights(model, new.size, seed).values(), strict=True
+    ):
+        trained = weights[parameter.name]
+        if parameter.looked_up:
+            fresh[to], fresh[new.start] = trained[of], trained[old.start]
+        elif parameter.role is Role.OUTPUT:
+            fresh[:, to] = trained[:, of]
+        elif parameter.role is Role.OUTPUT_BIAS:
+            fresh[:] = trained.mean()
+            fresh[to] = trained[of]
         else:
-            fresh = weights[name]
-        result[name] = fresh
+            fresh = trained
+        result[parameter.name] = fresh
     return result

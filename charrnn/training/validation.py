@@ -8,7 +8,7 @@ import numpy as np
 from charrnn.data.batches import Window
 from charrnn.data.parts import Part
 from charrnn.errors import CharRNNError
-from charrnn.training.backends.current import Shards
+from charrnn.training.backends.engine import Shards
 from charrnn.training.network import CharRNN
 from charrnn.training.step import EvalStep, fresh_states
 
@@ -32,8 +32,8 @@ class Validation:
         self.windows = [own.each(itemgetter(slice(low, low + WINDOW))) for low in range(0, length, WINDOW)]
         if not self.characters:
             raise CharRNNError(
-                "None of the characters on which the validation loss is estimated counts with --loss-after.",
-                hint="Use another --val, --val-file or --split.",
+                "None of the characters on which the validation loss is estimated counts with `loss_after`.",
+                hint="Use another `val`, `val_file` or `split`.",
             )
         self.step = EvalStep(net, self.shards, whole.reset is not None)
 

@@ -108,10 +108,13 @@ def test_a_relu_is_the_cell_irnn():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"unit": 3}, "There is no setting `unit`. Did you mean `units`?"),
+        ({"unit": 3}, "There is no setting `unit`. Did you mean units?"),
         ({"preset": "x"}, "There is no preset 'x'; there is char-rnn."),
         ({"activation": "gelu"}, "`activation` is 'gelu'; it must be one of tanh, relu."),
         ({"units": 0}, "`units` is 0; it must be at least 1."),
+        ({"units": "many"}, "`units` is 'many'; it must be of the type int."),
+        ({"lr": "low"}, "`lr` is 'low'; it must be of the type float | None."),
+        ({"lower": 1}, "`lower` is 1; it must be of the type bool."),
     ],
 )
 def test_what_cannot_be_is_an_error_that_names_the_parameter(given, said):

@@ -233,10 +233,10 @@ def test_exact_answers_are_counted(here, monkeypatch):
 @pytest.mark.parametrize(
     ("targets", "lines", "said"),
     [
-        (b"a\n" * 7, TEXT, "--check has no line 8."),
-        (b"", TEXT, "--check has no line 1."),
-        (b"a\n" * 9, TEXT, "--check has more than 8 lines."),
-        (b"a\n", b"", "--check has more than 0 lines."),
+        (b"a\n" * 7, TEXT, "`check` has no line 8."),
+        (b"", TEXT, "`check` has no line 1."),
+        (b"a\n" * 9, TEXT, "`check` has more than 8 lines."),
+        (b"a\n", b"", "`check` has more than 0 lines."),
         (b"", b"", "There were no lines to complete."),
         (b"a\n\xff\n" * 4, TEXT, "targets.txt is not UTF-8: byte 0xff at offset 2, line 2."),
     ],

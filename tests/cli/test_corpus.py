@@ -128,7 +128,7 @@ def test_an_unknown_name(charrnn):
     code, out, err = charrnn("corpus", "tinyshakespear")
     assert (code, out) == (1, b"")
     assert "there are python, tinyshakespeare" in err
-    assert "Did you mean: charrnn corpus tinyshakespeare" in err
+    assert "Did you mean tinyshakespeare?" in err
     assert "Did you mean" not in charrnn("corpus", "zzz")[2]
 
 
@@ -337,11 +337,11 @@ def test_a_file_appears_only_when_it_is_whole(charrnn, tmp_path, monkeypatch):
     path.write_text("older")
     failures = []
 
-    def full(self, target):
+    def full(part, target):
         failures.append(target)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.replace", full)
+    monkeypatch.setattr("os.replace", full)
     code, _, err = charrnn("corpus", "python", "-o", path, "--size", "20K", "--force")
     assert code == 1
     assert "No space left" in err

@@ -20,7 +20,7 @@ from charrnn.inference.sampling import Sampling
 from charrnn.network.forward import initial_states
 from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.backends.current import Shards, loss_and_gradients, xp
+from charrnn.training.backends.engine import Shards, loss_and_gradients, xp
 from charrnn.training.network import CharRNN
 from charrnn.training.optimizers import make_optimizer
 from charrnn.training.step import TrainStep, fresh_states

@@ -34,7 +34,7 @@ from charrnn.runs.progress import CorpusRecord, Stability
 from charrnn.text.reader import read_text
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import divergence as guard
-from charrnn.training.backends.current import loss_and_gradients, xp
+from charrnn.training.backends.engine import loss_and_gradients, xp
 from charrnn.training.events import Evaluated, Stepped
 from charrnn.training.learner import KerasLearner
 from charrnn.training.network import CharRNN

@@ -34,7 +34,7 @@ from support.odd import ACTS, NUMBERS, WORDS, Odd, changing, working_in
 from support.tally import Tally, share
 from support.untrained import train_nothing
 
-pytestmark = [pytest.mark.promise(9), pytest.mark.skipif(sys.platform == "win32", reason="needs FIFOs and links")]
+pytestmark = pytest.mark.promise(9)
 
 LIMIT = 60
 KNOWN = "abcdefgh \n☞é"

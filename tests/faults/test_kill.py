@@ -2,7 +2,6 @@
 
 import os
 import random
-import sys
 import time
 from pathlib import Path
 
@@ -13,8 +12,6 @@ from support.tally import Tally, share
 
 # A third of the kills at least is to land inside a save; half of them or more try to.
 AIMS = {"save": share(3, 5), "step": share(1, 3), "start": share(1, 2)}
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 
 
 @pytest.fixture(scope="module")

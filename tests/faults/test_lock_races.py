@@ -10,14 +10,12 @@ import pytest
 from support.harness import LIMIT, Chain, write_text
 from support.tally import Tally, share
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs flock")
-
 # Takes the lock again and again; while it holds it, nobody else may be inside. Ends by release, or by dying inside.
 CONTENDER = """
 import os, random, sys, time
 from pathlib import Path
 from charrnn.errors import CharRNNError
-from charrnn.lock import Lock
+from charrnn.runs.lock import Lock
 folder, seed = Path(sys.argv[1]), int(sys.argv[2])
 rng, inside = random.Random(seed), folder / "inside"
 taken = refused = 0

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import charrnn.training.divergence as guard
 from charrnn.errors import CharRNNError
 from charrnn.runs.checkpoint import read_checkpoint
 from charrnn.runs.progress import Stability
 from charrnn.runs.verify import fault
-from charrnn.training import divergence as guard
 from charrnn.training.events import Ended, RolledBack, Stepped
 from charrnn.training.trainer import Trainer
 from support.tally import Tally, share

@@ -5,7 +5,6 @@ import os
 import random
 import shutil
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from charrnn.runs.folder import Run
 from support.harness import differences, write_text
 from support.tally import Tally, share
 from support.team import Team, newest
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 
 STEPS = 300
 # Two shards, whatever the number of cores: one for each of two processes, or both in one.

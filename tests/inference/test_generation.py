@@ -1,7 +1,9 @@
 """Generated texts against the plainest sampler there could be: one at a time, many side by side, where they end."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import count, islice, product, repeat
 
 import numpy as np
@@ -148,7 +150,7 @@ def test_rows_that_are_shared_among_the_cores_give_the_same(monkeypatch):
 
 
 def test_a_longer_text_begins_as_a_shorter_one():
-    """Also across the blocks in which random numbers are drawn, which are of another size for one than for many."""
+    """Also across the blocks in which random numbers are drawn."""
     model = model_of()
     whole = one(model, "ab", Generation(ending(4500), seed=1))
     assert whole[:4097] == one(model, "ab", Generation(ending(4097), seed=1)) and len(whole) == 4500
@@ -273,6 +275,28 @@ def test_a_text_ends_before_the_first_stop_string_to_be_whole():
         first += expected[0] == ""
         overlapping += any(a != b and a.endswith(b) and whole.startswith(expected[0] + a) for a in stops for b in stops)
     assert ended > 100 and first > 10 and overlapping > 10
+
+
+@pytest.mark.parametrize("text", [DEFAULT_TEXT, LINES, FORGETTING], ids=["carrying", "lines", "separator"])
+def test_one_and_many_follow_all_rules_at_once(text):
+    """Every rule ends some of the texts, which are the same alone, side by side and of the plainest sampler."""
+    vocab = Vocabulary.of("\nabcd", has_unknown=True)
+    model, ends = model_of(vocab, text), Counter()
+    stops = ("bab", "ab", "cc\n", "dd")
+    for seed in range(60):
+        end = ending(12, *stops, lines=3, vocab=vocab)
+        how = Generation(end, Sampling(2.0, top_p=0.98), banned=(vocab.symbols.index("d"),) * (seed % 2), no_repeat=4)
+        how = replace(how, seed=seed)
+        expected = [plain_text(model, "ca", how, number) for number in range(5)]
+        alone, together = one(model, "ca", how, with_nats=True), many(model, ["ca"] * 5, how, side_by_side=3)
+        assert vocab.decode([character.id for character in alone]) == expected[0][0]
+        assert [(vocab.decode(sample.ids), sample.ended) for sample in together] == expected
+        np.testing.assert_allclose(together[0].nats, [character.nats for character in alone], rtol=1e-6)
+        for made, ended in expected:
+            ends["length" if not ended else "lines" if made.count("\n") == 3 else "stop"] += 1
+        if seed % 2:
+            assert not any("d" in made for made, _ in expected)
+    assert min(ends[rule] for rule in ("length", "lines", "stop")) >= 3, ends
 
 
 def test_what_may_be_a_stop_string_waits_and_nothing_else_does(monkeypatch):

@@ -9,7 +9,7 @@ from charrnn.config import ModelConfig
 from charrnn.inference.model import Model, Stream
 from charrnn.network.forward import initial_states
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.backends.current import compiled, xp
+from charrnn.training.backends.engine import compiled, xp
 from charrnn.training.network import CharRNN
 from support.models import random_weights
 

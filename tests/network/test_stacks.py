@@ -13,7 +13,7 @@ from charrnn.network.forward import initial_states
 from charrnn.network.parameters import initial_weights, parameter_shapes
 from charrnn.network.stacks import fits, layers_of
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.backends.current import xp
+from charrnn.training.backends.engine import xp
 from charrnn.training.network import CharRNN
 from support.commands import charrnn_in
 from support.models import random_weights
@@ -179,7 +179,7 @@ def test_which_cells_can_be_stacked_so():
             if name not in names:
                 initial_weights(ModelConfig(name, 2, 3, stack=stack), 4, 0)
             else:
-                with pytest.raises(CharRNNError, match=f"--stack {stack} is not for --cell {cell.name}"):
+                with pytest.raises(CharRNNError, match=f"`stack='{stack}'` is not for `cell='{cell.name}'`"):
                     layers_of(ModelConfig(name, stack=stack))
 
 
@@ -207,7 +207,7 @@ def test_what_the_matrices_of_stacks_start_as():
 
 
 def test_depth_gates_need_a_layer_below():
-    with pytest.raises(CharRNNError, match="it needs --layers 2 or more"):
+    with pytest.raises(CharRNNError, match="it needs `layers=2` or more"):
         layers_of(ModelConfig("lstm-depth-gated", 1))
 
 

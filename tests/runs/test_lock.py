@@ -10,8 +10,6 @@ import pytest
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.runs.lock import LOCK, Lock
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs flock")
-
 
 def test_a_second_trainer_is_refused_by_the_name_of_the_first(tmp_path):
     first = Lock(tmp_path)

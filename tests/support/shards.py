@@ -3,7 +3,7 @@
 
 def shards_of(batch: int, count: int):
     """Return a batch cut into so many shards or, where the backend cannot cut it so, into its rows."""
-    from charrnn.training import backends
-    from charrnn.training.backends.current import Shards
+    from charrnn.training.backends.choice import choose
+    from charrnn.training.backends.engine import Shards
 
-    return Shards(batch, batch if backends.chosen() == "jax" and batch % count else count)
+    return Shards(batch, count if choose().shards(batch, count) == count else batch)

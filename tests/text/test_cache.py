@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -379,15 +380,18 @@ def test_what_is_old_or_half_made_is_swept_and_nothing_else(book, folder, tmp_pa
     (seen,) = folder.glob("*.seen")
     os.utime(old / "about.json", (LONG_AGO, LONG_AGO))
     hour_ago = time.time() - 3600
-    left = [folder / ("0" * 16 + ".part"), folder / ("1" * 16 + ".seen.part")]
+    known_by = f".{'4' * 64}.seen.{{}}.charrnn-tmp"
+    left = [folder / name for name in ("0" * 16 + ".part", "1" * 16 + ".seen.part", known_by.format("0" * 8))]
     left[0].mkdir()
     left[1].touch()
+    left[2].touch()
     for path in left:
         os.utime(path, (hour_ago, hour_ago))
     # A process may have made these a moment ago.
-    fresh = [folder / ("2" * 16 + ".part"), folder / ("3" * 16 + ".seen.part")]
+    fresh = [folder / name for name in ("2" * 16 + ".part", "3" * 16 + ".seen.part", known_by.format("1" * 8))]
     fresh[0].mkdir()
     fresh[1].touch()
+    fresh[2].touch()
     # Whoever names a folder for the cache may have other things in it.
     others = [folder / "film.part", folder / "film.mp4.part", folder / "project" / "about.json", folder / "x.seen"]
     others[0].mkdir()
@@ -400,6 +404,17 @@ def test_what_is_old_or_half_made_is_swept_and_nothing_else(book, folder, tmp_pa
     # What it was known by goes with the next.
     read(write(tmp_path / "new.txt", b"newer\n" * 500))
     assert not seen.exists() and len(list(folder.glob("*.seen"))) == 3
+
+
+def test_an_entry_is_on_disk_for_good_before_it_has_its_name(book, folder, monkeypatch):
+    synced: list[int | str] = []
+    fsync, rename = os.fsync, Path.rename
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(os.fstat(descriptor).st_ino), fsync(descriptor)))
+    monkeypatch.setattr(Path, "rename", lambda path, to: (synced.append("rename"), rename(path, to))[1])
+    read(book)
+    (entry,) = entries(folder)
+    before = synced[: synced.index("rename")]
+    assert {path.stat().st_ino for path in (entry, entry / "codes", entry / "about.json")} <= set(before)
 
 
 def test_an_entry_that_is_used_is_not_old(book, folder):

@@ -160,11 +160,11 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     before = path.read_bytes()
     failures = []
 
-    def full(self, target):
+    def full(part, target):
         failures.append(target)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.replace", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(CharRNNError, match="No space left"):
         Vocabulary.of("new").save(path)
     assert failures == [path]

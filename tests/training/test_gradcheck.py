@@ -11,7 +11,7 @@ from charrnn.cells import CELLS
 from charrnn.cli.app import app
 from charrnn.config import STACKS, ModelConfig
 from charrnn.network.parameters import parameter_count, parameter_shapes
-from charrnn.training.backends.current import scan
+from charrnn.training.backends.engine import scan
 from charrnn.training.gradcheck import LIMIT, VOCAB, check, relative_error
 from support.commands import charrnn_in
 

@@ -8,9 +8,9 @@ from keras import ops
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.network.forward import initial_states
 from charrnn.training import network as layers
-from charrnn.training.backends import current as engine
-from charrnn.training.backends.current import compiled, loss_and_gradients, xp
-from charrnn.training.cudnn import CELLS, Library
+from charrnn.training.backends import engine
+from charrnn.training.backends.engine import compiled, loss_and_gradients, xp
+from charrnn.training.cudnn import Library
 from charrnn.training.network import CharRNN
 from charrnn.training.optimizers import make_optimizer
 from charrnn.training.step import EvalStep, TrainStep, Window, cross_entropy, fresh_states
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.backend
 VOCAB, SEQ, BATCH, UNITS = 7, 9, 3, 6
 MODELS = [
     ModelConfig(cell, 2, UNITS, **more)
-    for cell in CELLS[keras.backend.backend()]
+    for cell in engine.backend.cudnn_cells
     for more in ({}, {"embedding": 4}, {"stack": "residual"})
 ]
 

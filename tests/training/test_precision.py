@@ -7,7 +7,8 @@ from keras import ops
 
 from charrnn.config import ModelConfig, TrainConfig, from_json, to_json
 from charrnn.network.forward import initial_states
-from charrnn.training.backends.current import compiled, loss_and_gradients, matmul, xp
+from charrnn.training.backends import engine
+from charrnn.training.backends.engine import compiled, loss_and_gradients, matmul, xp
 from charrnn.training.network import CharRNN
 from charrnn.training.optimizers import make_optimizer
 from charrnn.training.step import TrainStep, Window, cross_entropy, fresh_states
@@ -59,9 +60,8 @@ def test_gradients_are_those_of_float32_but_for_rounding(model):
         assert 1e-5 < apart < 3e-2, f"{name}: {apart}"
 
 
-def test_a_product_and_its_gradients_round_their_operands_only():
-    rng = np.random.default_rng(0)
-    x, w, d = (rng.normal(size=shape).astype(np.float32) for shape in ((5, 64), (64, 3), (5, 3)))
+def products_of_rounded(x, w, d) -> tuple[tuple, tuple]:
+    """Return x w and its gradients for d, and what they are of operands rounded to bfloat16, in float64."""
     rounded = [np.array(ops.convert_to_numpy(ops.cast(ops.cast(a, "bfloat16"), "float64"))) for a in (x, w, d)]
 
     def total(values):
@@ -70,16 +70,75 @@ def test_a_product_and_its_gradients_round_their_operands_only():
 
     values = {"x": ops.convert_to_tensor(x), "w": ops.convert_to_tensor(w)}
     _, y, gradients = loss_and_gradients(total, values)
+    found = (y, gradients["x"], gradients["w"])
+    assert {keras.backend.standardize_dtype(value.dtype) for value in found} == {"float32"}
     expected = (rounded[0] @ rounded[1], rounded[2] @ rounded[1].T, rounded[0].T @ rounded[2])
-    for value, exact in zip((y, gradients["x"], gradients["w"]), expected, strict=True):
-        # With TensorFlow the product itself comes in bfloat16.
-        np.testing.assert_allclose(np.array(value), exact, rtol=2.0**-8, atol=1e-5)
-        assert keras.backend.standardize_dtype(value.dtype) == "float32"
+    return tuple(np.array(ops.convert_to_numpy(value)) for value in found), expected
+
+
+def operands() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=shape).astype(np.float32) for shape in ((5, 64), (64, 3), (5, 3))]
+
+
+def test_a_product_and_its_gradients_round_their_operands_only():
+    for value, exact in zip(*products_of_rounded(*operands()), strict=True):
+        # With TensorFlow the product itself may come in bfloat16, rounded to the nearest.
+        np.testing.assert_allclose(value, exact, rtol=2.0**-8, atol=1e-5)
+
+
+@pytest.fixture
+def without_hardware(monkeypatch):
+    """Let TensorFlow find that the processor cannot multiply bfloat16; nothing depends on that with JAX."""
+    if engine.backend.name == "tensorflow":
+        monkeypatch.setattr("charrnn.training.backends.tensorflow.ops.multiplies_bfloat16", lambda: False)
+
+
+def test_without_the_hardware_operands_are_rounded_as_well_and_nothing_else(without_hardware):
+    for value, exact in zip(*products_of_rounded(*operands()), strict=True):
+        np.testing.assert_allclose(value, exact, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.cell)
+def test_with_and_without_the_hardware_the_gradients_are_the_same_but_for_rounding(model, request):
+    nats, expected, _ = loss_and_gradients_of(model, "bf16")
+    request.getfixturevalue("without_hardware")
+    other, found, types = loss_and_gradients_of(model, "bf16")
+    assert types == {"float32"} and other == pytest.approx(nats, rel=1e-3)
+    for name, gradient in expected.items():
+        assert np.linalg.norm(found[name] - gradient) / np.linalg.norm(gradient) < 2e-2, name
+
+
+def test_a_build_that_cuts_sums_off_is_found_out(monkeypatch):
+    if engine.backend.name != "tensorflow":
+        pytest.skip("only TensorFlow has to be asked")
+    import tensorflow as tf
+
+    from charrnn.training.backends.tensorflow.ops import multiplies_bfloat16
+
+    real = tf.matmul
+
+    def product(bits):
+        """Return a stand-in for TensorFlow's product, in float32, of which `bits(y)` is kept."""
+
+        def matmul(a, b):
+            if a.dtype != tf.bfloat16:
+                return real(a, b)
+            return tf.cast(bits(real(tf.cast(a, tf.float32), tf.cast(b, tf.float32))), tf.bfloat16)
+
+        return matmul
+
+    def cut(y):
+        return tf.bitcast(tf.bitwise.bitwise_and(tf.bitcast(y, tf.uint32), tf.constant(0xFFFF0000, tf.uint32)), y.dtype)
+
+    for bits, good in ((lambda y: y, True), (cut, False)):
+        monkeypatch.setattr(tf, "matmul", product(bits))
+        assert multiplies_bfloat16.__wrapped__() is good
 
 
 def types_of_products(function, values) -> list[str]:
     """Return the type of the operands of every matrix product in a function, loops and gradients included."""
-    if keras.backend.backend() == "jax":
+    if engine.backend.name == "jax":
         import jax
 
         def products(jaxpr):
@@ -100,7 +159,10 @@ def types_of_products(function, values) -> list[str]:
 
 
 @pytest.mark.parametrize("model", MODELS[:2], ids=lambda model: model.cell)
-def test_every_product_but_that_of_a_look_up_is_of_rounded_operands(model):
+def test_every_product_but_that_of_a_look_up_is_of_rounded_operands(model, monkeypatch):
+    if engine.backend.name == "tensorflow":
+        # The graph is made, and not run: it need not be that of this processor.
+        monkeypatch.setattr("charrnn.training.backends.tensorflow.ops.multiplies_bfloat16", lambda: True)
     net = CharRNN(model, VOCAB, random_weights(model, VOCAB, "float32"), precision="bf16")
     read, states = window(), initial_states(xp, model, BATCH, "float32")
 

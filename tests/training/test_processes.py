@@ -82,7 +82,7 @@ def test_errors_that_mean_that_another_has_gone(monkeypatch):
 
 ABORT = """
 import os, sys
-from charrnn.training.processes import ABORTING, end_with
+from charrnn.training.backends.jax.distributed import ABORTING, end_with
 end_with(lambda: print("last words", file=sys.stderr))
 os.write(1, b"[Gloo] Rank 0 is connected to 1 peer ranks.\\n")
 os.write(2, {talk!r}.encode())

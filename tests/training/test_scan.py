@@ -12,7 +12,7 @@ from charrnn.cells import HiddenAndMemory as Two
 from charrnn.inference import ops as numpy_ops
 from charrnn.network.gated_feedback import gated_feedback
 from charrnn.network.grid import grid
-from charrnn.training.backends.current import compiled, loss_and_gradients, scan, xp
+from charrnn.training.backends.engine import compiled, loss_and_gradients, scan, xp
 from charrnn.training.gradcheck import relative_error
 from charrnn.training.keras_cell import RecurrentCell
 

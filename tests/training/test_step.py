@@ -17,7 +17,7 @@ from charrnn.inference.evaluation import mean_nats
 from charrnn.inference.model import Model
 from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.training.backends.calls import ONE_HOT_ROWS
-from charrnn.training.backends.current import Shards, compiled, counter, look_up, loss_and_gradients, xp
+from charrnn.training.backends.engine import Shards, compiled, counter, look_up, loss_and_gradients, xp
 from charrnn.training.backends.start import cut, kept_shards, shard_count
 from charrnn.training.budget import counted_total, measured_total
 from charrnn.training.network import CharRNN

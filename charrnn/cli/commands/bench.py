@@ -1,10 +1,10 @@
 """`charrnn bench`: how fast this machine trains and samples a given model."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
+from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
 from charrnn.cli.console import say, write_data
 from charrnn.config import ModelConfig, TrainConfig
@@ -36,7 +36,7 @@ def bench(
     from charrnn.cli.views.reading import Reading
     from charrnn.text.reader import read_text
 
-    library = place(backend, device, None, None, None).choose()
+    library = place(backend, device, None, None, None).choose().name
     model = ModelConfig(cell, layers, units, embedding, stack)
     config = TrainConfig(batch=batch, seq=seq, dropout=dropout, precision=precision)
     with Reading() as reading:
@@ -57,7 +57,7 @@ def bench(
     if text:
         facts["epoch_seconds"] = len(text) / trained
     if as_json:
-        write_data(json.dumps(facts) + "\n")
+        write_data(json_text(facts))
         return
     lines = [
         ("training", f"{trained:,.0f} characters/s"),

@@ -1,10 +1,10 @@
 """`charrnn cells`: what cells there are, and what one of them computes."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
+from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
 from charrnn.cli.console import say, write_data
 from charrnn.cli.views.table import aligned
@@ -31,12 +31,12 @@ def cells(
         catalogue.check_name(name)
     if name in STACKS:
         text = catalogue.equations(name)
-        write_data(json.dumps([{"name": name, "equations": text}]) + "\n" if as_json else f"{name}: {text}\n")
+        write_data(json_text([{"name": name, "equations": text}]) if as_json else f"{name}: {text}\n")
         return
     models = [ModelConfig(cell, layers, units, embedding, stack) for cell in ([name] if name else CELLS)]
     facts = [catalogue.facts_of(model) for model in models]
     if as_json:
-        write_data(json.dumps(facts) + "\n")
+        write_data(json_text(facts))
     elif name is not None:
         write_data(catalogue.describe(models[0]))
     else:

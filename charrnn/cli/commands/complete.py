@@ -1,6 +1,5 @@
 """`charrnn complete`: what follows each line."""
 
-from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +11,6 @@ from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
     from charrnn.api.generation import How
-    from charrnn.api.model import Model
 
 
 def complete(
@@ -64,6 +62,7 @@ def complete(
 
     A model trained with --lines --loss-after on lines of SOURCE, a separator and TARGET answers SOURCE with TARGET.
     """
+    from charrnn.api.completion import Targets
     from charrnn.api.model import load
     from charrnn.cli.views.samples import as_line
     from charrnn.text.decoding import BYTES
@@ -88,40 +87,23 @@ def complete(
         how["until"] = until
     answers = model.answers(length, beam=beam, append=append, unknown=unknown, **how)
     config = model.read_as(encoding, errors or ("strict" if model.text.bytes else "replace"))
-    targets = chain.from_iterable(portions(check, model.read_as(encoding))) if check else None
-    right = lines = 0
+    targets = Targets(model.network, check, model.read_as(encoding)) if check else None
+    lines = 0
     for portion in portions(source, config, unbuffered):
         for line, sample in zip(portion, answers.to(portion, lines), strict=True):
             lines += 1
             facts: dict[str, Any] = {"line": lines, "source": line, **sample.to_json()}
             if targets is not None:
-                facts |= _checked(sample.text, next(targets, None), model, lines)
-                right += facts["right"]
+                facts |= targets.compare(sample.text)
             if jsonl:
                 write_data(as_line(facts))
             elif targets is None:
                 # A completion is one line, whatever it is made of.
                 write_data(sample.text.replace("\n", "\\n") + "\n", BYTES if model.text.bytes else "utf-8")
     if targets is not None:
-        _report(right, lines, next(targets, None) is not None, jsonl)
-
-
-def _checked(text: str, target: str | None, model: "Model", line: int) -> dict[str, Any]:
-    """Return what --check says of a completion."""
-    from charrnn.text.lines import seen
-
-    if target is None:
-        raise CharRNNError(f"--check has no line {line:,}.", hint="It needs a target for each line.")
-    return {"target": target, "right": text == seen(target, model.text)}
-
-
-def _report(right: int, lines: int, more: bool, on_stderr: bool) -> None:
-    if more:
-        raise CharRNNError(f"--check has more than {lines:,} lines.", hint="It needs a target for each line.")
-    if not lines:
-        raise CharRNNError("There were no lines to complete.", hint="Name a text with lines, or pipe one.")
-    report = f"exact: {right:,} of {lines:,} ({right / lines:.2%})\n"
-    if on_stderr:
-        say(report.rstrip())
-    else:
-        write_data(report)
+        targets.end()
+        report = f"exact: {targets.right:,} of {lines:,} ({targets.right / lines:.2%})"
+        if jsonl:
+            say(report)
+        else:
+            write_data(report + "\n")

@@ -9,7 +9,7 @@ import typer
 
 from charrnn.cli.console import say, write_data
 from charrnn.cli.views.table import aligned
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, did_you_mean
 
 if TYPE_CHECKING:
     from charrnn.api.corpora import Pieces
@@ -68,12 +68,9 @@ def _table(known: dict[str, dict[str, Any]]) -> str:
 
 
 def _unknown_name(name: str, known: dict[str, Any]) -> CharRNNError:
-    import difflib
-
-    close = difflib.get_close_matches(name, known, n=1)
     return CharRNNError(
         f"No corpus is called {name!r}; there are {', '.join(sorted(known))}.",
-        hint=f"Did you mean: charrnn corpus {close[0]}" if close else "A text of your own: charrnn train FILE",
+        hint=did_you_mean(name, known) or "A text of your own: charrnn train FILE",
     )
 
 

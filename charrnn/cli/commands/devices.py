@@ -1,8 +1,8 @@
 """`charrnn devices`: what each backend can compute on, and why not on a GPU."""
 
-import json
 from typing import Any
 
+from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
 from charrnn.cli.console import say, write_data
 
@@ -16,11 +16,12 @@ def devices(as_json: o.AsJson = False) -> None:
     Choose with `charrnn train --device`, and the backend with --backend.
     """
     from charrnn.api import devices as api
-    from charrnn.training.backends import NAMES
+    from charrnn.training.backends.choice import BACKENDS
 
     say("Asking each backend …")
     facts = api.devices()
-    write_data(json.dumps(facts) + "\n" if as_json else "".join(line + "\n" for line in lines(facts, NAMES)))
+    titles = {name: backend.title for name, backend in BACKENDS.items()}
+    write_data(json_text(facts) if as_json else "".join(line + "\n" for line in lines(facts, titles)))
 
 
 def lines(facts: dict[str, Any], names: dict[str, str]) -> list[str]:

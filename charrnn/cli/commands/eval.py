@@ -1,11 +1,11 @@
 """`charrnn eval`: how well a model predicts a text."""
 
-import json
 import math
 from typing import Annotated
 
 import typer
 
+from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
 from charrnn.cli.arguments import split_run
 from charrnn.cli.console import notify, write_data
@@ -41,9 +41,7 @@ def eval(
         )
     facts = evaluation.to_json()
     if as_json:
-        # JSON has no number for what is not finite.
-        found = {label: value if math.isfinite(value) else None for label, value in facts.items()}
-        write_data(json.dumps(found) + "\n")
+        write_data(json_text(facts))
     else:
         labels = ("characters", "bits per character", "nats per character", "perplexity", "bits per byte")
         numbers = ["-" if math.isnan(value) else f"{value:.4f}" for value in list(facts.values())[1:]]

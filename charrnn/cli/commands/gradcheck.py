@@ -1,10 +1,10 @@
 """`charrnn gradcheck`: whether the gradients of training are right."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
+from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
 from charrnn.cli.console import write_data
 from charrnn.config import ModelConfig
@@ -20,6 +20,7 @@ def gradcheck(
     embedding: o.Embedding = None,
     stack: o.Stack = ModelConfig.stack,
     seed: o.Seed = 0,
+    backend: o.Backend = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Compare the gradients of training with central differences, in float64. Exit 1 if any is wrong.
@@ -31,13 +32,13 @@ def gradcheck(
 
     facts: list[dict[str, Any]] = []
     for one, name, shape, error in check_gradients(
-        None if cell == ALL else cell, layers, units, embedding, stack, seed
+        None if cell == ALL else cell, layers, units, embedding, stack, seed, backend
     ):
         facts.append({"cell": one, "parameter": name, "shape": list(shape), "error": error})
         if not as_json:
             verdict = "ok" if error < LIMIT else "WRONG"
             write_data(f"{one:<26}{name:<18}{'x'.join(map(str, shape)):<10}{error:.1e}  {verdict}\n")
     if as_json:
-        write_data(json.dumps(facts) + "\n")
+        write_data(json_text(facts))
     if not all(fact["error"] < LIMIT for fact in facts):
         raise typer.Exit(1)

@@ -1,11 +1,11 @@
 """`charrnn inspect`: a look inside what was trained."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
 from charrnn.cli.console import printable, say, write_data
 
@@ -32,7 +32,7 @@ def inspect(
         title = f"{facts['run'] or facts['file']}: {facts['model']['title']}, {facts['parameters']:,} parameters"
         picture.write_picture(plot, facts["history"], title)
     if as_json:
-        write_data(json.dumps(facts, indent=2, allow_nan=False) + "\n")
+        write_data(json_text(facts, indent=2))
     else:
         write_data(shown(facts))
     if plot is not None:

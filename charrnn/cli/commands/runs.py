@@ -1,12 +1,12 @@
 """`charrnn runs`: what has been trained."""
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from charrnn.api.json_text import json_text
 from charrnn.cli.console import printable, say, write_data
 from charrnn.cli.views.table import aligned
 from charrnn.cli.views.units import age, size
@@ -25,7 +25,7 @@ def runs(
 
     found = list_runs(out)
     if as_json:
-        write_data(json.dumps([run.to_json() for run in found], indent=2, allow_nan=False) + "\n")
+        write_data(json_text([run.to_json() for run in found], indent=2))
     elif found:
         heads = ("run", "steps", "model", "best bits/char", "trained", "on disk")
         write_data(aligned([heads, *map(_row, found)], "<><>>>"))

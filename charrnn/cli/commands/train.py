@@ -5,10 +5,9 @@ from typing import Any
 import typer
 
 from charrnn.cli import options as o
-from charrnn.cli.console import STARTED, hush, show_error
-from charrnn.cli.signals import Signals, show_cursor
+from charrnn.cli.console import STARTED, hush
+from charrnn.cli.signals import Signals
 from charrnn.config import ACTIVATIONS, DEFAULT_TEXT, ModelConfig, TrainConfig
-from charrnn.errors import CharRNNError
 
 _M, _T = ModelConfig(), TrainConfig()
 
@@ -88,10 +87,8 @@ def train(
         name: value
         # The context has what was typed, before Typer makes a path of it.
         for name, value in {**context.params, "out": out}.items()
-        if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"
+        if name not in ("quiet", "resume") and getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"
     }
-    for name in ("quiet", "resume"):
-        given.pop(name, None)
     with Signals() as asked:
         _train(resume, given, quiet, asked)
 
@@ -103,16 +100,11 @@ def _train(resume: str | None, given: dict[str, Any], quiet: bool, asked: Signal
     from charrnn.cli.views.live import View
     from charrnn.cli.views.reading import Reading
 
-    def last_words(error: CharRNNError) -> None:
-        show_cursor()
-        show_error(error)
-
     reading = Reading()
     given |= {"watch": reading.show, "began": STARTED}
-    training = (
-        train_events(given.pop("corpus", None) or (), **given) if resume is None else resume_events(resume, **given)
-    )
-    training.undisturbed, training.last_words = asked.held_back, last_words
+    corpus = given.pop("corpus", ()) if resume is None else ()
+    training = train_events(corpus, **given) if resume is None else resume_events(resume, **given)
+    training.undisturbed, training.last_words = asked.held_back, report.lost
     asked.training, asked.last_words = training, lambda: report.last_words(training)
     if not training.is_first:
         hush()

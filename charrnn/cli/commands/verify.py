@@ -1,10 +1,10 @@
 """`charrnn verify`: whether checkpoints are whole and sound."""
 
-import json
 from typing import Annotated
 
 import typer
 
+from charrnn.api.json_text import json_text
 from charrnn.cli.console import as_options, printable, write_data
 from charrnn.cli.options import AsJson
 
@@ -26,6 +26,6 @@ def verify(
             fault = "" if error is None else printable(as_options(error.message))
             write_data(f"{printable(str(path))}: ok\n" if error is None else f"bad: {fault}\n")
     if as_json:
-        write_data(json.dumps(facts) + "\n")
+        write_data(json_text(facts))
     if not all(fact["ok"] for fact in facts):
         raise typer.Exit(1)

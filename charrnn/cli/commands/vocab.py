@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
 from charrnn.cli.console import notify, printable, say, write_data
 from charrnn.cli.views.table import aligned
@@ -53,11 +54,8 @@ def vocab(
 
 
 def _json(report: dict[str, Any]) -> str:
-    import json
-
     # The undecodable bytes of a file's name are lone surrogates, which JSON can only have as escapes.
-    data = json.dumps(report, ensure_ascii=False, indent=2).encode("utf-8", "backslashreplace")
-    return data.decode() + "\n"
+    return json_text(report, ascii_only=False, indent=2).encode("utf-8", "backslashreplace").decode()
 
 
 def _table(report: dict[str, Any]) -> str:

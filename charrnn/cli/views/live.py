@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from charrnn.cli.console import notify, printable, say
+from charrnn.cli.console import as_options, notify, printable, say
 
 if TYPE_CHECKING:
     from charrnn.api.events import Began, Evaluated, Event, Stepped
@@ -72,7 +72,8 @@ class View:
             case events.Saved(step):
                 self._say(f"Saved after step {step:,}.")
             case events.SaveFailed(step, error):
-                self._warn(f"Not saved after step {step:,}: {printable(error.message)} Training goes on in memory.")
+                why = printable(as_options(error.message))
+                self._warn(f"Not saved after step {step:,}: {why} Training goes on in memory.")
             case events.RolledBack(step, why, rate_scale):
                 self.train_nats = None
                 self.speed.restart()

@@ -4,12 +4,14 @@ import shlex
 import signal
 from typing import TYPE_CHECKING
 
-from charrnn.cli.console import printable, say
+from charrnn.cli.console import printable, say, show_error
+from charrnn.cli.signals import show_cursor
 from charrnn.runs.folder import runs_folder
 
 if TYPE_CHECKING:
     from charrnn.api.events import Ended, Measured
     from charrnn.api.session import Training
+    from charrnn.errors import CharRNNError
     from charrnn.runs.folder import Run
 
 # Training this far below validation, in nats a character, means that the text is being learnt by heart.
@@ -79,6 +81,12 @@ def last_words(training: "Training") -> str:
     if training.ended:
         return f"The run is saved. Sample from it: charrnn sample {shell_name(run)}"
     return go_on(run) if run.newest() else "Interrupted before anything was saved."
+
+
+def lost(error: "CharRNNError") -> None:
+    """Say why a process that trains with others has to end, while the bar may still be drawn."""
+    show_cursor()
+    show_error(error)
 
 
 def go_on(run: "Run") -> str:

@@ -1,12 +1,12 @@
 """Printing generated text: as it is made, a sample at a time, as ids, in colours, or as records."""
 
-import json
 import math
 import sys
 from collections.abc import Iterable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from charrnn.api.json_text import json_text
 from charrnn.cli.console import say, write_data
 from charrnn.text.decoding import BYTES
 
@@ -87,7 +87,7 @@ class Output:
 
 def as_line(facts: dict[str, Any]) -> str:
     """Return a record as a line of JSON."""
-    return json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(facts, ascii_only=False)
 
 
 def _colours() -> bool:

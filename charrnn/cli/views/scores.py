@@ -1,12 +1,12 @@
 """Printing the scores of lines: as fields, as records of JSON, a row a character, a heat map, a web page."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from charrnn.api.json_text import json_text
 from charrnn.cli.console import printable, say, write_data
 from charrnn.errors import CharRNNError
 from charrnn.text.decoding import BYTES
@@ -61,20 +61,15 @@ class Form:
 def _as_json(record: "Score", with_characters: bool) -> str:
     facts: dict[str, Any] = {
         "line": record.line,
-        "bits_per_char": number_or_null(record.bits_per_char),
+        "bits_per_char": record.bits_per_char,
         "bits": record.bits,
         "characters": record.characters,
         "unknown": record.unknown,
         "text": record.text,
     }
     if with_characters:
-        facts["surprisal"] = [number_or_null(bits) for bits in record.surprisal.tolist()]
-    return json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def number_or_null(value: float) -> float | None:
-    """Return a number as JSON has it, which has none that is not finite."""
-    return value if math.isfinite(value) else None
+        facts["surprisal"] = record.surprisal.tolist()
+    return json_text(facts, ascii_only=False)
 
 
 def shown(text: str, bits: Sequence[float]) -> str:
@@ -147,9 +142,9 @@ def print_text(pieces: "Pieces", source: str, form: Form, page: Page | None) -> 
     if page:
         page.count(pieces.characters, pieces.bits, pieces.unknown)
     if form.json:
-        more = {"surprisal": [number_or_null(cost) for cost in surprisal]} if form.characters else {}
+        more = {"surprisal": surprisal} if form.characters else {}
         facts = _facts(pieces, printable(source)) | more
-        write_data(json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n")
+        write_data(json_text(facts, ascii_only=False))
     elif not form.heat and not form.characters:
         numbers = f"{pieces.bits_per_char:.4f}\t{pieces.bits:.4f}\t{pieces.characters}\t{pieces.unknown}"
         write_data(f"{numbers}\t{printable(source)}\n")
@@ -167,7 +162,7 @@ def _rows(text: str, costs: Sequence[float], line: int, column: int) -> tuple[st
 def _facts(pieces: "Pieces", source: str) -> dict[str, Any]:
     return {
         "file": source,
-        "bits_per_char": number_or_null(pieces.bits_per_char),
+        "bits_per_char": pieces.bits_per_char,
         "bits": pieces.bits,
         "characters": pieces.characters,
         "unknown": pieces.unknown,

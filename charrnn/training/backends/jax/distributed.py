@@ -68,7 +68,7 @@ class Processes:
         except (RuntimeError, ValueError) as error:
             what = str(error).partition("\n")[0]
             raise CharRNNError(
-                f"The processes could not be connected: {what}", hint="Is --coordinator right?"
+                f"The processes could not be connected: {what}", hint="Is `coordinator` right?"
             ) from None
 
     def leave(self) -> None:
@@ -120,7 +120,7 @@ def _check_port(port: int) -> None:
         socket.create_server((address, port), family=family, dualstack_ipv6=both).close()
     except OSError as error:
         raise CharRNNError(
-            f"Process 0 cannot listen on port {port} of --coordinator: {error.strerror}.", hint="Use another port."
+            f"Process 0 cannot listen on port {port} of `coordinator`: {error.strerror}.", hint="Use another port."
         ) from None
 
 
@@ -137,15 +137,15 @@ def among(count: int | None, id: int | None, coordinator: str | None) -> Process
         return ALONE
     if count is None or id is None or coordinator is None:
         raise CharRNNError(
-            "--processes, --process-id and --coordinator go together.",
-            hint="Such as --processes 2 --process-id 0 --coordinator node1:29400, and the same with --process-id 1.",
+            "`processes`, `process_id` and `coordinator` go together.",
+            hint="Such as `processes=2`, `process_id=0`, `coordinator='node1:29400'`, and elsewhere `process_id=1`.",
         )
     if not 0 <= id < count:
-        raise CharRNNError(f"--process-id is {id}; of {count} processes it must be 0 to {count - 1}.")
+        raise CharRNNError(f"`process_id` is {id}; of {count} processes it must be 0 to {count - 1}.")
     host, colon, port = coordinator.rpartition(":")
     if not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
         raise CharRNNError(
-            f"--coordinator is {coordinator!r}; it must be HOST:PORT of process 0.", hint="Such as node1:29400."
+            f"`coordinator` is {coordinator!r}; it must be HOST:PORT of process 0.", hint="Such as node1:29400."
         )
     return Processes(count, id, coordinator)
 
@@ -200,5 +200,5 @@ def lost(why: str = "") -> CharRNNError:
     return CharRNNError(
         "Another process of this run has ended, or cannot be reached: this one ends too"
         + (f" ({why})." if why else "."),
-        hint="See what the others say; all can go on together with --resume.",
+        hint="See what the others say; all can go on together with `resume`.",
     )

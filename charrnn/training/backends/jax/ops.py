@@ -90,7 +90,7 @@ class Update:
 
 
 def product(a: Any, b: Any, products: str | None = None) -> Any:
-    """Return a b of the type of a, computed in the type `products`, if one is named, with sums of the type of a."""
+    """Return a b of the type of a; the operands are rounded to the type `products`, if one is named."""
     if products is None:
         return a @ b
     return jnp.matmul(a.astype(products), b.astype(products), preferred_element_type=a.dtype)
@@ -98,7 +98,7 @@ def product(a: Any, b: Any, products: str | None = None) -> Any:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def matmul(x: Any, w: Any, products: str | None) -> Any:
-    """Return x w, (n, a) by (a, b); it and its gradient's products are computed in the type `products`, if named."""
+    """Return x w, (n, a) by (a, b); its operands and its gradient's are rounded to the type `products`, if named."""
     return product(x, w, products)
 
 

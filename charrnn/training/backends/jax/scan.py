@@ -1,4 +1,4 @@
-"""Backpropagation through time for any cell on JAX, as `scan_tensorflow` does it: no matrix gradient inside the loop.
+"""Backpropagation through time for any cell on JAX, as `tensorflow/scan.py` does it: no matrix gradient in the loop.
 
 The forward loop records the previous state, the values of the calls (recurrent products and activations) and the left
 operands of the products. In the backward loop a call's answer is its recorded value, whose gradient crosses the call by
@@ -105,7 +105,7 @@ def scan(
     gradient_wanted: bool = True,
     products: str | None = None,
 ) -> tuple[list[Any], Any]:
-    """Run a cell over time; arguments and results are those of `scan_tensorflow.scan`.
+    """Run a cell over time; arguments and results are those of `contract.Engine.scan`.
 
     Whether a gradient is wanted need not be said: where it is not, XLA removes what is recorded.
     """

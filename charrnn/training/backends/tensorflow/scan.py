@@ -14,7 +14,13 @@ import tensorflow as tf
 
 from charrnn.cells import Cell
 from charrnn.training.backends.calls import Answers
-from charrnn.training.backends.tensorflow.ops import product, standardize_gradient, standardized, xp
+from charrnn.training.backends.tensorflow.ops import (
+    multiplies_bfloat16,
+    product,
+    standardize_gradient,
+    standardized,
+    xp,
+)
 
 # The derivative of each activation from its value y: such a value is recorded, not computed again.
 FROM_VALUE: dict[str, Callable[..., tf.Tensor]] = {
@@ -213,6 +219,9 @@ def scan(
     matrices = {name: tf.convert_to_tensor(matrix) for name, matrix in matrices.items()}
     # A row for each of the batch: arithmetic of equal shapes is four times as fast as with one row for all.
     vectors = {name: tf.tile(vector[None], (zx.shape[1], 1)) for name, vector in vectors.items()}
+    if products is not None:
+        # Asked here, and remembered: the graph in which `Step` is traced is one that nothing can be computed beside.
+        multiplies_bfloat16()
     step = Step(cell, zx[0], state, matrices, vectors, products)
     fields = len(state)
     out = [cell.state_fields.index(name) for name in emitted]

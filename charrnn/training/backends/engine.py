@@ -1,0 +1,30 @@
+"""What computes, of the backend that was started (`backends/start.py`): import this after that."""
+
+import keras
+
+from charrnn.training.backends.calls import ONE_HOT_ROWS
+from charrnn.training.backends.choice import BACKENDS
+
+backend = BACKENDS[keras.backend.backend()]
+_engine = backend.engine()
+Shards, Update, scan, xp = _engine.Shards, _engine.Update, _engine.scan, _engine.xp
+compiled, loss_and_gradients = _engine.compiled, _engine.loss_and_gradients
+matmul, look_up, cross_entropies = _engine.matmul, _engine.look_up, _engine.cross_entropies
+counter, uniform_rows, on_gpu = _engine.counter, _engine.uniform_rows, _engine.on_gpu
+
+__all__ = [
+    "ONE_HOT_ROWS",
+    "Shards",
+    "Update",
+    "backend",
+    "compiled",
+    "counter",
+    "cross_entropies",
+    "look_up",
+    "loss_and_gradients",
+    "matmul",
+    "on_gpu",
+    "scan",
+    "uniform_rows",
+    "xp",
+]

@@ -1,0 +1,31 @@
+"""The engine for JAX: what `contract.Engine` names."""
+
+from charrnn.training.backends.jax.ops import (
+    Update,
+    compiled,
+    counter,
+    cross_entropies,
+    look_up,
+    loss_and_gradients,
+    matmul,
+    on_gpu,
+    uniform_rows,
+    xp,
+)
+from charrnn.training.backends.jax.scan import scan
+from charrnn.training.backends.jax.shards import Shards
+
+__all__ = [
+    "Shards",
+    "Update",
+    "compiled",
+    "counter",
+    "cross_entropies",
+    "look_up",
+    "loss_and_gradients",
+    "matmul",
+    "on_gpu",
+    "scan",
+    "uniform_rows",
+    "xp",
+]

@@ -1,0 +1,21 @@
+"""JSON without numbers that it does not have."""
+
+import json
+import math
+
+import pytest
+
+from charrnn.api.json_text import finite, json_text
+
+
+def test_what_is_not_finite_is_null_at_any_depth():
+    value = {"a": [1.5, math.nan, (math.inf, 2)], "b": {"c": -math.inf, "d": "NaN"}, "e": None, "f": True}
+    expected = {"a": [1.5, None, [None, 2]], "b": {"c": None, "d": "NaN"}, "e": None, "f": True}
+    assert finite(value) == expected
+    for text in (json_text(value), json_text(value, indent=2)):
+        assert json.loads(text, parse_constant=pytest.fail) == expected and text.endswith("}\n")
+
+
+def test_characters_are_escaped_unless_they_may_stay():
+    assert json_text(["é\n"]) == '["\\u00e9\\n"]\n'
+    assert json_text(["é\n"], ascii_only=False) == '["é\\n"]\n'
