@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # The tests of a file share what takes long to make: one worker runs them all.
-PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+# The lowest versions have no wheels for newer Pythons.
+LOWEST_PYTHON ?= python3.11
+LOWEST := .venv-lowest
 DEMO_CORPUS := corpora/python.txt
 
-.PHONY: demo quick test test-slow soak lint docs pictures clean
+.PHONY: demo quick test test-slow test-lowest soak lint docs pictures clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "charrnn needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -29,16 +32,31 @@ lint: $(VENV)/installed
 
 # What needs neither TensorFlow nor JAX: the larger part of the tests, in about a minute.
 quick: lint
-	$(PYTEST) -m 'not trains and not backend and not slow'
+	$(BIN)/$(PYTEST) -m 'not trains and not backend and not slow'
 
 # All but what takes minutes; what differs between the backends with both.
 test: quick
-	$(PYTEST) -m '(trains or backend) and not slow'
-	KERAS_BACKEND=jax $(PYTEST) -m 'backend and not slow'
+	$(BIN)/$(PYTEST) -m '(trains or backend) and not slow'
+	KERAS_BACKEND=jax $(BIN)/$(PYTEST) -m 'backend and not slow'
 
 test-slow: $(VENV)/installed
-	$(PYTEST) -m slow
-	KERAS_BACKEND=jax $(PYTEST) -m 'backend and slow'
+	$(BIN)/$(PYTEST) -m slow
+	KERAS_BACKEND=jax $(BIN)/$(PYTEST) -m 'backend and slow'
+
+$(LOWEST)/installed: pyproject.toml tests/packaging/lowest.py
+	$(LOWEST_PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST_PYTHON) tests/packaging/lowest.py pyproject.toml > $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --timeout 120 --constraint $(LOWEST)/lowest.txt \
+		--editable '.[dev,zstd]'
+	touch $@
+
+# What depends on the versions of others, with the lowest that pyproject.toml allows: NumPy in inference, Typer and Rich
+# in the commands, Keras with either backend in training.
+test-lowest: $(LOWEST)/installed
+	$(LOWEST)/bin/pip freeze --exclude-editable | grep -i -F -f $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/$(PYTEST) tests/api tests/cells tests/cli tests/inference tests/runs tests/text
+	$(LOWEST)/bin/$(PYTEST) tests/training -m 'backend and not slow'
+	KERAS_BACKEND=jax $(LOWEST)/bin/$(PYTEST) tests/training -m 'backend and not slow'
 
 # The full counts of docs/reliability.md, whose table it writes; about forty minutes on two cores.
 soak: $(VENV)/installed
@@ -55,4 +73,4 @@ pictures: $(VENV)/installed
 	$(BIN)/python docs/draw_cells.py
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

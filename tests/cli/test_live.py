@@ -30,6 +30,7 @@ from charrnn.api.events import (
 )
 from charrnn.cli.views import live
 from charrnn.cli.views.live import View
+from charrnn.cli.views.reading import Reading
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import NotWritten
 from charrnn.runs.folder import Run
@@ -90,20 +91,26 @@ def terminal(monkeypatch):
 
 
 @contextmanager
-def viewing(terminal: Terminal, training: FakeTraining, quiet: bool = False) -> Iterator[View]:
-    """Let stderr be the terminal, and a view show the training there."""
+def on(terminal: Terminal) -> Iterator[None]:
+    """Let stderr be the terminal."""
     before = sys.stderr
     with as_standard_streams(terminal.descriptor):
         sys.stderr = stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
         try:
-            with View(training, quiet) as view:
-                yield view
+            yield
         finally:
             kept, sys.stderr = sys.stderr, before
             # What could not be written to a terminal that has gone is still to be written.
             with suppress(OSError):
                 stderr.close()
             assert kept is stderr, "Rich kept stderr"
+
+
+@contextmanager
+def viewing(terminal: Terminal, training: FakeTraining, quiet: bool = False) -> Iterator[View]:
+    """Let a view show the training on the terminal."""
+    with on(terminal), View(training, quiet) as view:
+        yield view
 
 
 @pytest.fixture
@@ -391,6 +398,53 @@ def test_a_terminal_that_has_gone_before_the_bar_is_closed_hides_no_exception(tm
         show(view, clock, began(tmp_path), stepped(1))
         terminal.hang_up()
         raise ValueError("of training")
+
+
+# While a text is read
+
+
+@pytest.fixture
+def reading(clock, monkeypatch):
+    monkeypatch.setattr("charrnn.cli.views.reading.perf_counter", clock.perf_counter)
+    return Reading
+
+
+def read(reading: Reading, clock: Clock, *megabytes: int) -> None:
+    """Tell that so many of 900 MB have been read, one after the other, at two a second."""
+    for done in megabytes:
+        clock.now += 0.5
+        reading.show(done * 10**6, 900 * 10**6)
+
+
+def test_reading_takes_a_line_now_and_then(reading, clock, said):
+    with reading() as shown:
+        read(shown, clock, *range(1, 41), 900)
+    # After 0.7 seconds, and then every 15.
+    assert said() == ["Reading: 2 of 900 MB …", "Reading: 33 of 900 MB …"]
+
+
+def test_a_text_that_is_read_at_once_says_nothing(reading, clock, said):
+    with reading() as shown:
+        read(shown, clock, 1, 900)
+    assert said() == []
+
+
+def test_the_bar_of_reading_leaves_nothing_behind(reading, clock, terminal):
+    with on(terminal), reading() as shown:
+        read(shown, clock, 1, 2, 3)
+        shown.bar.refresh()
+        terminal.sync()
+        assert re.match(r"Reading ━.* 3\.0/900\.0 MB ", terminal.lines()[0]) and not terminal.shows_cursor
+        read(shown, clock, 900)
+        terminal.sync()
+        assert terminal.lines() == [] and terminal.shows_cursor
+
+
+def test_a_terminal_that_has_gone_does_not_stop_reading(reading, clock, terminal):
+    with on(terminal), reading() as shown:
+        read(shown, clock, 1, 2, 3)
+        terminal.hang_up()
+        read(shown, clock, 4, 900)
 
 
 # The command itself

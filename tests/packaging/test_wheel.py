@@ -54,9 +54,9 @@ def contents(wheel):
 
 
 def package_files() -> dict[str, bytes]:
-    """Return the files of the package as they lie in the repository."""
-    paths = [path for path in (ROOT / "charrnn").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    return {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in paths}
+    """Return the files of the package as they lie in the repository, but for pages that its readers alone need."""
+    paths = [path for path in (ROOT / "charrnn").rglob("*") if path.is_file() and path.suffix != ".md"]
+    return {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in paths if "__pycache__" not in path.parts}
 
 
 def test_every_file_of_the_package_is_in_it_and_nothing_else(contents):

@@ -1,6 +1,7 @@
 """How much of a text has been read: a bar on a terminal, a line now and then elsewhere."""
 
 import sys
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -27,8 +28,10 @@ class Reading:
     def stop(self) -> None:
         """Remove the bar: all is read."""
         if self.bar is not None:
-            self.bar.stop()
-            self.bar = None
+            bar, self.bar = self.bar, None
+            # A terminal that has gone is no reason to stop.
+            with suppress(OSError):
+                bar.stop()
 
     def show(self, done: int, total: int | None) -> None:
         """Show that so many bytes have been read, of so many, None where that is not known."""
