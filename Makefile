@@ -2,12 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The tests of a file share what takes long to make: one worker runs them all.
+PYTEST := python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 # The lowest versions have no wheels for newer Pythons.
 LOWEST_PYTHON ?= python3.11
 LOWEST := .venv-lowest
 DEMO_CORPUS := corpora/python.txt
 
-.PHONY: demo test test-slow test-lowest soak lint docs pictures clean
+.PHONY: demo quick test test-slow test-lowest soak lint docs pictures clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "charrnn needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -26,13 +28,20 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
-test: lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist worksteal -q -m 'backend and not slow'
+# What needs neither TensorFlow nor JAX: the larger part of the tests, in about a minute.
+quick: lint
+	$(BIN)/$(PYTEST) -m 'not trains and not backend and not slow'
+
+# All but what takes minutes; what differs between the backends with both.
+test: quick
+	$(BIN)/$(PYTEST) -m '(trains or backend) and not slow'
+	KERAS_BACKEND=jax $(BIN)/$(PYTEST) -m 'backend and not slow'
 
 test-slow: $(VENV)/installed
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/$(PYTEST) -m slow
+	KERAS_BACKEND=jax $(BIN)/$(PYTEST) -m 'backend and slow'
 
 $(LOWEST)/installed: pyproject.toml tests/packaging/lowest.py
 	$(LOWEST_PYTHON) -m venv --clear $(LOWEST)
@@ -45,9 +54,9 @@ $(LOWEST)/installed: pyproject.toml tests/packaging/lowest.py
 # in the commands, Keras with either backend in training.
 test-lowest: $(LOWEST)/installed
 	$(LOWEST)/bin/pip freeze --exclude-editable | grep -i -F -f $(LOWEST)/lowest.txt
-	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal -q tests/api tests/cells tests/cli tests/inference tests/runs tests/text
-	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal -q tests/training -m 'backend and not slow'
-	KERAS_BACKEND=jax $(LOWEST)/bin/python -m pytest -n 2 --dist worksteal -q tests/training -m 'backend and not slow'
+	$(LOWEST)/bin/$(PYTEST) tests/api tests/cells tests/cli tests/inference tests/runs tests/text
+	$(LOWEST)/bin/$(PYTEST) tests/training -m 'backend and not slow'
+	KERAS_BACKEND=jax $(LOWEST)/bin/$(PYTEST) tests/training -m 'backend and not slow'
 
 # The full counts of docs/reliability.md, whose table it writes; about forty minutes on two cores.
 soak: $(VENV)/installed

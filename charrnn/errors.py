@@ -23,10 +23,13 @@ class NotWritten(CharRNNError):
     """A file could not be written (the disk is full, say); what stood there before is intact."""
 
 
-def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str | None:
-    """Return a hint, "Did you mean lstm?", with the nearest known words, `most` at most; None if none is near."""
+def did_you_mean(word: str, known: Iterable[str], most: int = 1, command: str = "") -> str | None:
+    """Return a hint, "Did you mean lstm?", with the nearest known words, `most` at most; None if none is near.
+
+    `command` goes before each word.
+    """
     # Imported here: every command imports this module, and nearly none has a mistyped word.
     from difflib import get_close_matches
 
     near = get_close_matches(word, list(known), n=most)
-    return f"Did you mean {' or '.join(near)}?" if near else None
+    return f"Did you mean {' or '.join(command + word for word in near)}?" if near else None

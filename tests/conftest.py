@@ -2,9 +2,12 @@ import os
 import re
 import shutil
 import signal
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from charrnn.config import ModelConfig
@@ -12,32 +15,59 @@ from charrnn.network.parameters import initial_weights
 from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
 from charrnn.text.vocabulary import Vocabulary
 
-# Of charrnn.training these modules need none.
-_PURE = r"budget|contract|divergence|events|schedules|trainer|backends\.(choice|contract|start|jax\.distributed)"
-_NEEDS_KERAS = re.compile(rf"^(import|from) (keras|tensorflow|charrnn\.training(?!\.({_PURE})\b))\b", re.MULTILINE)
+pytest.register_assert_rewrite("support")
+
+from support.compilation import compiled_once  # noqa: E402
+from support.starting import Gate, is_left_out  # noqa: E402
+
+GATE = Gate()
+# How long an example takes is the machine's matter.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
-def pytest_pycollect_makemodule(module_path: Path) -> None:
-    """Start the backend before the first module that needs it is imported; the other modules never see keras."""
-    if _NEEDS_KERAS.search(module_path.read_text()):
-        from charrnn.training.backends.choice import choose
-        from charrnn.training.backends.start import start
+@pytest.hookimpl(tryfirst=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> None:
+    if isinstance(collector, pytest.Module):
+        GATE.module(collector.path)
 
-        # Where shards must be equal: a row each, where it does not come out otherwise.
-        start(2 if choose().shards(7, 2) == 2 else 8, float64=True, device="cpu")
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no module of which nothing is selected: what trains takes seconds to import."""
+    if re.fullmatch(r"test_\w+\.py", collection_path.name):
+        return is_left_out(collection_path.read_text(), config.option.markexpr) or None
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    GATE.test(item)
 
 
 def pytest_configure() -> None:
-    """Let no test fill the user's cache; the commands that tests start inherit this."""
-    pytest.register_assert_rewrite("support")
+    """Let no test fill the user's caches; the commands that tests start inherit this."""
+    sys.meta_path.insert(0, GATE)
     # A shell that starts the tests in the background has SIGINT ignored, and so would the commands they start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["CHARRNN_CACHE"] = tempfile.mkdtemp(prefix="charrnn-tests-")
+    os.environ.update(compiled_once(tempfile.mkdtemp(prefix="charrnn-tests-jax-")))
 
 
 def pytest_unconfigure() -> None:
-    shutil.rmtree(os.environ["CHARRNN_CACHE"], ignore_errors=True)
+    for folder in ("CHARRNN_CACHE", "JAX_COMPILATION_CACHE_DIR"):
+        shutil.rmtree(os.environ[folder], ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def backend_of_the_environment() -> Iterator[None]:
+    """Let a test that chooses a backend not choose it for the tests after it, and for the commands that they start."""
+    before = os.environ.get("KERAS_BACKEND")
+    yield
+    if before is None:
+        os.environ.pop("KERAS_BACKEND", None)
+    else:
+        os.environ["KERAS_BACKEND"] = before
 
 
 @pytest.fixture

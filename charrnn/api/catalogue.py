@@ -6,9 +6,9 @@ from typing import Any
 from charrnn.cells import CELLS
 from charrnn.config import STACKS, ModelConfig
 from charrnn.errors import CharRNNError, did_you_mean
+from charrnn.network.first_values import Constant
 from charrnn.network.parameters import Role, parameter_count, parameters
 from charrnn.network.stacks import EQUATIONS, layers_of
-from charrnn.network.starts import Constant
 
 # Characters of a text in English.
 VOCAB = 65

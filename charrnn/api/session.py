@@ -13,9 +13,9 @@ import numpy as np
 
 from charrnn.api.datasets import corpus_record
 from charrnn.api.events import Ended, Evaluated, Event, Loading, Noticed, Stepped
+from charrnn.api.hardware import Place
 from charrnn.api.held_out import measured, seconds_needed
 from charrnn.api.model import Model
-from charrnn.api.place import Place
 from charrnn.atomic import sync_folder
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.data.corpus import Dataset

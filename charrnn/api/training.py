@@ -13,11 +13,11 @@ from typing import Any
 
 from charrnn.api.datasets import Sources
 from charrnn.api.events import Measured
-from charrnn.api.place import place
+from charrnn.api.hardware import place
+from charrnn.api.new_run import new_job
 from charrnn.api.resuming import resumed_job
 from charrnn.api.runs import Run, run_of
 from charrnn.api.session import Training
-from charrnn.api.starting import new_job
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
 from charrnn.text.reader import Watch
 

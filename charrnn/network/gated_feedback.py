@@ -6,7 +6,7 @@ from typing import Any
 
 from charrnn.cells import Array, ArrayNamespace, Cell, Matrix
 from charrnn.cells.cell import Dot, Vectors
-from charrnn.network.joint import own_vectors, part_vectors, state_type_of
+from charrnn.network.composite import own_vectors, part_vectors, state_type_of
 
 
 def candidates(cell: Cell) -> list[tuple[str, int]]:

@@ -15,8 +15,8 @@ import numpy as np
 from charrnn.cells import Cell
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError
+from charrnn.network.first_values import Constant, Orthogonal, Start, Uniform, identity, normal
 from charrnn.network.stacks import layers_of
-from charrnn.network.starts import Constant, Orthogonal, Start, Uniform, identity, normal
 
 
 class Role(Enum):

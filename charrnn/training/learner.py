@@ -16,7 +16,7 @@ from charrnn.network.parameters import initial_weights
 from charrnn.network.stacks import layers_of
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.backends.engine import Shards, on_gpu
-from charrnn.training.contract import Arrays, State
+from charrnn.training.learner_protocol import Arrays, State
 from charrnn.training.network import CharRNN
 from charrnn.training.optimizers import make_optimizer
 from charrnn.training.step import TrainStep, fresh_states

@@ -16,9 +16,9 @@ from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import budget, divergence
 from charrnn.training.backends.jax.distributed import ALONE, Processes
-from charrnn.training.contract import Learner, State
 from charrnn.training.divergence import Diverged
 from charrnn.training.events import Began, BudgetFixed, Ended, Evaluated, Event, RolledBack, Saved, SaveFailed, Stepped
+from charrnn.training.learner_protocol import Learner, State
 from charrnn.training.schedules import base_rate, learning_rate
 
 # A corpus of a few windows ends an epoch at every other step; evaluations keep at least this distance.

@@ -28,6 +28,7 @@ def test_what_is_advised_suits_the_text_better(units, characters):
     assert advice(characters, ModelConfig(units=advised), 65) is None or advised in (UNITS[0], UNITS[-1])
 
 
+@pytest.mark.trains
 def test_training_says_it_before_it_starts(tmp_path):
     (tmp_path / "short.txt").write_text("a short text\n" * 30)
     tiny = ("--layers", 1, "--batch", 1, "--steps", 1)

@@ -21,6 +21,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 sys.path.insert(0, str(DOCS))
 import dataflow as pictures  # noqa: E402
 
+pytestmark = pytest.mark.trains
 FUNCTIONS = [name for name in vars(ArrayNamespace) if not name.startswith("_")]
 UNITS = 12
 Probe = Callable[[Any, Any, Any], Any]

@@ -17,28 +17,22 @@ from charrnn.runs.checkpoint import read_checkpoint
 from charrnn.runs.lock import Lock
 from support.commands import COMMAND, HEAVY, SEVERAL, charrnn_in, found, loaded_by, refused, several, started
 
-# Trained runs are shared: with `pytest -n 2 --dist loadgroup` one worker makes them once.
-pytestmark = pytest.mark.xdist_group("cli")
-
 CHATTER = ("I0000", "E0000", "oneDNN", "cudart", "cuda", "WARNING", "Traceback", "absl")
 TEXT = "".join(f"{n} green bottles hanging on the wall,\n" for n in range(400, 300, -1))
 SMALL = ("--units", "16", "--batch", "8", "--seq", "16")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def default_backend():
-    """Let these tests, unlike others, train with the backend that users get unasked."""
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    yield
-    del os.environ["KERAS_BACKEND"]
-
-
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """A folder with toy.txt and the run `toy` of six real steps; `result` is the process that trained it."""
+    """A folder with toy.txt and the run `toy` of six real steps; `result` is the process that trained it.
+
+    Unlike others it is trained with the backend that users get unasked, which goes on with it when it is resumed.
+    """
     folder = tmp_path_factory.mktemp("trained")
     (folder / "toy.txt").write_text(TEXT)
-    result = charrnn_in(folder, "train", "toy.txt", *SMALL, "--steps", 6, "--eval-every", 3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_BACKEND", "tensorflow")
+        result = charrnn_in(folder, "train", "toy.txt", *SMALL, "--steps", 6, "--eval-every", 3)
     assert result.returncode == 0, result.stderr
     return folder, result
 
@@ -85,7 +79,7 @@ def test_a_reader_that_leaves_ends_sampling_quietly(small):
     process.stdout.close()
     try:
         # Sampling all of it would take hours.
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=600) == 0
         assert process.stderr.read() == b""
     finally:
         process.kill()
@@ -240,6 +234,7 @@ def test_a_vocabulary_that_does_not_fit(small, tmp_path):
 # Training
 
 
+@pytest.mark.trains
 def test_training_talks_plainly_on_stderr_alone(trained):
     _, result = trained
     assert result.stdout == b""
@@ -256,6 +251,7 @@ def test_training_talks_plainly_on_stderr_alone(trained):
     assert re.search(r"bzip2 [\d.]+, xz [\d.]+", result.stderr)
 
 
+@pytest.mark.trains
 def test_what_a_run_leaves_behind(trained):
     run = trained[0] / "checkpoints/toy"
     files = {"best.safetensors", "metrics.jsonl", "step-00000003.safetensors", "step-00000006.safetensors"}
@@ -268,6 +264,7 @@ def test_what_a_run_leaves_behind(trained):
     assert [(run["name"], run["steps"], run["units"]) for run in listed if run["name"] == "toy"] == [("toy", 6, 16)]
 
 
+@pytest.mark.trains
 def test_eval_agrees_with_what_training_reported(trained):
     folder, result = trained
     bits, nats, characters = found(
@@ -281,6 +278,7 @@ def test_eval_agrees_with_what_training_reported(trained):
     assert abs(estimate - facts["nats_per_char"]) < 0.005
 
 
+@pytest.mark.trains
 def test_a_preset_reaches_the_checkpoint_and_an_existing_run_is_left_alone(trained, tmp_path):
     shutil.copytree(trained[0], tmp_path, dirs_exist_ok=True)
     before = {path.name: path.read_bytes() for path in (tmp_path / "checkpoints/toy").iterdir()}
@@ -295,16 +293,19 @@ def test_a_preset_reaches_the_checkpoint_and_an_existing_run_is_left_alone(train
     assert {key: settings[key] for key in expected} == expected
 
 
+@pytest.mark.trains
 def test_a_name_that_is_taken_is_refused(trained):
     result = charrnn_in(trained[0], "train", "toy.txt", *SMALL, "--steps", 2, "--name", "toy", "--quiet")
     assert "--resume" in refused(result)
 
 
+@pytest.mark.trains
 def test_a_finished_run_says_so(trained):
     assert "reached the end of its budget" in refused(charrnn_in(trained[0], "train", "--resume", "toy"))
     assert "--units" in refused(charrnn_in(trained[0], "train", "--resume", "toy", "--units", "8"))
 
 
+@pytest.mark.trains
 def test_ctrl_c_saves_and_says_how_to_go_on(trained, tmp_path):
     """A finished run is resumed with a budget that it cannot reach, and interrupted."""
     shutil.copytree(trained[0], tmp_path, dirs_exist_ok=True)
@@ -327,6 +328,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(trained, tmp_path):
     assert [word for word in CHATTER if word in "\n".join(said)] == []
 
 
+@pytest.mark.trains
 def test_ctrl_c_before_the_first_step_leaves_nothing(trained, tmp_path):
     (tmp_path / "toy.txt").write_text(TEXT)
     process = started(tmp_path, "train", "toy.txt", *SMALL, "--steps", 10**7)
@@ -339,12 +341,12 @@ def test_ctrl_c_before_the_first_step_leaves_nothing(trained, tmp_path):
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
+@pytest.mark.trains
 def test_short_texts_train_or_are_refused_and_a_finished_run_can_go_on(trained, tmp_path):
     shutil.copytree(trained[0], tmp_path, dirs_exist_ok=True)
     texts = {
         "one": "a",
         "two": "ab",
-        "three": "abc",
         "same": "a" * 500,
         "forty": "forty characters, no more and no less ☞\n",
     }
@@ -354,20 +356,16 @@ def test_short_texts_train_or_are_refused_and_a_finished_run_can_go_on(trained, 
         (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
         size = [] if name == "forty" else ["--batch", "8", "--seq", "16"]
         calls.append([name, None, "train", f"{name}.txt", "--layers", "1", "--units", "4", "--steps", "3", *size])
-    calls.append(["clip", None, "train", "toy.txt", *SMALL, "--steps", "3", "--clip-value", "1"])
     calls.append(["resume", None, "train", "--resume", "toy", "--steps", "12"])
     result = charrnn_in(tmp_path, "-c", SEVERAL, json.dumps(calls), command=shlex.quote(sys.executable))
     assert result.stdout == b""
-    # That a new function is traced for every run TensorFlow finds worth a WARNING, in a process that trains several.
-    assert [word for word in CHATTER if word in result.stderr and word != "WARNING"] == []
+    assert [word for word in CHATTER if word in result.stderr] == []
     said = dict(part.split("\n", 1) for part in result.stderr.split("== ")[1:])
     assert list(said) == [name for name, *_ in calls]
     assert re.match(r"charrnn: .*\n  .*\nexit 1\n", said["one"])
-    for name in ("two", "three", "same", "forty", "clip", "resume"):
+    for name in ("two", "same", "forty", "resume"):
         trained_it = said[name].endswith("exit 0\n") and "Sample from it:" in said[name]
-        assert trained_it or (
-            name in ("two", "three", "clip") and re.search(r"charrnn: .*\n(  .*\n)?exit 1\n", said[name])
-        ), said
+        assert trained_it or (name == "two" and re.search(r"charrnn: .*\n(  .*\n)?exit 1\n", said[name])), said
     assert re.search(
         r"The text is short \(40 characters\): training with --batch \d+ --seq \d+ instead of", said["forty"]
     )
@@ -376,6 +374,7 @@ def test_short_texts_train_or_are_refused_and_a_finished_run_can_go_on(trained, 
     assert steps == sorted(set(steps)) and steps[:2] == [3, 6] and steps[-1] == 12
 
 
+@pytest.mark.trains
 def test_a_resumed_run_finds_its_text_or_says_why_not(trained, tmp_path):
     shutil.copytree(trained[0], tmp_path, dirs_exist_ok=True)
     text = tmp_path / "toy.txt"
@@ -386,7 +385,6 @@ def test_a_resumed_run_finds_its_text_or_says_why_not(trained, tmp_path):
     after = hashlib.sha256(text.read_bytes()).hexdigest()
     (tmp_path / "empty").mkdir()
     lock = Lock(tmp_path / "checkpoints/toy")
-    piped = ("--layers", 1, "--units", 4, "--batch", 8, "--seq", 16, "--quiet")
     lock.acquire()
     (refusal, code) = several(tmp_path, *[("held", None, "train", "--resume", "toy", "--steps", 12)])["held"]
     assert code == 1 and f"is being trained: process {os.getpid()} on" in refusal
@@ -398,7 +396,7 @@ def test_a_resumed_run_finds_its_text_or_says_why_not(trained, tmp_path):
             ("changed-ok", None, "train", "toy.txt", "--resume", "toy", "--steps", 9, "--corpus-changed-ok", "--quiet"),
             # From now on the new text is the run's.
             ("again", None, "train", "--resume", "toy", "--steps", 12, "--quiet"),
-            ("piped", None, "train", "-", "--name", "piped", "--steps", 3, *piped),
+            ("piped", None, "train", "-", "--name", "piped", "--steps", 3, *SMALL, "--quiet"),
             ("piped-again", None, "train", "--resume", "piped", "--steps", 6, "--quiet"),
         ],
         stdin=TEXT.encode(),

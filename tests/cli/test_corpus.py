@@ -128,7 +128,7 @@ def test_an_unknown_name(charrnn):
     code, out, err = charrnn("corpus", "tinyshakespear")
     assert (code, out) == (1, b"")
     assert "there are python, tinyshakespeare" in err
-    assert "Did you mean tinyshakespeare?" in err
+    assert "Did you mean charrnn corpus tinyshakespeare?" in err
     assert "Did you mean" not in charrnn("corpus", "zzz")[2]
 
 

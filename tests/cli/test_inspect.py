@@ -540,7 +540,7 @@ def test_a_picture_says_what_it_shows(run, tmp_path):
 
 @pytest.mark.parametrize("points", ODD.values(), ids=ODD)
 def test_a_picture_of_any_history(points, tmp_path):
-    from charrnn.cli.views.picture import write_picture
+    from charrnn.cli.views.plot import write_picture
 
     history = [record(step or 1, train, val) | {"step": step} for step, train, val in points]
     write_picture(tmp_path / "a.svg", history, "title")

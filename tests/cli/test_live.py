@@ -456,6 +456,7 @@ IN_FOREGROUND = (
 )
 
 
+@pytest.mark.trains
 def test_the_command_on_a_terminal_that_is_resized_and_interrupted(tmp_path):
     (tmp_path / "text.txt").write_text("".join(f"{n} green bottles hanging on the wall,\n" for n in range(300)))
     terminal = Terminal(80)

@@ -552,12 +552,12 @@ def test_pipes_and_interrupts(folder):
             assert len(process.stdout.read(300)) == 300
             process.stdout.close()
         for process in processes:
-            assert (process.wait(timeout=60), process.stderr.read()) == (0, b"")
+            assert (process.wait(timeout=600), process.stderr.read()) == (0, b"")
         for arguments in endless[::2]:
             processes.append(process := started(*arguments))
             assert process.stdout.read(300)
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=600)
             assert (process.returncode, said) == (130, b"Interrupted.\n")
     finally:
         for process in processes:

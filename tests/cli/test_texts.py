@@ -20,8 +20,7 @@ from charrnn.text.reader import read_text
 from charrnn.text.vocabulary import Vocabulary
 from support.commands import charrnn_in, several
 
-# The runs are shared: with `pytest -n 2 --dist loadgroup` one worker makes them once.
-pytestmark = pytest.mark.xdist_group("cli_texts")
+pytestmark = pytest.mark.trains
 
 TINY = ("--cell", "rnn", "--layers", "1", "--units", "4", "--batch", "2", "--seq", "8", "--quiet")
 BOTTLES = [f"{n} green bottles\n" for n in range(200)]

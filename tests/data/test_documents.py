@@ -29,6 +29,8 @@ from support.chi_squared import probabilities
 from support.commands import charrnn_in
 from support.models import random_weights
 
+pytestmark = pytest.mark.trains
+
 LINES = TextConfig(lines=True)
 
 

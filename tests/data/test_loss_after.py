@@ -44,7 +44,10 @@ from charrnn.training.trainer import Trainer
 from charrnn.training.validation import Validation
 from support.commands import charrnn_in, several
 from support.models import random_weights
+from support.representatives import case, slow_on_jax
 from support.shards import shards_of
+
+pytestmark = pytest.mark.trains
 
 END, SEPARATOR = 0, 1
 TABBED = TextConfig(lines=True, loss_after="\t")
@@ -217,7 +220,7 @@ SOME[:, :2] = False
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("summed", [False, True])
+@pytest.mark.parametrize("summed", [case(False, on_jax=True), case(True)])
 def test_loss_and_gradients_are_those_of_the_mean_over_what_counts(summed):
     window = window_of(SOME)
     weights = {name: ops.convert_to_tensor(weight) for name, weight in WEIGHTS.items()}
@@ -249,7 +252,7 @@ def test_where_all_count_it_is_as_without():
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("shards", [2, 3])
+@pytest.mark.parametrize("shards", [case(2, on_jax=True), case(3)])
 def test_shards_agree(shards):
     loss, moved = stepped(window_of(SOME), dropout=0.3)
     other, others = stepped(window_of(SOME), shards, dropout=0.3)
@@ -351,6 +354,7 @@ def alone(model: Model, part: Part) -> tuple[float, int]:
     return cost, number
 
 
+@slow_on_jax
 @pytest.mark.backend
 @pytest.mark.parametrize("by_lines", [False, True])
 def test_estimate_and_exact_evaluation_count_what_counts(by_lines, monkeypatch):

@@ -76,6 +76,7 @@ def test_cells():
     assert all(row[2].endswith("%") for row in rows)
 
 
+@slow
 def test_gpu_on_a_processor(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     small = ("--sizes", "1x8", "--batches", "4", "--seq", "8", "--seconds", "0.1", "--peak-size", "64")

@@ -36,7 +36,7 @@ from support.untrained import train_nothing
 
 pytestmark = pytest.mark.promise(9)
 
-LIMIT = 60
+LIMIT = 600
 KNOWN = "abcdefgh \n☞é"
 # Models by how they take their text.
 FORMS = {
@@ -350,7 +350,7 @@ def test_no_input_gives_a_traceback(
         tally.check(changes.total() > 0.02 * codes.total(), f"only {changes} changed while they were read")
 
 
-# One process for all: it is TensorFlow that takes time to load.
+# One process for all: it is a backend that takes time to load.
 TRAINER = """
 import json, sys
 from test_inputs import outcome
@@ -373,6 +373,7 @@ FAR += [
 ]
 
 
+@pytest.mark.trains
 def test_training_on_odd_inputs(runs: Path, tmp_path: Path, tally: Tally) -> None:
     folder = tmp_path / "work"
     here = Path(__file__).parent

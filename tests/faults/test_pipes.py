@@ -39,7 +39,7 @@ def test_a_reader_that_was_never_there(small: Path, tally: Tally) -> None:
 def test_a_reader_that_leaves(small: Path, tally: Tally) -> None:
     for arguments in [*DATA, ("sample", "small", "-n", "1000000000")]:
         command = ["sh", "-c", '"$0" "$@" | head -1 >&2', COMMAND, *arguments]
-        result = subprocess.run(command, cwd=small, capture_output=True, timeout=60)
+        result = subprocess.run(command, cwd=small, capture_output=True, timeout=600)
         tally.inject()
         tally.check(result.stdout == b"" and b"Traceback" not in result.stderr, f"{arguments}: {result}")
         tally.check(b"Broken" not in result.stderr, f"{arguments}: {result}")

@@ -5,16 +5,17 @@ import os
 import random
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
 from charrnn.atomic import TEMPORARY
 from charrnn.runs.folder import Run
-from support.harness import differences, write_text
-from support.tally import Tally, share
+from support.harness import FEW, MANY, differences, libraries, write_text
+from support.tally import SOAK, Tally, share
 from support.team import Team, newest
+
+pytestmark = pytest.mark.trains
 
 STEPS = 300
 # Two shards, whatever the number of cores: one for each of two processes, or both in one.
@@ -22,7 +23,8 @@ SETTINGS = ("--units", 8, "--batch", 32, "--seq", 8, "--dropout", 0.3, "--patien
 TIMES = ("--steps", STEPS, "--eval-every", 150, "--save-every", 20)
 # Who is killed, and when; which of the steps of a start-up is cut short is left to chance.
 KILLS = [(who, when) for when in ("start", "step", "save") for who in (1, 0)]
-WITHIN = 60.0
+# The promise is a minute; on a machine that is busy with other tests it may take longer.
+WITHIN = 60.0 if SOAK else 300.0
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def unbroken(text: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("unbroken")
-    with Team(folder, text, *SETTINGS, *TIMES) as team:
+    with Team(folder, text, *SETTINGS, *TIMES, keep_compiled=True) as team:
         team.succeed()
     return Run(folder / "run")
 
@@ -57,14 +59,14 @@ def test_a_killed_process_ends_all_and_the_run_goes_on_exactly(
         with begin(tmp_path, text) as team:
             before = newest(run)
             if when == "start":
-                time.sleep(rng.uniform(0.5, 6))
-                alive = team.processes[who].poll() is None
+                many = rng.randint(FEW, MANY)
+                alive = team.wait_for(lambda team=team, who=who, many=many: libraries(team.processes[who]) >= many)
             else:
                 alive = team.wait_for(lambda before=before: newest(run) != before)
             if when == "save":
                 alive = team.wait_for(lambda: any(tmp_path.glob(f"run/.*{TEMPORARY}")))
             team.processes[who].kill()
-            # Raises if one of them outlives the other by a minute.
+            # Raises if one of them outlives the other by more.
             ends = team.ended(within=WITHIN)
             tally.inject(landed=alive)
             (code, talk) = ends[1 - who]
@@ -102,9 +104,9 @@ def losses(run: Run) -> list[tuple[float, float]]:
 
 @pytest.mark.promise(16)
 def test_the_loss_does_not_depend_on_how_many_compute_it(text: Path, tmp_path: Path, tally: Tally) -> None:
-    """One device, as many as there are cores, two processes, four: 50 steps with dropout, the loss every five."""
+    """Devices, processes, one core, four processes: 50 steps with dropout, the loss every five."""
     options = ("--units", 8, "--batch", 64, "--seq", 8, "--dropout", 0.3, "--steps", 50, "--eval-every", 5, "--name")
-    ways = [("device", 1, True), ("devices", 1, False), ("processes", 2, False), ("four", 4, False)]
+    ways = [("devices", 1, False), ("processes", 2, False), ("device", 1, True), ("four", 4, False)][: share(2, 4)]
     for name, count, one_core in ways:
         if one_core and not hasattr(os, "sched_setaffinity"):
             continue
@@ -113,7 +115,7 @@ def test_the_loss_does_not_depend_on_how_many_compute_it(text: Path, tmp_path: P
         tally.inject()
     expected = losses(Run(tmp_path / "devices"))
     assert len(expected) == 10
-    for name, *_ in ways:
+    for name, *_ in ways[1:]:
         for pair, others in zip(losses(Run(tmp_path / name)), expected, strict=True):
             apart = max(abs(a / b - 1) for a, b in zip(pair, others, strict=True))
             tally.check(apart < 1e-5, f"{name}: {pair} instead of {others}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.harness import Chain, differences, write_text
+from support.harness import STEPS, Chain, differences, write_text
 from support.tally import Tally, share
 
 BUSY = "import time\nend = time.monotonic() + 600\nwhile time.monotonic() < end: sum(range(10000))"
@@ -28,17 +28,20 @@ def load(processes: int) -> Iterator[None]:
             process.wait()
 
 
+@pytest.mark.trains
 @pytest.mark.promise(14)
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, tally: Tally) -> None:
+    """In the soak of two shards and beside busy neighbours; the ordinary suite leaves those alone."""
     rng, text = random.Random(14), write_text(tmp_path / "text.txt")
-    first = Chain(tmp_path / "first", text, 2)
+    size = (share(1, 2), share(20, STEPS))
+    first = Chain(tmp_path / "first", text, *size)
     first.folder.mkdir()
     first.finish()
     expected = _sampled(first)
-    for number in range(share(1, 19)):
-        again = Chain(tmp_path / str(number), text, 2)
+    for number in range(share(2, 19)):
+        again = Chain(tmp_path / str(number), text, *size)
         again.folder.mkdir()
-        with load(rng.randint(1, 4)):
+        with load(share(0, rng.randint(1, 4))):
             again.finish()
             sampled = _sampled(again)
         tally.inject()

@@ -215,11 +215,11 @@ def test_texts_survive_files(part: int, tmp_path: Path, monkeypatch: pytest.Monk
         spilled = rng.random() < 0.5
         with monkeypatch.context() as patch:
             patch.setattr("charrnn.text.sources.BLOCK", rng.choice([1, 3, 64, 8191]))
-            patch.setattr("charrnn.data.corpus.BLOCK", rng.choice([5, 1000]))
+            patch.setattr("charrnn.text.text.BLOCK", rng.choice([5, 1000]))
             patch.setattr("charrnn.text.codes._COPIED", rng.choice([5, 1000]))
             if spilled:
                 for module in ("cache", "codes"):
-                    patch.setattr(f"charrnn.{module}.IN_MEMORY", rng.choice([0, 100]))
+                    patch.setattr(f"charrnn.text.{module}.IN_MEMORY", rng.choice([0, 100]))
             text = read_text(paths, config)
             again = read_text(paths, config)
         from_cache = len(opened) == len(drawn)

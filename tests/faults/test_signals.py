@@ -14,9 +14,12 @@ from support.tally import Tally, share
 
 SIGNALS_A_CHAIN = 10
 # So many that the run is not over before its last signal.
-STEPS = 800
+STEPS = 400
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+pytestmark = [
+    pytest.mark.trains,
+    pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +52,10 @@ def test_signals_at_random_moments(number: int, unbroken: Chain, tmp_path: Path,
             _wait_for_handlers(process)
             # Half of them while Python imports and the backend compiles, half of them while it trains.
             if rng.random() < 0.5:
-                time.sleep(rng.uniform(0, 2.5))
-            elif chain.wait_for(process, lambda before=before: chain.newest() != before):
-                time.sleep(rng.uniform(0, 0.15))
+                chain.wait_for_imports(process, rng)
+            else:
+                chain.wait_for_saves(process, before, rng.randint(1, 5))
+            time.sleep(rng.uniform(0, 0.02))
             ending, twice = rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]), rng.random() < 0.2
             if rng.random() < 0.3:
                 process.send_signal(signal.SIGUSR1)
@@ -134,7 +138,7 @@ def test_what_the_parent_ignores_stays_ignored(unbroken: Chain, tmp_path: Path, 
 @pytest.mark.promise(12)
 def test_a_signal_while_tensorflow_loads_gets_its_line(unbroken: Chain, tmp_path: Path, tally: Tally) -> None:
     """What native code writes to stderr then is held back; what we write must not be."""
-    for number in range(share(3, 20)):
+    for number in range(share(1, 20)):
         chain = Chain(tmp_path / str(number), unbroken.text, 2)
         chain.folder.mkdir()
         process = chain.start()

@@ -1,6 +1,5 @@
 """Bar 5: the Keras model and the NumPy runtime give the same logits on the same weights."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -12,6 +11,7 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.backends.engine import compiled, xp
 from charrnn.training.network import CharRNN
 from support.models import random_weights
+from support.representatives import COMPOSITES, ON_JAX, REPRESENTATIVES, case, slow_on_jax
 
 # `make test` runs these with JAX too.
 pytestmark = pytest.mark.backend
@@ -72,15 +72,17 @@ STACKED = [
 
 
 ALL = [*((cell, "plain") for cell in CELLS), *STACKED]
+# With JAX compiling takes longer, and the scan's tests are there too.
+FAST, FAST_ON_JAX = [*((cell, "plain") for cell in REPRESENTATIVES), *COMPOSITES], [("lstm", "plain"), COMPOSITES[1]]
 EMBEDDED = [("lstm", "plain"), ("gru", "plain"), ("lstm-mogrifier", "plain"), ("lstm-layernorm", "plain"), *STACKED[:4]]
 
 
 @pytest.mark.parametrize(
     "cell, stack, dtype, embedding",
     [
-        *((*pair, "float64", None) for pair in ALL),
-        *((*pair, "float32", None) for pair in EMBEDDED if keras.backend.backend() == "tensorflow"),
-        *((*pair, "float64", 7) for pair in EMBEDDED),
+        *(case(*pair, "float64", None, fast=pair in FAST, on_jax=pair in FAST_ON_JAX) for pair in ALL),
+        *(case(*pair, "float32", None, fast=pair[0] in ("lstm", "lstm-layernorm")) for pair in EMBEDDED if not ON_JAX),
+        *(case(*pair, "float64", 7, fast=pair in EMBEDDED[1:3]) for pair in EMBEDDED),
     ],
 )
 def test_logits_of_training_and_runtime_agree(cell, stack, embedding, dtype, vocab):
@@ -89,6 +91,7 @@ def test_logits_of_training_and_runtime_agree(cell, stack, embedding, dtype, voc
         assert difference < {"float64": 1e-9, "float32": 1e-5}[dtype], way
 
 
+@slow_on_jax
 @pytest.mark.parametrize("layer", [0, 1, 2])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_exchanged_gates_break_the_parity(cell, layer, vocab):
@@ -107,6 +110,7 @@ def test_exchanged_gates_break_the_parity(cell, layer, vocab):
         assert difference > 1e-3, way
 
 
+@slow_on_jax
 def test_what_is_no_parameter_of_a_clockwork_network_is_not_heard(vocab):
     config = ModelConfig("clockwork", 2, UNITS)
     weights = random_weights(config, vocab.size)

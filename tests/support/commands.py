@@ -10,6 +10,8 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
+from support.compilation import READ_ONLY
+
 COMMAND = str(Path(sysconfig.get_path("scripts"), "charrnn"))
 HEAVY = {"keras", "tensorflow", "jax"}
 
@@ -31,10 +33,9 @@ def charrnn_in(folder, *arguments, command=COMMAND, stdin=b""):
 
 
 def started(folder, *arguments, text=True) -> Any:
-    """Start the command in a folder, its stdout and stderr in pipes."""
-    return subprocess.Popen(
-        [COMMAND, *map(str, arguments)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=text
-    )
+    """Start the command in a folder, its stdout and stderr in pipes; it may be killed."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": {**os.environ, **READ_ONLY}}
+    return subprocess.Popen([COMMAND, *map(str, arguments)], cwd=folder, text=text, **pipes)
 
 
 def loaded_by(folder, *arguments):

@@ -16,9 +16,24 @@ import numpy as np
 from charrnn.atomic import TEMPORARY
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
 from charrnn.runs.folder import Run
+from support.compilation import READ_ONLY
 
 STEPS = 150
-LIMIT = 120.0
+# Of what takes seconds; who waits longer waits for ever.
+LIMIT = 600.0
+
+
+# As many libraries as a trainer has loaded when its imports are over, or a few less; when they begin.
+FEW, MANY = 20, 150
+
+
+def libraries(process: subprocess.Popen) -> int:
+    """Return how many shared libraries a process has loaded: how far it has come with its imports (only on Linux)."""
+    try:
+        maps = Path(f"/proc/{process.pid}/maps").read_text()
+    except OSError:
+        return 0
+    return len({line.rpartition(" ")[2] for line in maps.splitlines() if ".so" in line})
 
 
 def write_text(path: Path) -> Path:
@@ -45,8 +60,11 @@ class Chain:
     def run(self) -> Run:
         return Run(self.folder / "run")
 
-    def start(self, one_core: bool = False) -> subprocess.Popen:
-        """Start the command: --resume if there is a checkpoint, else anew."""
+    def start(self, one_core: bool = False, keep_compiled: bool = False) -> subprocess.Popen:
+        """Start the command: --resume if there is a checkpoint, else anew.
+
+        What it compiles is kept only by one that nobody kills: see support/compilation.py.
+        """
         common = ["--out", str(self.folder), "--quiet"]
         if self.run.newest() is not None:
             words = ["--resume", "run", *common]
@@ -55,19 +73,20 @@ class Chain:
             settings = {"units": 8, "batch": 16 * self.threads, "seq": 8, "dropout": 0.3, "steps": self.steps}
             settings |= {"eval-every": 9, "save-every": 2, "keep": 2, "patience": 0, "name": "run"}
             words = [str(self.text), *common, *(w for k, v in settings.items() for w in (f"--{k}", str(v)))]
+        kept = {} if keep_compiled else READ_ONLY
         return subprocess.Popen(
             [sys.executable, "-m", "charrnn", "train", *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "KERAS_BACKEND": "jax" if self.threads == 1 else "tensorflow"},
+            env={**os.environ, **kept, "KERAS_BACKEND": "jax" if self.threads == 1 else "tensorflow"},
             preexec_fn=(lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})) if one_core else None,
         )
 
-    def finish(self) -> None:
+    def finish(self, one_core: bool = False) -> None:
         """Let the run go to its end."""
-        process = self.start()
+        process = self.start(one_core, keep_compiled=True)
         _, stderr = process.communicate(timeout=LIMIT)
         assert process.returncode == 0, stderr
 
@@ -81,6 +100,19 @@ class Chain:
     def newest(self) -> str | None:
         path = self.run.newest()
         return path and path.name
+
+    def wait_for_imports(self, process: subprocess.Popen, rng: random.Random) -> bool:
+        """Wait for a random moment of the start, a save at the latest; return whether it came before the end."""
+        newest, many = self.newest(), rng.randint(FEW, MANY)
+        return self.wait_for(process, lambda: libraries(process) >= many or self.newest() != newest)
+
+    def wait_for_saves(self, process: subprocess.Popen, newest: str | None, count: int) -> bool:
+        """Wait until the run has saved so often since `newest`; return whether it did before the process ended."""
+        for _ in range(count):
+            if not self.wait_for(process, lambda newest=newest: self.newest() != newest):
+                return False
+            newest = self.newest()
+        return True
 
     def wait_for(self, process: subprocess.Popen, happened: Any) -> bool:
         """Wait, busily, until something has happened; return whether it did before the process ended."""

@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 from charrnn.runs.folder import Run
+from support.compilation import READ_ONLY
 
-LIMIT = 120.0
+LIMIT = 600.0
 
 
 def free_port() -> int:
@@ -22,8 +23,19 @@ def free_port() -> int:
 class Team:
     """The processes of one command, in their order; a context manager that leaves none behind."""
 
-    def __init__(self, folder: Path, *words: object, count: int = 2, one_core: bool = False, texts: dict | None = None):
-        """Start `charrnn train --out folder WORDS` as often as `count`; `texts` are other words' ends, by process."""
+    def __init__(
+        self,
+        folder: Path,
+        *words: object,
+        count: int = 2,
+        one_core: bool = False,
+        texts: dict | None = None,
+        keep_compiled: bool = False,
+    ):
+        """Start `charrnn train --out folder WORDS` as often as `count`; `texts` are other words' ends, by process.
+
+        What is compiled is kept only if nobody kills them (support/compilation.py); JAX lets but the first keep it.
+        """
         port = free_port()
         self.processes = []
         for number in range(count):
@@ -36,7 +48,7 @@ class Team:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     text=True,
-                    env={**os.environ, "KERAS_BACKEND": "jax"},
+                    env={**os.environ, **({} if keep_compiled else READ_ONLY), "KERAS_BACKEND": "jax"},
                     preexec_fn=(lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})) if one_core else None,
                 )
             )

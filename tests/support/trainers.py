@@ -15,8 +15,8 @@ from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
 from charrnn.runs.folder import Run
 from charrnn.runs.progress import CorpusRecord, LogPosition
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.contract import State
 from charrnn.training.events import Stepped
+from charrnn.training.learner_protocol import State
 from charrnn.training.trainer import Trainer
 
 CONFIG = TrainConfig(

@@ -177,15 +177,15 @@ def test_a_line_comes_out_before_the_next_is_written(config, encoding, tmp_path)
     with open(tmp_path / "fifo", "wb", buffering=0) as file:
         for line in ("a", "", "bc", "", "d" * 20_000, "e"):
             file.write(encoder(line + "\n"))
-            portion = came.get(timeout=20)
+            portion = came.get(timeout=300)
             while sum(map(len, portion)) < len(line):
-                portion += came.get(timeout=20)
+                portion += came.get(timeout=300)
             assert portion == [line]
         # Several that are there are taken together; the beginning of a line waits for its end.
         file.write(encoder("x\ny\nz"))
-        assert came.get(timeout=20) == ["x", "y"]
+        assert came.get(timeout=300) == ["x", "y"]
         assert came.empty()
-    assert came.get(timeout=20) == ["z"] and came.get(timeout=20) is None
+    assert came.get(timeout=300) == ["z"] and came.get(timeout=300) is None
     reader.join()
 
 

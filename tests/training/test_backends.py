@@ -10,6 +10,8 @@ import pytest
 from charrnn.runs.checkpoint import read_checkpoint
 from support.commands import charrnn_in
 
+pytestmark = pytest.mark.trains
+
 OPTIONS = ("--units", 8, "--batch", 4, "--seq", 8, "--dropout", 0.2, "--seed", 3)
 # As the command, but with what is imported, or not, told and chosen.
 SCRIPT = """
@@ -37,7 +39,9 @@ def command(monkeypatch, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("first, second", [("jax", "tensorflow"), ("tensorflow", "jax")])
+@pytest.mark.parametrize(
+    "first, second", [("jax", "tensorflow"), pytest.param("tensorflow", "jax", marks=pytest.mark.slow)]
+)
 def test_a_run_goes_on_with_the_other_backend(command, tmp_path, first, second):
     trained, imported = command(first, "train", "text.txt", *OPTIONS, "--steps", 4)
     assert trained.returncode == 0, trained.stderr

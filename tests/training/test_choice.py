@@ -86,6 +86,7 @@ def test_choosing_imports_no_backend():
     assert "charrnn" in found and not HEAVY & set(found)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_programs_for_a_process_of_their_own_are_programs(backend):
     for program in (BACKENDS[backend].probe, BACKENDS[backend].peak.format(n=8)):

@@ -86,6 +86,7 @@ def test_what_a_person_reads():
     ]
 
 
+@pytest.mark.trains
 def test_the_command(tmp_path):
     asked = charrnn_in(tmp_path, "devices", "--json")
     assert asked.returncode == 0, asked.stderr

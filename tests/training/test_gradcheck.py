@@ -14,20 +14,22 @@ from charrnn.network.parameters import parameter_count, parameter_shapes
 from charrnn.training.backends.engine import scan
 from charrnn.training.gradcheck import LIMIT, VOCAB, check, relative_error
 from support.commands import charrnn_in
+from support.representatives import REPRESENTATIVES, case
 
-# `make test` runs these with JAX too.
-pytestmark = pytest.mark.backend
+pytestmark = pytest.mark.trains
 
 
+# `make test` runs some of these with JAX too.
+@pytest.mark.backend
 @pytest.mark.parametrize(
     "name, embedding, stack",
     [
-        *((name, None, "plain") for name in CELLS),
-        *((name, 2, "plain") for name in ("lstm", "lstm-mogrifier", "lstm-layernorm")),
-        *(("lstm", 2, stack) for stack in STACKS[1:]),
-        *((name, None, stack) for stack in STACKS[1:] for name in ("rnn", "gru")),
-        ("lstm-layernorm", None, "gated-feedback"),
-        ("slstm", None, "gated-feedback"),
+        *(case(name, None, "plain", fast=name in REPRESENTATIVES, on_jax=name == "lstm-layernorm") for name in CELLS),
+        *(case(name, 2, "plain", fast=name == "lstm") for name in ("lstm", "lstm-mogrifier", "lstm-layernorm")),
+        *(case("lstm", 2, stack, fast=stack == "grid") for stack in STACKS[1:]),
+        *(case(name, None, stack, fast=False) for stack in STACKS[1:] for name in ("rnn", "gru")),
+        case("lstm-layernorm", None, "gated-feedback", fast=False),
+        case("slstm", None, "gated-feedback", on_jax=True),
     ],
 )
 def test_every_gradient_of_every_cell_is_right(name, embedding, stack):
@@ -38,6 +40,7 @@ def test_every_gradient_of_every_cell_is_right(name, embedding, stack):
     assert max(error for *_, error in found) < LIMIT, found
 
 
+@pytest.mark.backend
 def test_a_wrong_derivative_is_noticed(monkeypatch):
     rules = sys.modules[scan.__module__].FROM_VALUE
     monkeypatch.setitem(rules, "tanh", lambda y, dy: dy * (1 - y * y * 1.0001))

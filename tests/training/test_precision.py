@@ -13,6 +13,7 @@ from charrnn.training.network import CharRNN
 from charrnn.training.optimizers import make_optimizer
 from charrnn.training.step import TrainStep, Window, cross_entropy, fresh_states
 from support.models import random_weights
+from support.representatives import case, slow_on_jax
 from support.shards import shards_of
 
 # `make test` runs these with JAX too.
@@ -48,7 +49,9 @@ def loss_and_gradients_of(model: ModelConfig, precision: str) -> tuple[float, di
     return float(nats), arrays, types | {str(array.dtype) for array in arrays.values()}
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.cell)
+@pytest.mark.parametrize(
+    "model", [case(model, on_jax=model.cell == "lstm") for model in MODELS], ids=lambda model: model.cell
+)
 def test_gradients_are_those_of_float32_but_for_rounding(model):
     nats, expected, _ = loss_and_gradients_of(model, "float32")
     rounded, found, types = loss_and_gradients_of(model, "bf16")
@@ -174,6 +177,7 @@ def test_every_product_but_that_of_a_look_up_is_of_rounded_operands(model, monke
     assert types.count("float32") == 1 and set(types) == {"float32", "bfloat16"} and len(types) > 10
 
 
+@slow_on_jax
 def test_training_learns_as_well():
     model, losses = ModelConfig("lstm", 1, 24), {}
     for precision in ("float32", "bf16"):

@@ -103,6 +103,7 @@ def test_an_abort_ends_with_a_reason(talk, code, said):
     assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", said)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(
     ("backend", "options", "message"),
     [
@@ -135,6 +136,7 @@ def test_stdin_cannot_be_shared(tmp_path, monkeypatch):
     assert refused.returncode == 1 and "Several processes cannot all read stdin" in refused.stderr
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1"])
 def test_a_port_that_is_taken(address, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
@@ -148,6 +150,7 @@ def test_a_port_that_is_taken(address, tmp_path, monkeypatch):
     assert not list(tmp_path.glob("checkpoints/*"))
 
 
+@pytest.mark.trains
 def test_processes_that_do_not_fit_together_say_so(tmp_path):
     for name, word in (("one.txt", "sea"), ("other.txt", "tea")):
         (tmp_path / name).write_text(f"She sells {word} shells on the shore.\n" * 30)

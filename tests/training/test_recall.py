@@ -3,13 +3,14 @@
 import sys
 from pathlib import Path
 
-import keras  # noqa: F401  (tests/conftest.py starts the backend for a module that imports it)
 import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import recall
+
+pytestmark = pytest.mark.trains
 
 SEEDS = (0, 1, 2)
 

@@ -15,13 +15,17 @@ from charrnn.network.grid import grid
 from charrnn.training.backends.engine import compiled, loss_and_gradients, scan, xp
 from charrnn.training.gradcheck import relative_error
 from charrnn.training.keras_cell import RecurrentCell
+from support.representatives import REPRESENTATIVES, case, cells, slow_on_jax
 
 # `make test` runs these with JAX too.
 pytestmark = pytest.mark.backend
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
-# On JAX those whose layers do something of their own are enough.
-IN_KERAS = list(CELLS) if ON_TENSORFLOW else ["lstm", "slstm", "clockwork", "lstm-layernorm", "lstm-mogrifier"]
+# With JAX those whose layers do something of their own are enough.
+IN_KERAS = cells(
+    CELLS if ON_TENSORFLOW else ("lstm", "slstm", "clockwork", "lstm-layernorm", "lstm-mogrifier"),
+    on_jax=("lstm-mogrifier",),
+)
 # What Keras's own layers compute with float64: on JAX, float32.
 OF_KERAS = (1e-12, 1e-10) if ON_TENSORFLOW else (1e-5, 1e-4)
 BATCH, UNITS = 2, 3
@@ -178,6 +182,13 @@ def worth(name: str, steps: int) -> bool:
     return name in ("rnn", "lstm", "gru") or (name in TOYS and steps < 50) or (ON_TENSORFLOW and steps == 10)
 
 
+def fast(name: str, steps: int, with_reset: bool) -> bool:
+    """Whether the ordinary suite has it: every way for one cell, and for those that stand for all."""
+    if not ON_TENSORFLOW:
+        return with_reset and steps == 3 and (name in TOYS or name in ("lstm", "gru"))
+    return name == "lstm" or (name in TOYS and steps in (3, 10)) or (name in REPRESENTATIVES and steps == 10)
+
+
 @pytest.mark.skipif(not ON_TENSORFLOW, reason="JAX's loop is not unrolled")
 def test_the_lengths_take_every_way_through_the_loop():
     from charrnn.training.backends.tensorflow.scan import UNROLL
@@ -185,8 +196,16 @@ def test_the_lengths_take_every_way_through_the_loop():
     assert {next(n for n in UNROLL if steps % n == 0) for steps in LENGTHS} == set(UNROLL)
 
 
-@pytest.mark.parametrize("with_reset", [False, True])
-@pytest.mark.parametrize("name, steps", [(n, steps) for n in ALL for steps in LENGTHS if worth(n, steps)])
+@pytest.mark.parametrize(
+    "name, steps, with_reset",
+    [
+        case(name, steps, with_reset, fast=fast(name, steps, with_reset), on_jax=True)
+        for name in ALL
+        for steps in LENGTHS
+        for with_reset in (False, True)
+        if worth(name, steps)
+    ],
+)
 def test_values_and_gradients_equal_stepping_and_autodiff(name, steps, with_reset):
     problem = Problem(ALL[name], steps, with_reset)
     outputs, last = problem.by_scan(tensors(problem.values))
@@ -199,8 +218,11 @@ def test_values_and_gradients_equal_stepping_and_autodiff(name, steps, with_rese
         assert relative_error(fast[key], gradient) < 1e-8, key
 
 
-# Of whole networks of every cell, and every stack, tests/test_gradcheck.py takes them.
-@pytest.mark.parametrize("name, with_reset", [("lstm", False), *((name, True) for name in ("irnn", "slstm", *TOYS))])
+# Of whole networks of every cell, and every stack, tests/training/test_gradcheck.py takes them.
+@pytest.mark.parametrize(
+    "name, with_reset",
+    [case("lstm", False), *(case(name, True, on_jax=name == "multiplicative") for name in ("irnn", "slstm", *TOYS))],
+)
 def test_gradients_equal_central_differences(name, with_reset):
     # With another seed no relu of an irnn hears its first state.
     problem = Problem(ALL[name], 5, with_reset, seed=5 if name == "irnn" else 3)
@@ -213,6 +235,7 @@ def test_gradients_equal_central_differences(name, with_reset):
         assert relative_error(found[key], gradient) < ACCURATE, key
 
 
+@slow_on_jax
 def test_the_measure_of_gradients_notices_one_small_wrong_number():
     problem = Problem(CELLS["lstm"], 5, False)
     numeric = problem.central_differences()["U"]
@@ -222,6 +245,7 @@ def test_the_measure_of_gradients_notices_one_small_wrong_number():
     assert relative_error(wrong, numeric) > ACCURATE
 
 
+@slow_on_jax
 def test_gradients_flow_from_the_outputs_alone_and_from_the_last_state_alone():
     for silent in ("of_outputs", "of_last"):
         problem = Problem(CELLS["lstm"], 6, False)
@@ -232,6 +256,7 @@ def test_gradients_flow_from_the_outputs_alone_and_from_the_last_state_alone():
             assert relative_error(fast[key], gradient) < 1e-8, key
 
 
+@slow_on_jax
 def test_a_reset_row_forgets_and_its_neighbour_does_not():
     problem = Problem(CELLS["lstm"], 6, False)
     problem.reset = np.zeros((6, BATCH), bool)
@@ -309,12 +334,14 @@ def differences_from_keras(name: str, exchange: tuple[int, int] | None = None) -
     return float(np.abs(np.array(outputs) - np.array(expected_outputs)).max()), worst
 
 
+@slow_on_jax
 @pytest.mark.parametrize("name", ["lstm", "gru", "gru-reset-after"])
 def test_equals_the_layer_of_keras(name):
     values, gradients = differences_from_keras(name)
     assert values < OF_KERAS[0] and gradients < OF_KERAS[1]
 
 
+@slow_on_jax
 @pytest.mark.parametrize("name", ["lstm", "gru", "gru-reset-after"])
 def test_exchanged_gates_are_noticed_by_the_parity_with_keras(name):
     for a in range(len(CELLS[name].blocks)):
@@ -361,6 +388,7 @@ def test_recurrent_cell_in_keras_rnn_equals_the_scan(name):
         np.testing.assert_allclose(value, expected_value, rtol=OF_KERAS[0], atol=OF_KERAS[0])
 
 
+@slow_on_jax
 @pytest.mark.parametrize("name", IN_KERAS)
 def test_recurrent_cell_survives_its_config_and_a_file(name, tmp_path):
     features = 4 * bool(CELLS[name].blocks) + UNITS * len(CELLS[name].raw)

@@ -26,6 +26,7 @@ from charrnn.training.schedules import DEFAULT_RATES, base_rate, learning_rate
 from charrnn.training.step import TrainStep, cross_entropy, dropout_mask, fresh_states
 from charrnn.training.validation import LONGEST, STREAMS, WARM, WINDOW, Validation, parallel_streams
 from support.models import random_weights
+from support.representatives import case
 from support.shards import shards_of
 
 # `make test` runs these with JAX too.
@@ -207,7 +208,7 @@ def test_a_dropout_mask_is_a_function_of_seed_step_layer_and_row():
     assert whole.shape == (9, 7, 16) and (mask() == whole).all()
     masked = compiled(lambda step: dropout_mask((9, 7, 16), 0.3, 5, step, 1, 0))
     assert (np.array(masked(counter(11))) == whole).all()
-    for middle in range(1, 7):
+    for middle in (1, 3):
         assert (np.concatenate([mask(slice(0, middle)), mask(slice(middle, 7))], axis=1) == whole).all()
     for other in ({"seed": 6}, {"step": 12}, {"layer": 0}, {"step": 2**39}, {"seed": 2**63 - 1}):
         assert (mask(**other) != whole).mean() > 0.3
@@ -288,8 +289,14 @@ def text_with_memory(length: int, vocab_size: int) -> np.ndarray:
     return ids
 
 
-@pytest.mark.parametrize("shards", [1, 2])
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize(
+    "cell, shards",
+    [
+        case(cell, shards, fast=cell == "lstm", on_jax=shards == 2)
+        for cell in ("rnn", "lstm", "gru")
+        for shards in (1, 2)
+    ],
+)
 def test_the_estimate_is_the_exact_loss(cell, shards, vocab):
     config = ModelConfig(cell=cell, layers=2, units=8)
     weights = random_weights(config, vocab.size, "float32", scale=2.0)
@@ -316,7 +323,7 @@ def test_the_estimate_is_the_exact_loss(cell, shards, vocab):
 # Optimizers and schedules
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", [case(name, on_jax=name == "adam") for name in OPTIMIZERS])
 def test_every_optimizer_learns_at_its_default_rate(name):
     assert set(DEFAULT_RATES) == set(OPTIMIZERS)
     config = TrainConfig(optimizer=name, batch=4, seq=8)

@@ -273,7 +273,7 @@ def test_weights_that_become_infinite_are_an_error_in_words_and_leave_no_damage(
         learner.weights = {name: np.full_like(array, np.inf) for name, array in learner.weights.items()}
 
     trainer.learner.spoilt = overflow
-    with pytest.raises(CharRNNError, match="--lr"):
+    with pytest.raises(CharRNNError, match="`lr`"):
         list(trainer.events())
     assert saved_are_finite(Run(tmp_path / "run"))
 

@@ -51,6 +51,7 @@ def test_nothing_shared_is_no_error():
     np.testing.assert_array_equal(new["layer0/W"][3], old["layer0/W"][2])
 
 
+@pytest.mark.trains
 def test_training_begins_with_a_trained_model(tmp_path: Path):
     (tmp_path / "old.txt").write_text("the cat sat on the mat\n" * 60)
     (tmp_path / "new.txt").write_text("the cat sat on the λαμ\n" * 60)

@@ -32,7 +32,7 @@ def bench(
 ) -> None:
     """Measure how fast this machine trains and samples a model, as a share of what it can do in float32."""
     from charrnn.api import benchmark
-    from charrnn.api.place import place
+    from charrnn.api.hardware import place
     from charrnn.cli.views.reading import Reading
     from charrnn.text.reader import read_text
 

@@ -70,7 +70,7 @@ def _table(known: dict[str, dict[str, Any]]) -> str:
 def _unknown_name(name: str, known: dict[str, Any]) -> CharRNNError:
     return CharRNNError(
         f"No corpus is called {name!r}; there are {', '.join(sorted(known))}.",
-        hint=did_you_mean(name, known) or "A text of your own: charrnn train FILE",
+        hint=did_you_mean(name, known, command="charrnn corpus ") or "A text of your own: charrnn train FILE",
     )
 
 

@@ -22,15 +22,15 @@ def inspect(
 ) -> None:
     """Show what a checkpoint holds: model, parameters, characters, settings; and how the training of a run went."""
     from charrnn.api.inspection import facts_of
-    from charrnn.cli.views import picture
+    from charrnn.cli.views import plot as pictures
     from charrnn.cli.views.contents import shown
 
     if plot is not None:
-        picture.check_picture(plot)
+        pictures.check_picture(plot)
     facts = facts_of(run)
     if plot is not None:
         title = f"{facts['run'] or facts['file']}: {facts['model']['title']}, {facts['parameters']:,} parameters"
-        picture.write_picture(plot, facts["history"], title)
+        pictures.write_picture(plot, facts["history"], title)
     if as_json:
         write_data(json_text(facts, indent=2))
     else:

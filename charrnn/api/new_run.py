@@ -7,7 +7,7 @@ from typing import Any
 from charrnn.api.advice import advice
 from charrnn.api.datasets import Sources, new_dataset
 from charrnn.api.events import Noticed
-from charrnn.api.initial import trained_model, transferred
+from charrnn.api.pretrained import trained_model, transferred
 from charrnn.api.session import Job, Training
 from charrnn.api.settings import settings
 from charrnn.config import DEFAULT_TEXT
