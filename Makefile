@@ -50,11 +50,12 @@ $(LOWEST)/installed: pyproject.toml tests/packaging/lowest.py
 		--editable '.[dev,zstd]'
 	touch $@
 
-# What depends on the versions of others, with the lowest that pyproject.toml allows: NumPy in inference, Typer and Rich
-# in the commands, Keras with either backend in training.
+# With the lowest versions that pyproject.toml allows: what `make quick` runs, the commands that train, and training with
+# both backends.
 test-lowest: $(LOWEST)/installed
 	$(LOWEST)/bin/pip freeze --exclude-editable | grep -i -F -f $(LOWEST)/lowest.txt
-	$(LOWEST)/bin/$(PYTEST) tests/api tests/cells tests/cli tests/inference tests/runs tests/text
+	$(LOWEST)/bin/$(PYTEST) -m 'not trains and not backend and not slow'
+	$(LOWEST)/bin/$(PYTEST) tests/cli -m 'trains and not slow'
 	$(LOWEST)/bin/$(PYTEST) tests/training -m 'backend and not slow'
 	KERAS_BACKEND=jax $(LOWEST)/bin/$(PYTEST) tests/training -m 'backend and not slow'
 

@@ -327,7 +327,7 @@ def test_a_sample_is_shown_as_characters_and_nothing_else(tmp_path, clock, termi
 
 def test_a_long_line_of_a_sample_is_not_broken(tmp_path, clock, terminal):
     """Only the terminal does that: what is copied from it has no newline that the model did not write."""
-    text = "word " * 40
+    text = "word " * 40 + "end"
     with viewing(terminal, FakeTraining(tmp_path, text)) as view:
         show(view, clock, began(tmp_path), stepped(1), evaluated(1))
         terminal.sync()

@@ -108,6 +108,7 @@ def test_it_asks_for_all_that_the_package_imports(contents):
 
 
 @pytest.mark.slow
+@pytest.mark.trains
 def test_installed_alone_it_trains_and_samples(wheel, tmp_path):
     """The environment is new; only for what charrnn depends on does it look into the present one."""
     environment, work = tmp_path / "environment", tmp_path / "work"

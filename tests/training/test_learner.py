@@ -183,7 +183,7 @@ def test_the_best_checkpoint_is_the_best(unbroken):
 def test_a_rate_far_too_high_is_an_error_in_words(tmp_path):
     # The first update takes the weights beyond what float32 holds; its loss is still a number.
     config = replace(QUICK, lr=1e38, weight_decay=100.0, schedule="constant", save_every=None, eval_every=1)
-    with pytest.raises(CharRNNError, match="--lr"):
+    with pytest.raises(CharRNNError, match="`lr`"):
         list(make_trainer(tmp_path / "run", config).events())
     assert not Run(tmp_path / "run").checkpoints()
 

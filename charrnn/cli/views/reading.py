@@ -42,7 +42,8 @@ class Reading:
             self._show(now, done, total)
 
     def _show(self, now: float, done: int, total: int | None) -> None:
-        if not sys.stderr.isatty():
+        # Beside a bar of Rich 13, stderr says that it is no terminal.
+        if self.bar is None and not sys.stderr.isatty():
             share = f" of {total / 1e6:,.0f}" if total else ""
             say(f"Reading: {done / 1e6:,.0f}{share} MB …")
             self.next = now + _LINE_EVERY
