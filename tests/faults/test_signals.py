@@ -55,7 +55,7 @@ def test_signals_at_random_moments(number: int, unbroken: Chain, tmp_path: Path,
                 chain.wait_for_imports(process, rng)
             else:
                 chain.wait_for_saves(process, before, rng.randint(1, 5))
-            time.sleep(rng.uniform(0, 0.02))
+            time.sleep(rng.uniform(0, 0.005))
             ending, twice = rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]), rng.random() < 0.2
             if rng.random() < 0.3:
                 process.send_signal(signal.SIGUSR1)
