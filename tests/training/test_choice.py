@@ -118,4 +118,4 @@ def test_a_device_cannot_change():
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.startswith("CharRNNError --device is gpu, but ")
+    assert ended.stdout.startswith("CharRNNError `device` is gpu, but ")

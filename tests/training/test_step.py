@@ -103,7 +103,7 @@ def test_shards_for_the_devices_that_were_found():
     assert [cut(64, 4, 1), cut(64, 4, 2)] == [4, 4]
     assert cut(6, 4, 1) == (3 if jax else 4)
     if jax:
-        with pytest.raises(CharRNNError, match="--batch 6 cannot be shared evenly by 4 devices"):
+        with pytest.raises(CharRNNError, match="`batch=6` cannot be shared evenly by 4 devices"):
             cut(6, 4, 2)
 
 
