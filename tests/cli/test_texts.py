@@ -55,7 +55,6 @@ def trained(tmp_path_factory):
         ("rare", "", "rare.txt", "--min-count", "20", "--val-file", "b.txt"),
         ("val", "", "a.txt", "--val-file", "other.txt", "--test", "0.2"),
         ("documents", "", "many", "--split", "documents", "--val", "0.3", "--separator", "|", "--reset-at-documents"),
-        ("charrnn", "", "names.txt", "--lines", "--split", "char-rnn"),
     ]
     said = several(
         folder,

@@ -5,13 +5,14 @@ import random
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from support.harness import STEPS, Chain, differences, write_text
-from support.tally import Tally, share
+from support.tally import SOAK, Tally, share
 
 # A third of the kills at least is to land inside a save; half of them or more try to.
 AIMS = {"save": 5, "step": 3, "start": 2}
@@ -27,12 +28,14 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def unbroken(text: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Chain]:
-    """Return, by threads, a run that nothing disturbed."""
+    """Return, by shards, a run that nothing disturbed: one is trained by JAX, two, in the soak, by TensorFlow."""
 
     @cache
-    def run(threads: int) -> Chain:
-        # The run of two threads is killed but once in the ordinary suite.
-        chain = Chain(tmp_path_factory.mktemp("unbroken"), text, threads, STEPS if threads == 1 else share(40, STEPS))
+    def run(shards: int) -> Chain:
+        # In the ordinary suite the run of two shards is killed but once.
+        chain = Chain(tmp_path_factory.mktemp("unbroken"), text, shards)
+        if shards == 2:
+            chain.steps, chain.backend = (STEPS, "tensorflow") if SOAK else (40, "jax")
         chain.finish()
         return chain
 
@@ -45,7 +48,7 @@ def test_resume_is_exact_after_every_kill(
     number: int, unbroken: Callable[[int], Chain], tmp_path: Path, tally: Tally
 ) -> None:
     reference = unbroken(1 + number % 2)
-    chain = Chain(tmp_path, reference.text, reference.threads, reference.steps)
+    chain = replace(reference, folder=tmp_path)
     rng = random.Random(number)
     for aim in rng.sample(list(AIMS), k=sum(AIMS.values()), counts=list(AIMS.values())):
         before = chain.left_over()
@@ -89,7 +92,7 @@ def test_resume_is_exact_on_another_number_of_cores(
     unbroken: Callable[[int], Chain], tmp_path: Path, tally: Tally
 ) -> None:
     reference = unbroken(2)
-    chain = Chain(tmp_path, reference.text, reference.threads, reference.steps)
+    chain = replace(reference, folder=tmp_path)
     # The number of shards is decided when the run begins, by the cores of then; the run keeps it.
     for one_core in (False, True, False, True)[: share(1, 4)]:
         newest, process = chain.newest(), chain.start(one_core)

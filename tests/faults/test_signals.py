@@ -14,7 +14,7 @@ from support.tally import Tally, share
 
 SIGNALS_A_CHAIN = 10
 # So many that the run is not over before its last signal.
-STEPS = 400
+STEPS = 250
 
 pytestmark = [
     pytest.mark.trains,
@@ -44,7 +44,7 @@ def _wait_for_handlers(process: subprocess.Popen) -> None:
 @pytest.mark.promise(12)
 @pytest.mark.parametrize("number", range(share(1, 20)))
 def test_signals_at_random_moments(number: int, unbroken: Chain, tmp_path: Path, tally: Tally) -> None:
-    chain, rng = Chain(tmp_path, unbroken.text, unbroken.threads, STEPS), random.Random(number)
+    chain, rng = Chain(tmp_path, unbroken.text, unbroken.shards, STEPS), random.Random(number)
     for _ in range(SIGNALS_A_CHAIN):
         before = chain.newest()
         process = chain.start()
@@ -97,7 +97,7 @@ def _judge(chain: Chain, before: str | None, code: int, stderr: str, ending: int
 
 @pytest.mark.promise(12)
 def test_sigusr1_saves_and_goes_on(unbroken: Chain, tmp_path: Path, tally: Tally) -> None:
-    chain = Chain(tmp_path, unbroken.text, unbroken.threads, STEPS)
+    chain = Chain(tmp_path, unbroken.text, unbroken.shards, STEPS)
     process = chain.start()
     assert chain.wait_for(process, lambda: chain.newest() is not None)
 
@@ -121,7 +121,7 @@ def test_sigusr1_saves_and_goes_on(unbroken: Chain, tmp_path: Path, tally: Tally
 @pytest.mark.promise(12)
 def test_what_the_parent_ignores_stays_ignored(unbroken: Chain, tmp_path: Path, tally: Tally) -> None:
     """As under nohup, and for what a script starts with &."""
-    chain = Chain(tmp_path, unbroken.text, unbroken.threads, STEPS)
+    chain = Chain(tmp_path, unbroken.text, unbroken.shards, STEPS)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         process = chain.start()
@@ -139,7 +139,7 @@ def test_what_the_parent_ignores_stays_ignored(unbroken: Chain, tmp_path: Path, 
 def test_a_signal_while_tensorflow_loads_gets_its_line(unbroken: Chain, tmp_path: Path, tally: Tally) -> None:
     """What native code writes to stderr then is held back; what we write must not be."""
     for number in range(share(1, 20)):
-        chain = Chain(tmp_path / str(number), unbroken.text, 2)
+        chain = Chain(tmp_path / str(number), unbroken.text, 2, backend="tensorflow")
         chain.folder.mkdir()
         process = chain.start()
         _wait_for_handlers(process)

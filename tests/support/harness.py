@@ -46,15 +46,14 @@ def write_text(path: Path) -> Path:
 
 @dataclass
 class Chain:
-    """A run in `folder` on `text`: an LSTM with dropout and Adam, saved every other step.
-
-    Two shards are trained by TensorFlow; one, where `threads` is 1, by JAX, which starts in half the time.
-    """
+    """A run in `folder` on `text`: an LSTM with dropout and Adam, saved every other step."""
 
     folder: Path
     text: Path
-    threads: int
+    shards: int
     steps: int = STEPS
+    # JAX starts in half the time that TensorFlow takes.
+    backend: str = "jax"
 
     @property
     def run(self) -> Run:
@@ -70,7 +69,7 @@ class Chain:
             words = ["--resume", "run", *common]
         else:
             shutil.rmtree(self.run.path, ignore_errors=True)
-            settings = {"units": 8, "batch": 16 * self.threads, "seq": 8, "dropout": 0.3, "steps": self.steps}
+            settings = {"units": 8, "batch": 16 * self.shards, "seq": 8, "dropout": 0.3, "steps": self.steps}
             settings |= {"eval-every": 9, "save-every": 2, "keep": 2, "patience": 0, "name": "run"}
             words = [str(self.text), *common, *(w for k, v in settings.items() for w in (f"--{k}", str(v)))]
         kept = {} if keep_compiled else READ_ONLY
@@ -80,7 +79,7 @@ class Chain:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **kept, "KERAS_BACKEND": "jax" if self.threads == 1 else "tensorflow"},
+            env={**os.environ, **kept, "KERAS_BACKEND": self.backend},
             preexec_fn=(lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})) if one_core else None,
         )
 

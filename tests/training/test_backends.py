@@ -75,6 +75,8 @@ def test_both_take_the_same_steps_but_for_rounding(command, tmp_path):
     assert not all((one.weights[name] == other.weights[name]).all() for name in one.weights)
 
 
+# tests/training/test_gradcheck.py has the command too.
+@pytest.mark.slow
 def test_gradcheck_on_jax_computes_in_float64(command):
     checked, imported = command("jax", "gradcheck", "--cell", "mut1", "--units", 2, "--json")
     assert checked.returncode == 0, checked.stderr

@@ -138,7 +138,7 @@ def among(count: int | None, id: int | None, coordinator: str | None) -> Process
     if count is None or id is None or coordinator is None:
         raise CharRNNError(
             "`processes`, `process_id` and `coordinator` go together.",
-            hint="Such as `processes=2`, `process_id=0`, `coordinator='node1:29400'`, and elsewhere `process_id=1`.",
+            hint="Such as `processes=2` `process_id=0` `coordinator='node1:29400'`, and elsewhere `process_id=1`.",
         )
     if not 0 <= id < count:
         raise CharRNNError(f"`process_id` is {id}; of {count} processes it must be 0 to {count - 1}.")
