@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from charrnn.api.evaluation import Evaluation
 from charrnn.api.generation import How, Notify, Sample, generation, unheard
 from charrnn.config import UNKNOWN, ModelConfig, TextConfig
 from charrnn.errors import CharRNNError
@@ -23,6 +22,7 @@ from charrnn.text.vocabulary import Vocabulary
 # What only some uses need is imported there: the first sampled character comes as soon as it can.
 if TYPE_CHECKING:
     from charrnn.api.completion import Answers
+    from charrnn.api.evaluation import Evaluation
     from charrnn.api.scoring import Pieces
     from charrnn.inference.lines import Score, Scorer
     from charrnn.text.reader import Watch
@@ -213,12 +213,13 @@ class Model:
         errors: str | None = None,
         unknown: str | None = None,
         watch: "Watch | None" = None,
-    ) -> Evaluation:
+    ) -> "Evaluation":
         """Return how well the model predicts a text: files, folders, patterns or "-" for stdin, one or several.
 
         encoding, errors: of the text; by default as in training. unknown: as of `encode`. include and watch are as of
         `train_events`.
         """
+        from charrnn.api.evaluation import Evaluation
         from charrnn.data.corpus import as_ids
         from charrnn.inference.evaluation import mean_nats
         from charrnn.text.reader import read_text

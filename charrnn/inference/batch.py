@@ -7,8 +7,7 @@ import numpy as np
 
 from charrnn.inference.generation import Allowed, Generation, Sample, Text, not_a_number
 from charrnn.inference.model import Model, Stream
-from charrnn.inference.sampling import pick_each
-from charrnn.inference.scoring import cross_entropy
+from charrnn.inference.sampling import cross_entropy, pick_each
 from charrnn.inference.threads import Shards
 
 # Texts that are made side by side: more gain little speed, and take memory.

@@ -10,8 +10,7 @@ import numpy as np
 
 from charrnn.errors import CharRNNError
 from charrnn.inference.model import Model, Stream
-from charrnn.inference.sampling import Sampling, pick
-from charrnn.inference.scoring import cross_entropy
+from charrnn.inference.sampling import Sampling, cross_entropy, pick
 
 # Random numbers that are drawn at once for a text.
 _DRAWS = 64

@@ -1,4 +1,4 @@
-"""From logits to the next character: pure functions, randomness passed in.
+"""From logits to the next character, and to what it costs: pure functions, randomness passed in.
 
 They take one row of logits, (vocab,), or many, (..., vocab).
 """
@@ -117,3 +117,10 @@ def _leave_typical(weights: np.ndarray, share: float) -> None:
     before = np.concatenate([np.zeros_like(before[..., :1]), before[..., :-1]], axis=-1)
     left_out = np.take_along_axis(before >= share, order.argsort(axis=-1), axis=-1)
     weights[left_out] = 0
+
+
+def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return -log softmax(logits)[target] in nats; logits (..., vocab), targets (...)."""
+    top = logits.max(axis=-1, keepdims=True)
+    total = np.log(np.exp(logits - top).sum(axis=-1)) + top[..., 0]
+    return total - np.take_along_axis(logits, targets[..., None].astype(np.int64), axis=-1)[..., 0]

@@ -8,6 +8,7 @@ import numpy as np
 
 from charrnn.data.parts import BLOCK, Part
 from charrnn.inference.model import Model, Stream
+from charrnn.inference.sampling import cross_entropy
 from charrnn.inference.threads import Shards
 
 # Characters read at once: fewer where the logits of so many would take more than so many numbers.
@@ -43,13 +44,6 @@ class Reader:
             nats[low : low + self.chunk] = cross_entropy(self.stream.feed(inputs), targets)
             self.previous = targets[-1:]
         return nats
-
-
-def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return -log softmax(logits)[target] in nats; logits (..., vocab), targets (...)."""
-    top = logits.max(axis=-1, keepdims=True)
-    total = np.log(np.exp(logits - top).sum(axis=-1)) + top[..., 0]
-    return total - np.take_along_axis(logits, targets[..., None].astype(np.int64), axis=-1)[..., 0]
 
 
 def score(model: Model, before: np.ndarray, texts: Sequence[np.ndarray]) -> list[np.ndarray]:
