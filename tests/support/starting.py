@@ -51,8 +51,8 @@ class Gate(MetaPathFinder):
         from charrnn.training.backends.start import start
 
         with pytest.MonkeyPatch.context() as patch:
-            # What is chosen for this process is nothing to the commands that its tests start.
-            patch.setenv("KERAS_BACKEND", choose().name)
+            # What is chosen here is for this process alone: the commands that its tests start choose for themselves.
+            patch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", ""))
             # Where shards must be equal: a row each, where it does not come out otherwise.
             start(2 if choose().shards(7, 2) == 2 else 8, float64=True, device="cpu")
         return spec_from_loader(name, _Loaded(sys.modules[name])) if name in sys.modules else None
