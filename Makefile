@@ -62,7 +62,7 @@ test-lowest: $(LOWEST)/installed
 # The full counts of docs/reliability.md, whose table it writes; about forty minutes on two cores.
 soak: $(VENV)/installed
 	rm -f soak.jsonl
-	CHARRNN_SOAK=$(CURDIR)/soak.jsonl $(BIN)/python -m pytest tests/faults -n 2 --dist worksteal -q
+	CHARRNN_SOAK=$(CURDIR)/soak.jsonl $(BIN)/python -m pytest tests/faults -m '' -n 2 --dist worksteal -q
 	$(BIN)/python docs/generate_reliability.py soak.jsonl
 
 docs: $(VENV)/installed

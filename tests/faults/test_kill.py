@@ -86,6 +86,7 @@ def _reach(aim: str, chain: Chain, process: subprocess.Popen, before: set[str], 
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.promise(1)
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs to choose cores")
 def test_resume_is_exact_on_another_number_of_cores(

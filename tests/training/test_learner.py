@@ -81,7 +81,11 @@ def test_a_resumed_run_repeats_the_unbroken_one_to_the_bit(step, unbroken, tmp_p
     "model, settings",
     [
         (ModelConfig("gru", 1, 5, embedding=3), {"optimizer": "rmsprop", "schedule": "exponential", "decay_after": 1}),
-        (ModelConfig("rnn", 2, 5), {"optimizer": "sgd", "split": "char-rnn", "sum_gradients": True, "clip_norm": 0.1}),
+        pytest.param(
+            ModelConfig("rnn", 2, 5),
+            {"optimizer": "sgd", "split": "char-rnn", "sum_gradients": True, "clip_norm": 0.1},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_other_cells_and_optimizers_resume_as_well(model, settings, tmp_path):
