@@ -60,7 +60,8 @@ def test_a_killed_process_ends_all_and_the_run_goes_on_exactly(
             before = newest(run)
             if when == "start":
                 many = rng.randint(FEW, MANY)
-                alive = team.wait_for(lambda team=team, who=who, many=many: libraries(team.processes[who]) >= many)
+                process = team.processes[who]
+                alive = team.wait_for(lambda process=process, many=many: libraries(process) >= many, every=0.005)
             else:
                 alive = team.wait_for(lambda before=before: newest(run) != before)
             if when == "save":

@@ -103,7 +103,7 @@ class Chain:
     def wait_for_imports(self, process: subprocess.Popen, rng: random.Random) -> bool:
         """Wait for a random moment of the start, a save at the latest; return whether it came before the end."""
         newest, many = self.newest(), rng.randint(FEW, MANY)
-        return self.wait_for(process, lambda: libraries(process) >= many or self.newest() != newest)
+        return self.wait_for(process, lambda: libraries(process) >= many or self.newest() != newest, every=0.005)
 
     def wait_for_saves(self, process: subprocess.Popen, newest: str | None, count: int) -> bool:
         """Wait until the run has saved so often since `newest`; return whether it did before the process ended."""
@@ -113,13 +113,13 @@ class Chain:
             newest = self.newest()
         return True
 
-    def wait_for(self, process: subprocess.Popen, happened: Any) -> bool:
+    def wait_for(self, process: subprocess.Popen, happened: Any, every: float = 0.0002) -> bool:
         """Wait, busily, until something has happened; return whether it did before the process ended."""
         deadline = time.monotonic() + LIMIT
         while process.poll() is None and time.monotonic() < deadline:
             if happened():
                 return True
-            time.sleep(0.0002)
+            time.sleep(every)
         return False
 
 

@@ -10,8 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pytest
-
 MARKERS = ("trains", "backend")
 _MODULE_IS_MARKED = re.compile(rf"^pytestmark = .*\bmark\.({'|'.join(MARKERS)})\b", re.MULTILINE)
 
@@ -30,7 +28,7 @@ class Gate(MetaPathFinder):
 
     def __init__(self) -> None:
         self.whose, self.open = "", False
-        self.platforms = os.environ.get("JAX_PLATFORMS")
+        self.platforms, self.backend = os.environ.get("JAX_PLATFORMS", ""), os.environ.get("KERAS_BACKEND")
 
     def module(self, path: Path) -> None:
         """A module of tests is about to be imported."""
@@ -39,7 +37,12 @@ class Gate(MetaPathFinder):
     def test(self, item: Any) -> None:
         """A test is about to run; what it starts as a command inherits the environment."""
         self.whose, self.open = item.nodeid, any(item.get_closest_marker(name) for name in MARKERS)
-        os.environ["JAX_PLATFORMS"] = (self.platforms or "") if self.open else "none: mark the test `trains`"
+        os.environ["JAX_PLATFORMS"] = self.platforms if self.open else "none: mark the test `trains`"
+        # What this process has chosen meanwhile is not for the commands: they choose for themselves.
+        if self.backend is None:
+            os.environ.pop("KERAS_BACKEND", None)
+        else:
+            os.environ["KERAS_BACKEND"] = self.backend
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if name not in ("keras", "tensorflow", "jax"):
@@ -50,11 +53,8 @@ class Gate(MetaPathFinder):
         from charrnn.training.backends.choice import choose
         from charrnn.training.backends.start import start
 
-        with pytest.MonkeyPatch.context() as patch:
-            # What is chosen here is for this process alone: the commands that its tests start choose for themselves.
-            patch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", ""))
-            # Where shards must be equal: a row each, where it does not come out otherwise.
-            start(2 if choose().shards(7, 2) == 2 else 8, float64=True, device="cpu")
+        # Where shards must be equal: a row each, where it does not come out otherwise.
+        start(2 if choose().shards(7, 2) == 2 else 8, float64=True, device="cpu")
         return spec_from_loader(name, _Loaded(sys.modules[name])) if name in sys.modules else None
 
 

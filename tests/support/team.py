@@ -76,13 +76,13 @@ class Team:
         for code, talk in self.ended():
             assert code == 0, talk
 
-    def wait_for(self, happened) -> bool:
+    def wait_for(self, happened, every: float = 0.0005) -> bool:
         """Wait, busily, until something has happened; return whether it did while all were running."""
         deadline = time.monotonic() + LIMIT
         while all(process.poll() is None for process in self.processes) and time.monotonic() < deadline:
             if happened():
                 return True
-            time.sleep(0.0005)
+            time.sleep(every)
         return False
 
 
