@@ -111,7 +111,7 @@ def ending(model: Model, length: int, until: str | Sequence[str], lines: int | N
         if not ids:
             raise CharRNNError("`until` is empty; it must be a text to stop before.")
         if min(ids) < 0:
-            notify(f"`until={text}`: the model lacks some of its characters, so it will never write that.")
+            notify(f"`until={text!r}`: the model lacks some of its characters, so it will never write that.")
             continue
         stops.append(tuple(ids))
     line_break = model.vocab.symbols.index("\n") if "\n" in model.vocab.symbols else None
@@ -128,7 +128,7 @@ def _banned(model: Model, allow: str | None, forbid: str | None, ending: Ending)
         allowed = set(vocab.table(prepare(allow, model.text)).tolist()) - {-1}
         if not allowed:
             raise CharRNNError(
-                f"The model knows none of the characters of `allow={allow}`.",
+                f"The model knows none of the characters of `allow={allow!r}`.",
                 hint="charrnn vocab RUN shows what it knows.",
             )
         allowed |= {id for stop in ending.stops for id in stop} | ({ending.line_break} if ending.lines else set())

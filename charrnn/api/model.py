@@ -1,7 +1,7 @@
 """A trained model in use: it samples, scores, completes and measures text, on NumPy alone."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 
 from charrnn.api.generation import How, Notify, Sample, generation, unheard
+from charrnn.api.named import Corpus, lines_of, names
 from charrnn.config import UNKNOWN, ModelConfig, TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference import generation as made
@@ -95,7 +96,7 @@ class Model:
         prime: Prime = "",
         unique: bool = False,
         novel: bool = False,
-        novel_to: Sequence[str] = (),
+        novel_to: Corpus = (),
         **how: Unpack[How],
     ) -> list[str]:
         """Return new texts, made side by side; fewer than `count` if no new one comes for long.
@@ -114,7 +115,7 @@ class Model:
         prime: Prime = "",
         unique: bool = False,
         novel: bool = False,
-        novel_to: Sequence[str] = (),
+        novel_to: Corpus = (),
         watch: "Watch | None" = None,
         **how: Unpack[How],
     ) -> Iterator[Sample]:
@@ -127,7 +128,7 @@ class Model:
 
         known = None
         if novel or novel_to:
-            known = known_text(self.path, self.text, novel_to, watch, self._notify)
+            known = known_text(self.path, self.text, names(novel_to), watch, self._notify)
         drawn = self._many(ids, wanted, count, skipping=True)
         return self._named(new_samples(drawn, self.network, ids, unique, known, count, self._notify))
 
@@ -157,7 +158,7 @@ class Model:
         end, and `temperature` is 0 unless it is given.
         """
         answers = self.answers(length, beam=beam, append=append, unknown=unknown, **how)
-        return [sample.text for sample in answers.to(list(lines))]
+        return [sample.text for sample in answers.to(lines_of(lines))]
 
     def answers(
         self,
@@ -184,7 +185,7 @@ class Model:
         unknown: what becomes of characters that the model has never seen: "error", "skip" or "replace"; by default each
         costs 20.1 bits. line_ends: let the end of each line count as a character.
         """
-        return self.scorer(unknown=unknown, line_ends=line_ends).score(list(lines))
+        return self.scorer(unknown=unknown, line_ends=line_ends).score(lines_of(lines))
 
     def scorer(
         self, text: TextConfig | None = None, *, unknown: str | None = None, line_ends: bool = False
@@ -206,9 +207,9 @@ class Model:
 
     def evaluate(
         self,
-        sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        sources: Corpus,
         *,
-        include: Sequence[str] = (),
+        include: Corpus = (),
         encoding: str | None = None,
         errors: str | None = None,
         unknown: str | None = None,
@@ -225,9 +226,8 @@ class Model:
         from charrnn.text.reader import read_text
 
         check_unknown(unknown)
-        named = [sources] if isinstance(sources, str | os.PathLike) else sources
         config = self.read_as(encoding, errors)
-        text = read_text([os.fspath(source) for source in named], config, include, watch)
+        text = read_text(names(sources), config, names(include), watch)
         corpus = as_ids(text, self.vocab, unknown)
         for notice in corpus.text.notices:
             self._notify(notice)

@@ -7,7 +7,7 @@ from typing import Any
 
 from charrnn.api.events import Noticed
 from charrnn.api.session import Job, Training
-from charrnn.api.settings import NAMES, check_names
+from charrnn.api.settings import NAMES, check_names, check_types, plain
 from charrnn.config import BUDGET, FREE_ON_RESUME, TrainConfig
 from charrnn.data.corpus import Dataset, dataset
 from charrnn.errors import CharRNNError
@@ -66,7 +66,9 @@ def _resumed_config(trained: TrainConfig, given: Mapping[str, Any]) -> TrainConf
             f"A resumed run keeps its settings; {', '.join(f'`{name}`' for name in sorted(fixed))} cannot be changed.",
             hint="A new budget can be given: `epochs`, `steps`, `minutes`.",
         )
-    changed = dict(given)
+    # A budget that is None is none: the run keeps its own.
+    changed = {name: plain(value) for name, value in given.items() if name not in BUDGET or value is not None}
+    check_types(TrainConfig, changed)
     if set(changed) & set(BUDGET):
         changed = {**dict.fromkeys(BUDGET), **changed}
     return replace(trained, **changed)

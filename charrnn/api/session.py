@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -74,6 +75,7 @@ class Training:
         # What is said when another process ends this one, in native code.
         self.last_words: Callable[[CharRNNError], None] = lambda error: print(error, file=sys.stderr)
         self._trainer: Trainer | None = None
+        self._stopping = self._saving = False
         self._events = self._all(prepare)
 
     def __iter__(self) -> Iterator[Event]:
@@ -99,24 +101,36 @@ class Training:
         return self._trainer.progress
 
     def stop(self) -> None:
-        """End training after the step that is being taken; its state is saved."""
+        """End training after the step that is being taken, or before the first; its state is saved."""
+        self._stopping = True
         if self._trainer is not None:
             self._trainer.interrupted = True
 
     def save(self) -> None:
-        """Save after the step that is being taken, and go on."""
+        """Save after the step that is being taken, or the first one, and go on."""
+        self._saving = True
         if self._trainer is not None:
             self._trainer.save_wanted = True
+
+    def close(self) -> None:
+        """Give training up where it is: what is not saved is lost, and the run's lock is free again."""
+        self._events.close()
+
+    def __enter__(self) -> "Training":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     def model(self, event: Evaluated) -> Model:
         """Return the model as it was at an evaluation."""
         assert self.job is not None and self.run is not None
         corpus = self.job.data.corpus
         network = inference.Model(self.job.model, corpus.vocab, event.weights, corpus.text.config)
-        return Model(network, self.run.path)
+        return Model(network, self.run.best)
 
     def open(self, find: Callable[[], Run]) -> Run:
-        """Find or make the run and take its lock; what the run of another process is found for is not written to."""
+        """Find or make the run; the first process takes its lock, the others write nothing to it."""
         if not self.is_first:
             self.run = find()
             return self.run
@@ -136,7 +150,8 @@ class Training:
         if self.run is not None and self.is_first:
             self.run.abandon()
 
-    def _all(self, prepare: Prepare) -> Iterator[Event]:
+    def _all(self, prepare: Prepare) -> Generator[Event, None, None]:
+        backend = os.environ.get("KERAS_BACKEND")
         try:
             self.job = job = yield from prepare(self)
             yield from self._train(job)
@@ -145,6 +160,10 @@ class Training:
         finally:
             if self.run is not None and self.is_first:
                 self.run.abandon()
+            if "keras" not in sys.modules:
+                # Nothing was loaded: another training may choose anew.
+                os.environ.pop("KERAS_BACKEND", None)
+                os.environ.update({} if backend is None else {"KERAS_BACKEND": backend})
 
     def _train(self, job: Job) -> Iterator[Event]:
         """Load the backend and train."""
@@ -164,6 +183,7 @@ class Training:
             if job.resumed and job.resumed.progress:
                 yield from _rounding(job.resumed.progress, device, count)
             trainer = self._make_trainer(job, count)
+            trainer.interrupted, trainer.save_wanted = self._stopping, self._saving
             for event in trainer.events():
                 if isinstance(event, Stepped):
                     # From now on there is something to stop.

@@ -38,12 +38,12 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     text: how a text is read unless something else is given: as that of the model that the run begins with.
     """
     check_names(given, NAMES)
-    given = {name: _plain(value) for name, value in given.items()}
+    given = {name: plain(value) for name, value in given.items()}
     preset = given.get("preset")
     if preset is not None and preset not in PRESETS:
         raise CharRNNError(f"There is no preset {preset!r}; there is {', '.join(PRESETS)}.")
     chosen = {**(PRESETS[preset] if preset else {}), **given}
-    if set(given) & set(BUDGET):
+    if any(given.get(name) is not None for name in BUDGET):
         # A budget that is given replaces the preset's.
         chosen |= {name: given.get(name) for name in BUDGET}
     elif all(chosen.get(name) is None for name in BUDGET):
@@ -53,7 +53,7 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     chosen["cell"] = _cell(chosen.get("cell", ModelConfig.cell), chosen.get("activation", ACTIVATIONS[0]))
     model, train, changed = ({n: chosen[n] for n in names if n in chosen} for names in (MODEL, TRAIN, TEXT))
     for kind, values in ((ModelConfig, model), (TrainConfig, train), (TextConfig, changed)):
-        _check_types(kind, values)
+        check_types(kind, values)
     return Settings(ModelConfig(**model), TrainConfig(**train), replace(text, **changed))
 
 
@@ -65,7 +65,7 @@ def check_names(given: Mapping[str, Any], names: tuple[str, ...]) -> None:
             raise CharRNNError(f"There is no setting `{name}`.", hint)
 
 
-def _check_types(kind: Any, values: Mapping[str, Any]) -> None:
+def check_types(kind: Any, values: Mapping[str, Any]) -> None:
     """Raise CharRNNError if a value is of another type than that of its setting."""
     name = mistyped(kind, values)
     if name is not None:
@@ -74,7 +74,7 @@ def _check_types(kind: Any, values: Mapping[str, Any]) -> None:
         raise CharRNNError(f"`{name}` is {values[name]!r}; it must be of the type {wanted}.")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a number of NumPy's as Python's: only that can be written to a file."""
     return value.item() if hasattr(value, "item") else value
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.api.datasets import Sources
-from charrnn.api.events import Measured
+from charrnn.api.events import Measured, Noticed
+from charrnn.api.generation import Notify, unheard
 from charrnn.api.hardware import place
+from charrnn.api.named import Corpus, names
 from charrnn.api.new_run import new_job
 from charrnn.api.resuming import resumed_job
 from charrnn.api.runs import Run, run_of
@@ -21,22 +23,23 @@ from charrnn.api.session import Training
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
 from charrnn.text.reader import Watch
 
-# A text's files, folders, patterns, or "-" for stdin: one or several.
-Corpus = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
-
-def train(corpus: Corpus, **settings: Any) -> Run:
+def train(corpus: Corpus, *, notify: Notify = unheard, **settings: Any) -> Run:
     """Train a new run on a text and return it; `run.load()` is its model.
 
-    The arguments are those of `train_events`. Ctrl-C, or a notebook's stop button, ends training after the step that is
-    being taken: the run is saved, and `resume` goes on.
+    The arguments are those of `train_events`; `notify` is told what a person should know, in a sentence. Once the first
+    step has been taken, Ctrl-C, or a notebook's stop button, ends training after the step that is being taken: the run
+    is saved and returned, and `resume` goes on. Of several processes only the first has the run.
     """
-    return _whole(train_events(corpus, **settings))
+    return _whole(train_events(corpus, **settings), notify)
 
 
-def resume(run: str, **settings: Any) -> Run:
-    """Go on with a run from its newest checkpoint and return it; the arguments are those of `resume_events`."""
-    return _whole(resume_events(run, **settings))
+def resume(run: str | os.PathLike[str] | Run, *, notify: Notify = unheard, **settings: Any) -> Run:
+    """Go on with a run from its newest checkpoint and return it.
+
+    The arguments are those of `resume_events`; `notify` and Ctrl-C are as of `train`.
+    """
+    return _whole(resume_events(run, **settings), notify)
 
 
 def train_events(
@@ -44,7 +47,7 @@ def train_events(
     *,
     name: str | None = None,
     out: str | Path | None = None,
-    init: str | None = None,
+    init: str | os.PathLike[str] | None = None,
     drop_unused: bool = False,
     vocab: str | Path | None = None,
     min_count: int = 1,
@@ -85,25 +88,30 @@ def train_events(
 
     Raises:
         CharRNNError: A setting, the text or the run's folder cannot be used as asked; or training went wrong again and
-            again, or could not be saved at its end. What depends on files is raised by the iteration.
+            again, or could not be saved at its end. But for the hardware, all of that is raised by the iteration.
     """
     sources = Sources(
-        _names(corpus),
-        _names(val_file),
-        _names(include),
+        names(corpus),
+        names(val_file),
+        names(include),
         None if vocab is None else Path(vocab),
         min_count,
         drop_unused,
     )
     where = place(backend, device, processes, process_id, coordinator)
     prepare = partial(
-        new_job, sources=sources, given=settings, init=init, name=name, out=None if out is None else Path(out)
+        new_job,
+        sources=sources,
+        given=settings,
+        init=None if init is None else os.fspath(init),
+        name=name,
+        out=None if out is None else Path(out),
     )
     return Training(prepare, where, watch, began)
 
 
 def resume_events(
-    run: str,
+    run: str | os.PathLike[str] | Run,
     *,
     corpus: Corpus = (),
     corpus_changed_ok: bool = False,
@@ -132,8 +140,8 @@ def resume_events(
     where = place(backend, device, processes, process_id, coordinator)
     prepare = partial(
         resumed_job,
-        name=str(run),
-        corpus=_names(corpus),
+        name=os.fspath(run.path if isinstance(run, Run) else run),
+        corpus=names(corpus),
         corpus_changed_ok=corpus_changed_ok,
         out=None if out is None else Path(out),
         given=settings,
@@ -141,19 +149,14 @@ def resume_events(
     return Training(prepare, where, watch, began)
 
 
-def _names(sources: Corpus) -> list[str]:
-    """Return sources as a list of names."""
-    if isinstance(sources, str | os.PathLike):
-        return [os.fspath(sources)]
-    return [os.fspath(source) for source in sources]
-
-
-def _whole(training: Training) -> Run:
+def _whole(training: Training, notify: Notify) -> Run:
     """Train to the end and return the run, with what its exact evaluation said."""
     evaluations: dict[str, Any] = {}
-    with _stoppable(training):
+    with training, _stoppable(training):
         for event in training:
-            if isinstance(event, Measured):
+            if isinstance(event, Noticed):
+                notify(event.message)
+            elif isinstance(event, Measured):
                 evaluations[event.part] = event.evaluation
     assert training.run is not None
     return replace(run_of(training.run), **evaluations)
@@ -162,10 +165,11 @@ def _whole(training: Training) -> Run:
 @contextmanager
 def _stoppable(training: Training) -> Iterator[None]:
     """Let the first SIGINT stop training after its step, saved; any other raises KeyboardInterrupt as ever."""
-    if threading.current_thread() is not threading.main_thread():
+    before = signal.getsignal(signal.SIGINT)
+    # What the parent had ignored stays so, and what Python did not set it cannot put back.
+    if threading.current_thread() is not threading.main_thread() or before in (None, signal.SIG_IGN):
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
 
     def interrupt(number: int, frame: Any) -> None:
         signal.signal(signal.SIGINT, before)
@@ -181,18 +185,18 @@ def _stoppable(training: Training) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _with_settings(function: Any) -> None:
-    """Let help() and notebooks show all settings of a function that takes them as **settings."""
-    shown = inspect.signature(function)
-    own = [parameter for parameter in shown.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
+def _show_settings(function: Any, shown: Any) -> None:
+    """Let help() and notebooks show the arguments of `shown` for a function, each setting among them."""
+    own = [parameter for parameter in inspect.signature(shown).parameters.values() if parameter.name != "settings"]
     settings = [
         inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type)
         for kind in (ModelConfig, TrainConfig, TextConfig)
         for field in fields(kind)
         if field.default is not MISSING
     ]
-    function.__signature__ = shown.replace(parameters=[*own, *settings])
+    preset = inspect.Parameter("preset", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=str | None)
+    function.__signature__ = inspect.signature(shown).replace(parameters=[*own, preset, *settings])
 
 
-_with_settings(train)
-_with_settings(train_events)
+_show_settings(train, train_events)
+_show_settings(train_events, train_events)

@@ -3,7 +3,6 @@
 import sys
 
 from charrnn.cli.console import say
-from charrnn.config import UNKNOWN
 from charrnn.errors import CharRNNError
 
 
@@ -45,9 +44,3 @@ def run_and_lines(arguments: list[str], command: str) -> tuple[str | None, str]:
     if source == "-" and sys.stdin.isatty():
         say("Reading lines from the terminal; Ctrl-D ends them.")
     return run, source
-
-
-def check_unknown(policy: str | None) -> None:
-    """Raise CharRNNError unless --unknown is a policy or not given."""
-    if policy is not None and policy not in UNKNOWN:
-        raise CharRNNError(f"--unknown is {policy!r}; it must be one of {', '.join(UNKNOWN)}.")

@@ -52,7 +52,10 @@ def as_options(message: str) -> str:
     def option(parameter: re.Match[str]) -> str:
         name, value = parameter.groups()
         spelled = "--" + _OPTIONS.get(name, name).replace("_", "-")
-        return spelled if value in (None, "True") else f"{spelled} {value.strip(chr(39))}"
+        if value in (None, "True"):
+            return spelled
+        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+        return f"{spelled} {value[1:-1] if quoted else value}"
 
     return _PARAMETER.sub(option, message)
 

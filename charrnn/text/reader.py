@@ -47,6 +47,9 @@ def read_text(
     state = _state(found, config)
     known = cache.load(state) if state else None
     facts, codes, stdin = (*known, None) if known else _encoded(found, config, include, state, watch, keep_stdin)
+    if watch is not None:
+        # All is read, whatever the files' sizes promised.
+        watch(facts["byte_count"], facts["byte_count"])
     absolute = tuple(source if source == STDIN else os.path.abspath(source) for source in named)
     return Text(
         codes=codes,

@@ -62,7 +62,7 @@ def test_a_search_for_new_texts_that_finds_none_says_so(model, told):
 
 def test_a_stop_that_the_model_cannot_write_is_told_of(model, told):
     assert len(model.sample(20, until=["zz"], seed=1)) == 20
-    assert told == ["`until=zz`: the model lacks some of its characters, so it will never write that."]
+    assert told == ["`until='zz'`: the model lacks some of its characters, so it will never write that."]
 
 
 def test_novel_texts_are_not_in_the_text_that_is_named(model, tmp_path):
@@ -132,3 +132,9 @@ def test_the_runs_of_a_folder_are_listed(model, tmp_path, monkeypatch):
     assert charrnn.list_runs(tmp_path / "elsewhere") == []
     with pytest.raises(CharRNNError, match="There is no run 'two'"):
         charrnn.load("two")
+
+
+def test_one_text_is_not_lines(model):
+    for use in (model.score, model.complete):
+        with pytest.raises(CharRNNError, match="Lines were expected, and one text was given"):
+            use("bad cafe")

@@ -43,6 +43,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
 def test_help_shows_every_setting_with_its_default():
     import inspect
 
-    shown = inspect.signature(charrnn.train_events).parameters
+    shown = inspect.signature(charrnn.train).parameters
+    assert shown == inspect.signature(charrnn.train_events).parameters and "preset" in shown and "init" in shown
     assert shown["units"].default == ModelConfig.units and shown["dropout"].default == TrainConfig.dropout
     assert shown["lines"].default is False and "settings" not in shown and shown["backend"].default is None

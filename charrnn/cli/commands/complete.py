@@ -63,11 +63,14 @@ def complete(
     A model trained with --lines --loss-after on lines of SOURCE, a separator and TARGET answers SOURCE with TARGET.
     """
     from charrnn.api.completion import Targets
-    from charrnn.api.model import load
+    from charrnn.api.model import check_unknown, load
     from charrnn.cli.views.samples import as_line
     from charrnn.text.decoding import BYTES
     from charrnn.text.lines import portions
 
+    check_unknown(unknown)
+    if beam is not None and no_repeat:
+        raise CharRNNError("--beam searches for the likeliest text; --no-repeat is for drawing.")
     run, source = run_and_lines(arguments or [], "complete")
     if check == source == "-":
         raise CharRNNError("The lines and the targets of --check cannot both come from stdin.", hint="Name a file.")

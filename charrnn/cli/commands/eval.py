@@ -29,9 +29,10 @@ def eval(
     as_json: o.AsJson = False,
 ) -> None:
     """Measure how well a model predicts a text: bits and nats per character, perplexity, over the whole of it."""
-    from charrnn.api.model import load
+    from charrnn.api.model import check_unknown, load
     from charrnn.cli.views.reading import Reading
 
+    check_unknown(unknown)
     run, sources = split_run(arguments)
     if not sources:
         raise CharRNNError("No text was named.", hint=f"Name one: charrnn eval {arguments[0]} TEXT")

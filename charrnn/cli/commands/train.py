@@ -102,13 +102,16 @@ def _train(resume: str | None, given: dict[str, Any], quiet: bool, asked: Signal
 
     reading = Reading()
     given |= {"watch": reading.show, "began": STARTED}
+    if resume is None:
+        # What may be resumed with another text may begin with any.
+        given.pop("corpus_changed_ok", None)
     corpus = given.pop("corpus", ()) if resume is None else ()
     training = train_events(corpus, **given) if resume is None else resume_events(resume, **given)
     training.undisturbed, training.last_words = asked.held_back, report.lost
     asked.training, asked.last_words = training, lambda: report.last_words(training)
     if not training.is_first:
         hush()
-    with reading, View(training, quiet or not training.is_first) as view:
+    with reading, training, View(training, quiet or not training.is_first) as view:
         for event in training:
             view.show(event)
     report.leave(training, asked.received)

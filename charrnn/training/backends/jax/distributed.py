@@ -185,7 +185,7 @@ def ends_with_others(processes: Processes) -> Iterator[None]:
     """Turn the error of a computation that another process has left into a CharRNNError."""
     try:
         yield
-    except Exception as error:
+    except BaseException as error:
         if processes.count == 1:
             raise
         # At the end of Python, JAX would wait for the others, and abort.
