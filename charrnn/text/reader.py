@@ -24,7 +24,7 @@ _FORMAT = 1
 # A file that was changed less than so many seconds ago may change again within the same tick of its clock.
 SETTLED = 2.0
 
-# Told how many bytes have been read, and of how many (None where that is not known).
+# Told how many bytes have been read, and of how many (None where that is not known); at the end both are alike.
 Watch = Callable[[int, int | None], None]
 
 
@@ -47,9 +47,6 @@ def read_text(
     state = _state(found, config)
     known = cache.load(state) if state else None
     facts, codes, stdin = (*known, None) if known else _encoded(found, config, include, state, watch, keep_stdin)
-    if watch is not None:
-        # All is read, whatever the files' sizes promised.
-        watch(facts["byte_count"], facts["byte_count"])
     absolute = tuple(source if source == STDIN else os.path.abspath(source) for source in named)
     return Text(
         codes=codes,
@@ -95,6 +92,9 @@ def _encoded(
                 reading.read(document)
             if reading.byte_count == before:
                 raise _no_text(source, include)
+        if watch is not None:
+            # All is read, whatever the sizes of the files promised.
+            watch(reading.byte_count, reading.byte_count)
         if not reading.codes.length:
             raise CharRNNError("The text has no characters but a mark of its encoding.", hint="Use another text.")
         facts = reading.facts()

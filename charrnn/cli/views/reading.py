@@ -17,7 +17,7 @@ class Reading:
 
     def __init__(self) -> None:
         self.bar: Any = None
-        self.next: float | None = None
+        self.next = perf_counter() + _PATIENCE
 
     def __enter__(self) -> "Reading":
         return self
@@ -36,8 +36,6 @@ class Reading:
     def show(self, done: int, total: int | None) -> None:
         """Show that so many bytes have been read, of so many, None where that is not known."""
         now = perf_counter()
-        if self.next is None:
-            self.next = now + _PATIENCE
         if done == total:
             self.stop()
         elif now > self.next:
