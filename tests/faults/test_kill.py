@@ -81,7 +81,8 @@ def _reach(aim: str, chain: Chain, process: subprocess.Popen, before: set[str], 
         return process.poll() is None
     for _ in range(rng.randint(1, 3)):
         seen = chain.left_over()
-        if not chain.wait_for(process, lambda seen=seen: chain.left_over() - seen):
+        # It is there for milliseconds.
+        if not chain.wait_for(process, lambda seen=seen: chain.left_over() - seen, every=0.0002):
             return False
     return True
 

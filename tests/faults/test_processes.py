@@ -12,7 +12,7 @@ import pytest
 from charrnn.atomic import TEMPORARY
 from charrnn.runs.folder import Run
 from support.harness import FEW, MANY, differences, libraries, write_text
-from support.tally import SOAK, Tally, share, slow
+from support.tally import SOAK, Tally, share
 from support.team import Team, newest
 
 pytestmark = pytest.mark.trains
@@ -104,7 +104,7 @@ def losses(run: Run) -> list[tuple[float, float]]:
 
 
 # That one process ends as two do is seen above, to the bit; what shards change, in tests/training/test_step.py.
-@slow
+@pytest.mark.slow
 @pytest.mark.promise(16)
 def test_the_loss_does_not_depend_on_how_many_compute_it(text: Path, tmp_path: Path, tally: Tally) -> None:
     """Devices, processes, one core, four processes: 50 steps with dropout, the loss every five."""

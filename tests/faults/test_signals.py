@@ -14,7 +14,7 @@ from support.tally import Tally, share
 
 SIGNALS_A_CHAIN = 10
 # So many that the run is not over before its last signal.
-STEPS = 250
+STEPS = 200
 
 pytestmark = [
     pytest.mark.trains,
@@ -121,7 +121,7 @@ def test_sigusr1_saves_and_goes_on(unbroken: Chain, tmp_path: Path, tally: Tally
 @pytest.mark.promise(12)
 def test_what_the_parent_ignores_stays_ignored(unbroken: Chain, tmp_path: Path, tally: Tally) -> None:
     """As under nohup, and for what a script starts with &."""
-    chain = Chain(tmp_path, unbroken.text, unbroken.shards, STEPS)
+    chain = Chain(tmp_path, unbroken.text, unbroken.shards, STEPS // 2)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         process = chain.start()

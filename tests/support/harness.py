@@ -113,8 +113,8 @@ class Chain:
             newest = self.newest()
         return True
 
-    def wait_for(self, process: subprocess.Popen, happened: Any, every: float = 0.0002) -> bool:
-        """Wait, busily, until something has happened; return whether it did before the process ended."""
+    def wait_for(self, process: subprocess.Popen, happened: Any, every: float = 0.002) -> bool:
+        """Look every so many seconds until something has happened; return whether it did before the process ended."""
         deadline = time.monotonic() + LIMIT
         while process.poll() is None and time.monotonic() < deadline:
             if happened():

@@ -1,9 +1,6 @@
 """How often faults are injected, and what came of it."""
 
 import os
-from typing import Any
-
-import pytest
 
 # Where `make soak` collects what its tests counted; unset in the ordinary suite.
 SOAK = os.environ.get("CHARRNN_SOAK")
@@ -12,11 +9,6 @@ SOAK = os.environ.get("CHARRNN_SOAK")
 def share(suite: int, full: int) -> int:
     """Return how often to inject: `full` times in `make soak`, `suite` times else."""
     return full if SOAK else suite
-
-
-def slow(test: Any) -> Any:
-    """Mark a test slow; `make soak` has it all the same."""
-    return test if SOAK else pytest.mark.slow(test)
 
 
 class Tally:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.trains
 
 
 # A cell's own gradients are those of tests/training/test_scan.py; with these there is something around them.
-AROUND = [n for n in REPRESENTATIVES if n == "lstm" or CELLS[n].zx_vectors or CELLS[n].raw or CELLS[n].mask]
+AROUND = [name for name in REPRESENTATIVES if CELLS[name].zx_vectors or CELLS[name].raw or CELLS[name].mask]
 
 
 # `make test` runs some of these with JAX too.
