@@ -262,7 +262,8 @@ class TextConfig:
             return
         if len(value) != 1 or "\ud800" <= value <= "\udfff" or (self.bytes and value > "\xff"):
             raise CharRNNError(
-                f"{_named(name)} is {value!r}; it must be one {'byte' if self.bytes else 'character'}.", hint=hint
+                f"{_named(name)} is {value!r}; it must be one {'byte' if self.bytes else 'character'}.",
+                hint=r"A character that is not ASCII is several bytes; \xff is one." if self.bytes else hint,
             )
 
     def _check_bytes(self) -> None:

@@ -40,12 +40,12 @@ class Answers:
         model: Model,
         how: Generation,
         beam: int | None,
-        append: str | None,
+        append: str | bytes | None,
         unknown: str | None,
         notify: Notify,
     ):
         self.model, self.how, self.beam, self.unknown, self.notify = model, how, beam, unknown, notify
-        self.append = None if append is None else prepare(append, model.text)
+        self.append = None if append is None else prepare(append, model.reads)
         self.before = model.before(np.zeros(0, np.int64))
         self.told = 0
 
@@ -63,7 +63,7 @@ class Answers:
         return (beam_search(self.model, begin, self.beam, self.how.ending, self.how.banned) for begin in begins)
 
     def _ids(self, line: str, number: int) -> np.ndarray:
-        text = seen(line, self.model.text)
+        text = seen(line, self.model.reads)
         between = self.append
         if between is None:
             separator = self.model.text.loss_after or ""
@@ -97,7 +97,7 @@ class Targets:
         target = next(self._lines, None)
         if target is None:
             raise CharRNNError(f"`check` has no line {self.compared:,}.", hint="It needs a target for each line.")
-        right = text == seen(target, self.model.text)
+        right = text == seen(target, self.model.reads)
         self.right += right
         return {"target": target, "right": right}
 

@@ -29,6 +29,7 @@ class How(TypedDict, total=False):
     (`charrnn.inference.sampling.Sampling`). until: texts before which generation stops. lines: after how many lines it
     stops. allow, forbid: the only characters that are drawn; those that never are. no_repeat: never write so many
     characters that have occurred already. seed: of the random numbers; without one each call gives another text.
+    For a model of bytes a str is its UTF-8; `b"\\xff"` is a byte that UTF-8 has not.
     """
 
     temperature: float
@@ -36,10 +37,10 @@ class How(TypedDict, total=False):
     top_p: float | None
     min_p: float | None
     typical: float | None
-    until: str | Sequence[str]
+    until: str | bytes | Sequence[str | bytes]
     lines: int | None
-    allow: str | None
-    forbid: str | None
+    allow: str | bytes | None
+    forbid: str | bytes | None
     no_repeat: int | None
     seed: int | None
 
@@ -103,11 +104,13 @@ def generation(model: Model, length: int, how: How, notify: Notify) -> Generatio
     return Generation(end, drawn, banned, how.get("no_repeat"), secrets.randbits(63) if seed is None else seed)
 
 
-def ending(model: Model, length: int, until: str | Sequence[str], lines: int | None, notify: Notify) -> Ending:
+def ending(
+    model: Model, length: int, until: str | bytes | Sequence[str | bytes], lines: int | None, notify: Notify
+) -> Ending:
     """Return where texts end; tell of a text of `until` that the model cannot write."""
     stops = []
-    for text in [until] if isinstance(until, str) else until:
-        ids = model.vocab.table(prepare(text, model.text)).tolist()
+    for text in [until] if isinstance(until, str | bytes) else until:
+        ids = model.vocab.table(prepare(text, model.reads)).tolist()
         if not ids:
             raise CharRNNError("`until` is empty; it must be a text to stop before.")
         if min(ids) < 0:
@@ -120,12 +123,12 @@ def ending(model: Model, length: int, until: str | Sequence[str], lines: int | N
     return Ending(length, tuple(stops), lines, line_break)
 
 
-def _banned(model: Model, allow: str | None, forbid: str | None, ending: Ending) -> list[int]:
+def _banned(model: Model, allow: str | bytes | None, forbid: str | bytes | None, ending: Ending) -> list[int]:
     """Return the ids that must not be drawn."""
     vocab = model.vocab
     banned: set[int] = set()
     if allow is not None:
-        allowed = set(vocab.table(prepare(allow, model.text)).tolist()) - {-1}
+        allowed = set(vocab.table(prepare(allow, model.reads)).tolist()) - {-1}
         if not allowed:
             raise CharRNNError(
                 f"The model knows none of the characters of `allow={allow!r}`.",
@@ -134,7 +137,7 @@ def _banned(model: Model, allow: str | None, forbid: str | None, ending: Ending)
         allowed |= {id for stop in ending.stops for id in stop} | ({ending.line_break} if ending.lines else set())
         banned = set(range(len(vocab.symbols))) - allowed
     if forbid is not None:
-        banned |= set(vocab.table(prepare(forbid, model.text)).tolist()) - {-1}
+        banned |= set(vocab.table(prepare(forbid, model.reads)).tolist()) - {-1}
     if len(banned) == len(vocab.symbols):
         raise CharRNNError("`allow` and `forbid` leave no character to draw.", hint="Forbid fewer.")
     return sorted(banned)

@@ -97,14 +97,24 @@ class Model:
         unique: bool = False,
         novel: bool = False,
         novel_to: Corpus = (),
+        encoding: str | None = None,
         **how: Unpack[How],
     ) -> list[str]:
         """Return new texts, made side by side; fewer than `count` if no new one comes for long.
 
-        unique: no text twice. novel: none that occurs in the training text. novel_to: none that occurs in these texts.
-        The other arguments are those of `sample`.
+        unique: no text twice. novel: none that occurs in the training text. novel_to: none that occurs in these texts,
+        which are in UTF-8 or an `encoding`. The other arguments are those of `sample`.
         """
-        wanted = self.samples(count, length, prime=prime, unique=unique, novel=novel, novel_to=novel_to, **how)
+        wanted = self.samples(
+            count,
+            length,
+            prime=prime,
+            unique=unique,
+            novel=novel,
+            novel_to=novel_to,
+            encoding=encoding,
+            **how,
+        )
         return [sample.text for sample in wanted]
 
     def samples(
@@ -116,6 +126,7 @@ class Model:
         unique: bool = False,
         novel: bool = False,
         novel_to: Corpus = (),
+        encoding: str | None = None,
         watch: "Watch | None" = None,
         **how: Unpack[How],
     ) -> Iterator[Sample]:
@@ -128,7 +139,8 @@ class Model:
 
         known = None
         if novel or novel_to:
-            known = known_text(self.path, self.text, names(novel_to), watch, self._notify)
+            form = self.read_as(encoding) if novel_to else self.text
+            known = known_text(self.path, form, names(novel_to), watch, self._notify)
         drawn = self._many(ids, wanted, count, skipping=True)
         return self._named(new_samples(drawn, self.network, ids, unique, known, count, self._notify))
 
@@ -147,7 +159,7 @@ class Model:
         *,
         length: int = 200,
         beam: int | None = None,
-        append: str | None = None,
+        append: str | bytes | None = None,
         unknown: str | None = None,
         **how: Unpack[How],
     ) -> list[str]:
@@ -165,7 +177,7 @@ class Model:
         length: int = 200,
         *,
         beam: int | None = None,
-        append: str | None = None,
+        append: str | bytes | None = None,
         unknown: str | None = None,
         **how: Unpack[How],
     ) -> "Answers":
@@ -194,7 +206,7 @@ class Model:
         from charrnn.inference.lines import Scorer
 
         check_unknown(unknown)
-        return Scorer(self.network, text or self.text, unknown, line_ends)
+        return Scorer(self.network, text or self.read_as(), unknown, line_ends)
 
     def pieces(
         self, source: str, text: TextConfig | None = None, *, unknown: str | None = None, watch: "Watch | None" = None
@@ -203,7 +215,7 @@ class Model:
         from charrnn.api.scoring import Pieces
 
         check_unknown(unknown)
-        return Pieces(self.network, source, text or self.text, unknown, watch, self._notify)
+        return Pieces(self.network, source, text or self.read_as(), unknown, watch, self._notify)
 
     def evaluate(
         self,
@@ -238,8 +250,9 @@ class Model:
         return Evaluation(corpus.part.counted(), nats, float(bits))
 
     def read_as(self, encoding: str | None = None, errors: str | None = None) -> TextConfig:
-        """Return how a text is read: as in training, but for what is given."""
-        return replace(self.text, encoding=encoding or self.text.encoding, errors=errors or self.text.errors)
+        """Return how a text is read: in UTF-8 and otherwise as in training, but for what is given."""
+        own = self.network.reads
+        return replace(own, encoding=encoding or own.encoding, errors=errors or own.errors)
 
     def encode(self, text: Prime, unknown: str | None = None, where: str = "`prime`") -> np.ndarray:
         """Return the ids of a text, int32 (characters,), as the model was trained to see it.
@@ -250,11 +263,24 @@ class Model:
         check_unknown(unknown)
         if isinstance(text, np.ndarray):
             return text
-        if isinstance(text, bytes):
-            decoder = Decoder(self.text, where)
-            text = decoder.feed(text) + decoder.close()
-        else:
-            text = prepare(text, self.text)
+        text = self._decoded(text, where, None) if isinstance(text, bytes) else prepare(text, self.network.reads)
+        return self._admitted(text, unknown, where)
+
+    def encode_file(
+        self, data: bytes, unknown: str | None = None, where: str = "`prime`", encoding: str | None = None
+    ) -> np.ndarray:
+        """Return the ids of what a file holds but for one line break at its end, so that its last line can go on.
+
+        encoding: of the file; by default UTF-8. The other arguments are those of `encode`.
+        """
+        text = self._decoded(data, where, encoding)
+        return self._admitted(text.removesuffix("\n").removesuffix("\r"), unknown, where)
+
+    def _decoded(self, data: bytes, where: str, encoding: str | None) -> str:
+        decoder = Decoder(self.read_as(encoding), where)
+        return decoder.feed(data) + decoder.close()
+
+    def _admitted(self, text: str, unknown: str | None, where: str) -> np.ndarray:
         ids, notice = self.vocab.admit(text, unknown, where)
         if notice:
             self._notify(notice)

@@ -35,7 +35,8 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     """Return the settings of a run: defaults, then the preset, then what was given.
 
     given: values by the names of NAMES; a name that is none of them is a CharRNNError.
-    text: how a text is read unless something else is given: as that of the model that the run begins with.
+    text: how a text is read unless something else is given, but for the encoding, which is UTF-8 then: as that of the
+        model that the run begins with.
     """
     check_names(given, NAMES)
     given = {name: plain(value) for name, value in given.items()}
@@ -54,7 +55,9 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     model, train, changed = ({n: chosen[n] for n in names if n in chosen} for names in (MODEL, TRAIN, TEXT))
     for kind, values in ((ModelConfig, model), (TrainConfig, train), (TextConfig, changed)):
         check_types(kind, values)
-    return Settings(ModelConfig(**model), TrainConfig(**train), replace(text, **changed))
+    return Settings(
+        ModelConfig(**model), TrainConfig(**train), replace(text, **{"encoding": DEFAULT_TEXT.encoding, **changed})
+    )
 
 
 def check_names(given: Mapping[str, Any], names: tuple[str, ...]) -> None:

@@ -1,15 +1,21 @@
-"""What the arguments of commands mean that take a run and a text."""
+"""What is meant by the arguments for a run, a text, a prime or a character."""
 
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from charrnn.cli.console import say
+from charrnn.cli.escapes import unescaped
 from charrnn.errors import CharRNNError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from charrnn.api.model import Model
 
 
 def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
     """Return the run (or None for the newest) and the texts: the first argument is a run unless it is a text."""
-    from pathlib import Path
-
     from charrnn.runs.folder import find_run
 
     if not arguments:
@@ -31,8 +37,6 @@ def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
 
 def run_and_lines(arguments: list[str], command: str) -> tuple[str | None, str]:
     """Return the run, None for the newest, and the one text whose lines a command reads, stdin by default."""
-    from pathlib import Path
-
     run, texts = split_run(arguments)
     if len(texts) > 1:
         raise CharRNNError(
@@ -44,3 +48,25 @@ def run_and_lines(arguments: list[str], command: str) -> tuple[str | None, str]:
     if source == "-" and sys.stdin.isatty():
         say("Reading lines from the terminal; Ctrl-D ends them.")
     return run, source
+
+
+def prime_ids(model: "Model", prime: str, file: Path | None, unknown: str | None, encoding: str | None) -> "np.ndarray":
+    """Return the ids that a sample goes on from."""
+    if prime and file:
+        raise CharRNNError("--prime and --prime-file exclude each other.", hint="Give one of them.")
+    if prime == "-" or (file and str(file) == "-"):
+        return model.encode_file(sys.stdin.buffer.read(), unknown, "stdin", encoding)
+    if file:
+        return model.encode_file(file.read_bytes(), unknown, str(file), encoding)
+    return model.encode(unescaped(prime, model.text.bytes), unknown, "--prime")
+
+
+def character(typed: str, of_bytes: bool, init: str | None) -> str:
+    """Return the character that training takes for what was typed: of bytes, `of_bytes` or as in `init`, a byte."""
+    from charrnn.config import TextConfig
+    from charrnn.runs.checkpoint import read_header
+    from charrnn.runs.folder import find_checkpoint
+    from charrnn.text.decoding import prepare
+
+    of_bytes = of_bytes or (init is not None and read_header(find_checkpoint(init)).text.bytes)
+    return prepare(unescaped(typed, of_bytes), TextConfig(bytes=of_bytes))

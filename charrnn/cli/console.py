@@ -1,5 +1,6 @@
 """Talking to the person at the terminal: stderr for talk, stdout for data."""
 
+import codecs
 import os
 import re
 import sys
@@ -72,7 +73,30 @@ def show_error(error: CharRNNError) -> None:
         _print(f"  {printable(as_options(error.hint))}")
 
 
-def write_data(text: str, encoding: str = "utf-8") -> None:
-    """Write text to stdout, exactly as it is (newlines untouched), and flush."""
-    sys.stdout.buffer.write(text.encode(encoding))
-    sys.stdout.buffer.flush()
+def write_data(text: str) -> None:
+    """Write text to stdout in UTF-8, exactly as it is (newlines untouched), and flush."""
+    Writer().write(text)
+
+
+class Writer:
+    """Writes text to stdout in an encoding, exactly as it is; a byte order mark, if it has one, once.
+
+    errors: what becomes of a character that the encoding has not: "strict" (a CharRNNError) or "replace".
+    """
+
+    def __init__(self, encoding: str = "utf-8", errors: str = "strict"):
+        self.encoding = encoding
+        self._encoder = codecs.getincrementalencoder(encoding)(errors)
+
+    def write(self, text: str) -> None:
+        """Write and flush."""
+        try:
+            data = self._encoder.encode(text)
+        except UnicodeEncodeError as error:
+            character = text[error.start]
+            raise CharRNNError(
+                f"{character!r} (U+{ord(character):04X}) cannot be written in {self.encoding}.",
+                hint="UTF-8 has every character: leave out `encoding`.",
+            ) from None
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()

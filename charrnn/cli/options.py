@@ -1,6 +1,5 @@
 """The options of the commands, each declared once. Defaults and checks live in `charrnn.config`."""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -25,24 +24,6 @@ from charrnn.config import (
 def _off(value: float | None) -> float | None:
     """Return None, which means off, for the 0 that a command line can say."""
     return None if value == 0 else value
-
-
-def unescaped(value: str | None) -> str | None:
-    """Return what a text means in which \\n, \\t, \\r, \\\\, \\x1e, \\u2026 and \\U0001f600 are escapes, no others."""
-    return value if value is None else _ESCAPE.sub(_meant, value)
-
-
-def each_unescaped(values: list[str] | None) -> list[str] | None:
-    """Return what each of some texts means (`unescaped`)."""
-    return values and [unescaped(value) or "" for value in values]
-
-
-_ESCAPE = re.compile(r"\\([ntr\\]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})")
-
-
-def _meant(escape: re.Match[str]) -> str:
-    name = escape[1]
-    return {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}.get(name) or chr(int(name[1:], 16))
 
 
 # Arguments
@@ -112,23 +93,20 @@ Beam = Annotated[
 ]
 Until = Annotated[
     list[str] | None,
-    typer.Option(
-        "--until", metavar="TEXT", callback=each_unescaped, help="Stop before this text; may be given several times."
-    ),
+    typer.Option("--until", metavar="TEXT", help="Stop before this text; may be given several times."),
 ]
 Allow = Annotated[
     str | None,
     typer.Option(
         "--allow",
         metavar="CHARACTERS",
-        callback=unescaped,
         help="Draw only these, and what ends a text: --until, --lines.",
         show_default=False,
     ),
 ]
 Forbid = Annotated[
     str | None,
-    typer.Option("--forbid", metavar="CHARACTERS", callback=unescaped, help="Never draw these.", show_default=False),
+    typer.Option("--forbid", metavar="CHARACTERS", help="Never draw these.", show_default=False),
 ]
 NoRepeat = Annotated[
     int | None,
@@ -176,7 +154,12 @@ Include = Annotated[
 ]
 Encoding = Annotated[str, typer.Option("--encoding", help="The text's encoding, any that Python knows.")]
 EncodingOfText = Annotated[
-    str | None, typer.Option("--encoding", help="The text's encoding; by default that of the training text.")
+    str | None,
+    typer.Option(
+        "--encoding",
+        help="The encoding of what is read and of what is printed (JSON is always UTF-8).",
+        show_default="utf-8",
+    ),
 ]
 ErrorsOfLines = Annotated[
     str | None,
@@ -203,7 +186,6 @@ Separator = Annotated[
     typer.Option(
         "--separator",
         metavar="CHARACTER",
-        callback=unescaped,
         help=r"Put this behind each file, such as '\n' or '\x1e'.",
         show_default=False,
     ),
@@ -216,7 +198,6 @@ LossAfter = Annotated[
     typer.Option(
         "--loss-after",
         metavar="CHARACTER",
-        callback=unescaped,
         help=r"Learn only what follows this in each document, such as '\t'; what stands before it is only read.",
         show_default=False,
     ),

@@ -1,6 +1,7 @@
 """A trained model that reads and predicts text: loaded from a checkpoint, stepped on NumPy."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,15 @@ class Model:
         checkpoint = read_checkpoint(path)
         check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
         return cls(checkpoint.model, checkpoint.vocab, checkpoint.weights, checkpoint.text)
+
+    @property
+    def reads(self) -> TextConfig:
+        """Return how a text is read that the model is given: as in training, but in UTF-8 unless told otherwise.
+
+        A model that has never seen a carriage return takes it for a line end, as CRLF.
+        """
+        newlines = self.text.newlines if "\r" in self.vocab.symbols else "lf"
+        return replace(self.text, encoding=DEFAULT_TEXT.encoding, newlines=newlines)
 
     def before(self, prime: np.ndarray) -> np.ndarray:
         """Return the ids that are read before a text that follows the ids `prime`: the start symbol, and what counts.

@@ -120,8 +120,13 @@ class Decoder:
         return _formed(text[:cut], self.config)
 
 
-def prepare(text: str, config: TextConfig) -> str:
-    """Return text as the model was trained to see it: raw bytes, line ends, Unicode form and case as configured."""
+def prepare(text: str | bytes, config: TextConfig) -> str:
+    """Return text as the model was trained to see it: raw bytes, line ends, Unicode form and case as configured.
+
+    Bytes are taken for UTF-8. What is none, as what Python's surrogateescape makes of it, is for a model of bytes.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "surrogateescape")
     if config.bytes:
         text = text.encode("utf-8", "surrogateescape").decode(BYTES)
     if config.newlines == "lf":

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +18,13 @@ CHARACTERS = 1 << 20
 _HEAD = 4
 
 
-def portions(source: str, config: TextConfig, as_they_come: bool = False) -> Iterator[list[str]]:
+def portions(
+    source: str, config: TextConfig, as_they_come: bool = False, notify: Callable[[str], None] | None = None
+) -> Iterator[list[str]]:
     """Yield the lines of `lines` in portions of about one size; with `as_they_come` whatever is there."""
     waiting: list[str] = []
     characters = 0
-    for some in lines(source, config, as_they_come):
+    for some in lines(source, config, as_they_come, notify):
         for line in some:
             waiting.append(line)
             characters += len(line)
@@ -36,23 +38,46 @@ def portions(source: str, config: TextConfig, as_they_come: bool = False) -> Ite
         yield waiting
 
 
-def lines(source: str, config: TextConfig, as_they_come: bool = False) -> Iterator[list[str]]:
+def lines(
+    source: str, config: TextConfig, as_they_come: bool = False, notify: Callable[[str], None] | None = None
+) -> Iterator[list[str]]:
     """Yield the lines of a file, or of stdin (-), without their ends, some at a time; `as_they_come` all there are.
 
-    Bytes are decoded as `config` says, and nothing else is done to them.
+    Bytes are decoded as `config` says, and nothing else is done to them; CRLF is a line end where `newlines` is "lf".
+    `notify` is told, once, of bytes that were replaced.
     """
     document = Document("stdin") if source == STDIN else Document(source, Path(source))
     as_written = replace(config, newlines="keep", normalize=None, lower=False)
     decoder = Decoder(as_written, document.name, head=1)
     begun: list[str] = []
+    passed = 0
     for data in _blocks(document, as_they_come):
-        first, *rest = decoder.feed(data).split("\n")
+        text = decoder.feed(data)
+        if notify and _were_replaced(data, text, config):
+            line = passed + text[: text.index("\ufffd")].count("\n") + 1
+            notify(
+                f"{document.name} has bytes that are not {decoder.encoding.upper()}, the first in line {line:,}: they "
+                "are read as U+FFFD. If it is in another encoding, name it with `encoding`."
+            )
+            notify = None
+        passed += text.count("\n")
+        first, *rest = text.split("\n")
         begun.append(first)
         if rest:
-            yield ["".join(begun), *rest[:-1]]
+            yield without_returns(["".join(begun), *rest[:-1]], config)
             begun = [rest[-1]]
     *whole, last = ("".join(begun) + decoder.close()).split("\n")
-    yield [*whole, last] if last else whole
+    yield without_returns([*whole, last] if last else whole, config)
+
+
+def _were_replaced(data: bytes, text: str, config: TextConfig) -> bool:
+    """Return whether text that was made of data has U+FFFD where the data have none."""
+    return "\ufffd" in text and not config.bytes and "\ufffd".encode() not in data
+
+
+def without_returns(lines: list[str], config: TextConfig) -> list[str]:
+    """Return lines without the carriage returns at their ends, which belong to those where CRLF ends a line."""
+    return [line.removesuffix("\r") for line in lines] if config.newlines == "lf" else lines
 
 
 def _blocks(document: Document, as_they_come: bool) -> Iterator[bytes]:
@@ -74,7 +99,7 @@ def seen(line: str, config: TextConfig) -> str:
     if config.bytes:
         # They were decoded as the characters that stand for them.
         return line
-    return prepare(line.removesuffix("\r") if config.newlines == "lf" else line, config)
+    return prepare("".join(without_returns([line], config)), config)
 
 
 def member(line: str, name: str, config: TextConfig, where: str) -> str:

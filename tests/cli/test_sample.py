@@ -16,7 +16,7 @@ import pytest
 
 from charrnn.api.datasets import corpus_record
 from charrnn.cli.app import main
-from charrnn.cli.options import unescaped
+from charrnn.cli.escapes import unescaped
 from charrnn.cli.views.heat import coloured
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
 from charrnn.data.corpus import dataset
@@ -282,7 +282,8 @@ def test_lines(sample, folder):
 def test_what_is_no_escape_stands_for_itself():
     texts = {r"\\section\\\t": "\\section\\\t", "\\section": "\\section", "a\\": "a\\", r"\N{DASH}\x4": r"\N{DASH}\x4"}
     texts |= {r"\U00110000": r"\U00110000", r"\\n": r"\n", r"\U0010ffff\r": "\U0010ffff\r"}
-    assert {text: unescaped(text) for text in texts} == texts
+    assert {text: unescaped(text, False) for text in texts} == texts
+    assert {text: unescaped(text, True) for text in texts} == texts
 
 
 def test_primes(sample, folder):

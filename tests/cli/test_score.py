@@ -133,7 +133,8 @@ def test_the_text_may_come_in_many_ways(here):
     assert score("plain", "packed.gz") == score("plain", "wide.txt") == expected
     assert score("plain", stdin=TEXT.encode()) == score("plain", "-", stdin=TEXT.encode()) == expected
     latin = TEXT.replace("☞", "").encode("latin-1")
-    assert score("plain", "--encoding", "latin-1", stdin=latin) == score("plain", stdin=TEXT.replace("☞", "").encode())
+    as_utf8 = score("plain", stdin=latin.decode("latin-1").encode())
+    assert run("plain.safetensors", "--encoding", "latin-1", stdin=latin).stdout_bytes == as_utf8.encode("latin-1")
     assert score("plain", stdin=b"") == score("plain", "--jsonl", stdin=b"") == ""
     assert score("plain", stdin=b"\n") == "nan\t0.0000\t0\t0\t1\t\n"
 
@@ -162,8 +163,13 @@ def test_unknown_characters_by_each_policy():
 
 def test_bytes_that_are_no_text_are_unknown_characters():
     odd = b"bad\nc\xffafe\n"
-    assert [record["unknown"] for record in as_records("plain", stdin=odd)] == [0, 1]
-    assert as_records("plain", stdin=odd)[1]["text"] == "c\ufffdafe"
+    scored = run("plain.safetensors", "--jsonl", stdin=odd)
+    records = [json.loads(line) for line in scored.stdout.splitlines()]
+    assert [record["unknown"] for record in records] == [0, 1] and records[1]["text"] == "c\ufffdafe"
+    said = "stdin has bytes that are not UTF-8, the first in line 2: they are read as U+FFFD."
+    assert scored.stderr.startswith(said) and "--encoding" in scored.stderr and scored.stderr.count("\n") == 1
+    # U+FFFD that stood in the text is a character like any other.
+    assert run("plain.safetensors", stdin="c\ufffd\n".encode()).stderr == ""
     with pytest.raises(CharRNNError, match="not UTF-8: byte 0xff at offset 5, line 2"):
         run("plain.safetensors", "--errors", "strict", stdin=odd)
 
@@ -180,12 +186,12 @@ def test_what_counts_of_a_line():
     assert len(score("after", "--top", 2, stdin=text.encode()).splitlines()) == 1
 
 
-def test_lines_of_windows_are_seen_as_in_training_and_printed_as_they_are():
+def test_lines_of_windows_are_seen_as_in_training_and_printed_without_their_ends():
     (record,) = as_records("windows", stdin=b"Bad\r\n")
     (expected,) = as_records("plain", stdin=b"bad\n")
     assert record["bits"] == pytest.approx(expected["bits"], rel=1e-5)
-    assert (record["text"], record["characters"], record["unknown"]) == ("Bad\r", 3, 0)
-    assert score("windows", stdin=b"Bad\r\n").endswith("\tBad\r\n")
+    assert (record["text"], record["characters"], record["unknown"]) == ("Bad", 3, 0)
+    assert score("windows", stdin=b"Bad\r\n").endswith("\tBad\n")
 
 
 # --- Choosing and sorting ---

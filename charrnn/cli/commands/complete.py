@@ -6,7 +6,8 @@ import typer
 
 from charrnn.cli import options as o
 from charrnn.cli.arguments import run_and_lines
-from charrnn.cli.console import notify, say, write_data
+from charrnn.cli.console import Writer, notify, say
+from charrnn.cli.escapes import each_unescaped, unescaped
 from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ def complete(
         typer.Option(
             "--append",
             metavar="TEXT",
-            callback=o.unescaped,
             help="Put this behind each line; by default the model's --loss-after, where a line lacks it.",
             show_default=False,
         ),
@@ -30,7 +30,6 @@ def complete(
         typer.Option(
             "--until",
             metavar="TEXT",
-            callback=o.each_unescaped,
             help="Stop before this text.",
             show_default="the end of the line",
         ),
@@ -75,38 +74,40 @@ def complete(
     if check == source == "-":
         raise CharRNNError("The lines and the targets of --check cannot both come from stdin.", hint="Name a file.")
     model = load(run, notify)
+    of_bytes = model.text.bytes
     how: How = {
         "temperature": temp,
         "top_k": top_k,
         "top_p": top_p,
         "min_p": min_p,
         "typical": typical,
-        "allow": allow,
-        "forbid": forbid,
+        "allow": unescaped(allow, of_bytes),
+        "forbid": unescaped(forbid, of_bytes),
         "no_repeat": no_repeat,
         "seed": seed,
     }
     if until:
-        how["until"] = until
-    answers = model.answers(length, beam=beam, append=append, unknown=unknown, **how)
-    config = model.read_as(encoding, errors or ("strict" if model.text.bytes else "replace"))
+        how["until"] = each_unescaped(until, of_bytes)
+    answers = model.answers(length, beam=beam, append=unescaped(append, of_bytes), unknown=unknown, **how)
+    config = model.read_as(encoding, errors or ("strict" if of_bytes else "replace"))
+    writer = Writer("utf-8" if jsonl else BYTES if of_bytes else config.encoding)
     targets = Targets(model.network, check, model.read_as(encoding)) if check else None
     lines = 0
-    for portion in portions(source, config, unbuffered):
+    for portion in portions(source, config, unbuffered, notify):
         for line, sample in zip(portion, answers.to(portion, lines), strict=True):
             lines += 1
             facts: dict[str, Any] = {"line": lines, "source": line, **sample.to_json()}
             if targets is not None:
                 facts |= targets.compare(sample.text)
             if jsonl:
-                write_data(as_line(facts))
+                writer.write(as_line(facts))
             elif targets is None:
                 # A completion is one line, whatever it is made of.
-                write_data(sample.text.replace("\n", "\\n") + "\n", BYTES if model.text.bytes else "utf-8")
+                writer.write(sample.text.replace("\n", "\\n") + "\n")
     if targets is not None:
         targets.end()
         report = f"exact: {targets.right:,} of {lines:,} ({targets.right / lines:.2%})"
         if jsonl:
             say(report)
         else:
-            write_data(report + "\n")
+            writer.write(report + "\n")

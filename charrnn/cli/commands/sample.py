@@ -1,20 +1,18 @@
 """`charrnn sample`: new text from a trained model."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from charrnn.cli import options as o
+from charrnn.cli.arguments import prime_ids
 from charrnn.cli.console import notify
+from charrnn.cli.escapes import each_unescaped, unescaped
 from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from charrnn.api.generation import How
-    from charrnn.api.model import Model
 
 
 def sample(
@@ -36,9 +34,15 @@ def sample(
         typer.Option("--prime", "-p", help=r"Text to go on from; it is printed first. \n is a line break, - is stdin."),
     ] = "",
     prime_file: Annotated[
-        Path | None, typer.Option("--prime-file", help="Go on from what this file holds.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--prime-file",
+            help="Go on from what this file holds, but for one line break at its end, as of stdin.",
+            show_default=False,
+        ),
     ] = None,
     unknown: o.Unknown = None,
+    encoding: o.EncodingOfText = None,
     allow: o.Allow = None,
     forbid: o.Forbid = None,
     no_repeat: o.NoRepeat = None,
@@ -62,7 +66,9 @@ def sample(
     from charrnn.cli.views.samples import Output
 
     model = load(run, notify)
-    begun = _prime(model, prime, prime_file, unknown)
+    form, of_bytes = model.read_as(encoding), model.text.bytes
+    stops = each_unescaped(until, of_bytes)
+    begun = prime_ids(model, prime, prime_file, unknown, encoding)
     if lines and model.text.lines and beam is None:
         # Its lines know nothing of each other: they are samples of their own.
         count, lines = count * lines, 1
@@ -72,15 +78,15 @@ def sample(
         "top_p": top_p,
         "min_p": min_p,
         "typical": typical,
-        "until": until or (),
+        "until": stops,
         "lines": lines,
-        "allow": allow,
-        "forbid": forbid,
+        "allow": unescaped(allow, of_bytes),
+        "forbid": unescaped(forbid, of_bytes),
         "no_repeat": no_repeat,
         "seed": seed,
     }
     skipping = unique or novel or bool(novel_to)
-    output = Output(model, begun, jsonl, ids, show_surprisal, one_line=lines == 1 or "\n" in (until or ()))
+    output = Output(model, begun, jsonl, ids, show_surprisal, lines == 1 or "\n" in stops, form.encoding)
     if beam is not None:
         if count != 1 or skipping or no_repeat:
             raise CharRNNError("--beam finds one text; --count, --unique, --novel and --no-repeat are for drawing.")
@@ -98,18 +104,8 @@ def sample(
                 unique=unique,
                 novel=novel,
                 novel_to=novel_to or (),
+                encoding=encoding,
                 watch=reading.show,
                 **how,
             )
         output.samples(made)
-
-
-def _prime(model: "Model", prime: str, file: Path | None, unknown: str | None) -> "np.ndarray":
-    """Return the ids to go on from."""
-    if prime and file:
-        raise CharRNNError("--prime and --prime-file exclude each other.", hint="Give one of them.")
-    if prime == "-" or (file and str(file) == "-"):
-        return model.encode(sys.stdin.buffer.read(), unknown, "stdin")
-    if file:
-        return model.encode(file.read_bytes(), unknown, str(file))
-    return model.encode(o.unescaped(prime) or "", unknown, "--prime")

@@ -11,7 +11,7 @@ import typer
 
 from charrnn.cli import options as o
 from charrnn.cli.arguments import run_and_lines
-from charrnn.cli.console import notify, write_data
+from charrnn.cli.console import notify
 from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
@@ -70,17 +70,18 @@ def score(
     form = Form(jsonl, per_char, heatmap)
     # A record that cannot be decoded is an odd one; of a whole text a person should know.
     config = model.read_as(encoding, errors or (model.text.errors if file or model.text.bytes else "replace"))
+    writer = form.writer(config)
     with Page(html, _name(model.path), source, lines=not file) if html else nullcontext() as page:
         if file:
             from charrnn.cli.views.reading import Reading
 
             with Reading() as reading:
                 pieces = model.pieces(source, config, unknown=unknown, watch=reading.show)
-            print_text(pieces, source, form, page)
+            print_text(pieces, source, form, writer, page)
             return
         scored = _lines(source, model.scorer(config, unknown=unknown, line_ends=line_ends), field, unbuffered)
         for line in _chosen(scored, sort, top, threshold):
-            write_data(form.of(line), form.encoding(model))
+            writer.write(form.of(line))
             if page:
                 page.line(line)
 
@@ -95,7 +96,7 @@ def _lines(source: str, scorer: "Scorer", field: str | None, unbuffered: bool) -
     from charrnn.text.lines import member, portions
 
     first = 1
-    for portion in portions(source, scorer.text, unbuffered):
+    for portion in portions(source, scorer.text, unbuffered, notify):
         texts = portion
         if field is not None:
             texts = [member(line, field, scorer.text, f"Line {number}") for number, line in enumerate(portion, first)]

@@ -5,6 +5,7 @@ from typing import Any
 import typer
 
 from charrnn.cli import options as o
+from charrnn.cli.arguments import character
 from charrnn.cli.console import STARTED, hush
 from charrnn.cli.signals import Signals
 from charrnn.config import ACTIVATIONS, DEFAULT_TEXT, ModelConfig, TrainConfig
@@ -89,6 +90,8 @@ def train(
         for name, value in {**context.params, "out": out}.items()
         if name not in ("quiet", "resume") and getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"
     }
+    for name in {"separator", "loss_after"} & given.keys():
+        given[name] = character(given[name], bytes, init)
     with Signals() as asked:
         _train(resume, given, quiet, asked)
 

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from charrnn.api.json_text import json_text
-from charrnn.cli.console import say, write_data
+from charrnn.cli.console import Writer, say
 from charrnn.text.decoding import BYTES
 
 if TYPE_CHECKING:
@@ -23,19 +23,27 @@ _PIECE = 2000
 
 
 class Output:
-    """Where samples go that follow the ids `prime`.
+    """Where samples go that follow the ids `prime`, in an `encoding`; records are in UTF-8.
 
-    Each is ended by a line break; where they are not of `one_line`, an empty line stands between them.
+    Each is ended by a line break; where they are not of `one_line`, an empty line is between them.
     """
 
     def __init__(
-        self, model: "Model", prime: "np.ndarray", as_records: bool, as_ids: bool, coloured: bool, one_line: bool
+        self,
+        model: "Model",
+        prime: "np.ndarray",
+        as_records: bool,
+        as_ids: bool,
+        coloured: bool,
+        one_line: bool,
+        encoding: str,
     ):
         self.vocab, self.prime = model.vocab, prime
         self.as_records, self.as_ids, self.one_line = as_records, as_ids, one_line
         self.coloured = coloured and not as_records and not as_ids and _colours()
         # In colours even bytes become text: the mark of a line break is none of them.
-        self.encoding = BYTES if model.text.bytes and not self.coloured else "utf-8"
+        of_bytes = model.text.bytes and not self.coloured
+        self._write = Writer("utf-8" if as_records else BYTES if of_bytes else encoding).write
 
     def stream(self, characters: Iterable["Character"]) -> None:
         """Write one text as it comes, exactly as it is."""
@@ -80,9 +88,6 @@ class Output:
         """Return what --jsonl says of a sample."""
         facts = {"prime": self.vocab.decode(self.prime), **sample.to_json()}
         return facts | ({"ids": sample.ids.tolist()} if self.as_ids else {})
-
-    def _write(self, text: str) -> None:
-        write_data(text, self.encoding if not self.as_records else "utf-8")
 
 
 def as_line(facts: dict[str, Any]) -> str:

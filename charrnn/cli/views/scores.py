@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from charrnn.api.json_text import json_text
-from charrnn.cli.console import printable, say, write_data
+from charrnn.cli.console import Writer, printable, say
 from charrnn.errors import CharRNNError
 from charrnn.text.decoding import BYTES
 
 if TYPE_CHECKING:
-    from charrnn.api.model import Model
     from charrnn.api.scoring import Pieces
+    from charrnn.config import TextConfig
     from charrnn.inference.lines import Score
 
 
@@ -33,12 +33,14 @@ class Form:
 
             say(legend() if wanted() else "Colours are for terminals; FORCE_COLOR=1 writes them anywhere.")
 
-    def encoding(self, model: "Model") -> str:
-        """Return the encoding of what is printed of lines: as fields, lines of bytes are printed as the bytes they are.
+    def writer(self, text: "TextConfig") -> Writer:
+        """Return what writes: in the text's encoding, JSON in UTF-8; as fields, lines of bytes as the bytes they are.
 
-        Elsewhere each byte is a character.
+        Elsewhere each byte is a character. What a line holds that its encoding did not know is no reason to stop.
         """
-        return BYTES if model.text.bytes and not (self.json or self.characters or self.heat) else "utf-8"
+        if text.bytes and not (self.json or self.characters or self.heat):
+            return Writer(BYTES)
+        return Writer("utf-8" if self.json else text.encoding, errors="replace")
 
     def of(self, record: "Score") -> str:
         """Return what is printed of a line."""
@@ -124,19 +126,19 @@ class Page:
         self.page.line(record.line, record.bits_per_char, record.read, record.surprisal.tolist())
 
 
-def print_text(pieces: "Pieces", source: str, form: Form, page: Page | None) -> None:
+def print_text(pieces: "Pieces", source: str, form: Form, writer: Writer, page: Page | None) -> None:
     """Print the score of a whole text."""
     surprisal: list[float] = []
     place = (1, 1)
     for text, bits in pieces:
         costs = bits.tolist()
         if form.heat:
-            write_data(shown(text, costs))
+            writer.write(shown(text, costs))
         elif form.characters and form.json:
             surprisal += costs
         elif form.characters:
             rows, place = _rows(text, costs, *place)
-            write_data(rows)
+            writer.write(rows)
         if page:
             page.text(text, costs)
     if page:
@@ -144,10 +146,10 @@ def print_text(pieces: "Pieces", source: str, form: Form, page: Page | None) -> 
     if form.json:
         more = {"surprisal": surprisal} if form.characters else {}
         facts = _facts(pieces, printable(source)) | more
-        write_data(json_text(facts, ascii_only=False))
+        writer.write(json_text(facts, ascii_only=False))
     elif not form.heat and not form.characters:
         numbers = f"{pieces.bits_per_char:.4f}\t{pieces.bits:.4f}\t{pieces.characters}\t{pieces.unknown}"
-        write_data(f"{numbers}\t{printable(source)}\n")
+        writer.write(f"{numbers}\t{printable(source)}\n")
 
 
 def _rows(text: str, costs: Sequence[float], line: int, column: int) -> tuple[str, tuple[int, int]]:

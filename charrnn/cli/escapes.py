@@ -1,0 +1,40 @@
+"""Escapes in what is typed: characters and bytes that a shell makes hard to write."""
+
+import re
+from typing import overload
+
+from charrnn.errors import CharRNNError
+
+_SHORT = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
+_ESCAPE = re.compile(r"\\([ntr\\]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})")
+
+
+@overload
+def unescaped(value: str, of_bytes: bool) -> str: ...
+
+
+@overload
+def unescaped(value: None, of_bytes: bool) -> None: ...
+
+
+def unescaped(value: str | None, of_bytes: bool) -> str | None:
+    """Return what a text means in which \\n, \\t, \\r, \\\\, \\x1e, \\u2026 and \\U0001f600 are escapes, no others.
+
+    \\x1e is a character or, for a model of bytes, a byte (one above 127 as Python's surrogateescape has it).
+    """
+
+    def meant(escape: re.Match[str]) -> str:
+        name = escape[1]
+        if name in _SHORT:
+            return _SHORT[name]
+        code = int(name[1:], 16)
+        if 0xD800 <= code <= 0xDFFF:
+            raise CharRNNError(f"{escape[0]} is half of a character.", hint="Write its code point: \\U0001f600")
+        return chr(0xDC00 + code if of_bytes and name[0] == "x" and code > 0x7F else code)
+
+    return value if value is None else _ESCAPE.sub(meant, value)
+
+
+def each_unescaped(values: list[str] | None, of_bytes: bool) -> list[str]:
+    """Return what each of some texts means (`unescaped`)."""
+    return [unescaped(value, of_bytes) for value in values or ()]
