@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.api.generation import Notify, Sample
+from charrnn.api.generation import Notify, Sample, first_few
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference import generation as made
@@ -17,9 +17,6 @@ from charrnn.inference.lines import admitted
 from charrnn.inference.model import Model
 from charrnn.text.decoding import prepare
 from charrnn.text.lines import portions, seen
-
-# Notices of single lines that are worth telling.
-NOTICES = 10
 
 
 def line_end(model: Model) -> list[str]:
@@ -44,10 +41,10 @@ class Answers:
         unknown: str | None,
         notify: Notify,
     ):
-        self.model, self.how, self.beam, self.unknown, self.notify = model, how, beam, unknown, notify
+        self.model, self.how, self.beam, self.unknown = model, how, beam, unknown
         self.append = None if append is None else prepare(append, model.reads)
         self.before = model.before(np.zeros(0, np.int64))
-        self.told = 0
+        self.notify = first_few(notify)
 
     def to(self, lines: Sequence[str], before: int = 0) -> Iterator[Sample]:
         """Yield what follows each of some lines, which come after `before` others."""
@@ -71,16 +68,8 @@ class Answers:
         text += between
         ids, notice = admitted(self.model.vocab, self.model.vocab.table(text), text, self.unknown, number)
         if notice:
-            self._tell(notice)
-        return ids[ids >= 0]
-
-    def _tell(self, notice: str) -> None:
-        """Tell a notice of a line, of the first few."""
-        self.told += 1
-        if self.told <= NOTICES:
             self.notify(notice)
-        elif self.told == NOTICES + 1:
-            self.notify("… and so in other lines.")
+        return ids[ids >= 0]
 
 
 class Targets:

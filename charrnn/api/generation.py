@@ -4,6 +4,7 @@ import math
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any, TypedDict
 
 import numpy as np
@@ -16,10 +17,18 @@ from charrnn.text.decoding import prepare
 
 # Is told, in a sentence, what a person should know.
 Notify = Callable[[str], None]
+# Notices of single lines that are worth telling.
+NOTICES = 10
 
 
 def unheard(notice: str) -> None:
     """Tell nobody a notice."""
+
+
+def first_few(notify: Notify) -> Notify:
+    """Return what tells notices of single lines: the first few, and then that there are more."""
+    left = chain(repeat(notify, NOTICES), [lambda notice: notify("… and so in other lines.")], repeat(unheard))
+    return lambda notice: next(left)(notice)
 
 
 class How(TypedDict, total=False):

@@ -2,12 +2,17 @@
 
 import json
 import math
+import re
 from typing import Any
+
+# Halves of characters, which no encoding has, and what a terminal would obey: C1 controls, changes of direction.
+_ESCAPED = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def json_text(value: Any, ascii_only: bool = True, indent: int | None = None) -> str:
     """Return a value as JSON with a line end: in one line, or in several with an `indent`."""
-    return json.dumps(finite(value), ensure_ascii=ascii_only, indent=indent, allow_nan=False) + "\n"
+    text = json.dumps(finite(value), ensure_ascii=ascii_only, indent=indent, allow_nan=False) + "\n"
+    return text if text.isascii() and "\x7f" not in text else _ESCAPED.sub(lambda c: f"\\u{ord(c[0]):04x}", text)
 
 
 def finite(value: Any) -> Any:

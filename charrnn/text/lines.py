@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from charrnn.config import TextConfig
-from charrnn.errors import CharRNNError
 from charrnn.text.decoding import BYTES, Decoder, prepare
 from charrnn.text.sources import STDIN, Document
 
@@ -102,15 +102,20 @@ def seen(line: str, config: TextConfig) -> str:
     return prepare("".join(without_returns([line], config)), config)
 
 
-def member(line: str, name: str, config: TextConfig, where: str) -> str:
-    """Return a text that is a member of an object of JSON, a line of `lines`; if there is none, CharRNNError."""
+def json_object(line: str, config: TextConfig) -> dict[str, Any] | None:
+    """Return the members of the object of JSON that is a line of `lines`; None if it is none."""
     try:
         found = json.loads(line.encode(BYTES) if config.bytes else line)
     except (ValueError, RecursionError):
-        raise CharRNNError(f"{where} is no JSON.", hint="`field` expects an object of JSON on each line.") from None
-    if not isinstance(found, dict) or not isinstance(found.get(name), str):
-        has = f" It has {', '.join(found)}." if isinstance(found, dict) and found else ""
-        raise CharRNNError(f"{where} has no text named {name!r}.{has}", hint="`field` names what holds the text.")
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def text_of(members: Mapping[str, Any] | None, name: str, config: TextConfig) -> str | None:
+    """Return the text that is one of some members, as `lines` would have decoded it; None if there is none."""
+    found = None if members is None else members.get(name)
+    if not isinstance(found, str):
+        return None
     # JSON can spell half of a character, which no encoding can.
-    text = re.sub("[\ud800-\udfff]", "\ufffd", found[name])
+    text = re.sub("[\ud800-\udfff]", "\ufffd", found)
     return text.encode().decode(BYTES) if config.bytes else text

@@ -19,3 +19,11 @@ def test_what_is_not_finite_is_null_at_any_depth():
 def test_characters_are_escaped_unless_they_may_stay():
     assert json_text(["é\n"]) == '["\\u00e9\\n"]\n'
     assert json_text(["é\n"], ascii_only=False) == '["é\\n"]\n'
+
+
+def test_what_no_encoding_has_and_what_a_terminal_would_obey_are_escapes():
+    value = {"\ud800": "\x1b\x7f\x9b\u202e\u2069é☞"}
+    text = json_text(value, ascii_only=False)
+    assert text == '{"\\ud800": "\\u001b\\u007f\\u009b\\u202e\\u2069é☞"}\n'
+    assert json.loads(text.encode()) == value == json.loads(json_text(value))
+    assert json_text("\x7f", ascii_only=True) == '"\\u007f"\n'

@@ -251,7 +251,7 @@ def test_per_char_lists_every_character_of_a_line():
 
 def test_the_member_of_an_object_is_scored_as_a_line():
     objects, lines = as_records("plain", "objects.jsonl", "--field", "t"), as_records("plain", "text.txt")
-    assert objects == lines
+    assert objects == [{"n": 1} | line for line in lines]
     several = [{"t": "a\nb"}, {"t": "c\ud800"}]
     stdin = "".join(json.dumps(one) + "\n" for one in several).encode()
     # A record is one line, and its characters are the record's.
@@ -262,17 +262,75 @@ def test_the_member_of_an_object_is_scored_as_a_line():
     assert [record["text"] for record in as_records("plain", "--field", "t", stdin=stdin)] == ["a\nb", "c\ufffd"]
 
 
-def test_a_line_without_the_member_is_named(monkeypatch):
+def test_the_other_members_come_out_again_and_ours_win():
+    one = {"id": [1, {"x": "☞"}], "bits": "seven", "t": "a", "line": 12, "nothing": None}
+    deep = '{"t": "b", "deep": ' + "[" * 600 + "]" * 600 + "}\n"
+    stdin = (json.dumps(one) + "\n" + deep).encode()
+    first, second = as_records("plain", "--field", "t", stdin=stdin)
+    (plain, other) = as_records("plain", stdin=b"a\nb\n")
+    assert list(first)[:4] == ["id", "bits", "line", "nothing"] and "t" not in first
+    assert first == {"id": one["id"], "nothing": None} | plain
+    # What is nested too deeply to be written again may be left out.
+    assert {name: second[name] for name in other} == other
+
+
+ODD = {
+    "x": "Line 4 is no object of JSON, which --field expects: it is not scored.",
+    "": "Line 4 is no object of JSON, which --field expects: it is not scored.",
+    '["t"]': "Line 4 is no object of JSON, which --field expects: it is not scored.",
+    '{"u": "a", "v": 1}': "Line 4 has no 't', only u, v: it is not scored.",
+    '{"t": 3, "v": 1}': "Line 4 has something else than a text under 't': it is not scored.",
+    '{"t": null}': "Line 4 has something else than a text under 't': it is not scored.",
+}
+
+
+@pytest.mark.parametrize("bad", ODD)
+def test_a_line_without_the_member_is_told_of_and_passed_over(bad, monkeypatch):
     monkeypatch.setattr(records, "PORTION", 2)
-    good = b'{"t": "a"}\n'
-    for bad, said in (
-        (b"abc\n", "Line 4 is no JSON"),
-        (b"\n", "Line 4 is no JSON"),
-        (b'{"u": "a"}\n', "Line 4 has no text named 't'. It has u."),
-        (b'{"t": 3}\n', "Line 4 has no text named 't'"),
-    ):
-        with pytest.raises(CharRNNError, match=re.escape(said)):
-            run("plain.safetensors", "--field", "t", stdin=3 * good + bad + good)
+    texts = ["a", "bad", "cafe", None, "dead"]
+    lines = [bad if text is None else json.dumps({"t": text}) for text in texts]
+    stdin = "".join(line + "\n" for line in lines).encode()
+    nothing = dict.fromkeys(("line", "bits_per_char", "bits", "characters", "unknown", "text", "surprisal")) | {
+        "line": 4
+    }
+    kept = json.loads(bad) if bad.startswith("{") else {}
+    for options in ((), ("--unbuffered",)):
+        result = run("plain.safetensors", "--field", "t", "--jsonl", "--per-char", *options, stdin=stdin)
+        assert result.stderr == ODD[bad] + "\n"
+        found = [json.loads(line) for line in result.stdout.splitlines()]
+        assert [record["line"] for record in found] == [1, 2, 3, 4, 5]
+        assert [record["text"] for record in found] == texts
+        assert found[3] == kept | nothing
+        # As fields an odd line is like an empty one, and as it was.
+        rows = run("plain.safetensors", "--field", "t", *options, stdin=stdin).stdout.splitlines()
+        assert rows[3] == f"nan\t0.0000\t0\t0\t4\t{bad}" and len(rows) == 5
+    for options in (("--top", 9), ("--threshold", -1)):
+        rows = run("plain.safetensors", "--field", "t", *options, stdin=stdin).stdout.splitlines()
+        assert sorted(row.split("\t")[4] for row in rows) == ["1", "2", "3", "5"]
+    assert run("plain.safetensors", "--field", "t", "--sort", stdin=stdin).stdout.splitlines()[-1].endswith("\t" + bad)
+    heat = run("plain.safetensors", "--field", "t", "--heatmap", stdin=stdin).stdout.splitlines()
+    assert heat[3] == f"      -  {bad}"
+
+
+def test_of_many_odd_lines_the_first_few_are_told():
+    result = run("plain.safetensors", "--field", "t", "--unbuffered", stdin=b"x\n" * 30 + b'{"t": "a"}\n' + b"x\n")
+    said = result.stderr.splitlines()
+    assert len(said) == 11 and said[9].startswith("Line 10 ") and said[10] == "… and so in other lines."
+    assert len(result.stdout.splitlines()) == 32
+    many = json.dumps(dict.fromkeys("abcdefghijklmnop"))
+    assert (
+        "only a, b, c, d, e, f, g, h, i, j …: it"
+        in run("plain.safetensors", "--field", "t", stdin=many.encode()).stderr
+    )
+
+
+def test_the_member_of_bytes_that_are_no_text():
+    result = run(
+        "bytes.safetensors", "--field", "t", "--jsonl", stdin=b'{"t": "\xff"}\n{"t": "a", "u": "\xc3\xa9\\ud800"}\n'
+    )
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert "Line 1 is no object" in result.stderr and first["text"] is None
+    assert (second["text"], second["u"]) == ("a", "é\ud800")
 
 
 # --- Whole texts ---
@@ -412,8 +470,8 @@ def test_a_page_of_what_is_chosen(here):
 
 
 def test_a_page_is_whole_even_if_a_line_is_not(here):
-    with pytest.raises(CharRNNError, match="Line 2 is no JSON"):
-        run("plain.safetensors", "--field", "t", "--unbuffered", "--html", "half.html", stdin=b'{"t": "ab"}\nx\n')
+    with pytest.raises(CharRNNError, match="lacks characters of line 2"):
+        run("plain.safetensors", "--unknown", "error", "--unbuffered", "--html", "half.html", stdin=b"ab\nx\n")
     assert (here / "half.html").read_text().endswith("</footer>\n")
 
 

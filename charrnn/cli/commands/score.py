@@ -15,7 +15,7 @@ from charrnn.cli.console import notify
 from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
-    from charrnn.inference.lines import Score, Scorer
+    from charrnn.api.records import Record
 
 
 def score(
@@ -23,7 +23,7 @@ def score(
     file: Annotated[bool, typer.Option("--file", help="The text is one record, not each of its lines.")] = False,
     field: Annotated[
         str | None,
-        typer.Option("--field", metavar="NAME", help="Each line is a JSON object; score what stands under this name."),
+        typer.Option("--field", metavar="NAME", help="Each line is a JSON object; score the text under this name."),
     ] = None,
     line_ends: Annotated[bool, typer.Option("--line-ends", help="Let line ends count, as characters.")] = False,
     sort: Annotated[
@@ -56,6 +56,7 @@ def score(
     bits, what it takes to name one out of all of Unicode, unless --unknown says otherwise.
     """
     from charrnn.api.model import check_unknown, load
+    from charrnn.api.records import records
     from charrnn.cli.views.scores import Form, Page, print_text
 
     check_unknown(unknown)
@@ -79,11 +80,11 @@ def score(
                 pieces = model.pieces(source, config, unknown=unknown, watch=reading.show)
             print_text(pieces, source, form, writer, page)
             return
-        scored = _lines(source, model.scorer(config, unknown=unknown, line_ends=line_ends), field, unbuffered)
-        for line in _chosen(scored, sort, top, threshold):
-            writer.write(form.of(line))
+        scorer = model.scorer(config, unknown=unknown, line_ends=line_ends)
+        for record in _chosen(records(source, scorer, field, unbuffered, notify), sort, top, threshold):
+            writer.write(form.of(record))
             if page:
-                page.line(line)
+                page.line(record.score)
 
 
 def _name(path: Path) -> str:
@@ -91,30 +92,19 @@ def _name(path: Path) -> str:
     return path.resolve().parent.name if path.name == "best.safetensors" else path.name
 
 
-def _lines(source: str, scorer: "Scorer", field: str | None, unbuffered: bool) -> Iterator["Score"]:
-    """Yield the scores of a text's lines, in their order."""
-    from charrnn.text.lines import member, portions
-
-    first = 1
-    for portion in portions(source, scorer.text, unbuffered, notify):
-        texts = portion
-        if field is not None:
-            texts = [member(line, field, scorer.text, f"Line {number}") for number, line in enumerate(portion, first)]
-        yield from scorer.score(texts, first)
-        first += len(portion)
-
-
-def _chosen(scored: Iterable["Score"], sort: bool, top: int | None, threshold: float | None) -> Iterator["Score"]:
+def _chosen(scored: Iterable["Record"], sort: bool, top: int | None, threshold: float | None) -> Iterator["Record"]:
     """Yield those to be printed, in the order in which they are to be."""
     if threshold is not None:
-        scored = (line for line in scored if line.bits_per_char >= threshold)
+        scored = (record for record in scored if record.score.bits_per_char >= threshold)
     if top is not None:
-        yield from heapq.nsmallest(top, (line for line in scored if line.characters), key=_surprising_first)
+        counted = (record for record in scored if record.score.characters)
+        yield from heapq.nsmallest(top, counted, key=_surprising_first)
     elif sort:
         yield from sorted(scored, key=_surprising_first)
     else:
         yield from scored
 
 
-def _surprising_first(line: "Score") -> tuple[float, int]:
-    return (-line.bits_per_char if line.characters else math.inf, line.line)
+def _surprising_first(record: "Record") -> tuple[float, int]:
+    score = record.score
+    return (-score.bits_per_char if score.characters else math.inf, score.line)

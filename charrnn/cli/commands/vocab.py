@@ -48,14 +48,9 @@ def vocab(
     report = characters.report
     if output is not None:
         characters.vocabulary.save(output)
-    write_data(_json(report) if json else _table(report))
+    write_data(json_text(report, ascii_only=False, indent=2) if json else _table(report))
     if output is not None:
         say(f"Wrote {output}: {report['distinct']:,} characters. Next: charrnn train CORPUS --vocab {output}")
-
-
-def _json(report: dict[str, Any]) -> str:
-    # The undecodable bytes of a file's name are lone surrogates, which JSON can only have as escapes.
-    return json_text(report, ascii_only=False, indent=2).encode("utf-8", "backslashreplace").decode()
 
 
 def _table(report: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from charrnn.errors import CharRNNError
 from charrnn.text.decoding import BYTES
 
 if TYPE_CHECKING:
+    from charrnn.api.records import Record
     from charrnn.api.scoring import Pieces
     from charrnn.config import TextConfig
     from charrnn.inference.lines import Score
@@ -42,36 +43,44 @@ class Form:
             return Writer(BYTES)
         return Writer("utf-8" if self.json else text.encoding, errors="replace")
 
-    def of(self, record: "Score") -> str:
+    def of(self, record: "Record") -> str:
         """Return what is printed of a line."""
+        score = record.score
         if self.heat:
             from charrnn.cli.views.heat import measured
 
-            text = shown(record.read, record.surprisal.tolist())
-            return f"{measured(record.bits_per_char, 3):>7}  {text}".removesuffix("\n") + "\n"
+            text = shown(score.read, score.surprisal.tolist())
+            return f"{measured(score.bits_per_char, 3):>7}  {text}".removesuffix("\n") + "\n"
         if self.json:
             return _as_json(record, self.characters)
         if self.characters:
-            costs = enumerate(zip(record.surprisal.tolist(), record.read, strict=True), 1)
-            return "".join(character_row(record.line, column, *cost) for column, cost in costs)
-        numbers = f"{record.bits_per_char:.4f}\t{record.bits:.4f}\t{record.characters}\t{record.unknown}"
+            costs = enumerate(zip(score.surprisal.tolist(), score.read, strict=True), 1)
+            return "".join(character_row(score.line, column, *cost) for column, cost in costs)
+        numbers = f"{score.bits_per_char:.4f}\t{score.bits:.4f}\t{score.characters}\t{score.unknown}"
         # A text of JSON may have line breaks, and a record is one line.
-        text = record.text.replace("\n", "\\n")
-        return f"{numbers}\t{record.line}\t{text}\n"
+        text = score.text.replace("\n", "\\n")
+        return f"{numbers}\t{score.line}\t{text}\n"
 
 
-def _as_json(record: "Score", with_characters: bool) -> str:
+def _as_json(record: "Record", with_characters: bool) -> str:
+    score = record.score
     facts: dict[str, Any] = {
-        "line": record.line,
-        "bits_per_char": record.bits_per_char,
-        "bits": record.bits,
-        "characters": record.characters,
-        "unknown": record.unknown,
-        "text": record.text,
+        "line": score.line,
+        "bits_per_char": score.bits_per_char,
+        "bits": score.bits,
+        "characters": score.characters,
+        "unknown": score.unknown,
+        "text": score.text,
     }
     if with_characters:
-        facts["surprisal"] = record.surprisal.tolist()
-    return json_text(facts, ascii_only=False)
+        facts["surprisal"] = score.surprisal.tolist()
+    if record.odd:
+        facts = dict.fromkeys(facts) | {"line": score.line}
+    try:
+        return json_text({**record.members, **facts}, ascii_only=False)
+    except RecursionError:
+        # What is nested so deeply can be read but not written again.
+        return json_text(facts, ascii_only=False)
 
 
 def shown(text: str, bits: Sequence[float]) -> str:
@@ -120,10 +129,10 @@ class Page:
         self.bits += bits
         self.unknown += unknown
 
-    def line(self, record: "Score") -> None:
+    def line(self, score: "Score") -> None:
         """Write a line."""
-        self.count(record.characters, record.bits, record.unknown)
-        self.page.line(record.line, record.bits_per_char, record.read, record.surprisal.tolist())
+        self.count(score.characters, score.bits, score.unknown)
+        self.page.line(score.line, score.bits_per_char, score.read, score.surprisal.tolist())
 
 
 def print_text(pieces: "Pieces", source: str, form: Form, writer: Writer, page: Page | None) -> None:

@@ -1,0 +1,66 @@
+"""Lines and what they cost a model, as they come: each line is scored, or what an object of JSON has under a name."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from charrnn.api.generation import Notify, first_few
+from charrnn.inference.lines import Score, Scorer
+from charrnn.text.lines import json_object, portions, text_of
+
+# Of an object's members, so many are named.
+_NAMES = 10
+
+
+class Record(NamedTuple):
+    """The score of a line, and the other `members` of the object that it was read from.
+
+    An `odd` line has no such text: no character of it counts.
+    """
+
+    score: Score
+    members: Mapping[str, Any] = {}
+    odd: bool = False
+
+
+def records(source: str, scorer: Scorer, field: str | None, as_they_come: bool, notify: Notify) -> Iterator[Record]:
+    """Yield the scores of the lines of a file, or of stdin (-), in their order; with `as_they_come` each at once.
+
+    With a `field` each line is an object of JSON, and what stands under that name is scored; `notify` is told of lines
+    that have no text there.
+    """
+    notify_of_line = first_few(notify)
+    first = 1
+    for portion in portions(source, scorer.text, as_they_come, notify):
+        if field is None:
+            yield from map(Record, scorer.score(portion, first))
+        else:
+            yield from _objects(portion, first, scorer, field, notify_of_line)
+        first += len(portion)
+
+
+def _objects(lines: Sequence[str], first: int, scorer: Scorer, field: str, notify: Notify) -> Iterator[Record]:
+    """Yield the scores of lines that are objects of JSON."""
+    objects = [json_object(line, scorer.text) for line in lines]
+    texts = [text_of(members, field, scorer.text) for members in objects]
+    scores = scorer.score([text or "" for text in texts], first)
+    for line, members, text, score in zip(lines, objects, texts, scores, strict=True):
+        if text is not None and members is not None:
+            yield Record(score, {name: value for name, value in members.items() if name != field})
+            continue
+        notify(f"Line {score.line:,} {_lack(members, field)}: it is not scored.")
+        nothing = np.full(len(line), np.nan)
+        odd = replace(score, text=line, read=line, surprisal=nothing, characters=0, bits=0.0, unknown=0)
+        yield Record(odd, members or {}, odd=True)
+
+
+def _lack(members: Mapping[str, Any] | None, field: str) -> str:
+    """Return what is wrong with a line that has no text to score."""
+    if members is None:
+        return "is no object of JSON, which `field` expects"
+    if field in members:
+        return f"has something else than a text under {field!r}"
+    has = ", ".join(list(members)[:_NAMES]) or "nothing"
+    return f"has no {field!r}, only {has}{' …' if len(members) > _NAMES else ''}"
