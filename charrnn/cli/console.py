@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 
 from charrnn.errors import CharRNNError
@@ -16,6 +17,12 @@ STARTED = time.perf_counter()
 _PARAMETER = re.compile(r"`([a-z][a-z_]*)(?:=([^`]*))?`")
 # Options that are called otherwise than the parameter.
 _OPTIONS = {"temperature": "temp"}
+
+# Kept where text is shown as text: line breaks, tabs, and spaces of any width.
+LAYOUT = "\n\t\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+# ZWNJ and ZWJ: Persian and Hindi words and many emoji have them. A flag's tags name its country.
+_JOINERS = frozenset("\u200c\u200d")
+_FLAG, _TAGS = "\U0001f3f4", frozenset(map(chr, range(0xE0020, 0xE0080)))
 
 _hushed = False
 
@@ -62,8 +69,27 @@ def as_options(message: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text from outside with control characters escaped, safe to show on a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """Return text from outside, of one line, safe to show on a terminal (`each_printable`)."""
+    return text if text.isprintable() else "".join(each_printable(text))
+
+
+def each_printable(text: str, kept: str = "", before: str = "") -> Iterator[str]:
+    """Yield what is shown of each character of a text, which follows `before`: itself, `kept` or not, or an escape.
+
+    What a terminal would obey, or does not show, is escaped: control characters, changes of direction, halves of
+    characters. What joins emoji and letters stays after one of those, as do the letters of a flag after the flag.
+    """
+    for character in text:
+        stays = character.isprintable() or character in kept or _joins(before, character)
+        yield character if stays else character.encode("unicode_escape").decode()
+        before = character
+
+
+def _joins(before: str, character: str) -> bool:
+    """Return whether a character that is not seen by itself belongs to the one before it."""
+    if character in _JOINERS:
+        return before > "\x7f" and before.isprintable()
+    return character in _TAGS and (before == _FLAG or before in _TAGS)
 
 
 def show_error(error: CharRNNError) -> None:
@@ -100,3 +126,26 @@ class Writer:
             ) from None
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
+
+
+class TextWriter:
+    """Writes text of a file or a model to stdout: as it is or, on a terminal, with what that would obey escaped.
+
+    Of `raw` text each character is a byte; a terminal takes them for UTF-8. The others are as of `Writer`.
+    """
+
+    def __init__(self, encoding: str = "utf-8", raw: bool = False, errors: str = "strict"):
+        self.terminal, self.raw = sys.stdout.isatty(), raw
+        self.before = ""
+        self._writer = Writer("latin-1" if raw and not self.terminal else encoding, errors)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def write(self, text: str, more: bool = False) -> None:
+        """Write a text, or the next piece of one of which `more` follows, and flush."""
+        if not self.terminal:
+            self._writer.write(text)
+            return
+        if self.raw:
+            text = self._decoder.decode(text.encode("latin-1"), final=not more)
+        self._writer.write("".join(each_printable(text, LAYOUT, self.before)))
+        self.before = (self.before + text)[-1:] if more else ""

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.cli.views.heat import BITS, LABELS, coloured, legend, level, visible, wanted
+from charrnn.cli.console import LAYOUT, each_printable
+from charrnn.cli.views.heat import BITS, LABELS, coloured, legend, level, wanted
 from charrnn.cli.views.heat_page import HeatPage
 from support.pages import SGR, Reader
 
@@ -33,7 +34,8 @@ def plain(text):
 
 def safe(text):
     """Return whether a string can be shown: no control character, no direction, no lone surrogate."""
-    return not {"Cc", "Cf", "Cs", "Zl", "Zp"} & {unicodedata.category(c) for c in text if c not in "\n\t"}
+    harmless = re.sub("[\n\t\u200c\u200d\U000e0020-\U000e007f]", "", text)
+    return not {"Cc", "Cf", "Cs", "Zl", "Zp"} & {unicodedata.category(c) for c in harmless}
 
 
 def page(*pieces, model="toy", source="some.txt", unknown=0):
@@ -101,7 +103,8 @@ def test_without_colours_the_terminal_shows_the_text(pairs):
     text, costs = "".join(c for c, _ in pairs), [cost for _, cost in pairs]
     marks = {"\n": "↵", "\t": "→"}
     expected = [
-        (marks[c] if level(cost) else "") + c if c in marks else visible(c) for c, cost in zip(text, costs, strict=True)
+        (marks[c] if level(cost) else "") + c if c in marks else c
+        for c, cost in zip(each_printable(text, LAYOUT), costs, strict=True)
     ]
     shown = coloured(text, costs)
     assert plain(shown) == "".join(expected) and safe(plain(shown))
@@ -109,7 +112,7 @@ def test_without_colours_the_terminal_shows_the_text(pairs):
 
 
 def test_letters_signs_and_spaces_of_all_scripts_stay_as_they_are():
-    text = "é漢字𝒳😀e\u0301 \u00a0\u3000|"
+    text = "é漢字𝒳😀e\u0301 \u00a0\u3000|👩\u200d👧 क\u094d\u200dष می\u200cخواهم"
     assert plain(coloured(text, [13.0] * len(text))) == text
 
 
@@ -171,7 +174,7 @@ def test_a_page_holds_each_character_with_its_level_and_bits():
 def test_the_text_of_a_page_is_the_text(pairs):
     text, costs = "".join(c for c, _ in pairs), [cost for _, cost in pairs]
     found = Reader(page((text, costs)))
-    assert [shown for _, shown in found.characters] == [c if c in "\n\t" else visible(c) for c in text]
+    assert [shown for _, shown in found.characters] == list(each_printable(text, LAYOUT))
     assert [attributes["class"].split()[0] for attributes, _ in found.characters] == [f"h{level(c)}" for c in costs]
 
 

@@ -4,11 +4,13 @@ import fcntl
 import os
 import re
 import struct
+import subprocess
 import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pyte
 from wcwidth import wcswidth
@@ -110,6 +112,22 @@ class Terminal:
 
     def _set_size(self, columns: int) -> None:
         fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
+
+
+def shown_by(command: list[str], folder: Path, stdin: bytes = b"", **environment: str) -> str:
+    """Return what a command writes to stdout where that is a terminal; stderr is none."""
+    terminal = Terminal()
+    try:
+        variables = {**os.environ, "TERM": "xterm", **environment}
+        run = subprocess.run(
+            command, cwd=folder, env=variables, input=stdin, stdout=terminal.descriptor, stderr=subprocess.PIPE
+        )
+        assert run.returncode == 0, run.stderr.decode()
+        os.write(terminal.descriptor, b"<end>")
+        terminal.wait_for(lambda raw: raw.endswith(b"<end>"))
+    finally:
+        terminal.close()
+    return terminal.raw.partition(b"<end>")[0].decode().replace("\r\n", "\n")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import typer
 
 from charrnn.cli import options as o
 from charrnn.cli.arguments import run_and_lines
-from charrnn.cli.console import Writer, notify, say
+from charrnn.cli.console import TextWriter, notify, say, write_data
 from charrnn.cli.escapes import each_unescaped, unescaped
 from charrnn.errors import CharRNNError
 
@@ -64,7 +64,6 @@ def complete(
     from charrnn.api.completion import Targets
     from charrnn.api.model import check_unknown, load
     from charrnn.cli.views.samples import as_line
-    from charrnn.text.decoding import BYTES
     from charrnn.text.lines import portions
 
     check_unknown(unknown)
@@ -90,8 +89,8 @@ def complete(
         how["until"] = each_unescaped(until, of_bytes)
     answers = model.answers(length, beam=beam, append=unescaped(append, of_bytes), unknown=unknown, **how)
     config = model.read_as(encoding, errors or ("strict" if of_bytes else "replace"))
-    writer = Writer("utf-8" if jsonl else BYTES if of_bytes else config.encoding)
     targets = Targets(model.network, check, model.read_as(encoding)) if check else None
+    writer = TextWriter(config.encoding, of_bytes)
     lines = 0
     for portion in portions(source, config, unbuffered, notify):
         for line, sample in zip(portion, answers.to(portion, lines), strict=True):
@@ -100,7 +99,7 @@ def complete(
             if targets is not None:
                 facts |= targets.compare(sample.text)
             if jsonl:
-                writer.write(as_line(facts))
+                write_data(as_line(facts))
             elif targets is None:
                 # A completion is one line, whatever it is made of.
                 writer.write(sample.text.replace("\n", "\\n") + "\n")

@@ -71,18 +71,18 @@ def score(
     form = Form(jsonl, per_char, heatmap)
     # A record that cannot be decoded is an odd one; of a whole text a person should know.
     config = model.read_as(encoding, errors or (model.text.errors if file or model.text.bytes else "replace"))
-    writer = form.writer(config)
+    write = form.writer(config)
     with Page(html, _name(model.path), source, lines=not file) if html else nullcontext() as page:
         if file:
             from charrnn.cli.views.reading import Reading
 
             with Reading() as reading:
                 pieces = model.pieces(source, config, unknown=unknown, watch=reading.show)
-            print_text(pieces, source, form, writer, page)
+            print_text(pieces, source, form, write, page)
             return
         scorer = model.scorer(config, unknown=unknown, line_ends=line_ends)
         for record in _chosen(records(source, scorer, field, unbuffered, notify), sort, top, threshold):
-            writer.write(form.of(record))
+            write(form.of(record))
             if page:
                 page.line(record.score)
 

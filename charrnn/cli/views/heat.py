@@ -3,13 +3,12 @@
 import math
 import os
 import sys
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from operator import itemgetter
 
-from charrnn.cli.console import printable
+from charrnn.cli.console import LAYOUT, each_printable
 
 # Each level begins at one of these; below the first the model gave the character more than half, and it stays plain.
 BITS = (1, 2, 3, 4, 6, 8, 12)
@@ -34,27 +33,21 @@ def measured(bits: float, digits: int) -> str:
     return "-" if math.isnan(bits) else f"{bits:.{digits}f}"
 
 
-def visible(character: str) -> str:
-    """Return a character as it can be shown: control characters, lone surrogates and the like become escapes."""
-    # No space but " " counts as printable, but a no-break space paints its colour like any other.
-    return character if unicodedata.category(character) == "Zs" else printable(character)
-
-
-def coloured(text: str, bits: Sequence[float]) -> str:
-    """Return a text for the terminal, each character in the colour of its bits.
+def coloured(text: str, bits: Sequence[float], before: str = "") -> str:
+    """Return a text for the terminal, which follows `before`, each character in the colour of its bits.
 
     A surprising line break or tab is shown as ↵ or → in its colour, and then follows plain.
     """
-    runs = groupby(_cells(text, bits), key=itemgetter(0))
+    runs = groupby(_cells(text, bits, before), key=itemgetter(0))
     return "".join(_painted(colour, "".join(shown for _, shown in cells)) for colour, cells in runs)
 
 
-def _cells(text: str, bits: Sequence[float]) -> Iterator[tuple[str, str]]:
+def _cells(text: str, bits: Sequence[float], before: str) -> Iterator[tuple[str, str]]:
     """Yield the colours of a text and what is shown in each."""
-    for character, cost in zip(text, bits, strict=True):
+    for character, cost in zip(each_printable(text, LAYOUT, before), bits, strict=True):
         colour = _COLOURS[level(cost)]
         if character not in _MARKS:
-            yield colour, visible(character)
+            yield colour, character
         else:
             if colour:
                 yield colour, _MARKS[character]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TextIO
 
-from charrnn.cli.console import printable
-from charrnn.cli.views.heat import LABELS, level, measured, visible
+from charrnn.cli.console import LAYOUT, each_printable, printable
+from charrnn.cli.views.heat import LABELS, level, measured
 
 # Papers of the levels above 0, from the page's own to what stands out most; ink turns where contrast asks for it.
 _LIGHT = ("#fff4cc", "#fee391", "#fec35f", "#fd9441", "#f2602b", "#cf1b1b", "#850026")
@@ -69,7 +69,7 @@ class HeatPage:
 
     def text(self, text: str, bits: Sequence[float]) -> None:
         """Write the next piece of the text, given the bits of each character, NaN where none were measured."""
-        for character, cost in zip(text, bits, strict=True):
+        for character, cost in zip(each_printable(text, LAYOUT), bits, strict=True):
             self._write(_character(character, cost))
 
     def line(self, number: int, bits_per_char: float, text: str, bits: Sequence[float]) -> None:
@@ -84,10 +84,9 @@ class HeatPage:
         self._write(f"{self._end}</main>\n<footer>{totals}</footer>\n")
 
 
-def _character(character: str, cost: float) -> str:
+def _character(shown: str, cost: float) -> str:
     """Return the element of one character; of a line break a mark is drawn that copying does not copy."""
     title = "not measured" if math.isnan(cost) else f"{cost:.2f} bits"
-    if character == "\n":
+    if shown == "\n":
         return f'<b class="h{level(cost)} n" title="{title}">\n</b>'
-    shown = character if character == "\t" else escape(visible(character), quote=False)
-    return f'<b class=h{level(cost)} title="{title}">{shown}</b>'
+    return f'<b class=h{level(cost)} title="{title}">{escape(shown, quote=False)}</b>'

@@ -7,8 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from charrnn.api.json_text import json_text
-from charrnn.cli.console import Writer, say
-from charrnn.text.decoding import BYTES
+from charrnn.cli.console import TextWriter, say, write_data
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,13 +40,12 @@ class Output:
         self.vocab, self.prime = model.vocab, prime
         self.as_records, self.as_ids, self.one_line = as_records, as_ids, one_line
         self.coloured = coloured and not as_records and not as_ids and _colours()
-        # In colours even bytes become text: the mark of a line break is none of them.
-        of_bytes = model.text.bytes and not self.coloured
-        self._write = Writer("utf-8" if as_records else BYTES if of_bytes else encoding).write
+        self.writer = TextWriter(encoding, model.text.bytes)
+        self.before = ""
 
     def stream(self, characters: Iterable["Character"]) -> None:
         """Write one text as it comes, exactly as it is."""
-        self._write(self._text(self.prime))
+        self._write(self._text(self.prime), more=True)
         ids: list[int] = []
         nats: list[float] = []
         written = 0.0
@@ -55,7 +53,7 @@ class Output:
             ids.append(character)
             nats.append(cost)
             if len(ids) == _PIECE or perf_counter() - written > _PAUSE:
-                self._write(self._text(ids, nats))
+                self._write(self._text(ids, nats), more=True)
                 ids.clear()
                 nats.clear()
                 written = perf_counter()
@@ -82,12 +80,20 @@ class Output:
             return text
         from charrnn.cli.views.heat import coloured
 
-        return coloured(text, [cost / math.log(2) for cost in nats])
+        before, self.before = self.before, text[-1:]
+        return coloured(text, [cost / math.log(2) for cost in nats], before)
 
     def _record(self, sample: "Sample") -> dict[str, Any]:
         """Return what --jsonl says of a sample."""
         facts = {"prime": self.vocab.decode(self.prime), **sample.to_json()}
         return facts | ({"ids": sample.ids.tolist()} if self.as_ids else {})
+
+    def _write(self, text: str, more: bool = False) -> None:
+        if self.as_records or self.coloured:
+            # Even bytes have become text: the mark of a line break is none of them.
+            write_data(text)
+        else:
+            self.writer.write(text, more)
 
 
 def as_line(facts: dict[str, Any]) -> str:

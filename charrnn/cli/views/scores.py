@@ -1,15 +1,14 @@
 """Printing the scores of lines: as fields, as records of JSON, a row a character, a heat map, a web page."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from charrnn.api.json_text import json_text
-from charrnn.cli.console import Writer, printable, say
+from charrnn.cli.console import TextWriter, Writer, printable, say, write_data
 from charrnn.errors import CharRNNError
-from charrnn.text.decoding import BYTES
 
 if TYPE_CHECKING:
     from charrnn.api.records import Record
@@ -34,14 +33,21 @@ class Form:
 
             say(legend() if wanted() else "Colours are for terminals; FORCE_COLOR=1 writes them anywhere.")
 
-    def writer(self, text: "TextConfig") -> Writer:
-        """Return what writes: in the text's encoding, JSON in UTF-8; as fields, lines of bytes as the bytes they are.
+    def writer(self, text: "TextConfig") -> Callable[[str], None]:
+        """Return what writes text of this form, in its encoding: as fields, lines of bytes are the bytes they are.
 
         Elsewhere each byte is a character. What a line holds that its encoding did not know is no reason to stop.
         """
-        if text.bytes and not (self.json or self.characters or self.heat):
-            return Writer(BYTES)
-        return Writer("utf-8" if self.json else text.encoding, errors="replace")
+        if self.json:
+            return write_data
+        if self.heat:
+            from charrnn.cli.views.heat import wanted
+
+            if not wanted():
+                return TextWriter(text.encoding, errors="replace").write
+        if self.heat or self.characters:
+            return Writer(text.encoding, errors="replace").write
+        return TextWriter(text.encoding, text.bytes, errors="replace").write
 
     def of(self, record: "Record") -> str:
         """Return what is printed of a line."""
@@ -135,19 +141,19 @@ class Page:
         self.page.line(score.line, score.bits_per_char, score.read, score.surprisal.tolist())
 
 
-def print_text(pieces: "Pieces", source: str, form: Form, writer: Writer, page: Page | None) -> None:
-    """Print the score of a whole text."""
+def print_text(pieces: "Pieces", source: str, form: Form, write: Callable[[str], None], page: Page | None) -> None:
+    """Print the score of a whole text; `write` writes the text itself."""
     surprisal: list[float] = []
     place = (1, 1)
     for text, bits in pieces:
         costs = bits.tolist()
         if form.heat:
-            writer.write(shown(text, costs))
+            write(shown(text, costs))
         elif form.characters and form.json:
             surprisal += costs
         elif form.characters:
             rows, place = _rows(text, costs, *place)
-            writer.write(rows)
+            write(rows)
         if page:
             page.text(text, costs)
     if page:
@@ -155,10 +161,10 @@ def print_text(pieces: "Pieces", source: str, form: Form, writer: Writer, page: 
     if form.json:
         more = {"surprisal": surprisal} if form.characters else {}
         facts = _facts(pieces, printable(source)) | more
-        writer.write(json_text(facts, ascii_only=False))
+        write(json_text(facts, ascii_only=False))
     elif not form.heat and not form.characters:
         numbers = f"{pieces.bits_per_char:.4f}\t{pieces.bits:.4f}\t{pieces.characters}\t{pieces.unknown}"
-        writer.write(f"{numbers}\t{printable(source)}\n")
+        write_data(f"{numbers}\t{printable(source)}\n")
 
 
 def _rows(text: str, costs: Sequence[float], line: int, column: int) -> tuple[str, tuple[int, int]]:
