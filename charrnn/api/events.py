@@ -47,8 +47,10 @@ class Measured:
     """The best checkpoint was evaluated exactly on a part that was held out, "validation" or "test".
 
     Of a long part only the first `characters_read` of `characters` are read. `compressors` are the bits a character
-    that compressors need for the same text. `train_nats` is the last training loss, in nats a character. Only what
-    follows `loss_after` counts, if that is a character.
+    that compressors need for the same text. `train_nats` is the last training loss, in nats a character;
+    `frequency_nats` is what guessing by the frequencies of the characters in the training part would cost, and
+    `uniform_nats` what guessing without any knowledge would. Only what follows `loss_after` counts, if that is a
+    character.
     """
 
     part: str
@@ -58,6 +60,8 @@ class Measured:
     compressors: Mapping[str, float] = field(default_factory=dict)
     train_nats: float | None = None
     loss_after: str | None = None
+    frequency_nats: float | None = None
+    uniform_nats: float | None = None
 
 
 Event = (

@@ -2,6 +2,7 @@
 
 import bz2
 import lzma
+import math
 from collections.abc import Iterator, Sequence
 from time import perf_counter
 from typing import Any
@@ -25,6 +26,8 @@ from charrnn.text.vocabulary import Vocabulary
 COMPRESSED_AT_ONCE = 1 << 20
 # Of held-out text, at most so many characters are evaluated exactly: `Model.evaluate` reads more.
 EXACT = 500_000
+# Of a training part, at most so many stretches are counted, from its beginning to its end.
+COUNTED_STRETCHES = 64
 
 
 def seconds_needed(model: ModelConfig, vocab: Vocabulary, parts: Split) -> float:
@@ -56,7 +59,8 @@ def measured(run: Run, data: Dataset, history: Sequence[dict[str, Any]]) -> Iter
     model.limit_threads()
     train_nats = history[-1]["train_nats"] if history else None
     if data.parts.val:
-        yield measure("validation", model, data.parts.val, compressors(data), train_nats)
+        frequencies = frequency_nats(data.parts.train, data.parts.val, model.vocab.size)
+        yield measure("validation", model, data.parts.val, compressors(data), train_nats, frequencies)
     if data.parts.test:
         yield measure("test", model, data.parts.test, train_nats=train_nats)
 
@@ -67,6 +71,7 @@ def measure(
     parts: Sequence[Part],
     compressed: dict[str, float] | None = None,
     train_nats: float | None = None,
+    frequencies: float | None = None,
 ) -> Measured:
     """Evaluate a model exactly on what is held out as `part`, which may be in several parts."""
     read = held_out(parts)
@@ -79,7 +84,29 @@ def measure(
         compressed or {},
         train_nats,
         model.text.loss_after,
+        frequencies,
+        math.log(model.vocab.size),
     )
+
+
+def frequency_nats(train: Part, parts: Sequence[Part], vocab_size: int) -> float:
+    """Return the nats a character of guessing what is held out by how often each character occurs in `train`.
+
+    Only what counts is counted; nothing is impossible, as each character gets one occurrence more. NaN of nothing.
+    """
+    blocks = list(train.blocks())
+    spread = np.unique(np.linspace(0, len(blocks) - 1, min(len(blocks), COUNTED_STRETCHES)).astype(int))
+    trained, held = np.ones(vocab_size), np.zeros(vocab_size)
+    for low, high in (blocks[number] for number in spread):
+        trained += _frequencies(train, low, high, vocab_size)
+    for part in held_out(parts):
+        held += _frequencies(part, 0, len(part), vocab_size)
+    return float(held @ np.log(trained.sum() / trained) / held.sum()) if held.sum() else math.nan
+
+
+def _frequencies(part: Part, low: int, high: int, vocab_size: int) -> np.ndarray:
+    """Return how often each id counts in a stretch of a part, (vocab,)."""
+    return np.bincount(part.ids(low, high)[part.counts(np.arange(low, high))], minlength=vocab_size)
 
 
 def compressors(data: Dataset) -> dict[str, float]:

@@ -52,12 +52,22 @@ def measured(event: "Measured") -> None:
     if event.compressors:
         sizes = ", ".join(f"{name} {bits:.3f}" for name, bits in event.compressors.items())
         say(f"  For comparison, compressors on the same text alone, bits per character: {sizes}.")
-    train = event.train_nats
-    if event.part == "validation" and train is not None and train < nats - MEMORISED:
+    train, guessed = event.train_nats, event.frequency_nats
+    if guessed is not None and nats > guessed:
+        baseline = f"the plain frequencies of the characters would ({guessed:.2f} nats)"
+        say(f"  It predicts worse than {baseline}: {_why(event)}")
+    elif event.part == "validation" and train is not None and train < nats - MEMORISED:
         say(
             f"  It has begun to learn its text by heart: training loss {train:.2f} nats, validation {nats:.2f}. "
             "More text, more --dropout or fewer --units would help."
         )
+
+
+def _why(event: "Measured") -> str:
+    """Return why a model may be worse than frequencies, and what to do."""
+    if event.uniform_nats is not None and event.evaluation.nats_per_char > event.uniform_nats:
+        return "training has gone wrong, most likely by too high a rate. Train again with a lower --lr."
+    return "it was trained too little, or at a wrong rate. Train longer, or with another --lr."
 
 
 def leave(training: "Training", received: int | None) -> None:

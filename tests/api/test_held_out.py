@@ -1,0 +1,62 @@
+"""What is said at the end of training of the text that was held out."""
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from charrnn.api import held_out
+from charrnn.api.evaluation import Evaluation
+from charrnn.api.events import Measured
+from charrnn.cli.views import report
+from charrnn.data.parts import Part
+
+
+def told(capsys, nats, **facts):
+    """Return what the report says of a validation that costs so many nats."""
+    report.measured(Measured("validation", Evaluation(9_000, nats), 9_000, 9_000, **facts))
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("train", [2.0, 13.4])
+def test_what_is_worse_than_frequencies_is_not_said_to_be_learnt_by_heart(capsys, train):
+    baselines = {"train_nats": train, "frequency_nats": 3.1416, "uniform_nats": 4.5}
+    diverged = told(capsys, 13.4, **baselines)
+    assert "worse than the plain frequencies of the characters would (3.14 nats): training has gone wrong" in diverged
+    assert "lower --lr" in diverged and "heart" not in diverged
+    # Nothing has gone wrong with what has hardly begun.
+    early = told(capsys, 4.2, **baselines)
+    assert "worse than the plain frequencies" in early and "Train longer" in early and "heart" not in early
+    good = told(capsys, 3.1, **baselines)
+    assert "frequencies" not in good and ("by heart" in good) == (train == 2.0)
+
+
+def guessed(trained: str, held: str) -> float:
+    """Return the nats a character of guessing `held` by the frequencies in `trained`, of "abcd"."""
+    counts = Counter("abcd" + trained)
+    return -sum(math.log(counts[c] / sum(counts.values())) for c in held) / len(held)
+
+
+def part(text: str, **how) -> Part:
+    return Part(np.array(["abcd".index(c) for c in text], np.uint8), **how)
+
+
+def test_frequencies_are_those_of_the_training_part():
+    trained, held = "aabacab" * 9, ("ab" * 30, "dd")
+    found = held_out.frequency_nats(part(trained), [part(text) for text in held], 4)
+    assert found == pytest.approx(guessed(trained, "".join(held)))
+
+
+def test_only_what_counts_has_a_frequency():
+    # After each c counts what follows it, to the line end d.
+    train, held = part("abcaad" * 5, line_end=3, loss_after=2), part("bbcbd", line_end=3, loss_after=2)
+    assert held_out.frequency_nats(train, [held], 4) == pytest.approx(guessed("aad" * 5, "bd"))
+    assert math.isnan(held_out.frequency_nats(train, [held.cut(0, 2)], 4))
+
+
+def test_of_a_long_text_some_stretches_are_counted(monkeypatch):
+    monkeypatch.setattr("charrnn.data.parts.BLOCK", 4)
+    monkeypatch.setattr(held_out, "COUNTED_STRETCHES", 2)
+    # The first and the last.
+    assert held_out.frequency_nats(part("aaaabbbbcccc"), [part("ac")], 4) == pytest.approx(guessed("aaaacccc", "ac"))
