@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from charrnn.runs.checkpoint import Checkpoint
     from charrnn.text.text import Text
 
+# Only a vocabulary from a file can lack characters of a new run's text.
+_VOCAB_HINT = (
+    "Remove or replace them, make a vocabulary that has them (charrnn vocab TEXT -o FILE), or leave out `vocab`."
+)
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -58,7 +63,7 @@ def new_dataset(
     text = read_text(sources.corpus, form, sources.include, watch, keep_stdin=True)
     validation = read_text(sources.val_file, form, sources.include, watch) if sources.val_file else None
     fitted = _fitted(config, text, validation is not None)
-    data = dataset(text, vocabulary(sources, text, validation, trained), fitted, validation)
+    data = dataset(text, vocabulary(sources, text, validation, trained), fitted, validation, _VOCAB_HINT)
     yield from map(Noticed, data.notices)
     if (fitted.batch, fitted.seq) != (config.batch, config.seq):
         yield Noticed(

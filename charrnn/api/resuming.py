@@ -1,5 +1,6 @@
 """What a run needs that goes on: its newest checkpoint, what may be changed of it, and its text."""
 
+import shlex
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from charrnn.config import BUDGET, FREE_ON_RESUME, TrainConfig
 from charrnn.data.corpus import Dataset, dataset
 from charrnn.errors import CharRNNError
 from charrnn.runs.checkpoint import Checkpoint
-from charrnn.runs.folder import Run, find_run
+from charrnn.runs.folder import Run, find_run, shell_name
 from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.text.reader import read_text
 from charrnn.text.sources import STDIN
@@ -107,7 +108,13 @@ def _resumed_data(
     validation = None
     if recorded.val_sources is not None and recorded.val_sha256 is not None:
         validation = yield from unchanged(recorded.val_sources, recorded.val_sha256, "text of `val_file`")
-    return dataset(text, checkpoint.vocab, config, validation)
+    validating = [word for source in recorded.val_sources or () for word in ("--val-file", source)]
+    anew = ["charrnn", "train", *(corpus or sources), *validating]
+    hint = (
+        "A run keeps its characters. A new run can begin with what this one has learnt: "
+        f"{shlex.join(anew)} --init {shell_name(run)}"
+    )
+    return dataset(text, checkpoint.vocab, config, validation, hint)
 
 
 def _check_budget(run: Run, checkpoint: Checkpoint, progress: Progress, config: TrainConfig, data: Dataset) -> None:

@@ -10,7 +10,7 @@ from charrnn.data.parts import Part, select
 from charrnn.data.splits import Split, split
 from charrnn.errors import CharRNNError
 from charrnn.text.text import Text
-from charrnn.text.vocabulary import Vocabulary, nothing_left
+from charrnn.text.vocabulary import READERS_HINT, Vocabulary, nothing_left
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +40,11 @@ class Dataset:
         return [*self.corpus.text.notices, *(self.validation.text.notices if self.validation else ())]
 
 
-def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None) -> Corpus:
-    """Return a text as ids of a vocabulary; `unknown` is what becomes of characters that it lacks (`admission`)."""
+def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None, hint: str = READERS_HINT) -> Corpus:
+    """Return a text as ids of a vocabulary; `unknown` is what becomes of characters that it lacks (`admission`).
+
+    Where they are an error, `hint` says what to do.
+    """
     known = set(vocab.symbols)
     lacking = {symbol: count for symbol, count in text.counted.items() if symbol not in known}
     table = vocab.table(text.symbols)
@@ -55,7 +58,7 @@ def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None) -> Corpus:
     )
     where = text.names[0] if len(text.names) == 1 else "the text"
     if lacking:
-        stand_in, notice = vocab.admission(lacking, unknown, where, lambda: _first(text, next(iter(lacking))))
+        stand_in, notice = vocab.admission(lacking, unknown, where, lambda: _first(text, next(iter(lacking))), hint)
         table[table < 0] = -1 if stand_in is None else stand_in
         if stand_in is None:
             whole = select(whole, lambda low, high: table[text.codes[low:high]] >= 0)
@@ -98,10 +101,15 @@ def _first(text: Text, character: str) -> str:
     return text.places(character, 1)[character][0]
 
 
-def dataset(text: Text, vocab: Vocabulary, config: TrainConfig, validation: Text | None = None) -> Dataset:
-    """Return the training, validation and test parts of a text; all of it trains if there is a text to validate on."""
-    corpus = as_ids(text, vocab)
-    other = None if validation is None else as_ids(validation, vocab)
+def dataset(
+    text: Text, vocab: Vocabulary, config: TrainConfig, validation: Text | None = None, hint: str = READERS_HINT
+) -> Dataset:
+    """Return the training, validation and test parts of a text; all of it trains if there is a text to validate on.
+
+    `hint` says what to do about characters that the vocabulary lacks.
+    """
+    corpus = as_ids(text, vocab, hint=hint)
+    other = None if validation is None else as_ids(validation, vocab, hint=hint)
     parts = split(corpus.part, config)
     hint = "Use a longer text, another `split`, `val` or `test`."
     for name, part in (("training", [parts.train]), ("validation", parts.val), ("test", parts.test)):

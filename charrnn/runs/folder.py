@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -126,6 +127,12 @@ class Run:
 def runs_folder() -> Path:
     """Return the folder of runs: the environment's CHARRNN_CHECKPOINTS, or `checkpoints`."""
     return Path(os.environ.get("CHARRNN_CHECKPOINTS") or "checkpoints")
+
+
+def shell_name(run: Run) -> str:
+    """Return how to name a run on the command line: its name if it lies in the folder of runs, else its path."""
+    inside = run.path.parent.resolve() == runs_folder().resolve()
+    return shlex.quote(run.name if inside else str(run.path))
 
 
 def list_runs(folder: Path | None = None) -> list[Run]:

@@ -23,6 +23,9 @@ _SHOWN = 10
 # What may stand for an unknown character, the first that a vocabulary has.
 STAND_INS = ("\ufffd", "?", " ")
 
+# What those can do who may choose what becomes of unknown characters.
+READERS_HINT = "Remove or replace them, leave them out (`unknown='skip'`), or use a model that has them."
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -126,21 +129,25 @@ class Vocabulary:
         return ids, notice
 
     def admission(
-        self, unknown: Mapping[str, int], policy: str | None, where: str, first: Callable[[], str]
+        self,
+        unknown: Mapping[str, int],
+        policy: str | None,
+        where: str,
+        first: Callable[[], str],
+        hint: str = READERS_HINT,
     ) -> tuple[int | None, str]:
         """Return the id that stands in for unknown characters, None if they are left out, and a notice of that.
 
         `policy` is one of config.UNKNOWN: "error" (a CharRNNError that says where the `first` stands), "skip", or
         "replace" by the id of unknown characters, or else the first of STAND_INS that the vocabulary has. None is
-        "replace" for a vocabulary that has that id, else "error".
+        "replace" for a vocabulary that has that id, else "error". `hint` is for those who cannot choose a policy.
         """
         policy = policy or ("replace" if self.has_unknown else "error")
         if policy == "error":
             raise CharRNNError(
                 f"The vocabulary of {len(self.symbols):,} lacks characters of {where}: {self._shown(unknown)}; "
                 f"the first at {first()}.",
-                hint="Remove or replace them (what reads a model: `unknown='skip'`), or use a vocabulary that has "
-                "them.",
+                hint=hint,
             )
         done, stand_in = "left out", None
         if policy == "replace":

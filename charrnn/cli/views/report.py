@@ -1,12 +1,11 @@
 """What `charrnn train` says at the end: where the model is, how good, beside which baselines, what to type next."""
 
-import shlex
 import signal
 from typing import TYPE_CHECKING
 
 from charrnn.cli.console import printable, say, show_error
 from charrnn.cli.signals import show_cursor
-from charrnn.runs.folder import runs_folder
+from charrnn.runs.folder import shell_name
 
 if TYPE_CHECKING:
     from charrnn.api.events import Ended, Measured
@@ -102,9 +101,3 @@ def lost(error: "CharRNNError") -> None:
 def go_on(run: "Run") -> str:
     """Return how to say that a run can be resumed."""
     return f"Go on with: charrnn train --resume {shell_name(run)}"
-
-
-def shell_name(run: "Run") -> str:
-    """Return how to name a run on the command line: its name if it lies in the folder of runs, else its path."""
-    inside = run.path.parent.resolve() == runs_folder().resolve()
-    return shlex.quote(run.name if inside else str(run.path))

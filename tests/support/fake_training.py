@@ -1,0 +1,38 @@
+"""Whole trainings in which a fake learner stands in for the network: nothing loads a backend, all else is real."""
+
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import charrnn.api.session
+from charrnn.api.session import Training
+from charrnn.network.parameters import initial_weights, state_shapes
+from support.trainers import FakeLearner
+
+
+def train_fakes(monkeypatch: pytest.MonkeyPatch, made: Any = lambda learner, training: None) -> None:
+    """Let trainings be of fake learners, of the model and the text that are asked for; `made` is told of each."""
+    current: list[Training] = []
+
+    def start(training: Training, job: Any) -> int:
+        current[:] = [training]
+        return job.shards
+
+    def learner(model: Any, vocab: Any, config: Any, parts: Any, shards: int, weights: Any) -> FakeLearner:
+        fake = FakeLearner(config)
+        fake.weights = dict(weights or initial_weights(model, vocab.size, config.seed))
+        fake.shapes, fake.shards = state_shapes(model, config.batch), shards
+        fake.steps_per_epoch = len(parts.train) // config.batch // config.seq
+        fake.validates = bool(parts.val)
+        fake._forget()
+        made(fake, current[0])
+        return fake
+
+    engine = SimpleNamespace(on_gpu=lambda: False)
+    monkeypatch.setattr(charrnn.api.session, "choose", lambda: SimpleNamespace(title="Fake", engine=lambda: engine))
+    monkeypatch.setattr(charrnn.api.session, "seconds_needed", lambda *arguments: 0.0)
+    monkeypatch.setattr(charrnn.api.session, "measured", lambda *arguments: iter(()))
+    monkeypatch.setattr(Training, "_start", start)
+    monkeypatch.setitem(sys.modules, "charrnn.training.learner", SimpleNamespace(KerasLearner=learner))
