@@ -113,6 +113,12 @@ def generation(model: Model, length: int, how: How, notify: Notify) -> Generatio
     return Generation(end, drawn, banned, how.get("no_repeat"), secrets.randbits(63) if seed is None else seed)
 
 
+def by_lines(model: Model, how: How) -> How:
+    """Return how samples are made: in a model of lines each is a line, unless `lines` or `until` says where it ends."""
+    told = how.get("lines") is not None or how.get("until")
+    return {**how, "lines": 1} if model.text.lines and not told and "\n" in model.vocab.symbols else how
+
+
 def ending(
     model: Model, length: int, until: str | bytes | Sequence[str | bytes], lines: int | None, notify: Notify
 ) -> Ending:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from charrnn.api.generation import How, Notify, Sample, generation, unheard
+from charrnn.api.generation import How, Notify, Sample, by_lines, generation, unheard
 from charrnn.api.named import Corpus, lines_of, names
 from charrnn.config import UNKNOWN, ModelConfig, TextConfig
 from charrnn.errors import CharRNNError
@@ -103,7 +103,8 @@ class Model:
         """Return new texts, made side by side; fewer than `count` if no new one comes for long.
 
         unique: no text twice. novel: none that occurs in the training text. novel_to: none that occurs in these texts,
-        which are in UTF-8 or an `encoding`. The other arguments are those of `sample`.
+        which are in UTF-8 or an `encoding`. The other arguments are those of `sample`. In a model of lines a text is a
+        line, unless `until` is given; with `lines` there are so many texts for each of `count`.
         """
         wanted = self.samples(
             count,
@@ -132,6 +133,10 @@ class Model:
     ) -> Iterator[Sample]:
         """Yield new texts as `sample_many` returns them, each with its probability."""
         ids = self.encode(prime)
+        how = by_lines(self.network, how)
+        if self.text.lines and how.get("lines"):
+            # Lines know nothing of each other: each is a sample of its own.
+            count, how = count * (how["lines"] or 1), {**how, "lines": 1}
         wanted = generation(self.network, length, how, self._notify)
         if not (unique or novel or novel_to):
             return self._named(self._many(ids, wanted, count, skipping=False))
@@ -145,10 +150,13 @@ class Model:
         return self._named(new_samples(drawn, self.network, ids, unique, known, count, self._notify))
 
     def likeliest(self, beam: int, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]) -> Sample:
-        """Return the likeliest text that a search along `beam` beginnings finds; of `how`, filters do not count."""
+        """Return the likeliest text that a search along `beam` beginnings finds; of `how`, filters do not count.
+
+        In a model of lines it is a line, unless `lines` or `until` is given.
+        """
         from charrnn.inference.beam import beam_search
 
-        wanted = generation(self.network, length, how, self._notify)
+        wanted = generation(self.network, length, by_lines(self.network, how), self._notify)
         before = self.network.before(self.encode(prime))
         return self._named_one(beam_search(self.network, before, beam, wanted.ending, wanted.banned))
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import charrnn
+from charrnn.config import TextConfig
 from charrnn.data.corpus import as_ids
 from charrnn.errors import CharRNNError
 from charrnn.inference.evaluation import mean_nats
@@ -75,6 +76,22 @@ def test_novel_texts_are_not_in_the_text_that_is_named(model, tmp_path):
         "ba",
         "bb",
     ]
+
+
+def test_samples_of_a_model_of_lines_are_lines(tmp_path):
+    write_model(tmp_path / "lines.safetensors", VOCAB, TextConfig(lines=True))
+    write_model(tmp_path / "one.safetensors", Vocabulary.of("abc"), TextConfig(lines=True))
+    lines = charrnn.load(tmp_path / "lines.safetensors")
+    texts = lines.sample_many(6, 500, seed=1)
+    assert len(texts) == 6 and all(text.count("\n") == 1 and text.endswith("\n") for text in texts)
+    assert lines.sample_many(2, 500, lines=3, seed=1) == lines.sample_many(1, 500, lines=6, seed=1) == texts
+    assert len(set(lines.sample_many(6, 500, seed=1, unique=True))) == 6
+    assert lines.likeliest(2, 500).text.count("\n") == 1
+    # Where an end is named it holds; a stream goes on; one that knows no line break cannot end a line.
+    assert any("\n" in text for text in lines.sample_many(6, 500, until="a", seed=1))
+    assert lines.sample_many(6, 500, until=[], seed=1) == texts
+    assert len(lines.sample(500, seed=1)) == 500
+    assert [len(text) for text in charrnn.load(tmp_path / "one.safetensors").sample_many(2, 9)] == [9, 9]
 
 
 def test_a_prime_with_unknown_characters_is_refused_or_admitted(model, told):

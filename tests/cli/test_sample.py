@@ -276,6 +276,32 @@ def test_lines(sample, folder):
     assert re.fullmatch("(.?\n){6}", sample("names", "--lines", 6, "-n", 1).out)
 
 
+def test_in_a_model_of_lines_a_sample_is_a_line(sample):
+    five = sample("names", "--lines", 5, "--seed", 1)
+    assert sample("names", "--count", 5, "--seed", 1) == sample("names", "-c", 5, "-n", 300, "--seed", 1) == five
+    assert all(re.fullmatch("[abc]*\n", record["text"]) for record in sample("names", "-c", 5, "--jsonl").records)
+    (one,) = sample("names", "--jsonl", "--seed", 1).records
+    assert one["text"] == five.out.splitlines(keepends=True)[0] and one["ended"]
+    # What is compared is a line, one or many.
+    lines = {sample("names", *new, "--seed", seed).out for new in (("--novel",), ("--unique",)) for seed in range(9)}
+    assert len(lines) > 5 and {line.count("\n") for line in lines} == {1}
+    many = sample("names", "--unique", "--novel", "--count", 60, "--seed", 1)
+    assert many == sample("names", "--unique", "--novel", "--lines", 60, "--seed", 1)
+    assert len(set(many.out.splitlines())) == 60 and not set(many.out.splitlines()) & set(NAMES)
+    other = sample("names", "--novel-to", "names.txt", "--count", 3, "--seed", 1).out.splitlines()
+    assert len(other) == 3 and not set(other) & set(NAMES)
+    beam = sample("names", "--beam", 3).out
+    assert beam.count("\n") == 1 and beam == sample("names", "--beam", 3, "--lines", 1).out
+    # Where an end is named it holds, and a plain text goes on.
+    until = sample("names", "-n", 300, "-c", 3, "--until", "bb", "--seed", 1, "--jsonl").records
+    assert any("\n" in record["text"][:-1] for record in until)
+    plain = sample("names", "-n", 300, "--seed", 1).out
+    assert len(plain) == 300 and plain.count("\n") > 5
+    assert sample("names", "-n", 300, "--seed", 1, "--prime", "ca").out.count("\n") > 5
+    # Elsewhere a sample is a text of its length.
+    assert all(len(record["text"]) == 300 for record in sample("story", "-c", 3, "-n", 300, "--jsonl").records)
+
+
 # What a text goes on from
 
 
@@ -388,7 +414,7 @@ def test_a_thousand_in_a_row_that_are_not_new_are_enough(sample, monkeypatch):
     made = [one, *[one] * 999, two, *[one, two] * 500, three]
     monkeypatch.setattr("charrnn.api.model.Model._many", lambda *_, **more: iter(made))
     given_up = sample("names", "--count", 3, "--unique")
-    assert given_up.out == "a\n\nb\n" and given_up.said.startswith("Found 2 of 3: 1,000 samples in a row were not new.")
+    assert given_up.out == "a\nb\n" and given_up.said.startswith("Found 2 of 3: 1,000 samples in a row were not new.")
 
 
 def test_novel(sample, folder):

@@ -28,7 +28,10 @@ def sample(
     lines: Annotated[
         int | None, typer.Option("--lines", min=1, help="Stop behind so many lines.", show_default=False)
     ] = None,
-    count: Annotated[int, typer.Option("--count", "-c", min=0, help="Samples, made side by side.")] = 1,
+    count: Annotated[
+        int,
+        typer.Option("--count", "-c", min=0, help="Samples, made side by side; in a model of lines each is a line."),
+    ] = 1,
     prime: Annotated[
         str,
         typer.Option("--prime", "-p", help=r"Text to go on from; it is printed first. \n is a line break, - is stdin."),
@@ -69,9 +72,6 @@ def sample(
     form, of_bytes = model.read_as(encoding), model.text.bytes
     stops = each_unescaped(until, of_bytes)
     begun = prime_ids(model, prime, prime_file, unknown, encoding)
-    if lines and model.text.lines and beam is None:
-        # Its lines know nothing of each other: they are samples of their own.
-        count, lines = count * lines, 1
     how: How = {
         "temperature": temp,
         "top_k": top_k,
@@ -86,12 +86,14 @@ def sample(
         "seed": seed,
     }
     skipping = unique or novel or bool(novel_to)
-    output = Output(model, begun, jsonl, ids, show_surprisal, lines == 1 or "\n" in stops, form.encoding)
+    of_lines = model.text.lines and (lines is not None or not stops)
+    one_line = of_lines or lines == 1 or "\n" in stops
+    output = Output(model, begun, jsonl, ids, show_surprisal, one_line, form.encoding)
     if beam is not None:
         if count != 1 or skipping or no_repeat:
             raise CharRNNError("--beam finds one text; --count, --unique, --novel and --no-repeat are for drawing.")
         output.samples([model.likeliest(beam, length, prime=begun, **how)])
-    elif count == 1 and not (skipping or jsonl):
+    elif count == 1 and not (skipping or jsonl or (lines and model.text.lines)):
         output.stream(model.characters(length, prime=begun, with_nats=show_surprisal, **how))
     else:
         from charrnn.cli.views.reading import Reading
