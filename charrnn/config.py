@@ -11,7 +11,7 @@ from charrnn.errors import CharRNNError, did_you_mean
 Config = TypeVar("Config", "ModelConfig", "TrainConfig", "TextConfig")
 
 # More than anybody has or needs, of what does not fit another limit: arithmetic with it neither overflows nor is slow.
-MOST, MOST_UNITS = 1e12, 1e6
+MOST, MOST_UNITS, MOST_LAYERS = 1e12, 1e6, 1000
 MOST_FLOAT32 = 1e38
 
 STACKS = ("plain", "residual", "grid", "gated-feedback")
@@ -117,7 +117,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         _one_of(self, "cell", tuple(cells.CELLS))
         _one_of(self, "stack", STACKS)
-        _at_least(self, 1, "layers", "units", "embedding", most=MOST_UNITS)
+        _at_least(self, 1, "layers", most=MOST_LAYERS)
+        _at_least(self, 1, "units", "embedding", most=MOST_UNITS)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ def losses(history: list[Record]) -> Losses:
 def history_of(recorded: list[Record], log: Path | None) -> list[Record]:
     """Return the history that a checkpoint recorded, or the log's where that has more."""
     recorded = [record for record in recorded if _has_step(record)]
-    logged = [] if log is None else _read(log)
+    # A FIFO would be waited for.
+    logged = _read(log) if log is not None and log.is_file() else []
     return logged if len(logged) > len(recorded) else recorded
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from charrnn.api.generation import Notify
+from charrnn.api.recorded import check_ordinary, shown
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference.generation import Sample
@@ -41,6 +42,8 @@ def known_text(
     if sources:
         return Known(read_text(sources, config, watch=watch).decode(), config.lines)
     recorded = _recorded(checkpoint)
+    notify(f"Comparing with the text that the model names: {shown(recorded.sources)}")
+    check_ordinary(recorded.sources, recorded.include or (), _HINT)
     try:
         text = read_text(recorded.sources, config, recorded.include or (), watch)
     except CharRNNError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.api.events import Noticed
+from charrnn.api.recorded import check_ordinary, shown
 from charrnn.api.session import Job, Training
 from charrnn.api.settings import NAMES, check_names, check_types, plain
 from charrnn.config import BUDGET, FREE_ON_RESUME, TrainConfig
@@ -87,6 +88,12 @@ def _resumed_data(
     """Return what the run was trained on, checked by its content."""
     sources = [str(run.stdin) if source == STDIN else source for source in recorded.sources]
     include = recorded.include or ()
+    named = [*([] if corpus else sources), *(recorded.val_sources or ())]
+    if named:
+        yield Noticed(f"Reading the text that the run names: {shown(named)}")
+        if not corpus:
+            check_ordinary(sources, include, f"If it lies elsewhere now: charrnn train NEWPLACE --resume {run.name}")
+        check_ordinary(recorded.val_sources or (), include, "Put back the file that validates.")
 
     def unchanged(sources: Sequence[str], sha256: str, what: str) -> Generator[Noticed, None, Text]:
         text = read_text(sources, checkpoint.text, include, training.watch, keep_stdin=True)

@@ -25,7 +25,7 @@ def findings(target: str) -> Iterator[Finding]:
         # A trainer may have removed it since it was listed.
         if error is None or path.exists():
             yield path, error
-    if run.log.path.exists():
+    if run.log.path.is_file():
         yield run.log.path, _log_fault(run)
 
 

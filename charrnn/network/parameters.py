@@ -151,6 +151,9 @@ def useful_products(model: ModelConfig, vocab_size: int) -> int:
 
 def check_weights(weights: Mapping[str, np.ndarray], model: ModelConfig, vocab_size: int, where: str) -> None:
     """Raise CharRNNError unless `weights` are just the parameters of this model."""
+    # A file may name any number of layers; each has a parameter at least, and the table of many takes long.
+    if model.layers > len(weights):
+        raise CharRNNError(f"{where} does not hold the parameters of its own model: {model.layers:,} layers.")
     expected = parameter_shapes(model, vocab_size)
     if set(weights) != set(expected):
         odd = sorted(set(weights) ^ set(expected))

@@ -20,6 +20,8 @@ from charrnn.errors import CharRNNError
 
 FORMAT = 1
 MAX_HEADER = 100_000_000
+# Arrays and objects in one another; a record of the history, the deepest there is, takes three.
+MAX_DEPTH = 20
 # The first part of a tensor's name; the weights, `model/...`, have a digest that every reader checks.
 PARTS = ("model", "optimizer", "state")
 WEIGHTS = "model/"
@@ -189,7 +191,7 @@ def _place(name: str, entry: Any) -> _Place:
 
 
 def _json(text: bytearray | str) -> dict[str, Any]:
-    """Return a JSON object; a key that stands twice and a number that is not finite are refused."""
+    """Return a JSON object; doubled keys, numbers that are not finite and great depth are refused."""
     try:
         text = text if isinstance(text, str) else text.decode()
         data = json.loads(text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite)
@@ -197,7 +199,17 @@ def _json(text: bytearray | str) -> dict[str, Any]:
         raise CharRNNError(f"is no checkpoint, or damaged: its header is no JSON ({error}).", COPY_AGAIN) from None
     if not isinstance(data, dict):
         raise CharRNNError("is no checkpoint, or damaged: its header is no JSON object.", COPY_AGAIN)
+    _check_depth(data, MAX_DEPTH)
     return data
+
+
+def _check_depth(value: Any, left: int) -> None:
+    # What is nested without end would be too much for whatever walks through it.
+    if not left:
+        raise damaged(f"its header is nested more than {MAX_DEPTH} deep.")
+    for inner in value.values() if isinstance(value, dict) else value:
+        if isinstance(inner, dict | list):
+            _check_depth(inner, left - 1)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
