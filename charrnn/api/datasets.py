@@ -1,13 +1,15 @@
 """What a new run is trained on: its text, the vocabulary of that, and the parts."""
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charrnn.api.events import Noticed
-from charrnn.config import CHAR_RNN_VAL, TextConfig, TrainConfig
+from charrnn.api.held_out import held_out
+from charrnn.api.settings import Settings
+from charrnn.config import CHAR_RNN_VAL, TrainConfig
 from charrnn.data.batches import fit_batch
 from charrnn.data.corpus import Dataset, dataset
 from charrnn.errors import CharRNNError
@@ -26,6 +28,10 @@ _VOCAB_HINT = (
 )
 
 
+# A validation loss over fewer characters is noise; with fewer lines the last of them validate, not any at random.
+FEW_CHARACTERS, FEW_LINES = 1_000, 20
+
+
 @dataclass(frozen=True)
 class Sources:
     """What a new run reads: its text, what validates if that is another one, and what makes its vocabulary."""
@@ -40,17 +46,16 @@ class Sources:
 
 def new_dataset(
     sources: Sources,
-    config: TrainConfig,
-    form: TextConfig,
+    chosen: Settings,
     trained: "Checkpoint | None",
     watch: Watch | None,
-    val_given: bool,
 ) -> Generator[Noticed, None, tuple[TrainConfig, Dataset]]:
     """Return what a new run is trained on, and its settings as they can be for that; yield what is odd about it.
 
-    `form` says how the text is read, `trained` is the model that the run begins with.
+    `trained` is the model that the run begins with.
     """
-    if sources.val_file and (STDIN in sources.val_file or val_given):
+    config, form = chosen.train, chosen.text
+    if sources.val_file and (STDIN in sources.val_file or "val" in chosen.named):
         raise CharRNNError(
             "`val_file` names files; neither stdin nor `val` can be had with it.",
             hint="Write what validates to a file; `val` is a share of the text that trains.",
@@ -62,7 +67,7 @@ def new_dataset(
         )
     text = read_text(sources.corpus, form, sources.include, watch, keep_stdin=True)
     validation = read_text(sources.val_file, form, sources.include, watch) if sources.val_file else None
-    fitted = _fitted(config, text, validation is not None)
+    fitted = _fitted(config, text, validation is not None, "split" in chosen.named)
     data = dataset(text, vocabulary(sources, text, validation, trained), fitted, validation, _VOCAB_HINT)
     yield from map(Noticed, data.notices)
     if (fitted.batch, fitted.seq) != (config.batch, config.seq):
@@ -70,7 +75,24 @@ def new_dataset(
             f"The text is short ({len(text):,} characters): training with `batch={fitted.batch}` `seq={fitted.seq}` "
             f"instead of {config.batch} and {config.seq}."
         )
+    yield from map(Noticed, _doubts(data))
     return fitted, data
+
+
+def _doubts(data: Dataset) -> Iterator[str]:
+    """Yield why the losses over what is held out will say less than they seem to."""
+    characters = sum(part.counted() for part in held_out(data.parts.val)) if data.parts.val else FEW_CHARACTERS
+    if characters < FEW_CHARACTERS:
+        longer = "a longer `val_file`" if data.validation else "a larger `val`, or a longer text"
+        validate = "character validates" if characters == 1 else "characters validate"
+        yield (
+            f"Only {characters:,} {validate}: the loss over so few is mostly chance, and the best checkpoint is chosen "
+            f"by it. Use {longer}."
+        )
+    for part, of in data.repeated.items():
+        verb, loss = ("validate", "validation loss") if part == "validation" else ("test", "test loss")
+        mend = "`sort -u` removes repetitions." if of.kind == "lines" else "Leave out the copies."
+        yield (f"{of} that {verb} are also among those that train: the {loss} is lower than for new ones. {mend}")
 
 
 def corpus_record(data: Dataset) -> CorpusRecord:
@@ -116,8 +138,11 @@ def vocabulary(sources: Sources, text: "Text", validation: "Text | None", traine
     return Vocabulary.of(kept, has_unknown=sources.min_count > 1 or inherited)
 
 
-def _fitted(config: TrainConfig, text: "Text", has_validation: bool) -> TrainConfig:
-    """Return the settings as they can be for a text of this length."""
+def _fitted(config: TrainConfig, text: "Text", has_validation: bool, split_named: bool) -> TrainConfig:
+    """Return the settings as they can be for this text."""
+    if text.config.lines and not split_named and text.counted["\n"] >= FEW_LINES:
+        # Lists of lines are often sorted, or grow with time: the last ones are not like the others.
+        config = replace(config, split="documents")
     if has_validation:
         if config.split == "char-rnn":
             raise CharRNNError(

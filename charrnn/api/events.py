@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from charrnn.api.evaluation import Evaluation
+from charrnn.data.repeated import Repeated
 from charrnn.training.events import Began, BudgetFixed, Ended, Evaluated, RolledBack, Saved, SaveFailed, Stepped
 
 __all__ = [
@@ -49,8 +50,8 @@ class Measured:
     Of a long part only the first `characters_read` of `characters` are read. `compressors` are the bits a character
     that compressors need for the same text. `train_nats` is the last training loss, in nats a character;
     `frequency_nats` is what guessing by the frequencies of the characters in the training part would cost, and
-    `uniform_nats` what guessing without any knowledge would. Only what follows `loss_after` counts, if that is a
-    character.
+    `uniform_nats` what guessing without any knowledge would. `repeated` tells of documents of the part that train
+    as well, where they are more than a few. Only what follows `loss_after` counts, if that is a character.
     """
 
     part: str
@@ -62,6 +63,7 @@ class Measured:
     loss_after: str | None = None
     frequency_nats: float | None = None
     uniform_nats: float | None = None
+    repeated: Repeated | None = None
 
 
 Event = (

@@ -4,6 +4,7 @@ import bz2
 import lzma
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -28,6 +29,8 @@ COMPRESSED_AT_ONCE = 1 << 20
 EXACT = 500_000
 # Of a training part, at most so many stretches are counted, from its beginning to its end.
 COUNTED_STRETCHES = 64
+# Of fewer characters compressors make more than they were: their headers, and nothing yet that repeats.
+COMPRESSIBLE = 5_000
 
 
 def seconds_needed(model: ModelConfig, vocab: Vocabulary, parts: Split) -> float:
@@ -58,35 +61,34 @@ def measured(run: Run, data: Dataset, history: Sequence[dict[str, Any]]) -> Iter
     model = Model.load(best)
     model.limit_threads()
     train_nats = history[-1]["train_nats"] if history else None
-    if data.parts.val:
-        frequencies = frequency_nats(data.parts.train, data.parts.val, model.vocab.size)
-        yield measure("validation", model, data.parts.val, compressors(data), train_nats, frequencies)
-    if data.parts.test:
-        yield measure("test", model, data.parts.test, train_nats=train_nats)
+    for part in parts_of(data):
+        yield measure_in(part, model, data, train_nats)
 
 
-def measure(
-    part: str,
-    model: Model,
-    parts: Sequence[Part],
-    compressed: dict[str, float] | None = None,
-    train_nats: float | None = None,
-    frequencies: float | None = None,
-) -> Measured:
+def parts_of(data: Dataset) -> dict[str, Sequence[Part]]:
+    """Return what is held out, by name: "validation" and "test", of which there may be neither."""
+    return {name: parts for name, parts in (("validation", data.parts.val), ("test", data.parts.test)) if parts}
+
+
+def measure_in(part: str, model: Model, data: Dataset, train_nats: float | None = None) -> Measured:
+    """Evaluate a model exactly on a part that is held out, and compare it with what needs no model."""
+    parts = parts_of(data)[part]
+    return replace(
+        measure(part, model, parts),
+        compressors=compressors(data) if part == "validation" else {},
+        train_nats=train_nats,
+        frequency_nats=frequency_nats(data.parts.train, parts, model.vocab.size),
+        uniform_nats=math.log(model.vocab.size),
+        repeated=data.repeated.get(part),
+    )
+
+
+def measure(part: str, model: Model, parts: Sequence[Part]) -> Measured:
     """Evaluate a model exactly on what is held out as `part`, which may be in several parts."""
     read = held_out(parts)
     evaluation = Evaluation(sum(part.counted() for part in read), mean_nats(model, read))
-    return Measured(
-        part,
-        evaluation,
-        sum(map(len, read)),
-        sum(map(len, parts)),
-        compressed or {},
-        train_nats,
-        model.text.loss_after,
-        frequencies,
-        math.log(model.vocab.size),
-    )
+    read_of = sum(map(len, read)), sum(map(len, parts))
+    return Measured(part, evaluation, *read_of, loss_after=model.text.loss_after)
 
 
 def frequency_nats(train: Part, parts: Sequence[Part], vocab_size: int) -> float:
@@ -110,12 +112,12 @@ def _frequencies(part: Part, low: int, high: int, vocab_size: int) -> np.ndarray
 
 
 def compressors(data: Dataset) -> dict[str, float]:
-    """Return the bits a character that compressors need for what validates; nothing if no character of it counts."""
+    """Return the bits a character that compressors need for what validates; nothing if too few characters count."""
     corpus = data.corpus
     encoding = BYTES if corpus.text.config.bytes else "utf-8"
     texts = [corpus.vocab.decode(counted_ids(part)) for part in held_out(data.parts.val)]
     characters = sum(map(len, texts))
-    if not characters:
+    if characters < COMPRESSIBLE:
         return {}
     sizes = compressed_sizes(b"".join(text.encode(encoding) for text in texts))
     return {name: 8 * size / characters for name, size in sizes.items()}

@@ -40,9 +40,7 @@ def new_job(
         raise CharRNNError("`drop_unused` needs a model to begin with.", hint="Name one with `init`.")
     place.check_texts([*sources.corpus, *sources.val_file])
     place.choose()
-    config, data = yield from new_dataset(
-        sources, chosen.train, chosen.text, trained, training.watch, val_given="val" in given
-    )
+    config, data = yield from new_dataset(sources, chosen, trained, training.watch)
     hint = None if trained else advice(len(data.parts.train), model, data.corpus.vocab.size)
     if hint:
         yield Noticed(hint, is_advice=True)

@@ -24,11 +24,12 @@ NAMES = (*MODEL, *TRAIN, *TEXT, "preset", "activation")
 
 @dataclass(frozen=True)
 class Settings:
-    """What a new run is: its model, how it is trained, how its text is read."""
+    """What a new run is: its model, how it is trained, how its text is read; `named` are those not left to defaults."""
 
     model: ModelConfig
     train: TrainConfig
     text: TextConfig
+    named: frozenset[str] = frozenset()
 
 
 def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Settings:
@@ -44,6 +45,7 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     if preset is not None and preset not in PRESETS:
         raise CharRNNError(f"There is no preset {preset!r}; there is {', '.join(PRESETS)}.")
     chosen = {**(PRESETS[preset] if preset else {}), **given}
+    named = frozenset(chosen)
     if any(given.get(name) is not None for name in BUDGET):
         # A budget that is given replaces the preset's.
         chosen |= {name: given.get(name) for name in BUDGET}
@@ -55,9 +57,8 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     model, train, changed = ({n: chosen[n] for n in names if n in chosen} for names in (MODEL, TRAIN, TEXT))
     for kind, values in ((ModelConfig, model), (TrainConfig, train), (TextConfig, changed)):
         check_types(kind, values)
-    return Settings(
-        ModelConfig(**model), TrainConfig(**train), replace(text, **{"encoding": DEFAULT_TEXT.encoding, **changed})
-    )
+    form = replace(text, **{"encoding": DEFAULT_TEXT.encoding, **changed})
+    return Settings(ModelConfig(**model), TrainConfig(**train), form, named)
 
 
 def check_names(given: Mapping[str, Any], names: tuple[str, ...]) -> None:

@@ -213,6 +213,7 @@ Split = Annotated[
         "--split",
         help=f"What validates: {', '.join(SPLITS)}. tail: the contiguous last --val of the text. documents: whole "
         "files or --lines at random. char-rnn: the last 5 % of each stream.",
+        show_default="tail, documents with --lines",
     ),
 ]
 Val = Annotated[float, typer.Option("--val", help="The share that validates; 0 for none.")]

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from charrnn.config import TrainConfig
 from charrnn.data.parts import Part, select
+from charrnn.data.repeated import Repeated, repeated
 from charrnn.data.splits import Split, split
 from charrnn.errors import CharRNNError
 from charrnn.text.text import Text
@@ -38,6 +40,13 @@ class Dataset:
     def notices(self) -> list[str]:
         """Return what a person should know of how the texts were read."""
         return [*self.corpus.text.notices, *(self.validation.text.notices if self.validation else ())]
+
+    @cached_property
+    def repeated(self) -> dict[str, Repeated]:
+        """Return how many documents are held out and train as well, by the part, where that is worth telling."""
+        train, held_out = self.parts.train, {"validation": self.parts.val, "test": self.parts.test}
+        found = {part: repeated(train, parts) for part, parts in held_out.items()}
+        return {part: count for part, count in found.items() if count is not None and count.matters}
 
 
 def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None, hint: str = READERS_HINT) -> Corpus:

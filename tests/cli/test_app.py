@@ -18,7 +18,7 @@ from charrnn.runs.lock import Lock
 from support.commands import COMMAND, HEAVY, SEVERAL, charrnn_in, found, loaded_by, refused, several, started
 
 CHATTER = ("I0000", "E0000", "oneDNN", "cudart", "cuda", "WARNING", "Traceback", "absl")
-TEXT = "".join(f"{n} green bottles hanging on the wall,\n" for n in range(400, 300, -1))
+TEXT = "".join(f"{n} green bottles hanging on the wall,\n" for n in range(3000, 1700, -1))
 SMALL = ("--units", "16", "--batch", "8", "--seq", "16")
 
 
@@ -243,7 +243,7 @@ def test_training_talks_plainly_on_stderr_alone(trained):
     lines = result.stderr.splitlines()
     assert lines[-1] == "Sample from it: charrnn sample toy --temp 0.8"
     for said in (
-        r"3,900 characters, 26 different; 3,510 to train on, 390 ",
+        r"52,000 characters, 26 different; 46,800 to train on, 5,200 ",
         r"lstm 2x16, .*batch 8, seq 16.* Run: toy$",
     ):
         assert re.search(said, result.stderr, re.M)

@@ -50,7 +50,7 @@ def trained(tmp_path_factory):
     calls = [
         ("files", "", "a.txt", "b.txt"),
         ("piped", "ab.txt", "-"),
-        ("lines", "", "names.txt", "--lines", "--test", "0.1"),
+        ("lines", "", "names.txt", "--lines", "--split", "tail", "--test", "0.1"),
         ("bytes", "", "image", "--bytes"),
         ("rare", "", "rare.txt", "--min-count", "20", "--val-file", "b.txt"),
         ("val", "", "a.txt", "--val-file", "other.txt", "--test", "0.2"),

@@ -65,7 +65,9 @@ def test_a_value_other_than_the_default_reaches_the_trainer(name, configs_of):
     model, config, text = configs_of(*([flag] if value is True else [flag, str(value)]), *(f"--{n}" for n in needed))
     budget = {} if name in ("epochs", "steps", "minutes") else {"minutes": DEFAULT_MINUTES}
     if name in TEXT_VALUES:
-        expected = (ModelConfig(), TrainConfig(**budget), TextConfig(**{name: value}, **needed))
+        form = TextConfig(**{name: value}, **needed)
+        split = {"split": "documents"} if form.lines else {}
+        expected = (ModelConfig(), TrainConfig(**budget, **split), form)
         assert (model, config, text) == expected
         return
     assert text == TextConfig()

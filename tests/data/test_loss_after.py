@@ -488,7 +488,7 @@ def trained(tmp_path_factory):
     lined = ("pairs.txt", "--lines", "--loss-after", r"\t")
     binary = ("--bytes", "--reset-at-documents", "--loss-after", r"\x1f")
     calls = [
-        ("pairs", *lined, "--steps", 8, "--save-every", 4, "--keep", 9, "--val", 0.2, "--test", 0.1),
+        ("pairs", *lined, "--steps", 8, "--save-every", 4, "--keep", 9, "--val", 0.2, "--test", 0.1, "--split", "tail"),
         ("plain", "plain.txt", "--steps", 2),
         ("taken over", "pairs.txt", "--init", "pairs", "--steps", 2),
         ("bytes", "a.bin", "b.bin", *binary, "--split", "documents", "--steps", 2),

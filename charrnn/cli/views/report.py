@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 # Training this far below validation, in nats a character, means that the text is being learnt by heart.
 MEMORISED = 0.5
+# First weights cost about as much as guessing without any knowledge; what costs so much more has become worse.
+DIVERGED = 0.5
 # How the exact evaluation of each part is introduced, and what is special about it.
-_PARTS = {"validation": ("Validation", "it was not trained on"), "test": ("Test", "that nothing was chosen by")}
+_PARTS = {"validation": ("Validation", " it was not trained on"), "test": ("Test", " that nothing was chosen by")}
 
 
 def ended(training: "Training", event: "Ended") -> None:
@@ -44,9 +46,13 @@ def measured(event: "Measured") -> None:
     if not counted:
         say(f"{what}: none of the first {read:,} characters stands{after}; charrnn eval reads more.")
     else:
+        also = ""
+        if event.repeated is not None and event.repeated.matters:
+            which = "" if event.part == "validation" else which
+            also = f"; {event.repeated} are also among those that train"
         say(
             f"{what}: {event.evaluation.bits_per_char:.4f} bits per character ({nats:.4f} nats), exactly, on "
-            f"{counted:,} characters{after} {which}{of}."
+            f"{counted:,} characters{after}{which}{of}{also}."
         )
     if event.compressors:
         sizes = ", ".join(f"{name} {bits:.3f}" for name, bits in event.compressors.items())
@@ -64,7 +70,7 @@ def measured(event: "Measured") -> None:
 
 def _why(event: "Measured") -> str:
     """Return why a model may be worse than frequencies, and what to do."""
-    if event.uniform_nats is not None and event.evaluation.nats_per_char > event.uniform_nats:
+    if event.uniform_nats is not None and event.evaluation.nats_per_char > event.uniform_nats + DIVERGED:
         return "training has gone wrong, most likely by too high a rate. Train again with a lower --lr."
     return "it was trained too little, or at a wrong rate. Train longer, or with another --lr."
 

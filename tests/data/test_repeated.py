@@ -1,0 +1,145 @@
+"""Documents that are held out and train as well: counted, and said before training and after it."""
+
+import random
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import charrnn
+from charrnn.api import held_out
+from charrnn.api.evaluation import Evaluation
+from charrnn.api.events import Measured, Noticed
+from charrnn.cli.views import report
+from charrnn.data import repeated as counting
+from charrnn.data.parts import Part
+from charrnn.data.repeated import Repeated, repeated
+from support.untrained import train_nothing
+
+NAMES = sorted({"".join(random.Random(seed).choices("abcdefgh", k=6)) for seed in range(400)})
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """Return a function from lines and settings to what is noticed before training, and to what there is to train."""
+    monkeypatch.chdir(tmp_path)
+
+    def tell(rows, **settings):
+        (tmp_path / "text.txt").write_text("".join(f"{row}\n" for row in rows))
+        jobs = []
+        train_nothing(monkeypatch, jobs.append)
+        corpus = settings.pop("corpus", "text.txt")
+        events = list(charrnn.train_events(corpus, **{"lines": True, "batch": 2, "seq": 8, **settings}))
+        said = "\n".join(event.message for event in events if isinstance(event, Noticed))
+        return said, jobs[0]
+
+    return tell
+
+
+def part(lines, dtype=np.uint8) -> Part:
+    """Return lines as a part whose table turns codes into other ids."""
+    text = "".join(f"{line}\n" for line in lines)
+    symbols = "".join(dict.fromkeys(text))
+    table = np.array([ord(symbol) for symbol in symbols])
+    return Part(np.array([symbols.index(c) for c in text], dtype), table, line_end=symbols.index("\n"))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("block", [1, 7, 1 << 20])
+def test_lines_are_counted_wherever_blocks_end(monkeypatch, block, dtype):
+    monkeypatch.setattr("charrnn.data.parts.BLOCK", block)
+    rng = random.Random(block)
+    train, held = (["".join(rng.choices("ab", k=rng.randint(0, 4))) for _ in range(n)] for n in (60, 40))
+    held += ["", "never", "néver"]
+    # Blank lines say nothing of a model: they are passed by.
+    expected = sum(number for line, number in Counter(held).items() if line and line in train)
+    assert repeated(part(train, dtype), [part(held[:20]), part(held[20:])]) == Repeated(
+        sum(map(bool, held)), expected, "lines"
+    )
+    assert expected > 5
+
+
+def test_files_are_counted_by_what_they_hold():
+    def files(*texts):
+        lengths = [len(text) for text in texts]
+        return Part(np.frombuffer("".join(texts).encode(), np.uint8), starts=np.cumsum([0, *lengths[:-1]]))
+
+    train = files("one", "two", "three", "a longer one")
+    assert repeated(train, [files("two", "six"), files("one"), files("three times")]) == Repeated(4, 2, "files")
+    assert repeated(train, []) == Repeated(0, 0, "files") and not repeated(train, []).matters
+    # A stream of characters has no documents.
+    assert repeated(Part(np.zeros(9, int)), [Part(np.zeros(3, int))]) is None
+
+
+def test_of_what_is_large_the_beginning_is_looked_at(monkeypatch):
+    monkeypatch.setattr(counting, "DOCUMENTS", 3)
+    monkeypatch.setattr(counting, "CHARACTERS", 8)
+    assert repeated(part(["aaa", "bbb", "ccc"]), [part(["b", "aaa", "d", "ccc"])]) == Repeated(3, 1, "lines")
+
+
+def test_a_list_that_repeats_itself_is_told_before_training(told):
+    said, job = told(5 * NAMES, split="documents")
+    shared = job.data.repeated["validation"]
+    assert shared.count > 0.9 * shared.documents > 100
+    assert f"{shared} that validate are also among those that train" in said and "`sort -u`" in said
+    # Wherever the validation part lies, and if it is another text.
+    assert "that validate are also among" in told(2 * NAMES, split="tail")[0]
+    assert "400 of 400 lines that validate are also among" in told(NAMES, val_file="text.txt")[0]
+    assert "that test are also among" in told(5 * NAMES, val=0.0, test=0.1)[0]
+    assert "also among" not in told(NAMES, test=0.1)[0]
+
+
+def test_copies_of_files_are_told(told, tmp_path):
+    (tmp_path / "folder").mkdir()
+    for number in range(20):
+        for copy in "ab":
+            (tmp_path / f"folder/{number}{copy}.txt").write_text(NAMES[number] * 10)
+    said, _ = told([], corpus="folder", split="documents", val=0.3, lines=False)
+    assert " files that validate are also among those that train" in said and "Leave out the copies." in said
+
+
+def test_the_report_does_not_claim_what_is_not_so(capsys):
+    def reported(part, shared):
+        report.measured(Measured(part, Evaluation(900, 2.0), 900, 900, repeated=shared))
+        return capsys.readouterr().err
+
+    many, few = Repeated(200, 180, "lines"), Repeated(200, 2, "lines")
+    assert "on 900 characters; 180 of 200 lines are also among those that train.\n" in reported("validation", many)
+    assert "that nothing was chosen by; 180 of 200 lines are also" in reported("test", many)
+    for shared in (few, None):
+        assert "on 900 characters it was not trained on.\n" in reported("validation", shared)
+
+
+def test_lines_validate_at_random_unless_it_is_said_otherwise(told):
+    def split_of(rows=NAMES, **settings):
+        return told(rows, **settings)[1].config.split
+
+    assert split_of() == "documents"
+    # A sorted list is validated on all of its letters.
+    data = told(NAMES)[1].data
+    firsts = {line[0] for line in data.corpus.vocab.decode(data.parts.val[0].ids()).split()}
+    assert firsts == set("abcdefgh")
+    assert split_of(split="tail") == "tail"
+    assert split_of(NAMES[:19]) == "tail" and split_of(NAMES[:20]) == "documents"
+    assert split_of(lines=False) == split_of(lines=False, reset_at_documents=True) == "tail"
+    assert split_of(preset="char-rnn") == "char-rnn"
+
+
+def test_so_little_that_it_is_noise_is_told(told, tmp_path):
+    said, job = told(NAMES * 10, val=0.0002, lines=False)
+    assert "Only 6 characters validate" in said and "`val`" in said
+    assert held_out.compressors(job.data) == {}
+    # What counts is counted.
+    lines = [f"{name}{name}{name}\t{name}" for name in NAMES]
+    said, job = told(lines, loss_after="\t")
+    assert "Only " in said and len(job.data.parts.val[0]) > 1_000
+    (tmp_path / "short.txt").write_text("abc\n" * 14)
+    said, _ = told(NAMES, val_file="short.txt", lines=False)
+    assert "Only 56 characters validate" in said and "`val_file`" in said
+    assert "validate" not in told(NAMES * 10, split="tail", lines=False)[0]
+    assert "validate" not in told(NAMES, val=0.0)[0]
+
+
+def test_compressors_are_compared_where_there_is_something_to_compress(told):
+    assert set(held_out.compressors(told(NAMES * 20, lines=False)[1].data)) == {"bzip2", "xz"}
+    assert held_out.compressors(told(NAMES * 15, lines=False)[1].data) == {}
