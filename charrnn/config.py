@@ -30,9 +30,10 @@ NORMAL_FORMS = ("nfc", "nfd", "nfkc", "nfkd")
 # Younger than the format of checkpoints: with these values they are left out, and files stay the same to the byte.
 _LEFT_OUT = {"loss_after": None, "precision": "float32"}
 
-# What limits a run; and what may be given anew when it is resumed.
+# What limits a run; what makes the course of its rate; and what may be given anew when it is resumed.
 BUDGET = ("epochs", "steps", "minutes")
-FREE_ON_RESUME = (*BUDGET, "patience", "eval_every", "save_every", "keep", "precision")
+SCHEDULE = ("lr", "schedule", "warmup", "decay", "decay_after")
+FREE_ON_RESUME = (*BUDGET, *SCHEDULE, "patience", "eval_every", "save_every", "keep", "precision")
 
 # What a run may take when no --epochs, --steps or --minutes is given.
 DEFAULT_MINUTES = 10.0

@@ -8,6 +8,7 @@ from typing import Any
 
 from charrnn.api.events import Noticed
 from charrnn.api.recorded import check_ordinary, shown
+from charrnn.api.replanning import check_unfinished, replanned
 from charrnn.api.session import Job, Training
 from charrnn.api.settings import NAMES, check_names, check_types, plain
 from charrnn.config import BUDGET, FREE_ON_RESUME, TrainConfig
@@ -15,13 +16,12 @@ from charrnn.data.corpus import Dataset, dataset
 from charrnn.errors import CharRNNError
 from charrnn.runs.checkpoint import Checkpoint
 from charrnn.runs.folder import Run, find_run, shell_name
-from charrnn.runs.progress import CorpusRecord, Progress
+from charrnn.runs.progress import CorpusRecord
 from charrnn.text.reader import read_text
 from charrnn.text.sources import STDIN
 from charrnn.text.text import Text
 from charrnn.training.backends.choice import DEFAULT
 from charrnn.training.backends.start import kept_shards
-from charrnn.training.budget import counted_total
 
 # What is settled for good when a run begins, besides its settings.
 NEW_ONLY = ("drop_unused", "include", "init", "min_count", "name", "val_file", "vocab")
@@ -48,32 +48,39 @@ def resumed_job(
     progress = checkpoint.progress
     if checkpoint.training is None or progress is None:
         raise CharRNNError(f"{path} holds a model but no training to resume.")
-    config = _resumed_config(checkpoint.training, given)
-    data = yield from _resumed_data(training, run, checkpoint, progress.corpus, config, corpus, corpus_changed_ok)
-    _check_budget(run, checkpoint, progress, config, data)
+    trained = checkpoint.training
+    changed = _changed(trained, given)
+    check_unfinished(run, trained, progress, changed)
+    data = yield from _resumed_data(training, run, checkpoint, progress.corpus, trained, corpus, corpus_changed_ok)
+    # A text that is too short for a window is refused where it is read.
+    steps_per_epoch = max(1, len(data.parts.train) // trained.batch // trained.seq)
+    config, planned, about_rate = replanned(trained, progress, changed, steps_per_epoch)
     yield Noticed(f"Resuming {run.name} after step {progress.step:,}.")
+    if about_rate:
+        yield Noticed(about_rate)
     before = progress.backend or DEFAULT
     now = place.choose(before).name
     if before != now:
         yield Noticed(f"Until now it was trained with {before}: {now} rounds otherwise and draws other dropout masks.")
     shards = kept_shards(config.batch, progress, place.processes.count)
-    return Job(run, checkpoint.model, config, data, shards, resumed=checkpoint)
+    resumed = replace(checkpoint, progress=planned)
+    return Job(run, checkpoint.model, config, data, shards, resumed=resumed, new_plan=about_rate is not None)
 
 
-def _resumed_config(trained: TrainConfig, given: Mapping[str, Any]) -> TrainConfig:
-    """Return the settings of the run with the changes that are allowed."""
+def _changed(trained: TrainConfig, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that are given anew; CharRNNError for what cannot be, by itself or in a resumed run."""
     fixed = set(given) - set(FREE_ON_RESUME)
     if fixed:
         raise CharRNNError(
             f"A resumed run keeps its settings; {', '.join(f'`{name}`' for name in sorted(fixed))} cannot be changed.",
-            hint="A new budget can be given: `epochs`, `steps`, `minutes`.",
+            hint=f"What can be given anew: {', '.join(f'`{name}`' for name in FREE_ON_RESUME)}.",
         )
     # A budget that is None is none: the run keeps its own.
     changed = {name: plain(value) for name, value in given.items() if name not in BUDGET or value is not None}
     check_types(TrainConfig, changed)
-    if set(changed) & set(BUDGET):
-        changed = {**dict.fromkeys(BUDGET), **changed}
-    return replace(trained, **changed)
+    # Whether the values can be: what they come to depends on the text.
+    replace(trained, **changed)
+    return changed
 
 
 def _resumed_data(
@@ -122,15 +129,3 @@ def _resumed_data(
         f"{shlex.join(anew)} --init {shell_name(run)}"
     )
     return dataset(text, checkpoint.vocab, config, validation, hint)
-
-
-def _check_budget(run: Run, checkpoint: Checkpoint, progress: Progress, config: TrainConfig, data: Dataset) -> None:
-    """Raise CharRNNError if a run has nothing left to do."""
-    done = progress.step
-    counted = counted_total(config, len(data.parts.train) // config.batch // config.seq)
-    same_budget = all(getattr(config, name) == getattr(checkpoint.training, name) for name in BUDGET)
-    if (done == progress.total and same_budget) or (counted is not None and done >= counted):
-        raise CharRNNError(
-            f"The run {run.name} has taken {done:,} steps and reached the end of its budget.",
-            hint="Give it more: `epochs`, `steps`, `minutes`.",
-        )

@@ -37,7 +37,10 @@ from charrnn.training.trainer import Trainer
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What there is to train: a run, its settings, its text, and what it begins with or goes on from."""
+    """What there is to train: a run, its settings, its text, and what it begins with or goes on from.
+
+    `new_plan` says that the plan in `resumed` (`charrnn.training.plan`) is not yet on disk.
+    """
 
     run: Run
     model: ModelConfig
@@ -46,6 +49,7 @@ class Job:
     shards: int
     resumed: Checkpoint | None = None
     weights: Mapping[str, np.ndarray] | None = None
+    new_plan: bool = False
 
 
 Prepare = Callable[["Training"], Generator[Event, None, Job]]
@@ -220,6 +224,7 @@ class Training:
             corpus_record(job.data),
             corpus.text.config,
             job.resumed,
+            job.new_plan,
             clock=lambda: perf_counter() - self.began,
             reserve=seconds_needed(job.model, corpus.vocab, job.data.parts) if self.is_first else 0.0,
             processes=self.place.processes,

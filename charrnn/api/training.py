@@ -132,7 +132,9 @@ def resume_events(
         corpus: Where the text lies now, if elsewhere.
         corpus_changed_ok: Go on although the text is no longer the same.
         backend: By default that of KERAS_BACKEND, or the one that the run was trained with.
-        **settings: A new budget (`epochs`, `steps`, `minutes`), `patience`, `eval_every`, `save_every`, `keep`,
+        **settings: A new budget: `epochs`, `steps` or `minutes` mean so many more, from where the run is; without one
+            the recorded budget is finished. `lr`, `schedule`, `warmup`, `decay`, `decay_after` begin a new schedule
+            there; without them the rate goes on from where it is. `patience`, `eval_every`, `save_every`, `keep`,
             `precision`. The others stay as they are.
 
     The other arguments, what is returned and what is raised are as of `train_events`.

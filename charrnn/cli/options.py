@@ -257,13 +257,16 @@ Precision = Annotated[
 ]
 
 # Budget
-Epochs = Annotated[float | None, typer.Option("--epochs", help="Passes over the text.", show_default=False)]
-Steps = Annotated[int | None, typer.Option("--steps", help="Windows.", show_default=False)]
+Epochs = Annotated[
+    float | None,
+    typer.Option("--epochs", help="Passes over the text; with --resume so many more.", show_default=False),
+]
+Steps = Annotated[int | None, typer.Option("--steps", help="Windows; with --resume so many more.", show_default=False)]
 Minutes = Annotated[
     float | None,
     typer.Option(
         "--minutes",
-        help="Minutes, everything included.",
+        help="Minutes, everything included; with --resume so many more.",
         show_default=f"{DEFAULT_MINUTES:g} if no other budget is given",
     ),
 ]
@@ -305,7 +308,13 @@ Out = Annotated[
     Path | None, typer.Option("--out", help="The folder of runs; by default checkpoints.", show_default=False)
 ]
 Resume = Annotated[
-    str | None, typer.Option("--resume", metavar="RUN", help="Continue a run from its newest checkpoint.")
+    str | None,
+    typer.Option(
+        "--resume",
+        metavar="RUN",
+        help="Continue a run from its newest checkpoint: to the end of its budget, or with --steps, --epochs or "
+        "--minutes so much further. --lr, --schedule or --warmup begin a new schedule there.",
+    ),
 ]
 CorpusChangedOk = Annotated[
     bool, typer.Option("--corpus-changed-ok", help="Resume although the text is no longer the same.")

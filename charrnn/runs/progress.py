@@ -9,8 +9,9 @@ from typing import Any, TypeVar, get_args, get_origin
 Record = TypeVar("Record", bound="LogPosition | CorpusRecord | Stability | Progress")
 
 # Keys that a file may lack, because it is older than they are or has nothing to say: None here, and not written.
-_MAY_LACK = ("backend", "device", "include", "val_sources", "val_sha256")
-_NEVER_NEGATIVE = ("bytes", "characters", "rollbacks", "step", "total", "evaluated_step", "evaluations_since_best",
+_MAY_LACK = ("backend", "device", "include", "val_sources", "val_sha256", "schedule_step", "schedule_rate")
+_NEVER_NEGATIVE = ("schedule_step", "schedule_rate",
+                   "bytes", "characters", "rollbacks", "step", "total", "evaluated_step", "evaluations_since_best",
                    "loss_steps")  # fmt: skip
 
 
@@ -59,7 +60,9 @@ class Progress:
     """Where training stands: after `step` of `total` steps, which are None until `minutes` has been measured.
 
     `best_nats` and `best_step` are the lowest validation loss and its step; `loss_sum` adds up `loss_steps` training
-    losses, those since the last line of the log; `seconds` is the time trained, over all processes.
+    losses, those since the last line of the log; `seconds` is the time trained, over all processes. `schedule_step` is
+    the step at which the schedule of the learning rate began, if not at 0, and `schedule_rate` the rate from which it
+    goes on there; None where it begins anew.
     """
 
     corpus: CorpusRecord
@@ -77,6 +80,8 @@ class Progress:
     seconds: float = 0.0
     stability: Stability = Stability()
     metrics: LogPosition = LogPosition()
+    schedule_step: int | None = None
+    schedule_rate: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what a file holds: an object in which the guard's values are beside the others, keys sorted."""
@@ -111,7 +116,7 @@ def _read(kind: type[Record], data: Any) -> Record:
             value = data[field.name]
             value = tuple(value) if isinstance(value, list) else value
             infinite = isinstance(value, float) and not math.isfinite(value)
-            negative = field.name in _NEVER_NEGATIVE and isinstance(value, int) and value < 0
+            negative = field.name in _NEVER_NEGATIVE and isinstance(value, int | float) and value < 0
             if not _fits(value, field.type) or infinite or negative:
                 raise TypeError(f"{field.name!r} is {value!r:.40}")
             values[field.name] = value

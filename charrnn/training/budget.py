@@ -12,7 +12,8 @@ def counted_total(config: TrainConfig, steps_per_epoch: int) -> int | None:
     """Return the number of steps that `steps` and `epochs` allow, whichever is less; None when neither limits."""
     limits = [] if config.steps is None else [config.steps]
     if config.epochs is not None:
-        limits.append(max(1, math.ceil(config.epochs * steps_per_epoch)))
+        # What is counted from a step on is a fraction of an epoch; its rounding is no step.
+        limits.append(max(1, math.ceil(round(config.epochs * steps_per_epoch, 6))))
     return min(limits, default=None)
 
 

@@ -7,30 +7,43 @@ from charrnn.config import TrainConfig
 # Keras's own default of 0.001 leaves Adadelta standing still and SGD crawling.
 DEFAULT_RATES = {"adam": 5e-3, "adamw": 5e-3, "rmsprop": 2e-3, "sgd": 0.5, "adagrad": 0.5, "adadelta": 1.0}
 
+# The share of its base to which a cosine falls.
+LOWEST = 0.01
+
 
 def base_rate(config: TrainConfig) -> float:
     """Return the learning rate before its schedule."""
     return DEFAULT_RATES[config.optimizer] if config.lr is None else config.lr
 
 
-def learning_rate(config: TrainConfig, step: int, total: int | None, steps_per_epoch: int) -> float:
-    """Return the rate of step `step` (from 0) of `total`.
+def learning_rate(
+    config: TrainConfig, step: int, total: int | None, steps_per_epoch: int, first: int = 0, start: float | None = None
+) -> float:
+    """Return the rate of step `step` (from 0) of `total`, in a schedule that began at the step `first`.
 
     cosine warms up linearly, then falls along half a cosine (Loshchilov & Hutter 2017) to the end; while `total` is
-    None, not yet measured, it stays up.
+    None, not yet measured, it stays up. With `start` it begins there instead, without a warm-up.
     """
-    rate = base_rate(config)
+    rate, done = base_rate(config), max(0, step - first)
     if config.schedule == "constant":
         return rate
     if config.schedule == "exponential":
-        epochs = step // steps_per_epoch
+        epochs = done // steps_per_epoch
         return rate * config.decay ** max(0, epochs - config.decay_after + 1)
-    # A short run warms up for a tenth of itself.
-    warmup = config.warmup if total is None else min(config.warmup, total // 10)
-    if step < warmup:
-        return rate * (step + 1) / warmup
+    warmup = warmup_steps(config, first, total) if start is None else 0
+    if done < warmup:
+        return rate * (done + 1) / warmup
     if total is None:
-        return rate
-    done = min(1.0, (step - warmup) / max(1, total - warmup))
+        return rate if start is None else start
+    share = min(1.0, (done - warmup) / max(1, total - first - warmup))
     # Down to a hundredth, not to nothing: the last steps should still teach something.
-    return rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+    falling = 0.5 * (1 + math.cos(math.pi * share))
+    if start is None:
+        return rate * (LOWEST + (1 - LOWEST) * falling)
+    lowest = LOWEST * rate
+    return lowest + (start - lowest) * falling
+
+
+def warmup_steps(config: TrainConfig, first: int, total: int | None) -> int:
+    """Return how many steps a cosine that begins at the step `first` warms up; a short one a tenth of itself."""
+    return config.warmup if total is None else min(config.warmup, max(0, total - first) // 10)

@@ -3,12 +3,13 @@
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from charrnn.config import BUDGET, DEFAULT_TEXT, ModelConfig, TextConfig, TrainConfig
+from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig, TrainConfig
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.runs.checkpoint import Checkpoint
 from charrnn.runs.folder import Run
@@ -19,7 +20,8 @@ from charrnn.training.backends.jax.distributed import ALONE, Processes
 from charrnn.training.divergence import Diverged
 from charrnn.training.events import Began, BudgetFixed, Ended, Evaluated, Event, RolledBack, Saved, SaveFailed, Stepped
 from charrnn.training.learner_protocol import Learner, State
-from charrnn.training.schedules import base_rate, learning_rate
+from charrnn.training.plan import planned_total, rate_at
+from charrnn.training.schedules import base_rate
 
 # A corpus of a few windows ends an epoch at every other step; evaluations keep at least this distance.
 STEPS_BETWEEN_EVALUATIONS = 100
@@ -31,7 +33,8 @@ class Trainer:
     """Lets a learner train, as `events()` tells, and keeps the run on disk.
 
     model, vocab, config, text and corpus are what a checkpoint says of its model, and of the text and how it was read.
-    `resumed` is the checkpoint to go on from, at which the learner need not be yet. `clock` returns the seconds since
+    `resumed` is the checkpoint to go on from, at which the learner need not be yet; `new_plan` if its plan
+    (`training/plan.py`) is another than the file's. `clock` returns the seconds since
     the command began; `reserve` seconds of `minutes` are left for what the caller does at the end.
 
     Set `interrupted` (from a signal handler, say) to stop at the end of the step, saved; `save_wanted` to save there
@@ -48,19 +51,21 @@ class Trainer:
         corpus: CorpusRecord,
         text: TextConfig = DEFAULT_TEXT,
         resumed: Checkpoint | None = None,
+        new_plan: bool = False,
         clock: Callable[[], float] = time.perf_counter,
         reserve: float = 0.0,
         processes: Processes = ALONE,
     ):
         self.run, self.learner, self.processes = run, learner, processes
         self.model, self.vocab, self.config, self.text = model, vocab, config, text
+        self.new_plan = new_plan
         self.clock, self.reserve = clock, reserve
         self.interrupted = self.save_wanted = False
         self._agreed = [False, False]
         self.unsaved = False
         self.counted = budget.counted_total(config, learner.steps_per_epoch)
         self.history: list[dict[str, Any]] = []
-        total = self.counted if config.minutes is None else None
+        total = planned_total(config, learner.steps_per_epoch)
         self.progress = Progress(corpus, learner.shards, learner.backend, learner.device, total=total)
         self.seconds_before = -self.clock()
         # The lines of the others wait for ever.
@@ -69,7 +74,6 @@ class Trainer:
             self._restore(resumed)
             if processes.is_first:
                 run.log.resume(self.progress.metrics)
-            self._take_budget(resumed)
             self.seconds_before += self.progress.seconds
         # The last good state, to which training returns when it goes wrong.
         self.good = self._snapshot()
@@ -198,6 +202,8 @@ class Trainer:
         step, now = self.step, self.progress
         rate = self._rate(step)
         nats, counted = self.learner.step(step, rate)
+        if self.new_plan:
+            self._record_plan()
         # The 0 of a window in which nothing counts is no loss: neither the log nor the guard is to know of it.
         share = self._share(counted)
         counts = share > 0 or not math.isfinite(nats)
@@ -207,6 +213,14 @@ class Trainer:
         self._note(step=step + 1)
         return Stepped(step + 1, now.total, self.epoch, nats if counts else None, rate)
 
+    def _record_plan(self) -> None:
+        """Put a new plan on disk with the state that it began with; it waits for the first step, which needs it."""
+        self.new_plan = False
+        if self.processes.is_first:
+            # The next save tells of a disk that takes nothing.
+            with suppress(NotWritten):
+                self.run.save(self.good, self.step, False, self.config.keep)
+
     def _share(self, counted: int | None) -> float:
         """Return the share of the targets of a step, those of all processes, that counts in its loss."""
         if counted is None:
@@ -214,8 +228,8 @@ class Trainer:
         return sum(own for (own,) in self.processes.all([counted])) / (self.config.batch * self.config.seq)
 
     def _rate(self, step: int) -> float:
-        schedule = learning_rate(self.config, step, self.progress.total, self.learner.steps_per_epoch)
-        return self.progress.stability.rate_scale * schedule
+        rate = rate_at(self.config, self.progress, step, self.learner.steps_per_epoch)
+        return self.progress.stability.rate_scale * rate
 
     def _evaluate(self) -> Iterator[Event]:
         val_nats, now = self.learner.estimate(), self.progress
@@ -328,14 +342,6 @@ class Trainer:
         self.learner.restore(State(checkpoint.weights, checkpoint.slots, checkpoint.state))
         self.progress = replace(checkpoint.progress, **here)
         self.history = list(checkpoint.history)
-
-    def _take_budget(self, resumed: Checkpoint) -> None:
-        """A budget given with `resume` replaces the old one; otherwise the old one stands, measured or not."""
-        old = resumed.training
-        assert old is not None
-        if any(getattr(self.config, name) != getattr(old, name) for name in BUDGET):
-            total = self.counted if self.config.minutes is None else None
-            self._note(total=total, evaluations_since_best=0)
 
     def _note(self, **changes: Any) -> None:
         """Change what is known of the run's progress."""

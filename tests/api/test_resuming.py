@@ -1,13 +1,23 @@
 """What a run that goes on may be given anew, and what is said of it; a fake learner trains."""
 
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
 import charrnn
 from charrnn.cli.app import app
+from charrnn.config import TrainConfig
 from charrnn.errors import CharRNNError
+from charrnn.runs.checkpoint import read_checkpoint
+from charrnn.runs.folder import Run
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.schedules import learning_rate
 from support.fake_training import train_fakes
+from support.trainers import assert_same
 from support.untrained import train_nothing
 
 TINY = {"units": 4, "layers": 1, "batch": 2, "seq": 8, "cell": "rnn"}
@@ -73,3 +83,205 @@ def test_a_vocabulary_file_that_lacks_characters_names_what_train_has(lacking, f
     with pytest.raises(CharRNNError, match=r"lacks characters of new\.txt") as caught:
         charrnn.train(vocab="vocab.json", **lacking)
     assert "charrnn vocab TEXT -o FILE" in caught.value.hint and "unknown" not in caught.value.hint
+
+
+# Budgets count from where the run is
+
+
+def totals(run="run"):
+    progress = read_checkpoint(Run(Path("checkpoints") / run).newest(), training=True).progress
+    return progress.step, progress.total
+
+
+def test_each_budget_means_so_much_more(folder):
+    spe = len(TEXT) * 9 // 10 // 16
+    trained(steps=60)
+    code, said = command("--resume", "run", "--steps", 60)
+    assert code == 0 and "Resuming run after step 60." in said
+    assert totals() == (120, 120)
+    assert read_checkpoint(Run(Path("checkpoints/run")).newest(), training=True).training.steps == 120
+    # From the middle of an epoch, too.
+    charrnn.resume("run", epochs=2)
+    assert totals() == (120 + 2 * spe, 120 + 2 * spe)
+    charrnn.resume("run", epochs=1, steps=3)
+    assert totals()[0] == 123 + 2 * spe
+
+
+def test_minutes_given_again_are_minutes_more(folder, monkeypatch):
+    trained(steps=None, minutes=0.002)
+    before, _ = totals()
+    code, said = command("--resume", "run", "--minutes", "0.002")
+    assert code == 0, said
+    assert totals()[0] > before
+
+
+def test_without_a_budget_the_recorded_one_is_finished(folder):
+    training = charrnn.train_events("text.txt", name="run", **TINY, steps=60)
+    for event in training:
+        if isinstance(event, charrnn.events.Stepped) and event.step == 20:
+            training.stop()
+    assert totals() == (20, 60)
+    charrnn.resume("run", keep=5)
+    assert totals() == (60, 60)
+    for budget in ({}, {"keep": 5}, {"lr": 0.1}, {"steps": None}):
+        with pytest.raises(CharRNNError, match="has taken 60 steps and reached the end of its budget"):
+            charrnn.resume("run", **budget)
+
+
+@pytest.mark.parametrize(
+    ("budget", "says"),
+    [
+        ({"steps": 20}, "charrnn train --resume run --steps 20 takes 20 more."),
+        ({"steps": None, "epochs": 1}, "charrnn train --resume run --epochs 1 reads the text once more."),
+        ({"steps": 3, "minutes": 0.5}, "charrnn train --resume run --minutes 0.5 goes on for 0.5 minutes more."),
+    ],
+)
+def test_a_finished_run_names_the_command_that_goes_on(budget, says, folder):
+    trained(**budget)
+    before, _ = totals()
+    with pytest.raises(CharRNNError) as caught:
+        charrnn.resume("run")
+    assert caught.value.hint == f"Give it more: {says}"
+    _, *arguments = says.split(" takes")[0].split(" reads")[0].split(" goes")[0].split()[1:]
+    assert command(*arguments)[0] == 0 and totals()[0] > before
+
+
+# The learning rate
+
+
+def rates(run="run", **settings):
+    """Return the rates of the steps of a resumed run, by step, and what was said of the rate."""
+    found, said = {}, []
+    for event in charrnn.resume_events(run, **settings):
+        if isinstance(event, charrnn.events.Stepped):
+            found[event.step] = event.learning_rate
+        elif isinstance(event, charrnn.events.Noticed) and "rate" in event.message:
+            said.append(event.message)
+    return found, " ".join(said)
+
+
+def test_a_finished_run_that_goes_on_does_not_leap(folder):
+    trained(lr=0.5)
+    found, said = rates(steps=60)
+    assert list(found) == list(range(61, 121)) and set(found.values()) == {0.005}
+    assert said == (
+        "The learning rate stays at 0.005, where its schedule has ended. "
+        "For a new schedule from here on add `lr=0.5`, say."
+    )
+    _, said = command("--resume", "run", "--steps", 5)
+    assert "add --lr 0.5, say." in said
+
+
+def test_a_longer_budget_falls_from_where_the_rate_is(folder):
+    training = charrnn.train_events("text.txt", name="run", **TINY, steps=60, lr=0.5, warmup=4)
+    for event in training:
+        if isinstance(event, charrnn.events.Stepped) and event.step == 33:
+            training.stop()
+    old = TrainConfig(lr=0.5, warmup=4)
+    now = learning_rate(old, 33, 60, 24)
+    found, said = rates(steps=100)
+    assert list(found) == list(range(34, 134))
+    assert found[34] == now and list(found.values()) == sorted(found.values(), reverse=True)
+    assert found[133] == pytest.approx(0.005, rel=0.05)
+    middle = 0.005 + (now - 0.005) * 0.5 * (1 + math.cos(math.pi * 50 / 100))
+    assert found[84] == pytest.approx(middle)
+    assert f"goes on from {now:.2g} and falls to 0.005 at step 133" in said
+
+
+@pytest.mark.parametrize("stopped", [3, 40])
+def test_one_that_still_warms_up_goes_on_doing_so(stopped, folder):
+    training = charrnn.train_events("text.txt", name="run", **TINY, steps=1000, lr=0.5, warmup=50)
+    for event in training:
+        if isinstance(event, charrnn.events.Stepped) and event.step == stopped:
+            training.stop()
+    found, said = rates(steps=900)
+    planned = [learning_rate(TrainConfig(lr=0.5, warmup=50), step, stopped + 900, 24) for step in range(stopped + 900)]
+    assert list(found.values()) == planned[stopped:] and max(planned) == 0.5
+    assert "goes on rising to 0.5, and then falls to 0.005" in said
+
+
+@pytest.mark.parametrize("schedule", ["constant", "exponential"])
+def test_the_other_schedules_go_on_as_they_were(schedule, folder):
+    settings = {"lr": 0.5, "schedule": schedule, "decay_after": 2, "decay": 0.9}
+    trained(**settings)
+    found, said = rates(steps=30)
+    config = TrainConfig(**settings)
+    assert list(found.values()) == [learning_rate(config, step, None, 24) for step in range(60, 90)]
+    assert f"goes on as it was ({schedule})" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"lr": 0.25}, "A new schedule begins: the learning rate rises to 0.25 in 4 steps and falls to 0.0025 at"),
+        ({"warmup": 2}, "A new schedule begins: the learning rate rises to 0.5 in 2 steps and falls to 0.005 at"),
+        ({"schedule": "constant"}, "A new schedule begins: the learning rate is 0.5 from here on."),
+        (
+            {"schedule": "exponential", "decay": 0.5, "decay_after": 1, "lr": 0.1},
+            "the learning rate is 0.1, and falls to 0.5 of itself each epoch, for the first time after 1 epochs.",
+        ),
+    ],
+)
+def test_a_schedule_given_on_resume_begins_there(given, says, folder):
+    trained(**{"lr": 0.5, "warmup": 4})
+    found, said = rates(steps=50, **given)
+    config = TrainConfig(**{"lr": 0.5, "warmup": 4, **given})
+    assert list(found.values()) == [learning_rate(config, step, 50, 24) for step in range(50)]
+    assert says in said
+    # It is recorded.
+    progress = read_checkpoint(Run(Path("checkpoints/run")).newest(), training=True).progress
+    assert (progress.schedule_step, progress.schedule_rate) == (60, None)
+
+
+def test_a_schedule_may_begin_in_the_middle_of_the_recorded_budget(folder):
+    training = charrnn.train_events("text.txt", name="run", **TINY, steps=60, lr=0.5, warmup=4)
+    for event in training:
+        if isinstance(event, charrnn.events.Stepped) and event.step == 20:
+            training.stop()
+    found, _ = rates(lr=0.1)
+    assert list(found.values()) == [learning_rate(TrainConfig(lr=0.1, warmup=4), step, 40, 24) for step in range(40)]
+
+
+@pytest.mark.parametrize("given", [{"steps": 60}, {"steps": 60, "lr": 0.25}])
+@pytest.mark.parametrize("stop", [61, 70, 95])
+def test_a_changed_plan_resumes_exactly(given, stop, folder):
+    trained(lr=0.5, warmup=4)
+    shutil.copytree("checkpoints/run", "checkpoints/again")
+    whole, _ = rates(**given)
+    training = charrnn.resume_events("again", **given)
+    for event in training:
+        # As a kill would: nothing is saved on the way out.
+        if isinstance(event, charrnn.events.Stepped) and event.step == stop:
+            training.close()
+            break
+    # Before its first step is done, the new plan is on disk.
+    rest, said = rates("again")
+    assert not said and rest == {step: rate for step, rate in whole.items() if step in rest} and max(rest) == 120
+    assert_same(
+        *(read_checkpoint(Run(Path("checkpoints") / name).newest(), training=True) for name in ("run", "again"))
+    )
+
+
+def test_before_its_first_step_nothing_of_a_new_plan_is_written(folder):
+    trained()
+    before = {path.name: path.read_bytes() for path in Path("checkpoints/run").iterdir()}
+    training = charrnn.resume_events("run", steps=60)
+    for event in training:
+        if isinstance(event, charrnn.events.Began):
+            training.close()
+            break
+    assert {path.name: path.read_bytes() for path in Path("checkpoints/run").iterdir()} == before
+
+
+def test_a_new_rate_forgets_what_the_old_one_was_lowered_by(folder):
+    trained(lr=0.5)
+    run = Run(Path("checkpoints/run"))
+    old = read_checkpoint(run.newest(), training=True)
+    run.log.resume(old.progress.metrics)
+    stability = replace(old.progress.stability, rate_scale=0.5)
+    run.save(replace(old, progress=replace(old.progress, stability=stability)), 60, False, 3)
+    shutil.copytree("checkpoints/run", "checkpoints/again")
+    found, said = rates(steps=5)
+    assert set(found.values()) == {0.0025} and "stays at 0.0025" in said
+    found, said = rates("again", steps=5, lr=0.25)
+    assert found[61] == 0.25 and "rises to 0.25" in said

@@ -356,7 +356,7 @@ def test_short_texts_train_or_are_refused_and_a_finished_run_can_go_on(trained, 
         (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
         size = [] if name == "forty" else ["--batch", "8", "--seq", "16"]
         calls.append([name, None, "train", f"{name}.txt", "--layers", "1", "--units", "4", "--steps", "3", *size])
-    calls.append(["resume", None, "train", "--resume", "toy", "--steps", "12"])
+    calls.append(["resume", None, "train", "--resume", "toy", "--steps", "6"])
     result = charrnn_in(tmp_path, "-c", SEVERAL, json.dumps(calls), command=shlex.quote(sys.executable))
     assert result.stdout == b""
     assert [word for word in CHATTER if word in result.stderr] == []
@@ -392,12 +392,12 @@ def test_a_resumed_run_finds_its_text_or_says_why_not(trained, tmp_path):
     said = several(
         tmp_path,
         *[
-            ("changed", None, "train", "toy.txt", "--resume", "toy", "--steps", 9),
-            ("changed-ok", None, "train", "toy.txt", "--resume", "toy", "--steps", 9, "--corpus-changed-ok", "--quiet"),
+            ("changed", None, "train", "toy.txt", "--resume", "toy", "--steps", 3),
+            ("changed-ok", None, "train", "toy.txt", "--resume", "toy", "--steps", 3, "--corpus-changed-ok", "--quiet"),
             # From now on the new text is the run's.
-            ("again", None, "train", "--resume", "toy", "--steps", 12, "--quiet"),
+            ("again", None, "train", "--resume", "toy", "--steps", 3, "--quiet"),
             ("piped", None, "train", "-", "--name", "piped", "--steps", 3, *SMALL, "--quiet"),
-            ("piped-again", None, "train", "--resume", "piped", "--steps", 6, "--quiet"),
+            ("piped-again", None, "train", "--resume", "piped", "--steps", 3, "--quiet"),
         ],
         stdin=TEXT.encode(),
     )
@@ -413,8 +413,8 @@ def test_a_resumed_run_finds_its_text_or_says_why_not(trained, tmp_path):
     said = several(
         tmp_path,
         *[
-            ("in", None, "train", "-", "--resume", "toy", "--steps", 15, "--quiet"),
-            ("on", None, "train", "--resume", "toy", "--steps", 18, "--quiet"),
+            ("in", None, "train", "-", "--resume", "toy", "--steps", 3, "--quiet"),
+            ("on", None, "train", "--resume", "toy", "--steps", 3, "--quiet"),
             ("empty", None, "train", "--resume", "empty"),
         ],
         stdin=text.read_bytes(),

@@ -183,7 +183,7 @@ def test_runs_on_such_texts_go_on(trained):
     said = several(
         folder,
         *(
-            (run, "", "train", "--resume", run, "--steps", 6, "--quiet")
+            (run, "", "train", "--resume", run, "--steps", 3, "--quiet")
             for run in ("piped", "val", "documents", "rare")
         ),
     )

@@ -219,7 +219,7 @@ def test_a_stack_is_trained_sampled_and_refused_from_the_command_line(tmp_path):
     said = several(
         tmp_path,
         ("trained", "", "train", "text.txt", *options, "--stack", "gated-feedback"),
-        ("resumed", "", "train", "--resume", "text", "--steps", 5),
+        ("resumed", "", "train", "--resume", "text", "--steps", 2),
         ("refused", "", "train", "text.txt", "--cell", "mingru", "--stack", "gated-feedback"),
         ("mistyped", "", "train", "text.txt", "--stack", "grd"),
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.api.replanning import replanned
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.network.parameters import initial_weights, state_shapes
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
@@ -105,8 +106,16 @@ def make_trainer(
 
 
 def resume(path: Path, step: int, config: TrainConfig | None = None, **settings: Any) -> Trainer:
+    """Return a trainer that goes on from a step, with a config that has the same plan, or its own."""
     checkpoint = read_checkpoint(path / f"step-{step:08d}.safetensors", training=True)
     return make_trainer(path, config or checkpoint.training, checkpoint, **settings)
+
+
+def resume_with(path: Path, step: int, changed: dict[str, Any], **settings: Any) -> Trainer:
+    """Return a trainer that goes on from a step with what changes the plan."""
+    checkpoint = read_checkpoint(path / f"step-{step:08d}.safetensors", training=True)
+    config, progress, _ = replanned(checkpoint.training, checkpoint.progress, changed, FakeLearner.steps_per_epoch)
+    return make_trainer(path, config, replace(checkpoint, progress=progress), new_plan=True, **settings)
 
 
 def after(trainer: Trainer, action: Callable[[Stepped], None]) -> Iterable:

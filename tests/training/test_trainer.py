@@ -36,6 +36,7 @@ from support.trainers import (
     metrics,
     of,
     resume,
+    resume_with,
     steps,
     timed,
 )
@@ -384,10 +385,10 @@ def test_a_change_that_is_no_budget_keeps_the_measured_one(change, tmp_path):
 def test_a_new_budget_replaces_the_old_one(tmp_path):
     run = Run(tmp_path / "run")
     list(make_trainer(run.path, replace(CONFIG, steps=10)).events())
-    trainer = resume(run.path, 10, replace(CONFIG, steps=15))
+    trainer = resume_with(run.path, 10, {"steps": 5})
     assert list(trainer.events())[-1] == Ended("budget", 15)
     # Minutes count from the start of the command that resumes; the steps before are not counted again.
-    trainer = timed(resume(run.path, 15, replace(MINUTES, minutes=2.0)))
+    trainer = timed(resume_with(run.path, 15, {"minutes": 2.0}))
     events = list(trainer.events())
     (fixed,) = of(BudgetFixed, events)
     assert events[-1] == Ended("budget", fixed.total)
@@ -400,7 +401,7 @@ def test_a_new_budget_gives_new_patience(tmp_path):
     trainer = make_trainer(tmp_path / "run", config)
     trainer.learner.estimates = [2.0, 2.5, 2.5]
     assert list(trainer.events())[-1] == Ended("patience", 30)
-    trainer = resume(tmp_path / "run", 30, replace(config, steps=60))
+    trainer = resume_with(tmp_path / "run", 30, {"steps": 30})
     trainer.learner.estimates = [2.5, 2.5]
     assert list(trainer.events())[-1] == Ended("patience", 50)
 
@@ -434,7 +435,7 @@ def test_seconds_in_the_log_go_on_over_a_resumption(tmp_path):
     list(timed(make_trainer(run.path, replace(CONFIG, steps=10))).events())
     seconds = json.loads(run.log.path.read_text().splitlines()[-1])["seconds"]
     assert seconds == 10 * 1.0 + 2.0 + 2 * 10.0
-    trainer = resume(run.path, 10, replace(CONFIG, steps=20), clock=(clock := Clock()))
+    trainer = resume_with(run.path, 10, {"steps": 10}, clock=(clock := Clock()))
     clock.now = 4.0
     list(trainer.events())
     assert json.loads(run.log.path.read_text().splitlines()[-1])["seconds"] == seconds + 4.0

@@ -89,7 +89,7 @@ def test_training_begins_with_a_trained_model(tmp_path: Path):
             "--name",
             "scratch",
         ],
-        ["resume", None, "train", "--resume", "kept", "--steps", "2"],
+        ["resume", None, "train", "--resume", "kept", "--steps", "1"],
         ["other", None, "train", "new.txt", "--init", "old", "--units", "13"],
         ["none", None, "train", "new.txt", "--drop-unused"],
     ]

@@ -1,0 +1,94 @@
+"""What becomes of a run's plan when it goes on: its budget, and the course of its learning rate."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from charrnn.config import BUDGET, SCHEDULE, TrainConfig
+from charrnn.errors import CharRNNError
+from charrnn.runs.folder import Run, shell_name
+from charrnn.runs.progress import Progress
+from charrnn.training.plan import planned_total, prolonged, rate_at, warms_up, with_new_schedule, with_total
+from charrnn.training.schedules import LOWEST, base_rate, warmup_steps
+
+
+def check_unfinished(run: Run, trained: TrainConfig, progress: Progress, changed: Mapping[str, Any]) -> None:
+    """Raise CharRNNError if a run has nothing left to do and is given nothing."""
+    if progress.total is None or progress.step < progress.total or set(changed) & set(BUDGET):
+        return
+    if trained.minutes is not None:
+        budget, more = f"--minutes {trained.minutes:g}", f"goes on for {trained.minutes:g} minutes more"
+    elif trained.steps is None:
+        budget, more = "--epochs 1", "reads the text once more"
+    else:
+        budget, more = f"--steps {progress.step}", f"takes {progress.step:,} more"
+    raise CharRNNError(
+        f"The run {run.name} has taken {progress.step:,} steps and reached the end of its budget.",
+        hint=f"Give it more: charrnn train --resume {shell_name(run)} {budget} {more}.",
+    )
+
+
+def replanned(
+    trained: TrainConfig, progress: Progress, changed: Mapping[str, Any], steps_per_epoch: int
+) -> tuple[TrainConfig, Progress, str | None]:
+    """Return the settings and the progress with which a run goes on, and what is to be said of the learning rate.
+
+    `changed` are the settings that are given anew. A budget counts from here on. With a setting of SCHEDULE a new
+    schedule begins here; without, the rate goes on from where it is.
+    """
+    has_budget, has_schedule = set(changed) & set(BUDGET), set(changed) & set(SCHEDULE)
+    config = replace(trained, **{**(dict.fromkeys(BUDGET) if has_budget else {}), **changed})
+    total = progress.total
+    if has_budget:
+        config = prolonged(config, progress.step, steps_per_epoch)
+        total = planned_total(config, steps_per_epoch)
+    if has_schedule:
+        planned = with_new_schedule(progress, total)
+        if "lr" in changed:
+            # What a rate that was too high has been lowered by says nothing of another one.
+            planned = replace(planned, stability=replace(planned.stability, rate_scale=1.0))
+    elif has_budget:
+        planned = with_total(progress, trained, total, steps_per_epoch)
+    else:
+        return config, progress, None
+    says = _new_schedule(config, planned) if has_schedule else _going_on(config, planned, steps_per_epoch)
+    return config, replace(planned, evaluations_since_best=0), says
+
+
+def _new_schedule(config: TrainConfig, planned: Progress) -> str:
+    """Return what is said of a schedule that begins."""
+    base = planned.stability.rate_scale * base_rate(config)
+    if config.schedule == "constant":
+        return f"A new schedule begins: the learning rate is {base:.2g} from here on."
+    if config.schedule == "exponential":
+        return (
+            f"A new schedule begins: the learning rate is {base:.2g}, and falls to {config.decay:g} of itself each "
+            f"epoch, for the first time after {config.decay_after} epochs."
+        )
+    warmup = warmup_steps(config, planned.step, planned.total)
+    return (
+        f"A new schedule begins: the learning rate rises to {base:.2g} in {warmup:,} steps and falls to "
+        f"{LOWEST * base:.2g} {_end(planned)}."
+    )
+
+
+def _going_on(config: TrainConfig, planned: Progress, steps_per_epoch: int) -> str:
+    """Return what is said of the rate of a schedule that is given another end."""
+    scale = planned.stability.rate_scale
+    rate = scale * rate_at(config, planned, planned.step, steps_per_epoch)
+    base = scale * base_rate(config)
+    lowest = LOWEST * base
+    if config.schedule != "cosine":
+        course = f"goes on as it was ({config.schedule}), now at {rate:.2g}"
+    elif warms_up(config, planned):
+        course = f"goes on rising to {base:.2g}, and then falls to {lowest:.2g} {_end(planned)}"
+    elif rate > 1.01 * lowest:
+        course = f"goes on from {rate:.2g} and falls to {lowest:.2g} {_end(planned)}"
+    else:
+        course = f"stays at {rate:.2g}, where its schedule has ended"
+    again = f"`lr={base_rate(config):g}`" if config.schedule == "cosine" else "`lr` or `schedule`"
+    return f"The learning rate {course}. For a new schedule from here on add {again}, say."
+
+
+def _end(planned: Progress) -> str:
+    return "at the end of the time" if planned.total is None else f"at step {planned.total:,}"
