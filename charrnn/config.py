@@ -82,12 +82,12 @@ def _above_zero(settings: Any, *names: str, most: float = MOST) -> None:
             raise CharRNNError(f"{_named(name)} is {value}; it must be above 0 and at most {most:g}.")
 
 
-def _one_of(settings: Any, name: str, choices: tuple[str, ...]) -> None:
+def _one_of(settings: Any, name: str, choices: tuple[str, ...], hint: str | None = None) -> None:
     value = getattr(settings, name)
     if value not in choices:
         raise CharRNNError(
             f"{_named(name)} is {value!r}; it must be one of {', '.join(choices)}.",
-            hint=did_you_mean(str(value), choices),
+            hint=did_you_mean(str(value), choices) or hint,
         )
 
 
@@ -116,7 +116,12 @@ class ModelConfig:
         return f"{self.cell} {self.layers}x{self.units}{stack}"
 
     def __post_init__(self) -> None:
-        _one_of(self, "cell", tuple(cells.CELLS))
+        _one_of(
+            self,
+            "cell",
+            tuple(cells.CELLS),
+            "If it is one of your own, name the file that defines it: `cells=FILE.py`.",
+        )
         _one_of(self, "stack", STACKS)
         _at_least(self, 1, "layers", most=MOST_LAYERS)
         _at_least(self, 1, "units", "embedding", most=MOST_UNITS)

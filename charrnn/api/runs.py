@@ -77,7 +77,7 @@ def run_of(run: folder.Run) -> Run:
     """Return what the newest readable header of a run says."""
     files = run.checkpoints()[::-1] + ([run.best] if run.best.is_file() else [])
     steps = model = best = None
-    note: str | None = "every checkpoint is damaged" if files else "no checkpoint yet"
+    note: str | None = "no checkpoint can be used" if files else "no checkpoint yet"
     for path in files:
         try:
             header = read_header(path)

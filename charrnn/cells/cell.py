@@ -154,6 +154,13 @@ class Cell:
         return int(self.paper.split()[-1])
 
     @property
+    def file(self) -> str | None:
+        """Return the name of the file that defines a cell, "leaky.py"; None if it is charrnn's own or is not known."""
+        code = getattr(self.step, "__code__", None)
+        name = "" if code is None else str(code.co_filename).rpartition("/")[2]
+        return name if name.endswith(".py") and not self.step.__module__.startswith("charrnn.") else None
+
+    @property
     def bias(self) -> tuple[float, ...]:
         """Return the value that each block of b starts with: 1 for a forget gate of a memory c, else 0."""
         has_memory = "c" in self.state_fields

@@ -1,5 +1,6 @@
 """The options of the commands, each declared once. Defaults and checks live in `charrnn.config`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,14 @@ from charrnn.config import (
 def _off(value: float | None) -> float | None:
     """Return None, which means off, for the 0 that a command line can say."""
     return None if value == 0 else value
+
+
+def _load_cells(files: list[str] | None) -> None:
+    """Make the cells of these files known, and those of the environment; no file is read where there is none."""
+    if files or os.environ.get("CHARRNN_CELLS"):
+        from charrnn.api.own_cells import load_cells
+
+        load_cells(files or ())
 
 
 # Arguments
@@ -118,6 +127,16 @@ AsJsonl = Annotated[bool, typer.Option("--jsonl", help="Print a line of JSON for
 
 # Model
 CellName = Annotated[str, typer.Option("--cell", metavar="CELL", help="The cell: `charrnn cells` lists them.")]
+Cells = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cells",
+        metavar="FILE",
+        callback=_load_cells,
+        expose_value=False,
+        help="A Python file that defines a cell of your own (docs/cells.md), besides those of CHARRNN_CELLS.",
+    ),
+]
 Activation = Annotated[
     str, typer.Option("--activation", help=f"Of --cell rnn: {', '.join(ACTIVATIONS)} (which is the cell irnn).")
 ]

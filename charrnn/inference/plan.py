@@ -119,13 +119,21 @@ class TraceOps(metaclass=Functions):
 def check(cell: Cell) -> None:
     """Raise CharRNNError if a cell does what a plan cannot."""
     units = 8
-    matrices = {name: np.zeros(matrix.shape(units)) for name, matrix in cell.matrices.items()}
+    matrices = {name: np.zeros(matrix.shape(units), np.float32) for name, matrix in cell.matrices.items()}
+    vectors = {name: np.zeros(len(vector.starts) * units, np.float32) for name, vector in cell.vectors.items()}
     try:
-        Plan(cell, units, matrices, {name: np.zeros(len(v.starts) * units) for name, v in cell.vectors.items()})
-    except (TypeError, AttributeError) as error:
+        plan = Plan(cell, units, matrices, vectors)
+        with np.errstate(all="ignore"):
+            for function, arguments in plan.calls:
+                function(*arguments)
+    except CharRNNError:
+        raise
+    except Exception as error:
+        # It may be anybody's code.
         raise CharRNNError(
-            f"The step of the cell {cell.name} cannot be sampled from: {error}.", hint="See docs/cells.md."
-        ) from None
+            f"The step of the cell {cell.name} cannot be computed: {type(error).__name__}: {error}.",
+            hint="docs/cells.md says what a step may do.",
+        ) from error
 
 
 class Plan:

@@ -1,6 +1,5 @@
 """The checkpoint: one file that holds a model and all that its training needs to go on (docs/checkpoints.md)."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +63,9 @@ def serialise(checkpoint: Checkpoint) -> bytearray:
         "version": checkpoint.version,
         "vocab": checkpoint.vocab.to_json(),
     }
+    own = CELLS[checkpoint.model.cell].file
+    if own is not None:
+        metadata["model_file"] = own
     parts = zip(PARTS, (checkpoint.weights, checkpoint.slots, checkpoint.state), strict=True)
     return pack(metadata, {f"{part}/{name}": array for part, arrays in parts for name, array in arrays.items()})
 
@@ -103,8 +105,8 @@ def _parse(content: dict[str, Any]) -> Checkpoint:
         if not (isinstance(progress, dict) and isinstance(version, str) and all(type(e) is dict for e in history)):
             raise TypeError("progress, history or version has another form")
         training = content["training"]
-        _check_known("cell", content["model"]["cell"], CELLS)
-        _check_known("stack", content["model"].get("stack", STACKS[0]), STACKS)
+        _check_cell(content["model"]["cell"], content.get("model_file"))
+        _check_stack(content["model"].get("stack", STACKS[0]))
         return Checkpoint(
             model=_config(ModelConfig, content["model"]),
             vocab=Vocabulary.from_json(content["vocab"]),
@@ -124,12 +126,22 @@ def _parse(content: dict[str, Any]) -> Checkpoint:
         raise damaged(f"its metadata hold what they should not ({error}).") from None
 
 
-def _check_known(what: str, name: object, known: Collection[str]) -> None:
-    if isinstance(name, str) and name not in known:
+def _check_cell(name: object, file: object) -> None:
+    """Raise CharRNNError if a cell is not known; of one of the user's own, `file` names where it is defined."""
+    if isinstance(name, str) and name not in CELLS:
+        known = isinstance(file, str)
+        how = f"`cells={file if known else 'FILE.py'}`, or CHARRNN_CELLS (from Python, import it first)."
         raise CharRNNError(
-            f"its {what} is {name!r}, which this charrnn does not have.",
-            "Upgrade charrnn or, if it is a cell of your own, add it first.",
+            f"its cell is {name!r}, which this charrnn does not have.",
+            f"Name the file that defines it: {how}"
+            if known
+            else f"Upgrade charrnn or, if it is a cell of your own, name the file that defines it: {how}",
         )
+
+
+def _check_stack(name: object) -> None:
+    if isinstance(name, str) and name not in STACKS:
+        raise CharRNNError(f"its stack is {name!r}, which this charrnn does not have.", "Upgrade charrnn.")
 
 
 def _config(kind: type[Config], data: dict[str, Any]) -> Config:

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from charrnn.cli.app import app
+from support.commands import COMMAND, charrnn_in
 
 DOCS = Path(__file__).parents[2] / "docs"
 RENDER = "import sys, generate_cli; sys.stdout.reconfigure(encoding='utf-8'); print(generate_cli.render(), end='')"
@@ -78,6 +79,11 @@ def test_the_page_of_cells_is_what_the_code_says():
     assert check.returncode == 0, "docs/cells.md is not what charrnn/cells/ says: run make docs"
 
 
+def blocks_of_cells(language: str) -> str:
+    (block,) = re.findall(rf"```{language}\n(.*?)```", (DOCS / "cells.md").read_text(encoding="utf-8"), re.S)
+    return block
+
+
 def test_the_example_of_a_cell_of_ones_own_works():
     from charrnn.cells import CELLS
     from charrnn.config import ModelConfig
@@ -85,9 +91,8 @@ def test_the_example_of_a_cell_of_ones_own_works():
     from charrnn.text.vocabulary import Vocabulary
     from support.models import random_weights
 
-    (example,) = re.findall(r"```python\n(.*?)```", (DOCS / "cells.md").read_text(encoding="utf-8"), re.S)
     try:
-        exec(example, {})
+        exec(blocks_of_cells("python"), {})
         config, vocab = ModelConfig("leaky", 1, 4), Vocabulary.of("abc")
         weights = random_weights(config, vocab.size)
         ids, h, expected = [3, 0, 2, 1, 1], np.zeros(4), []
@@ -100,3 +105,21 @@ def test_the_example_of_a_cell_of_ones_own_works():
         np.testing.assert_allclose(logits, expected, atol=1e-12)
     finally:
         CELLS.pop("leaky", None)
+
+
+@pytest.mark.trains
+def test_the_commands_of_a_cell_of_ones_own_work(tmp_path):
+    (tmp_path / "leaky.py").write_text(blocks_of_cells("python"))
+    (tmp_path / "corpus.txt").write_text("".join(f"{number} and {number * number}\n" for number in range(600)))
+    commands = blocks_of_cells("sh").replace("--units 64 --steps 200", "--units 8 --steps 2").replace("-n 300", "-n 30")
+    environment = {**os.environ, "PATH": f"{Path(COMMAND).parent}:{os.environ['PATH']}", "KERAS_BACKEND": "jax"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands], cwd=tmp_path, env=environment, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    said = done.stdout.decode()
+    assert said.startswith("leaky: A leaky integrator") and "WRONG" not in said
+    unknown = charrnn_in(tmp_path, "sample", "mine")
+    assert unknown.returncode == 1 and "its cell is 'leaky', which this charrnn does not have" in unknown.stderr
+    assert "Name the file that defines it: --cells leaky.py, or CHARRNN_CELLS" in unknown.stderr
+    assert charrnn_in(tmp_path, "sample", "mine", "--cells", "leaky.py", "-n", 5).returncode == 0

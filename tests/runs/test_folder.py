@@ -372,12 +372,12 @@ def test_runs_command_lists_what_is_damaged_empty_or_odd(folder):
     )
     (folder / "bad\x1b[2Jname").mkdir()
     facts = {fact["name"]: fact for fact in json.loads(charrnn_runs("--json")[0])}
-    assert facts["broken"]["note"] == "every checkpoint is damaged" and facts["broken"]["steps"] is None
+    assert facts["broken"]["note"] == "no checkpoint can be used" and facts["broken"]["steps"] is None
     assert facts["empty"]["note"] == "no checkpoint yet" and facts["empty"]["bytes"] == 0
     assert facts["half"]["steps"] == 1 and facts["half"]["note"] is None
-    assert facts["odd"]["steps"] is None and facts["odd"]["note"] == "every checkpoint is damaged"
+    assert facts["odd"]["steps"] is None and facts["odd"]["note"] == "no checkpoint can be used"
     out, _ = charrnn_runs()
-    assert len(out.splitlines()) == 6 and "every checkpoint is damaged" in out and "\x1b" not in out
+    assert len(out.splitlines()) == 6 and "no checkpoint can be used" in out and "\x1b" not in out
 
 
 def test_runs_command_without_runs_says_what_to_type(folder):

@@ -17,6 +17,7 @@ def bench(
         list[str] | None, typer.Argument(metavar="CORPUS", help="Estimate the time of an epoch of this text.")
     ] = None,
     cell: o.CellName = _M.cell,
+    cells: o.Cells = None,
     layers: o.Layers = _M.layers,
     units: o.Units = _M.units,
     embedding: o.Embedding = _M.embedding,

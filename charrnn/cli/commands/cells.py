@@ -17,6 +17,7 @@ def cells(
     name: Annotated[
         str | None, typer.Argument(metavar="[CELL|STACK]", help="Show one cell, or stack: equations and shapes.")
     ] = None,
+    cells: o.Cells = None,
     layers: o.Layers = _M.layers,
     units: o.Units = _M.units,
     embedding: o.Embedding = _M.embedding,

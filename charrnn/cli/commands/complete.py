@@ -45,6 +45,7 @@ def complete(
     forbid: o.Forbid = None,
     no_repeat: o.NoRepeat = None,
     seed: Annotated[int | None, o.Seed.__metadata__[0]] = None,
+    cells: o.Cells = None,
     unknown: o.Unknown = None,
     encoding: o.EncodingOfText = None,
     errors: o.ErrorsOfLines = None,

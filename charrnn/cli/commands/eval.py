@@ -25,6 +25,7 @@ def eval(
     errors: Annotated[
         str | None, typer.Option("--errors", help="strict or replace; by default as in training.")
     ] = None,
+    cells: o.Cells = None,
     unknown: o.Unknown = None,
     as_json: o.AsJson = False,
 ) -> None:

@@ -15,6 +15,7 @@ UNITS = 3
 
 def gradcheck(
     cell: Annotated[str, typer.Option("--cell", help=f"A cell, or {ALL} of them.")] = ALL,
+    cells: o.Cells = None,
     layers: o.Layers = 2,
     units: o.Units = UNITS,
     embedding: o.Embedding = None,

@@ -18,6 +18,7 @@ def inspect(
             "--plot", metavar="FILE", help="Also draw the training history: .png, .svg or .pdf.", show_default=False
         ),
     ] = None,
+    cells: o.Cells = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Show what a checkpoint holds: model, parameters, characters, settings; and how the training of a run went."""

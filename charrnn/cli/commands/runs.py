@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charrnn.api.json_text import json_text
+from charrnn.cli import options as o
 from charrnn.cli.console import printable, say, write_data
 from charrnn.cli.views.table import aligned
 from charrnn.cli.views.units import age, size
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 def runs(
     out: Annotated[Path | None, typer.Option("--out", help="The folder of runs.", show_default="checkpoints")] = None,
+    cells: o.Cells = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
 ) -> None:
     """List the runs, the newest first: steps, cell and size, best bits per character, age, size on disk."""

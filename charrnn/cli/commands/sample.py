@@ -54,6 +54,7 @@ def sample(
     novel_to: Annotated[
         list[str] | None, typer.Option("--novel-to", metavar="CORPUS", help="Skip samples that stand in this text.")
     ] = None,
+    cells: o.Cells = None,
     seed: Annotated[int | None, o.Seed.__metadata__[0]] = None,
     ids: Annotated[bool, typer.Option("--ids", help="Print ids instead of characters.")] = False,
     jsonl: o.AsJsonl = False,

@@ -45,6 +45,7 @@ def score(
     unbuffered: Annotated[
         bool, typer.Option("--unbuffered", help="Score and print each line as it comes, for pipes that live long.")
     ] = False,
+    cells: o.Cells = None,
     unknown: o.Unknown = None,
     encoding: o.EncodingOfText = None,
     errors: o.ErrorsOfLines = None,

@@ -18,6 +18,7 @@ def train(
     corpus: o.Corpus = None,
     preset: o.Preset = None,
     cell: o.CellName = _M.cell,
+    cells: o.Cells = None,
     activation: o.Activation = ACTIVATIONS[0],
     layers: o.Layers = _M.layers,
     units: o.Units = _M.units,

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from charrnn.api.json_text import json_text
+from charrnn.cli import options as o
 from charrnn.cli.console import as_options, printable, write_data
-from charrnn.cli.options import AsJson
 
 
 def verify(
@@ -14,7 +14,8 @@ def verify(
         list[str],
         typer.Argument(metavar="RUN|FILE...", help="Runs (every checkpoint and the log) or checkpoint files."),
     ],
-    as_json: AsJson = False,
+    cells: o.Cells = None,
+    as_json: o.AsJson = False,
 ) -> None:
     """Check checkpoints: format, digests, shapes, finite numbers. Exit 1 if any is bad."""
     from charrnn.api.verification import findings

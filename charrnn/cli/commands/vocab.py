@@ -34,6 +34,7 @@ def vocab(
             show_default=False,
         ),
     ] = None,
+    cells: o.Cells = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also write a vocabulary file, which `train --vocab` takes.")
     ] = None,

@@ -1,0 +1,90 @@
+"""Cells of one's own: Python files that add to the table of cells, and what may be wrong with them."""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from charrnn.cells import CELLS, Cell
+from charrnn.errors import CharRNNError
+from charrnn.inference.plan import check
+
+# What the commands read besides those that are named: one file, or several with `os.pathsep` between.
+VARIABLE = "CHARRNN_CELLS"
+_HINT = "docs/cells.md shows how a file adds a cell."
+
+_loaded: set[Path] = set()
+
+
+def load_cells(files: Iterable[str]) -> None:
+    """Run Python files that add cells to `CELLS`, those of the environment first; each is run once.
+
+    A file that cannot be run, adds no cell or takes the name of another one is a CharRNNError with its line, and so is
+    a cell that cannot be computed.
+    """
+    for name in [*filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)), *files]:
+        path = Path(name).resolve()
+        if path not in _loaded:
+            before = dict(CELLS)
+            try:
+                _run(path, name)
+                _check(path, name, before)
+            except CharRNNError:
+                CELLS.clear()
+                CELLS.update(before)
+                raise
+            _loaded.add(path)
+
+
+def _run(path: Path, name: str) -> None:
+    """Run a file as a module of its own."""
+    module = ModuleType(f"charrnn_cells_{path.stem}")
+    module.__file__ = str(path)
+    # What looks up its own module, as a dataclass does, finds it.
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+    except OSError as error:
+        if error.filename != str(path):
+            raise _failed(path, name, error) from error
+        raise CharRNNError(
+            f"The file of cells {name} cannot be read: {error.strerror}.", f"Check `cells` and {VARIABLE}."
+        ) from None
+    except SyntaxError as error:
+        line = f", line {error.lineno}" if error.lineno else ""
+        raise CharRNNError(f"{name}{line}: this is not Python: {error.msg}.", _HINT) from None
+    except (Exception, SystemExit) as error:
+        raise _failed(path, name, error) from error
+
+
+def _check(path: Path, name: str, before: dict[str, Cell]) -> None:
+    """Raise CharRNNError unless a file has added cells, sound ones under new names."""
+    for taken in before:
+        if CELLS.get(taken) is not before[taken]:
+            raise CharRNNError(f"{name} takes the name {taken!r}, which another cell has.", "Choose another name.")
+    added = {key: cell for key, cell in CELLS.items() if key not in before}
+    if not added:
+        raise CharRNNError(f"{name} adds no cell to CELLS.", _HINT)
+    for key, cell in added.items():
+        if not isinstance(cell, Cell) or cell.name != key:
+            raise CharRNNError(f"{name}: CELLS[{key!r}] is not a Cell of this name.", _HINT)
+        if not str(cell.paper).split()[-1:] or not str(cell.paper).split()[-1].isdecimal():
+            raise CharRNNError(f"{name}: the paper of {key} is {cell.paper!r}.", "It ends in a year: 'Nobody 2026'.")
+        try:
+            check(cell)
+        except CharRNNError as error:
+            cause = error.__cause__ or error
+            raise CharRNNError(f"{name}{_line(path, cause)}: {error.message}", error.hint) from cause
+
+
+def _failed(path: Path, name: str, error: BaseException) -> CharRNNError:
+    return CharRNNError(f"{name}{_line(path, error)}: {type(error).__name__}: {error}.", "Mend the file of cells.")
+
+
+def _line(path: Path, error: BaseException) -> str:
+    """Return the place in a file where an error came up, ", line 7", if it was there."""
+    lines: list[Any] = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    return f", line {lines[-1]}" if lines else ""
