@@ -15,7 +15,7 @@ from charrnn.data.corpus import Dataset, dataset
 from charrnn.errors import CharRNNError
 from charrnn.runs.progress import CorpusRecord
 from charrnn.text.reader import Watch, read_text
-from charrnn.text.sources import STDIN
+from charrnn.text.sources import comes_once
 from charrnn.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ def new_dataset(
     `trained` is the model that the run begins with.
     """
     config, form = chosen.train, chosen.text
-    if sources.val_file and (STDIN in sources.val_file or "val" in chosen.named):
+    if sources.val_file and (any(map(comes_once, sources.val_file)) or "val" in chosen.named):
         raise CharRNNError(
-            "`val_file` names files; neither stdin nor `val` can be had with it.",
+            "`val_file` names files; neither stdin, a pipe nor `val` can be had with it.",
             hint="Write what validates to a file; `val` is a share of the text that trains.",
         )
     if trained and trained.text.bytes != form.bytes:
@@ -65,7 +65,7 @@ def new_dataset(
             f"`init` has a model of {'bytes' if trained.text.bytes else 'characters'}; `bytes` cannot be changed.",
             hint="Train a model of bytes from one of bytes.",
         )
-    text = read_text(sources.corpus, form, sources.include, watch, keep_stdin=True)
+    text = read_text(sources.corpus, form, sources.include, watch, keep=True)
     validation = read_text(sources.val_file, form, sources.include, watch) if sources.val_file else None
     fitted = _fitted(config, text, validation is not None, "split" in chosen.named)
     data = dataset(text, vocabulary(sources, text, validation, trained), fitted, validation, _VOCAB_HINT)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from charrnn.errors import CharRNNError
-from charrnn.text.sources import STDIN
+from charrnn.text.sources import STDIN, comes_once
 from charrnn.training.backends.choice import check_device, check_processes, choose
 from charrnn.training.backends.contract import Backend
 from charrnn.training.backends.jax.distributed import Processes, among
@@ -26,9 +26,11 @@ class Place:
 
     def check_texts(self, sources: Sequence[str]) -> None:
         """Raise CharRNNError if the processes cannot all read these texts."""
-        if self.processes.count > 1 and STDIN in sources:
+        once = [source for source in sources if comes_once(source)]
+        if self.processes.count > 1 and once:
             raise CharRNNError(
-                "Several processes cannot all read stdin.", hint="Name a file that every one of them can read."
+                f"Several processes cannot all read {'stdin' if once[0] == STDIN else once[0]}, which comes once.",
+                hint="Name a file that every one of them can read.",
             )
 
 

@@ -16,7 +16,6 @@ from charrnn.runs.checkpoint import read_header
 from charrnn.runs.folder import Run
 from charrnn.runs.progress import CorpusRecord
 from charrnn.text.reader import Watch, read_text
-from charrnn.text.sources import STDIN
 
 # Samples in a row that are not new, before there is nothing new to be expected.
 TRIES = 1000
@@ -54,13 +53,11 @@ def known_text(
 
 
 def _recorded(checkpoint: Path) -> CorpusRecord:
-    """Return what a checkpoint records of its training text, with the file where a text from stdin was kept."""
+    """Return what a checkpoint records of its training text, with the files where texts that came once were kept."""
     progress = read_header(checkpoint).progress
     if progress is None:
         raise CharRNNError(f"{checkpoint} does not say what it was trained on.", _HINT)
-    kept = str(Run(checkpoint.parent).stdin)
-    corpus = progress.corpus
-    return replace(corpus, sources=tuple(kept if source == STDIN else source for source in corpus.sources))
+    return replace(progress.corpus, sources=tuple(Run(checkpoint.parent).found_again(progress.corpus.sources)))
 
 
 def new_samples(

@@ -18,7 +18,6 @@ from charrnn.runs.checkpoint import Checkpoint
 from charrnn.runs.folder import Run, find_run, shell_name
 from charrnn.runs.progress import CorpusRecord
 from charrnn.text.reader import read_text
-from charrnn.text.sources import STDIN
 from charrnn.text.text import Text
 from charrnn.training.backends.choice import DEFAULT
 from charrnn.training.backends.start import kept_shards
@@ -93,7 +92,7 @@ def _resumed_data(
     changed_ok: bool,
 ) -> Generator[Noticed, None, Dataset]:
     """Return what the run was trained on, checked by its content."""
-    sources = [str(run.stdin) if source == STDIN else source for source in recorded.sources]
+    sources = run.found_again(recorded.sources)
     include = recorded.include or ()
     named = [*([] if corpus else sources), *(recorded.val_sources or ())]
     if named:
@@ -103,7 +102,7 @@ def _resumed_data(
         check_ordinary(recorded.val_sources or (), include, "Put back the file that validates.")
 
     def unchanged(sources: Sequence[str], sha256: str, what: str) -> Generator[Noticed, None, Text]:
-        text = read_text(sources, checkpoint.text, include, training.watch, keep_stdin=True)
+        text = read_text(sources, checkpoint.text, include, training.watch, keep=True)
         if text.sha256 != sha256:
             digests = f"its SHA-256 is {text.sha256}, it was {sha256}"
             if not changed_ok:

@@ -1,6 +1,7 @@
 """What is meant by the arguments for a run, a text, a prime or a character."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,8 +46,7 @@ def run_and_lines(arguments: list[str], command: str) -> tuple[str | None, str]:
     if texts and texts[0] != "-" and not Path(texts[0]).exists():
         raise CharRNNError(f"There is neither a run nor a file {texts[0]!r}.", hint="charrnn runs lists the runs.")
     source = texts[0] if texts else "-"
-    if source == "-" and sys.stdin.isatty():
-        say("Reading lines from the terminal; Ctrl-D ends them.")
+    say_if_typed([source], "Reading lines from the terminal; Ctrl-D ends them.")
     return run, source
 
 
@@ -54,6 +54,7 @@ def prime_ids(model: "Model", prime: str, file: Path | None, unknown: str | None
     """Return the ids that a sample goes on from."""
     if prime and file:
         raise CharRNNError("--prime and --prime-file exclude each other.", hint="Give one of them.")
+    say_if_typed(["-"] if prime == "-" else [str(file)])
     if prime == "-" or (file and str(file) == "-"):
         return model.encode_file(sys.stdin.buffer.read(), unknown, "stdin", encoding)
     if file:
@@ -70,3 +71,9 @@ def character(typed: str, of_bytes: bool, init: str | None) -> str:
 
     of_bytes = of_bytes or (init is not None and read_header(find_checkpoint(init)).text.bytes)
     return prepare(unescaped(typed, of_bytes), TextConfig(bytes=of_bytes))
+
+
+def say_if_typed(sources: Iterable[str], what: str = "Reading the text from the terminal; Ctrl-D ends it.") -> None:
+    """Say that a command waits for what is typed, if one of its texts is stdin and that is a terminal."""
+    if not {"-", "/dev/stdin"}.isdisjoint(sources) and sys.stdin.isatty():
+        say(what)

@@ -14,10 +14,13 @@ from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, read_header, se
 from charrnn.runs.lock import LOCK, Lock
 from charrnn.runs.log import MetricsLog
 from charrnn.runs.verify import check
+from charrnn.text.sources import STDIN
 
 _STEP = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,})\.safetensors")
+# As a record has it: all other sources are absolute paths.
+_CAME_ONCE = re.compile("-[0-9]*")
 _LEFT_OVER = re.compile(
-    rf"\.(best\.safetensors|step-[0-9]+\.safetensors|stdin\.txt)\.[0-9a-f]{{8}}{re.escape(TEMPORARY)}"
+    rf"\.(best\.safetensors|step-[0-9]+\.safetensors|stdin(-[0-9]+)?\.txt)\.[0-9a-f]{{8}}{re.escape(TEMPORARY)}"
 )
 
 
@@ -42,10 +45,13 @@ class Run:
     def best(self) -> Path:
         return self.path / "best.safetensors"
 
-    @property
-    def stdin(self) -> Path:
-        """Where a text that came through a pipe is kept, for resuming."""
-        return self.path / "stdin.txt"
+    def kept(self, source: str) -> Path:
+        """Return where the text of a source that came once ("-", "-2", …) is kept, for resuming."""
+        return self.path / f"stdin{source if source != STDIN else ''}.txt"
+
+    def found_again(self, sources: Iterable[str]) -> list[str]:
+        """Return recorded sources as they can be read now: those that came once are in the run."""
+        return [str(self.kept(source)) if _CAME_ONCE.fullmatch(source) else source for source in sources]
 
     @property
     def modified(self) -> float:

@@ -25,7 +25,8 @@ class LogPosition:
 
 @dataclass(frozen=True)
 class CorpusRecord:
-    """Where the text of a run lay, and its content: `sources` are absolute paths, or "-" for stdin.
+    """Where the text of a run lay, and its content: `sources` are absolute paths, or "-", "-2", … for what came
+    once (stdin, pipes).
 
     `include` are patterns for names in folders; `val_sources` and `val_sha256` are those of the text that validates, if
     it is another one.

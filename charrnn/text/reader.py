@@ -1,10 +1,11 @@
 """Reading sources into a `Text`: one pass from bytes to codes, or none where the cache has them."""
 
 import hashlib
+import itertools
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,7 +16,7 @@ from charrnn.errors import CharRNNError
 from charrnn.text import cache
 from charrnn.text.codes import CodeWriter
 from charrnn.text.decoding import Decoder
-from charrnn.text.sources import STDIN, Document, documents
+from charrnn.text.sources import STDIN, Document, comes_once, documents
 from charrnn.text.text import Text
 
 NOTICES = 3
@@ -33,12 +34,13 @@ def read_text(
     config: TextConfig = DEFAULT_TEXT,
     include: Sequence[str] = (),
     watch: Watch | None = None,
-    keep_stdin: bool = False,
+    keep: bool = False,
 ) -> Text:
     """Return the text of sources: files, folders, patterns and '-' for stdin, unpacked (`charrnn.text.sources`).
 
     A source that is missing, unreadable, without text or not in the encoding is a CharRNNError. A large text is kept
-    in the cache, and not read again while its files are unchanged.
+    in the cache, and not read again while its files are unchanged. Of sources that come once, the bytes are in the text
+    beside it with `keep`.
     """
     if not sources:
         raise CharRNNError("No text was named.", hint="Name a file, a folder, or - for stdin.")
@@ -46,8 +48,9 @@ def read_text(
     found = [(source, documents(source, include)) for source in named]
     state = _state(found, config)
     known = cache.load(state) if state else None
-    facts, codes, stdin = (*known, None) if known else _encoded(found, config, include, state, watch, keep_stdin)
-    absolute = tuple(source if source == STDIN else os.path.abspath(source) for source in named)
+    recorded = _recorded(named)
+    kept = _spools(name for name in recorded if name.startswith(STDIN)) if keep else {}
+    facts, codes = known or _encoded(found, config, include, state, watch, [kept.get(name) for name in recorded])
     return Text(
         codes=codes,
         symbols=facts["symbols"],
@@ -56,13 +59,24 @@ def read_text(
         starts=np.array(facts["starts"], np.int64),
         sha256=facts["sha256"],
         byte_count=facts["byte_count"],
-        sources=absolute,
-        name=_name(absolute[0]),
-        stdin=stdin,
+        sources=recorded,
+        name=_name(recorded[0]),
+        kept=kept,
         config=config,
         include=tuple(include),
         notices=tuple(facts["notices"]),
     )
+
+
+def _recorded(named: Sequence[str]) -> tuple[str, ...]:
+    """Return the names by which a run knows its sources: absolute paths; of what comes once "-", "-2", "-3", …."""
+    once = itertools.chain([STDIN], (f"{STDIN}{number}" for number in itertools.count(2)))
+    return tuple(next(once) if comes_once(source) else os.path.abspath(source) for source in named)
+
+
+def _spools(names: Iterable[str]) -> dict[str, BinaryIO]:
+    with cache.explained():
+        return {name: cache.spool() for name in names}
 
 
 def _state(found: list[tuple[str, list[Document]]], config: TextConfig) -> Any:
@@ -79,17 +93,17 @@ def _encoded(
     include: Sequence[str],
     state: Any,
     watch: Watch | None,
-    keep_stdin: bool,
-) -> tuple[dict[str, Any], np.ndarray, BinaryIO | None]:
-    """Read documents to their end, and return what is known of them, their codes, and what came from stdin."""
+    spools: Sequence[BinaryIO | None],
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Read documents to their end, and return what is known of them, and their codes; fill each source's spool."""
     total = sum(stamp.size for *_, stamp in state[-1]) if state else None
     began = time.time()
     with cache.working() as work:
-        reading = _Reading(config, CodeWriter(work.file), watch, total, keep_stdin)
-        for source, of in found:
+        reading = _Reading(config, CodeWriter(work.file), watch, total)
+        for (source, of), spool in zip(found, spools, strict=True):
             before = reading.byte_count
             for document in of:
-                reading.read(document)
+                reading.read(document, spool)
             if reading.byte_count == before:
                 raise _no_text(source, include)
         if watch is not None:
@@ -99,37 +113,34 @@ def _encoded(
             raise CharRNNError("The text has no characters but a mark of its encoding.", hint="Use another text.")
         facts = reading.facts()
         if reading.codes.file is None:
-            return facts, reading.codes.array(), reading.stdin
+            return facts, reading.codes.array()
         # What changed while it was read, or a moment before, would not be noticed if it changed again.
         latest = (began - SETTLED) * 1e9
         settled = state and state == _state(found, config) and all(stamp.changed < latest for *_, stamp in state[-1])
-        return facts, work.keep(facts, state) if settled else work.once(facts), reading.stdin
+        return facts, work.keep(facts, state) if settled else work.once(facts)
 
 
 class _Reading:
     """One pass over documents: digest, text and codes."""
 
-    def __init__(self, config: TextConfig, codes: CodeWriter, watch: Watch | None, total: int | None, keep_stdin: bool):
+    def __init__(self, config: TextConfig, codes: CodeWriter, watch: Watch | None, total: int | None):
         self.config, self.codes, self.watch, self.total = config, codes, watch, total
-        self.stdin: BinaryIO | None = None
         self.byte_count = self._done = 0
-        self._keep_stdin = keep_stdin
         self._digest = hashlib.sha256()
         self._names: list[str] = []
         self._starts: list[int] = []
         self._notices: list[str] = []
 
-    def read(self, document: Document) -> None:
-        """Append a document."""
+    def read(self, document: Document, spool: BinaryIO | None) -> None:
+        """Append a document, and its bytes to the spool if there is one."""
         decoder = Decoder(self.config, document.name)
         begin, on_disk, tail = self.codes.length, 0, ""
-        keep = self._spool() if self._keep_stdin and document.path is None else None
         for data, on_disk in document.blocks():
             self._digest.update(data)
             self.byte_count += len(data)
-            if keep is not None:
+            if spool is not None:
                 with cache.explained():
-                    keep.write(data)
+                    spool.write(data)
             tail = self._add(decoder.feed(data), document) or tail
             if self.watch is not None:
                 self.watch(self._done + on_disk, self.total)
@@ -163,12 +174,6 @@ class _Reading:
             self.codes.add(text, document.name)
         return text[-1:]
 
-    def _spool(self) -> BinaryIO:
-        if self.stdin is None:
-            with cache.explained():
-                self.stdin = cache.spool()
-        return self.stdin
-
 
 def _brief(notices: list[str]) -> list[str]:
     """Return the first few of many notices."""
@@ -189,7 +194,7 @@ def _no_text(source: str, include: Sequence[str]) -> CharRNNError:
 
 
 def _name(source: str) -> str:
-    if source == STDIN:
+    if source.startswith(STDIN):
         return "stdin"
     path = Path(source)
     stem = path.name if path.is_dir() else path.stem

@@ -6,6 +6,7 @@ import glob
 import gzip
 import lzma
 import os
+import re
 import stat
 import sys
 import zlib
@@ -19,6 +20,9 @@ from charrnn.errors import CharRNNError
 
 STDIN = "-"
 BLOCK = 1 << 18
+
+# These are another file for every process that opens them, even while they are an ordinary one.
+_OF_ONE_PROCESS = re.compile(r"/dev/(stdin|fd/\d+)|/proc/(self|thread-self|\d+)/fd/\d+")
 
 # As grep and git judge: a file with a NUL byte near its beginning is no text, unless a mark says that it is UTF-16.
 _BINARY_PROBE = 8192
@@ -47,6 +51,17 @@ _UNPACK: dict[str, Callable[[BinaryIO], Any]] = {
 _DAMAGED = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
 
 
+def comes_once(source: str | Path) -> bool:
+    """Return whether a source can be read only once: stdin, a pipe, a device; no file, folder or pattern."""
+    if str(source) == STDIN or _OF_ONE_PROCESS.fullmatch(os.path.abspath(source)):
+        return True
+    try:
+        mode = os.stat(source).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 class Stamp(NamedTuple):
     """A file as it lies on disk (size in bytes, `changed` in ns), and whether it is read only if it is text."""
 
@@ -67,12 +82,12 @@ class Document:
 
     @property
     def stamp(self) -> Stamp | None:
-        """Return what tells one state of an ordinary file from another; None of a pipe, a device or a lost file."""
-        try:
-            found = os.stat(self.path) if self.path else None
-        except OSError:
+        """Return what tells one state of an ordinary file from another; None of what comes once and of a lost file."""
+        if self.path is None or comes_once(self.path):
             return None
-        if found is None or not stat.S_ISREG(found.st_mode):
+        try:
+            found = os.stat(self.path)
+        except OSError:
             return None
         return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, self.text_only)
 
@@ -92,6 +107,8 @@ class Document:
 
     def _read(self, unpacked: Any, file: BinaryIO, as_they_come: bool) -> Iterator[tuple[bytes, int]]:
         seekable = file.seekable()
+        # To fill a block from a terminal would take one Ctrl-D more.
+        as_they_come = as_they_come or file.isatty()
         done = 0
         read = unpacked.read1 if as_they_come and hasattr(unpacked, "read1") else unpacked.read
         try:
@@ -149,7 +166,7 @@ def documents(source: str, include: Sequence[str] = ()) -> list[Document]:
     """Return the documents that a source means, in a stable order.
 
     A source is a file, a folder (recursively; hidden, binary and empty files left out, those that match none of the
-    `include` patterns too), a pattern such as 'books/*.txt', or '-' for stdin.
+    `include` patterns too), a pattern such as 'books/*.txt', a pipe, or '-' for stdin.
     """
     with _explained(source):
         if source == STDIN:
@@ -167,6 +184,9 @@ def _pattern(pattern: str, include: Sequence[str]) -> list[Document]:
         raise CharRNNError(f"Nothing matches {pattern}.", hint="Check the pattern; ** matches folders too.")
     found = []
     for path in matches:
+        if comes_once(path):
+            # It is read where it is named.
+            continue
         if not os.path.isdir(path):
             found.append(Document(path, Path(path)))
         elif "**" not in pattern:

@@ -1,7 +1,7 @@
 """A text that has been read: its characters as codes, its documents, and where it came from."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import BinaryIO
 
@@ -19,8 +19,9 @@ class Text:
 
     `codes`, (characters,), are places in `symbols`, the characters in the order in which they first appear; `counts`
     says how often each does. Document `names[i]` begins at character `starts[i]`. `sha256` and `byte_count` are of all
-    files' bytes, unpacked; `sources` are what the user named, as absolute paths ('-' stays); `name` is that of the
-    first, safe as a file name; `stdin` holds the bytes that came from there, if they were to be kept.
+    files' bytes, unpacked; `sources` are what the user named, as absolute paths, or "-", "-2", … for what comes once
+    (stdin, a pipe); `name` is that of the first, safe as a file name; `kept` holds the bytes of what came once, by its
+    name in `sources`, if they were to be kept.
     """
 
     codes: np.ndarray
@@ -32,7 +33,7 @@ class Text:
     byte_count: int
     sources: tuple[str, ...]
     name: str
-    stdin: BinaryIO | None = None
+    kept: Mapping[str, BinaryIO] = field(default_factory=dict)
     config: TextConfig = DEFAULT_TEXT
     include: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()

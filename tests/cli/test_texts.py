@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -47,8 +48,13 @@ def trained(tmp_path_factory):
     (folder / "ab.txt").write_bytes((folder / "a.txt").read_bytes() + (folder / "b.txt").read_bytes())
     (folder / "image").write_bytes(bytes(range(0, 256, 2)) * 20)
     (folder / "song").write_bytes(bytes(range(1, 256, 2)) * 10)
+    for name in ("a", "b"):
+        os.mkfifo(folder / f"{name}.fifo")
+        fill = (folder / f"{name}.fifo").write_bytes, [(folder / f"{name}.txt").read_bytes()]
+        threading.Thread(target=fill[0], args=fill[1], daemon=True).start()
     calls = [
         ("files", "", "a.txt", "b.txt"),
+        ("pipes", "", "a.fifo", "b.fifo"),
         ("piped", "ab.txt", "-"),
         ("lines", "", "names.txt", "--lines", "--split", "tail", "--test", "0.1"),
         ("bytes", "", "image", "--bytes"),
@@ -93,6 +99,17 @@ def test_what_is_piped_in_trains_the_same_model_to_the_bit(trained):
     assert (folder / "checkpoints/piped/stdin.txt").read_bytes() == (folder / "ab.txt").read_bytes()
     assert not (folder / "checkpoints/files/stdin.txt").exists()
     assert re.findall("(Validation: .*)", said["files"]) == re.findall("(Validation: .*)", said["piped"])
+
+
+def test_what_came_through_pipes_is_kept_in_the_run(trained):
+    folder, _ = trained
+    files, pipes = (checkpoint_of(folder, run) for run in ("files", "pipes"))
+    assert all(files.weights[name].tobytes() == pipes.weights[name].tobytes() for name in files.weights)
+    assert pipes.progress.corpus.sources == ("-", "-2")
+    for kept, text in (("stdin.txt", "a.txt"), ("stdin-2.txt", "b.txt")):
+        assert (folder / "checkpoints/pipes" / kept).read_bytes() == (folder / text).read_bytes()
+    novel = charrnn_in(folder, "sample", "pipes", "--novel", "-n", 9)
+    assert (novel.returncode, novel.stderr) == (0, "")
 
 
 def test_a_model_of_lines(trained):
@@ -184,7 +201,7 @@ def test_runs_on_such_texts_go_on(trained):
         folder,
         *(
             (run, "", "train", "--resume", run, "--steps", 3, "--quiet")
-            for run in ("piped", "val", "documents", "rare")
+            for run in ("piped", "pipes", "val", "documents", "rare")
         ),
     )
     assert {name: text for name, (text, code) in said.items() if code} == {}
@@ -224,6 +241,7 @@ REFUSED = (
     (("a.txt", "--bytes", "--vocab", "far.json"), "far.json has characters that are no bytes"),
     (("a.txt", "--val-file", "missing.txt"), "missing.txt does not exist"),
     (("a.txt", "--val-file", "-"), "--val-file names files"),
+    (("a.txt", "--val-file", "b.fifo"), "neither stdin, a pipe nor --val can be had with it"),
     (("a.txt", "--init", "rare", "--bytes"), "--init has a model of characters"),
     (("a.txt", "--val-file", "b.txt", "--val", "0.2"), "--val-file names files"),
     (("image",), "is not UTF-8"),

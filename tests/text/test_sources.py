@@ -3,13 +3,19 @@
 import bz2
 import gzip
 import lzma
+import os
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
 from charrnn.errors import CharRNNError
+from charrnn.runs.folder import Run
 from charrnn.text.reader import read_text
-from charrnn.text.sources import documents
+from charrnn.text.sources import comes_once, documents
+from support.commands import COMMAND, charrnn_in
+from support.terminal import LIMIT, Terminal
 
 PACK = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".lzma": lzma.compress}
 
@@ -94,3 +100,65 @@ def test_patterns(books):
         names(books / "*.html")
     (books / "odd[1].txt").write_bytes(b"a name, not a pattern")
     assert names(books / "odd[1].txt") == ["odd[1].txt"]
+
+
+@pytest.fixture
+def pipe(tmp_path: Path):
+    """Return a function that makes a pipe with a name, which gives a content once."""
+
+    def make(name: str, content: bytes) -> str:
+        path = tmp_path / name
+        os.mkfifo(path)
+        threading.Thread(target=path.write_bytes, args=[content], daemon=True).start()
+        return str(path)
+
+    return make
+
+
+def test_what_comes_once_is_kept_beside_the_text(pipe, tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_bytes(b"file\n")
+    with open(file, "rb") as opened:
+        # As a shell hands it over by `3<a.txt`: the number is another file in the next process.
+        number = f"/dev/fd/{opened.fileno()}"
+        text = read_text([file, pipe("x", b"1\n"), number, pipe("y", b"2\n")], keep=True)
+    assert text.decode() == "file\n1\nfile\n2\n" and text.name == "a"
+    assert text.sources == (str(file), "-", "-2", "-3")
+    kept = {name: (spool.seek(0), spool.read())[1] for name, spool in text.kept.items()}
+    assert kept == {"-": b"1\n", "-2": b"file\n", "-3": b"2\n"}
+    run = Run(tmp_path / "run")
+    again = [str(file), *(str(run.path / f"stdin{number}.txt") for number in ("", "-2", "-3"))]
+    assert run.found_again(text.sources) == again
+    # What a checkpoint of a stranger says leads nowhere else.
+    assert run.found_again(["-/../../etc/passwd"]) == ["-/../../etc/passwd"]
+
+
+def test_a_text_from_a_pipe_is_called_as_one_from_stdin(pipe):
+    text = read_text([pipe("x", b"1\n")])
+    assert (text.name, text.sources, text.kept) == ("stdin", ("-",), {})
+    assert all(map(comes_once, ("-", "/dev/stdin", "/dev/null", "/proc/self/fd/9")))
+
+
+def test_a_pattern_passes_pipes_over(books):
+    os.mkfifo(books / "z.txt")
+    assert names(books / "*.txt") == ["a.txt", "f.txt"] and not comes_once(str(books / "*.txt"))
+
+
+@pytest.mark.parametrize("command", ["vocab -", "eval small -", "eval small /dev/stdin", "sample small -n 1 --prime -"])
+def test_one_ctrl_d_ends_a_text_that_is_typed(command, small):
+    terminal = Terminal()
+    words = [COMMAND, *command.split()]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, cwd=small, stdin=terminal.descriptor, **pipes) as process:
+        os.write(terminal.keyboard, b"bad\ncafe\n\x04")
+        try:
+            out, said = process.communicate(timeout=LIMIT)
+        finally:
+            process.kill()
+    terminal.close()
+    assert (process.returncode, said) == (0, b"Reading the text from the terminal; Ctrl-D ends it.\n")
+    assert out
+
+
+def test_a_text_that_is_not_typed_needs_no_word(small):
+    assert charrnn_in(small, "vocab", "-", stdin=b"bad\ncafe\n").stderr == ""

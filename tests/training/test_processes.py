@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from charrnn.api.hardware import Place
 from charrnn.errors import CharRNNError
 from charrnn.training.backends.jax.distributed import ABORTING, ALONE, Processes, among, ends_with_others
 from support.commands import charrnn_in
@@ -134,6 +135,9 @@ def test_stdin_cannot_be_shared(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     refused = charrnn_in(tmp_path, "train", "-", "--processes", 2, "--process-id", 0, *HERE, stdin=b"abc" * 1000)
     assert refused.returncode == 1 and "Several processes cannot all read stdin" in refused.stderr
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CharRNNError, match=r"Several processes cannot all read .*/pipe, which comes once"):
+        Place(None, "cpu", Processes(2, 0, HERE[1])).check_texts(["a.txt", str(tmp_path / "pipe")])
 
 
 @pytest.mark.trains

@@ -7,7 +7,7 @@ import typer
 
 from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
-from charrnn.cli.arguments import split_run
+from charrnn.cli.arguments import say_if_typed, split_run
 from charrnn.cli.console import notify, write_data
 from charrnn.errors import CharRNNError
 
@@ -37,6 +37,7 @@ def eval(
     run, sources = split_run(arguments)
     if not sources:
         raise CharRNNError("No text was named.", hint=f"Name one: charrnn eval {arguments[0]} TEXT")
+    say_if_typed(sources)
     with Reading() as reading:
         evaluation = load(run, notify).evaluate(
             sources, include=include or (), encoding=encoding, errors=errors, unknown=unknown, watch=reading.show

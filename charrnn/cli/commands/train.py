@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from charrnn.cli import options as o
-from charrnn.cli.arguments import character
+from charrnn.cli.arguments import character, say_if_typed
 from charrnn.cli.console import STARTED, hush
 from charrnn.cli.signals import Signals
 from charrnn.config import ACTIVATIONS, DEFAULT_TEXT, ModelConfig, TrainConfig
@@ -110,6 +110,7 @@ def _train(resume: str | None, given: dict[str, Any], quiet: bool, asked: Signal
         # What may be resumed with another text may begin with any.
         given.pop("corpus_changed_ok", None)
     corpus = given.pop("corpus", ()) if resume is None else ()
+    say_if_typed(corpus or given.get("corpus", ()))
     training = train_events(corpus, **given) if resume is None else resume_events(resume, **given)
     training.undisturbed, training.last_words = asked.held_back, report.lost
     asked.training, asked.last_words = training, lambda: report.last_words(training)

@@ -7,6 +7,7 @@ import typer
 
 from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
+from charrnn.cli.arguments import say_if_typed
 from charrnn.cli.console import notify, printable, say, write_data
 from charrnn.cli.views.table import aligned
 from charrnn.config import DEFAULT_TEXT, TextConfig
@@ -44,6 +45,7 @@ def vocab(
     from charrnn.cli.views.reading import Reading
 
     form = TextConfig(encoding, errors, newlines, normalize, lower, bytes)
+    say_if_typed(corpus)
     with Reading() as reading:
         characters = characters_of(corpus, form, include or (), against, reading.show, notify)
     report = characters.report
