@@ -25,6 +25,8 @@ SPLITS = ("tail", "documents", "char-rnn")
 ERRORS = ("strict", "replace")
 NEWLINES = ("keep", "lf")
 UNKNOWN = ("error", "skip", "replace")
+# By what lines are ranked, the first by default; charrnn.inference.lines.Score says what each is.
+RANKS = ("mean", "worst", "excess")
 NORMAL_FORMS = ("nfc", "nfd", "nfkc", "nfkd")
 
 # Younger than the format of checkpoints: with these values they are left out, and files stay the same to the byte.

@@ -1,6 +1,8 @@
 """Lines and what they cost a model, as they come: each line is scored, or what an object of JSON has under a name."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import heapq
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -39,6 +41,25 @@ def records(source: str, scorer: Scorer, field: str | None, as_they_come: bool, 
         else:
             yield from _objects(portion, first, scorer, field, notify_of_line)
         first += len(portion)
+
+
+def chosen(
+    found: Iterable[Record], by: str, sort: bool = False, top: int | None = None, threshold: float | None = None
+) -> Iterator[Record]:
+    """Yield records by their rank (`Score.by`): from a `threshold` on, the `top` ones or all if `sort`, highest first.
+
+    Where no character counts there is no rank: such lines are the last of all, and not among the top ones.
+    """
+    if threshold is not None:
+        found = (record for record in found if record.score.by(by) >= threshold)
+
+    def highest_first(record: Record) -> tuple[float, int]:
+        return (-record.score.by(by) if record.score.characters else math.inf, record.score.line)
+
+    if top is not None:
+        yield from heapq.nsmallest(top, (record for record in found if record.score.characters), key=highest_first)
+    else:
+        yield from sorted(found, key=highest_first) if sort else found
 
 
 def _objects(lines: Sequence[str], first: int, scorer: Scorer, field: str, notify: Notify) -> Iterator[Record]:

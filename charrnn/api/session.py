@@ -130,7 +130,7 @@ class Training:
         """Return the model as it was at an evaluation."""
         assert self.job is not None and self.run is not None
         corpus = self.job.data.corpus
-        network = inference.Model(self.job.model, corpus.vocab, event.weights, corpus.text.config)
+        network = inference.Model(self.job.model, corpus.vocab, event.weights, corpus.text.config, event.val_nats)
         return Model(network, self.run.best)
 
     def open(self, find: Callable[[], Run]) -> Run:

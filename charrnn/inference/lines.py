@@ -15,13 +15,16 @@ from charrnn.text.vocabulary import Vocabulary
 
 # What a character costs that the model has never seen: as many bits as it takes to name one of Unicode's.
 UNKNOWN_BITS = math.log2(0x110000 - 0x800)
+# Characters of the worst stretch of a line: of 4 to 16, 8 told best what was tampered with (benchmarks/strangers.py).
+WORST = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """A scored line: as it was written and as the model read it, `surprisal` in bits, a number a character.
 
-    What does not count is NaN. `unknown` is how many characters the model has never seen.
+    What does not count is NaN. `unknown` is how many characters the model has never seen. `usual` is what a character
+    of the text that validated the model cost it in bits, NaN if that is not known.
     """
 
     line: int
@@ -31,11 +34,36 @@ class Score:
     characters: int
     bits: float
     unknown: int
+    usual: float = math.nan
 
     @property
     def bits_per_char(self) -> float:
         """Return bits a character, NaN if none counts."""
         return self.bits / self.characters if self.characters else math.nan
+
+    @property
+    def worst(self) -> float:
+        """Return bits a character of the WORST characters in a row that cost most, NaN if none counts.
+
+        A shorter line is divided by as many, so that a few characters are not odder than a line that has them.
+        """
+        bits = self.surprisal[~np.isnan(self.surprisal)]
+        if len(bits) <= WORST:
+            return float(bits.sum()) / WORST if len(bits) else math.nan
+        return float(np.lib.stride_tricks.sliding_window_view(bits, WORST).sum(1).max()) / WORST
+
+    @property
+    def excess(self) -> float:
+        """Return bits above the usual ones of so many characters, over the root of their number; NaN if none counts.
+
+        The bits of a line scatter by about that root: a line twice as far from usual is twice as odd, however long.
+        """
+        return (self.bits - self.usual * self.characters) / math.sqrt(self.characters) if self.characters else math.nan
+
+    def by(self, rank: str) -> float:
+        """Return the number that lines are ranked by, one of config.RANKS; NaN if no character counts."""
+        number: float = getattr(self, {"mean": "bits_per_char"}.get(rank, rank))
+        return number
 
 
 class Scorer:
@@ -47,6 +75,7 @@ class Scorer:
 
     def __init__(self, model: Model, text: TextConfig, unknown: str | None = None, line_ends: bool = False):
         self.model, self.text, self.unknown = model, text, unknown
+        self.usual = math.nan if model.val_nats is None else model.val_nats / math.log(2)
         self.before = model.before(np.zeros(0, np.int64))
         self.end = "\n" if line_ends else ""
         if line_ends and "\n" not in model.vocab.symbols:
@@ -77,7 +106,7 @@ class Scorer:
             place = read.find(separator)
             bits[: len(read) if place < 0 else place + 1] = math.nan
         counted = ~np.isnan(bits)
-        return Score(line, text, read, bits, int(counted.sum()), float(bits[counted].sum()), unknown)
+        return Score(line, text, read, bits, int(counted.sum()), float(bits[counted].sum()), unknown, self.usual)
 
 
 def admitted(

@@ -23,7 +23,10 @@ BYTES_PER_THREAD = 2 << 20
 
 
 class Model:
-    """A network, its vocabulary, how it wants its text; weights as `parameter_shapes`, float32 or float64."""
+    """A network, its vocabulary, how it wants its text; weights as `parameter_shapes`, float32 or float64.
+
+    `val_nats` is what a character of text that it was not trained on costs it, None if that is not known.
+    """
 
     def __init__(
         self,
@@ -31,10 +34,12 @@ class Model:
         vocab: Vocabulary,
         weights: Mapping[str, np.ndarray],
         text: TextConfig = DEFAULT_TEXT,
+        val_nats: float | None = None,
     ):
         self.config = config
         self.vocab = vocab
         self.text = text
+        self.val_nats = val_nats
         self.weights = dict(weights)
         self.table = input_table(ops, config, self.weights)
 
@@ -43,7 +48,8 @@ class Model:
         """Read a checkpoint; CharRNNError if it is damaged or does not fit its own model."""
         checkpoint = read_checkpoint(path)
         check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
-        return cls(checkpoint.model, checkpoint.vocab, checkpoint.weights, checkpoint.text)
+        val_nats = None if checkpoint.progress is None else checkpoint.progress.best_nats
+        return cls(checkpoint.model, checkpoint.vocab, checkpoint.weights, checkpoint.text, val_nats)
 
     @property
     def reads(self) -> TextConfig:

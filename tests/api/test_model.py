@@ -111,6 +111,19 @@ def test_scores_are_of_each_line_by_itself(model):
     assert strange.unknown == 1 and strange.bits == pytest.approx(20.0848, abs=1e-4)
 
 
+def test_scores_tell_the_worst_stretch_and_what_is_above_the_usual(model):
+    model.network.val_nats = 2 * np.log(2)
+    long, short, empty = model.score(["bad cafe dead beef", "bad", ""])
+    stretches = [long.surprisal[place : place + 8].sum() / 8 for place in range(11)]
+    assert long.worst == pytest.approx(max(stretches)) and short.worst == pytest.approx(short.bits / 8)
+    assert long.excess == pytest.approx((long.bits - 2 * 18) / 18**0.5)
+    assert [long.by(rank) for rank in ("mean", "worst", "excess")] == [long.bits_per_char, long.worst, long.excess]
+    assert np.isnan([empty.worst, empty.excess]).all()
+    # Validation may not be recorded.
+    model.network.val_nats = None
+    assert np.isnan(model.score(["bad"])[0].excess) and model.score(["bad"])[0].worst == short.worst
+
+
 def test_completions_are_the_likeliest_and_end_with_the_line(model):
     greedy = model.complete(["bad", "cab"], length=12)
     assert len(greedy) == 2 and all("\n" not in text and len(text) <= 12 for text in greedy)

@@ -4,9 +4,11 @@ import gzip
 import json
 import math
 import os
+import random
 import re
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,14 +16,16 @@ from typer.testing import CliRunner
 
 from charrnn.cli.app import app
 from charrnn.cli.console import as_options
-from charrnn.config import TextConfig
+from charrnn.config import RANKS, TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference.lines import UNKNOWN_BITS, Scorer
 from charrnn.inference.model import Model
+from charrnn.runs.checkpoint import read_checkpoint, write_checkpoint
+from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.text import lines as records
 from charrnn.text.vocabulary import Vocabulary
 from support.commands import COMMAND, HEAVY, charrnn_in, loaded_by
-from support.models import write_model
+from support.models import write_bigrams, write_model
 from support.pages import SGR, Reader
 
 VOCAB = Vocabulary.of("\n\t abcdefgh☞é")
@@ -105,10 +109,11 @@ def test_records_of_json_have_the_same_numbers():
     rows = [row.split("\t", 5) for row in score("plain", "text.txt").splitlines()]
     found = as_records("plain", "text.txt")
     for row, record in zip(rows, found, strict=True):
-        assert list(record) == ["line", "bits_per_char", "bits", "characters", "unknown", "text"]
+        assert list(record) == ["line", "bits_per_char", "worst", "excess", "bits", "characters", "unknown", "text"]
         assert [str(record[name]) for name in ("characters", "unknown", "line", "text")] == row[2:]
         assert record["bits"] == pytest.approx(float(row[1]), abs=1e-4)
-    assert found[1] == {"line": 2, "bits_per_char": None, "bits": 0, "characters": 0, "unknown": 0, "text": ""}
+    ranks = {"bits_per_char": None, "worst": None, "excess": None}
+    assert found[1] == {"line": 2, **ranks, "bits": 0, "characters": 0, "unknown": 0, "text": ""}
     with_characters = as_records("plain", "text.txt", "--per-char")
     assert [len(record["surprisal"]) for record in with_characters] == [len(line) for line in TEXT.split("\n")]
     assert sum(with_characters[0]["surprisal"]) == pytest.approx(found[0]["bits"], rel=1e-5)
@@ -224,6 +229,86 @@ def test_sorting_and_choosing_are_what_python_makes_of_the_whole():
     assert score("plain", "text.txt", "--threshold", -1).splitlines() == [row for row in rows if row[:3] != "nan"]
 
 
+USUAL = 1.25
+
+
+@pytest.fixture(scope="module")
+def known(models):
+    """A model that records what validation cost it, as a trained one does."""
+    model = read_checkpoint(models / "plain.safetensors")
+    progress = Progress(CorpusRecord(("text.txt",), "0" * 64, 50), best_nats=USUAL * math.log(2))
+    write_checkpoint(models / "known.safetensors", replace(model, progress=progress))
+    return "known"
+
+
+def ranks_of(costs: list[float]) -> dict[str, float]:
+    """Return what each rank says of a line's bits, in the plainest way."""
+    stretches = [sum(costs[place : place + 8]) / 8 for place in range(max(1, len(costs) - 7))]
+    excess = (sum(costs) - USUAL * len(costs)) / len(costs) ** 0.5
+    return {"mean": sum(costs) / len(costs), "worst": max(stretches), "excess": excess}
+
+
+def test_each_rank_is_printed_first_and_chooses(known):
+    found = as_records(known, "text.txt", "--per-char")
+    ranks = {record["line"]: ranks_of(record["surprisal"]) for record in found if record["characters"]}
+    for record in found:
+        for name, rank in (("bits_per_char", "mean"), ("worst", "worst"), ("excess", "excess")):
+            expected = ranks.get(record["line"], {}).get(rank)
+            assert record[name] == (expected and pytest.approx(expected, rel=1e-5))
+    orders = set()
+    for rank in RANKS:
+        order = sorted(ranks, key=lambda line: (-ranks[line][rank], line))
+        rows = score(known, "text.txt", "--by", rank, "--sort").splitlines()
+        lines = [int(row.split("\t")[4]) for row in rows]
+        # Lines that are the same, and the empty one, are where they were.
+        assert lines == [*order, 2]
+        assert [row.split("\t")[0] for row in rows[:-1]] == [f"{ranks[line][rank]:.4f}" for line in order]
+        assert rows[-1] == "nan\t0.0000\t0\t0\t2\t"
+        assert score(known, "text.txt", "--by", rank, "--top", 3).splitlines() == rows[:3]
+        # Equal lines differ by rounding at most.
+        numbers = [ranks[line][rank] for line in order]
+        count = next(count for count in range(2, 7) if numbers[count - 1] - numbers[count] > 0.01)
+        limit = (numbers[count - 1] + numbers[count]) / 2
+        above = score(known, "text.txt", "--by", rank, "--threshold", limit, "--unbuffered").splitlines()
+        assert sorted(above) == sorted(rows[:count])
+        heat = run(f"{known}.safetensors", "text.txt", "--heatmap", "--by", rank, "--top", 1).stdout
+        assert heat.startswith(f"{ranks[order[0]][rank]:>7.3f}  ")
+        orders.add(tuple(order))
+    assert len(orders) == 3
+    assert score(known, "text.txt", "--by", "mean") == score(known, "text.txt") == score("plain", "text.txt")
+
+
+def test_only_what_counts_is_ranked():
+    (one,) = as_records("after", "--per-char", stdin=b"ab\tdead beef\n")
+    costs = [cost for cost in one["surprisal"] if cost is not None]
+    assert len(costs) == 9 and one["worst"] == pytest.approx(ranks_of(costs)["worst"], rel=1e-5)
+    assert as_records("plain", "--unknown", "skip", stdin=b"ZZ\n")[0]["worst"] is None
+
+
+WORDS = ["the", "model", "reads", "each", "line", "and", "learns", "which", "letters", "follow", "whatever", "was"]
+SHORT = ["+----+", "%%", "qq", "[x]", "-->", "z", "#!", "| |", "*", "k?", "==", "{}", "$$", "~", ";;", "@@", "^^", "<>"]
+
+
+@pytest.mark.parametrize("tail", ["qzxj#@~", "wntohoew", "]x{k;z"])
+def test_a_long_line_with_an_odd_end_is_found_among_short_ones(tail, tmp_path, monkeypatch):
+    """The text has short lines of signs, which are rare and cost much a character, and one line was tampered with."""
+    monkeypatch.chdir(tmp_path)
+    rng = random.Random(1)
+    lines = [" ".join(rng.choices(WORDS, k=12)) for _ in range(300)]
+    text = "\n".join([*lines, *SHORT, "abcdefghijklmnopqrstuvwxyz#@~;{}[]", ""])
+    write_bigrams(tmp_path / "pairs.safetensors", text)
+    odd = lines[7][:50] + tail
+    (tmp_path / "mixed.txt").write_text("\n".join([*lines[:150], *SHORT, odd, *lines[150:], ""]))
+
+    def place(rank):
+        rows = score("pairs", "mixed.txt", "--top", 15, "--by", rank).splitlines()
+        found = [row.split("\t")[5] for row in rows]
+        return found.index(odd) if odd in found else None
+
+    assert place("mean") is None
+    assert place("worst") < 3
+
+
 def test_per_char_lists_every_character_of_a_line():
     rows = [row.split("\t") for row in score("plain", "text.txt", "--per-char").splitlines()]
     shown = {"\t": "\\t", "Z": "Z", " ": " "}
@@ -290,9 +375,8 @@ def test_a_line_without_the_member_is_told_of_and_passed_over(bad, monkeypatch):
     texts = ["a", "bad", "cafe", None, "dead"]
     lines = [bad if text is None else json.dumps({"t": text}) for text in texts]
     stdin = "".join(line + "\n" for line in lines).encode()
-    nothing = dict.fromkeys(("line", "bits_per_char", "bits", "characters", "unknown", "text", "surprisal")) | {
-        "line": 4
-    }
+    numbers = ("bits_per_char", "worst", "excess", "bits", "characters", "unknown", "surprisal")
+    nothing = dict.fromkeys((*numbers, "text")) | {"line": 4}
     kept = json.loads(bad) if bad.startswith("{") else {}
     for options in ((), ("--unbuffered",)):
         result = run("plain.safetensors", "--field", "t", "--jsonl", "--per-char", *options, stdin=stdin)
@@ -495,6 +579,9 @@ def test_a_page_is_whole_even_if_a_line_is_not(here):
         (("plain.safetensors", "text.txt", "--file", "--sort"), "--file"),
         (("plain.safetensors", "text.txt", "--file", "--top", "1"), "--file"),
         (("plain.safetensors", "text.txt", "--file", "--threshold", "0"), "--file"),
+        (("plain.safetensors", "text.txt", "--file", "--by", "worst"), "--file"),
+        (("plain.safetensors", "text.txt", "--by", "best"), "--by is 'best'; it must be one of mean, worst, excess."),
+        (("plain.safetensors", "text.txt", "--by", "excess"), "plain.safetensors does not record"),
         (("plain.safetensors", "text.txt", "--heatmap", "--jsonl"), "--heatmap colours the text itself"),
         (("plain.safetensors", "text.txt", "--heatmap", "--per-char"), "--heatmap"),
         (("plain.safetensors", "text.txt", "--unknown", "forget"), "--unknown is 'forget'"),

@@ -1,10 +1,13 @@
 """That the benchmarks run and print their tables; the figures are for docs/benchmarks.md."""
 
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from support.models import write_bigrams
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -113,3 +116,16 @@ def test_backends():
     assert heads == ["LSTM", "way", "characters/s", "to TensorFlow"]
     assert [row[1] for row in rows] == ["TensorFlow", "TensorFlow, bf16", "JAX", "JAX, bf16", "JAX, one device"]
     assert rows[0][3] == "1.00x" and all(float(row[3][:-1]) > 0 for row in rows)
+
+
+@slow
+def test_strangers(tmp_path):
+    rng = random.Random(0)
+    lines = [" ".join(rng.choices(["quick", "brown", "fox", "jumps", "over", "lazy"], k=8)) for _ in range(13_000)]
+    (tmp_path / "text.txt").write_text("".join(line + "\n" for line in lines))
+    model = tmp_path / "model.safetensors"
+    write_bigrams(model, "".join(line + "\n" for line in lines[:100]), val_nats=1.0)
+    (heads, *rows), _ = table("strangers.py", model, tmp_path / "text.txt", "--draws", "1")
+    assert heads == ["rank", "last eight replaced", "shuffled"] and len(rows) == 8
+    # A stranger has pairs of characters that the text has not.
+    assert all(0.9 < float(area) <= 1 for row in rows for area in row[1:])

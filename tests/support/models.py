@@ -8,6 +8,7 @@ import numpy as np
 from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
 from charrnn.network.parameters import Role, parameters
 from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
+from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.text.vocabulary import Vocabulary
 
 
@@ -34,3 +35,28 @@ def write_model(path: Path, vocab: Vocabulary, text: TextConfig = DEFAULT_TEXT) 
         elif parameter.symbol == "b":
             weights[parameter.name] *= np.float32(0.2)
     write_checkpoint(path, Checkpoint(model, vocab, weights, text=text))
+
+
+def write_bigrams(path: Path, text: str, val_nats: float | None = None) -> None:
+    """Write the checkpoint of a model made by hand, which predicts each character of a text from the one before it.
+
+    `val_nats` is what it records of its validation.
+    """
+    vocab = Vocabulary.of(text)
+    model = ModelConfig("rnn", 1, vocab.size)
+    ids = vocab.encode(text)
+    counts = np.full((vocab.size, vocab.size), 0.01)
+    np.add.at(counts, (ids[:-1], ids[1:]), 1)
+    weights = {}
+    for parameter in parameters(model, vocab.size):
+        value = np.zeros(parameter.shape, np.float32)
+        if parameter.role is Role.OUTPUT and parameter.symbol == "W":
+            value[:] = np.log(counts / counts.sum(axis=1, keepdims=True))
+        elif parameter.symbol == "W":
+            # The state says which character was read: tanh(9) is 1 but for rounding.
+            value[: vocab.size] = 9 * np.eye(vocab.size)
+        weights[parameter.name] = value
+    progress = (
+        None if val_nats is None else Progress(CorpusRecord(("text.txt",), "0" * 64, len(text)), best_nats=val_nats)
+    )
+    write_checkpoint(path, Checkpoint(model, vocab, weights, progress=progress))

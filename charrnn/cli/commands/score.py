@@ -1,21 +1,16 @@
 """`charrnn score`: what a model makes of each line, or of a whole text."""
 
-import heapq
-import math
-from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from charrnn.cli import options as o
 from charrnn.cli.arguments import run_and_lines
 from charrnn.cli.console import notify
+from charrnn.config import RANKS
 from charrnn.errors import CharRNNError
-
-if TYPE_CHECKING:
-    from charrnn.api.records import Record
 
 
 def score(
@@ -26,15 +21,21 @@ def score(
         typer.Option("--field", metavar="NAME", help="Each line is a JSON object; score the text under this name."),
     ] = None,
     line_ends: Annotated[bool, typer.Option("--line-ends", help="Let line ends count, as characters.")] = False,
-    sort: Annotated[
-        bool, typer.Option("--sort", help="Print the most surprising first, by bits per character.")
-    ] = False,
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            help="What ranks lines, and is printed first: mean (bits per character), worst (that of the worst 8 "
+            "characters in a row), excess (bits above what such a line usually costs).",
+        ),
+    ] = RANKS[0],
+    sort: Annotated[bool, typer.Option("--sort", help="Print the most surprising first, as --by ranks them.")] = False,
     top: Annotated[
         int | None, typer.Option("--top", min=1, help="Print the N most surprising.", show_default=False)
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option("--threshold", metavar="BITS", help="Print those of so many bits per character or more."),
+        typer.Option("--threshold", metavar="BITS", help="Print those whose number of --by is so high or higher."),
     ] = None,
     per_char: Annotated[bool, typer.Option("--per-char", help="Print the bits of every character.")] = False,
     heatmap: Annotated[bool, typer.Option("--heatmap", help="Print the text, coloured by bits.")] = False,
@@ -52,24 +53,26 @@ def score(
 ) -> None:
     """Score lines, or a whole text: the bits that each costs the model. Odd ones cost more per character.
 
-    Prints bits per character, bits, characters, unknown characters, the line's number and the line, with tabs between.
+    Prints bits per character (or what --by asks for), bits, characters, unknown characters, the line's number and the
+    line, with tabs between.
     A line stands for itself: what is before it does not matter. A character that the model has never seen costs 20.1
     bits, what it takes to name one out of all of Unicode, unless --unknown says otherwise.
     """
-    from charrnn.api.model import check_unknown, load
-    from charrnn.api.records import records
+    from charrnn.api.model import check_rank, check_unknown, load
+    from charrnn.api.records import chosen, records
     from charrnn.cli.views.scores import Form, Page, print_text
 
     check_unknown(unknown)
     if unbuffered and (sort or top or file):
         raise CharRNNError("--unbuffered prints each line as it comes; --sort, --top and --file need all of them.")
-    if file and (field or line_ends or sort or top or threshold is not None):
+    if file and (field or line_ends or sort or top or threshold is not None or by != RANKS[0]):
         raise CharRNNError("--file scores a text as one; the options that choose, sort or read lines are for lines.")
     run, source = run_and_lines(arguments or [], "score")
     if html and source != "-" and html.exists() and html.samefile(source):
         raise CharRNNError(f"--html would overwrite {source}, the text itself.", hint="Name another file.")
     model = load(run, notify)
-    form = Form(jsonl, per_char, heatmap)
+    check_rank(by, model)
+    form = Form(jsonl, per_char, heatmap, by)
     # A record that cannot be decoded is an odd one; of a whole text a person should know.
     config = model.read_as(encoding, errors or (model.text.errors if file or model.text.bytes else "replace"))
     write = form.writer(config)
@@ -82,7 +85,7 @@ def score(
             print_text(pieces, source, form, write, page)
             return
         scorer = model.scorer(config, unknown=unknown, line_ends=line_ends)
-        for record in _chosen(records(source, scorer, field, unbuffered, notify), sort, top, threshold):
+        for record in chosen(records(source, scorer, field, unbuffered, notify), by, sort, top, threshold):
             write(form.of(record))
             if page:
                 page.line(record.score)
@@ -91,21 +94,3 @@ def score(
 def _name(path: Path) -> str:
     """Return what a checkpoint is called: its run, if it is a run's best."""
     return path.resolve().parent.name if path.name == "best.safetensors" else path.name
-
-
-def _chosen(scored: Iterable["Record"], sort: bool, top: int | None, threshold: float | None) -> Iterator["Record"]:
-    """Yield those to be printed, in the order in which they are to be."""
-    if threshold is not None:
-        scored = (record for record in scored if record.score.bits_per_char >= threshold)
-    if top is not None:
-        counted = (record for record in scored if record.score.characters)
-        yield from heapq.nsmallest(top, counted, key=_surprising_first)
-    elif sort:
-        yield from sorted(scored, key=_surprising_first)
-    else:
-        yield from scored
-
-
-def _surprising_first(record: "Record") -> tuple[float, int]:
-    score = record.score
-    return (-score.bits_per_char if score.characters else math.inf, score.line)

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Form:
-    """How scores are printed: as fields, or as `json`; with `characters` those of each; or the text as a `heat` map."""
+    """How scores are printed: as fields, or as `json`; with `characters` those of each; or the text as a `heat` map.
+
+    Of lines the number that is printed first is the one that they are ranked `by`.
+    """
 
     json: bool
     characters: bool
     heat: bool
+    by: str
 
     def __post_init__(self) -> None:
         if self.heat and (self.json or self.characters):
@@ -56,13 +60,13 @@ class Form:
             from charrnn.cli.views.heat import measured
 
             text = shown(score.read, score.surprisal.tolist())
-            return f"{measured(score.bits_per_char, 3):>7}  {text}".removesuffix("\n") + "\n"
+            return f"{measured(score.by(self.by), 3):>7}  {text}".removesuffix("\n") + "\n"
         if self.json:
             return _as_json(record, self.characters)
         if self.characters:
             costs = enumerate(zip(score.surprisal.tolist(), score.read, strict=True), 1)
             return "".join(character_row(score.line, column, *cost) for column, cost in costs)
-        numbers = f"{score.bits_per_char:.4f}\t{score.bits:.4f}\t{score.characters}\t{score.unknown}"
+        numbers = f"{score.by(self.by):.4f}\t{score.bits:.4f}\t{score.characters}\t{score.unknown}"
         # A text of JSON may have line breaks, and a record is one line.
         text = score.text.replace("\n", "\\n")
         return f"{numbers}\t{score.line}\t{text}\n"
@@ -73,6 +77,8 @@ def _as_json(record: "Record", with_characters: bool) -> str:
     facts: dict[str, Any] = {
         "line": score.line,
         "bits_per_char": score.bits_per_char,
+        "worst": score.worst,
+        "excess": score.excess,
         "bits": score.bits,
         "characters": score.characters,
         "unknown": score.unknown,
