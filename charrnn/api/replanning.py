@@ -17,14 +17,14 @@ def check_unfinished(run: Run, trained: TrainConfig, progress: Progress, changed
     if progress.total is None or progress.step < progress.total or set(changed) & set(BUDGET):
         return
     if trained.minutes is not None:
-        budget, more = f"--minutes {trained.minutes:g}", f"goes on for {trained.minutes:g} minutes more"
+        more, budget = f"{trained.minutes:g} minutes more", f"--minutes {trained.minutes:g}"
     elif trained.steps is None:
-        budget, more = "--epochs 1", "reads the text once more"
+        more, budget = "another pass over the text", "--epochs 1"
     else:
-        budget, more = f"--steps {progress.step}", f"takes {progress.step:,} more"
+        more, budget = f"{progress.step:,} steps more", f"--steps {progress.step}"
     raise CharRNNError(
         f"The run {run.name} has taken {progress.step:,} steps and reached the end of its budget.",
-        hint=f"Give it more: charrnn train --resume {shell_name(run)} {budget} {more}.",
+        hint=f"For {more}: charrnn train --resume {shell_name(run)} {budget}",
     )
 
 

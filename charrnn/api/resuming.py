@@ -96,7 +96,7 @@ def _resumed_data(
     include = recorded.include or ()
     named = [*([] if corpus else sources), *(recorded.val_sources or ())]
     if named:
-        yield Noticed(f"Reading the text that the run names: {shown(named)}")
+        yield Noticed(f"Reading the text that the run names: {shown(named)}", is_advice=True)
         if not corpus:
             check_ordinary(sources, include, f"If it lies elsewhere now: charrnn train NEWPLACE --resume {run.name}")
         check_ordinary(recorded.val_sources or (), include, "Put back the file that validates.")
