@@ -148,6 +148,11 @@ def _fitted(config: TrainConfig, text: "Text", has_validation: bool, split_named
             raise CharRNNError(
                 "`split='char-rnn'` validates on its own text.", hint="Leave out `val_file`, or `split`."
             )
+        if split_named and not config.test:
+            raise CharRNNError(
+                "`split` says what validates or tests; it has no effect with `val_file` and without `test`.",
+                hint="Leave it out.",
+            )
         config = replace(config, val=0.0)
     share = CHAR_RNN_VAL if config.split == "char-rnn" else config.val + config.test
     batch, seq = fit_batch(len(text) - int(len(text) * share), config.batch, config.seq)

@@ -9,6 +9,7 @@ from charrnn.config import (
     BUDGET,
     DEFAULT_MINUTES,
     DEFAULT_TEXT,
+    OPTIMIZERS,
     PRESETS,
     ModelConfig,
     TextConfig,
@@ -20,6 +21,16 @@ from charrnn.errors import CharRNNError, did_you_mean
 MODEL, TRAIN, TEXT = (tuple(field.name for field in fields(kind)) for kind in (ModelConfig, TrainConfig, TextConfig))
 # All that can be set by name; a preset and an activation are short for several or another of them.
 NAMES = (*MODEL, *TRAIN, *TEXT, "preset", "activation")
+# What has an effect only with some values of another setting.
+ONLY_WITH = {
+    "rho": ("optimizer", ("rmsprop", "adadelta")),
+    "momentum": ("optimizer", ("sgd",)),
+    "epsilon": ("optimizer", tuple(name for name in OPTIMIZERS if name != "sgd")),
+    "warmup": ("schedule", ("cosine",)),
+    "decay": ("schedule", ("exponential",)),
+    "decay_after": ("schedule", ("exponential",)),
+    "val": ("split", ("tail", "documents")),
+}
 
 
 @dataclass(frozen=True)
@@ -53,12 +64,29 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
         chosen["minutes"] = DEFAULT_MINUTES
     if "clip_value" in given and "clip_norm" not in given:
         chosen["clip_norm"] = None
-    chosen["cell"] = _cell(chosen.get("cell", ModelConfig.cell), chosen.get("activation", ACTIVATIONS[0]))
+    chosen["cell"] = _cell(chosen.get("cell", ModelConfig.cell), chosen.get("activation"))
     model, train, changed = ({n: chosen[n] for n in names if n in chosen} for names in (MODEL, TRAIN, TEXT))
     for kind, values in ((ModelConfig, model), (TrainConfig, train), (TextConfig, changed)):
         check_types(kind, values)
     form = replace(text, **{"encoding": DEFAULT_TEXT.encoding, **changed})
-    return Settings(ModelConfig(**model), TrainConfig(**train), form, named)
+    made = Settings(ModelConfig(**model), TrainConfig(**train), form, named)
+    _check_effects(given, made)
+    return made
+
+
+def _check_effects(given: Mapping[str, Any], made: Settings) -> None:
+    """Raise CharRNNError if something was given that can have no effect beside the other settings; None is nothing."""
+    asked = {name for name, value in given.items() if value is not None}
+    for name, (other, values) in ONLY_WITH.items():
+        value = getattr(made.train, other)
+        if name in asked and value not in values:
+            these = f"`{other}={values[0]!r}`{''.join(f' or {more}' for more in values[1:])}"
+            raise CharRNNError(f"`{name}` has no effect with `{other}={value!r}`; it is for {these}.", "Leave it out.")
+    train = made.train
+    if train.split != "char-rnn" and not train.val:
+        for name, why in (("patience", "counts evaluations"), ("split", "says what validates or tests")):
+            if name in asked and not (name == "split" and train.test):
+                raise CharRNNError(f"`{name}` {why}; it has no effect with `val=0`.", "Leave it out.")
 
 
 def check_names(given: Mapping[str, Any], names: tuple[str, ...]) -> None:
@@ -83,11 +111,13 @@ def plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _cell(cell: str, activation: str) -> str:
+def _cell(cell: str, activation: str | None) -> str:
+    if activation is None:
+        return cell
     if activation not in ACTIVATIONS:
         raise CharRNNError(f"`activation` is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}.")
-    if activation == "tanh":
-        return cell
     if cell not in ("rnn", "irnn"):
-        raise CharRNNError(f"`activation='relu'` is for `cell='rnn'`; {cell} has activations of its own.")
-    return "irnn"
+        raise CharRNNError(f"`activation={activation!r}` is for `cell='rnn'`; {cell} has activations of its own.")
+    if cell == "irnn" and activation != "relu":
+        raise CharRNNError("`cell='irnn'` has the activation relu.", hint="Use `cell='rnn'`, or no `activation`.")
+    return "irnn" if activation == "relu" else cell

@@ -55,7 +55,13 @@ OTHER = {
     "loss_after": "\t",
 }
 # What a setting cannot be had without.
-WITH = {"loss_after": {"lines": True}}
+WITH = {
+    "loss_after": {"lines": True},
+    "rho": {"optimizer": "rmsprop"},
+    "momentum": {"optimizer": "sgd"},
+    "decay": {"schedule": "exponential"},
+    "decay_after": {"schedule": "exponential"},
+}
 
 
 def test_every_setting_is_tried():
@@ -100,9 +106,53 @@ def test_how_a_text_is_read_is_taken_over_but_for_what_is_given():
 
 def test_a_relu_is_the_cell_irnn():
     assert settings({"cell": "rnn", "activation": "relu"}).model.cell == "irnn"
-    assert settings({"cell": "gru", "activation": "tanh"}).model.cell == "gru"
-    with pytest.raises(CharRNNError, match="is for `cell='rnn'`; gru has"):
-        settings({"cell": "gru", "activation": "relu"})
+    assert settings({"cell": "rnn", "activation": "tanh"}).model.cell == "rnn"
+    assert settings({"cell": "irnn", "activation": "relu"}).model.cell == "irnn"
+    for activation in ("tanh", "relu"):
+        with pytest.raises(CharRNNError, match="is for `cell='rnn'`; gru has"):
+            settings({"cell": "gru", "activation": activation})
+    with pytest.raises(CharRNNError, match="`cell='irnn'` has the activation relu"):
+        settings({"cell": "irnn", "activation": "tanh"})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        # The default, too, says that it was meant to have an effect.
+        ({"momentum": 0.9}, "`momentum` has no effect with `optimizer='adam'`; it is for `optimizer='sgd'`."),
+        ({"rho": 0.9}, "`rho` has no effect with `optimizer='adam'`; it is for `optimizer='rmsprop'` or adadelta."),
+        ({"rho": 0.9, "optimizer": "sgd"}, "`rho` has no effect with `optimizer='sgd'`"),
+        ({"epsilon": 1e-8, "optimizer": "sgd"}, "`epsilon` has no effect with `optimizer='sgd'`"),
+        # What a preset says decides as what is given does, and gives way to it.
+        ({"warmup": 5, "preset": "char-rnn"}, "`warmup` has no effect with `schedule='exponential'`"),
+        ({"val": 0.2, "preset": "char-rnn"}, "`val` has no effect with `split='char-rnn'`"),
+        ({"val": 0.0, "split": "char-rnn"}, "`val` has no effect with `split='char-rnn'`"),
+        ({"decay": 0.9, "schedule": "constant"}, "`decay` has no effect with `schedule='constant'`"),
+        ({"decay_after": 3, "preset": "char-rnn", "schedule": "cosine"}, "`decay_after` has no effect"),
+        ({"patience": 3, "val": 0}, "`patience` counts evaluations; it has no effect with `val=0`."),
+        ({"split": "documents", "val": 0.0}, "`split` says what validates or tests; it has no effect with `val=0`."),
+    ],
+)
+def test_what_can_have_no_effect_is_refused(given, said):
+    with pytest.raises(CharRNNError) as caught:
+        settings(given)
+    assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"preset": "char-rnn", "optimizer": "sgd", "schedule": "cosine", "warmup": 5, "split": "tail", "val": 0.2},
+        {"preset": "char-rnn", "rho": 0.9, "decay": 0.9},
+        {"optimizer": "adadelta", "rho": 0.9, "epsilon": 1e-8},
+        {"rho": None, "epsilon": None, "optimizer": "sgd", "momentum": 0.5},
+        {"val": 0, "patience": None},
+        {"val": 0, "test": 0.1, "split": "documents"},
+        {"preset": "char-rnn", "patience": 3},
+    ],
+)
+def test_what_has_an_effect_is_not(given):
+    assert settings(given).train
 
 
 @pytest.mark.parametrize(

@@ -230,6 +230,7 @@ REFUSED = (
     (("a.txt", "--bytes", "--separator", "☞"), "it must be one byte"),
     (("a.txt", "--bytes", "--lower", "--encoding", "latin-1"), "--encoding and --lower cannot be had with it"),
     (("a.txt", "--split", "char-rnn", "--val-file", "b.txt"), "validates on its own text"),
+    (("a.txt", "--split", "tail", "--val-file", "b.txt"), "no effect with --val-file"),
     (("a.txt", "--split", "char-rnn", "--test", "0.1"), "--split char-rnn has no test part"),
     (("a.txt", "b.txt", "--split", "char-rnn", "--reset-at-documents"), "--split char-rnn knows no documents"),
     (("a.txt", "--split", "documents"), "needs 2 documents or more"),

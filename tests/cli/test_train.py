@@ -25,7 +25,10 @@ TEXT_VALUES = {
     "lines": True, "separator": "#", "reset_at_documents": True, "loss_after": "e",
 }  # fmt: skip
 # What a value cannot be without.
-NEEDED = {"loss_after": {"lines": True}}
+NEEDED = {
+    "loss_after": {"lines": True}, "rho": {"optimizer": "rmsprop"}, "momentum": {"optimizer": "sgd"},
+    "decay": {"schedule": "exponential"}, "decay_after": {"schedule": "exponential"},
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -60,9 +63,9 @@ def test_every_field_has_an_option_of_its_name_and_default():
 @pytest.mark.parametrize("name", [*MODEL_VALUES, *TRAIN_VALUES, *TEXT_VALUES])
 def test_a_value_other_than_the_default_reaches_the_trainer(name, configs_of):
     value = {**MODEL_VALUES, **TRAIN_VALUES, **TEXT_VALUES}[name]
-    flag = "--" + name.replace("_", "-")
     needed = NEEDED.get(name, {})
-    model, config, text = configs_of(*([flag] if value is True else [flag, str(value)]), *(f"--{n}" for n in needed))
+    arguments = [word for option, other in {name: value, **needed}.items() for word in _words(option, other)]
+    model, config, text = configs_of(*arguments)
     budget = {} if name in ("epochs", "steps", "minutes") else {"minutes": DEFAULT_MINUTES}
     if name in TEXT_VALUES:
         form = TextConfig(**{name: value}, **needed)
@@ -77,8 +80,19 @@ def test_a_value_other_than_the_default_reaches_the_trainer(name, configs_of):
     assert model == ModelConfig() and getattr(config, name) == value
     # Clipping by value takes the place of the default clipping by norm; no other option changes another setting.
     free = {"clip_norm"} if name == "clip_value" else set()
-    others = {field.name for field in fields(TrainConfig)} - free - {name}
+    others = {field.name for field in fields(TrainConfig)} - free - {name, *needed}
     assert all(getattr(config, other) == getattr(TrainConfig(**budget), other) for other in others)
+
+
+def _words(name, value):
+    flag = "--" + name.replace("_", "-")
+    return [flag] if value is True else [flag, str(value)]
+
+
+def test_an_option_without_effect_is_refused_though_it_is_the_default(configs_of):
+    for arguments in (("--momentum", "0.9"), ("--preset", "char-rnn", "--val", "0.1"), ("--activation", "tanh")):
+        with pytest.raises(CharRNNError, match=r"effect|is for"):
+            configs_of(*arguments)
 
 
 def test_zero_turns_off_what_has_an_off(configs_of):
