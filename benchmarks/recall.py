@@ -61,7 +61,6 @@ def compiled(net: Any, config: TrainConfig) -> Compiled:
     from charrnn.network.forward import initial_states
     from charrnn.training.backends.engine import Shards, Update, compiled, loss_and_gradients, xp
     from charrnn.training.optimizers import make_optimizer
-    from charrnn.training.schedules import base_rate
     from charrnn.training.step import cross_entropy
 
     optimizer = make_optimizer(config)
@@ -96,7 +95,7 @@ def compiled(net: Any, config: TrainConfig) -> Compiled:
 
     update, name, felt = Update(train, net.parameters, optimizer, Shards(1, 1)), compiled(name), compiled(felt)
     return Compiled(
-        lambda ids: update(base_rate(config), 0, ids),
+        lambda ids: update(config.rate, 0, ids),
         lambda ids: np.array(name(net.values(), ids)),
         lambda ids, back: np.array(felt(net.values(), ids[:-back], ids[-back:])),
     )

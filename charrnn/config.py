@@ -16,7 +16,9 @@ MOST_FLOAT32 = 1e38
 
 STACKS = ("plain", "residual", "grid", "gated-feedback")
 ACTIVATIONS = ("tanh", "relu")
-OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd", "adagrad", "adadelta")
+# Learning rates that work: Keras's own of 0.001 leaves Adadelta standing still and SGD crawling.
+DEFAULT_RATES = {"adam": 5e-3, "adamw": 5e-3, "rmsprop": 2e-3, "sgd": 0.5, "adagrad": 0.5, "adadelta": 1.0}
+OPTIMIZERS = tuple(DEFAULT_RATES)
 SCHEDULES = ("constant", "exponential", "cosine")
 PRECISIONS = ("float32", "bf16")
 # Of each stream, with --split char-rnn.
@@ -166,6 +168,11 @@ class TrainConfig:
     split: str = "tail"
     val: float = 0.1
     test: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Return the learning rate before its schedule."""
+        return DEFAULT_RATES[self.optimizer] if self.lr is None else self.lr
 
     def __post_init__(self) -> None:
         _one_of(self, "optimizer", OPTIMIZERS)

@@ -67,7 +67,6 @@ def steps_per_second(model: ModelConfig, config: TrainConfig, vocab_size: int, s
     from charrnn.training.backends.engine import Shards
     from charrnn.training.network import CharRNN
     from charrnn.training.optimizers import make_optimizer
-    from charrnn.training.schedules import base_rate
     from charrnn.training.step import TrainStep, fresh_states
 
     ids = np.random.default_rng(0).integers(0, vocab_size, 4 * config.batch * config.seq)
@@ -81,7 +80,7 @@ def steps_per_second(model: ModelConfig, config: TrainConfig, vocab_size: int, s
         # The first step compiles and the second warms up.
         if done == 2:
             began = perf_counter()
-        loss, states = step(streams.window(done), states, done, base_rate(config))
+        loss, states = step(streams.window(done), states, done, config.rate)
         float(loss)
         done += 1
     return (done - 2) / (perf_counter() - began)

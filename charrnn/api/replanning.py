@@ -9,7 +9,7 @@ from charrnn.errors import CharRNNError
 from charrnn.runs.folder import Run, shell_name
 from charrnn.runs.progress import Progress
 from charrnn.training.plan import planned_total, prolonged, rate_at, warms_up, with_new_schedule, with_total
-from charrnn.training.schedules import LOWEST, base_rate, warmup_steps
+from charrnn.training.schedules import LOWEST, warmup_steps
 
 
 def check_unfinished(run: Run, trained: TrainConfig, progress: Progress, changed: Mapping[str, Any]) -> None:
@@ -57,7 +57,7 @@ def replanned(
 
 def _new_schedule(config: TrainConfig, planned: Progress) -> str:
     """Return what is said of a schedule that begins."""
-    base = planned.stability.rate_scale * base_rate(config)
+    base = planned.stability.rate_scale * config.rate
     if config.schedule == "constant":
         return f"A new schedule begins: the learning rate is {base:.2g} from here on."
     if config.schedule == "exponential":
@@ -76,7 +76,7 @@ def _going_on(config: TrainConfig, planned: Progress, steps_per_epoch: int) -> s
     """Return what is said of the rate of a schedule that is given another end."""
     scale = planned.stability.rate_scale
     rate = scale * rate_at(config, planned, planned.step, steps_per_epoch)
-    base = scale * base_rate(config)
+    base = scale * config.rate
     lowest = LOWEST * base
     if config.schedule != "cosine":
         course = f"goes on as it was ({config.schedule}), now at {rate:.2g}"
@@ -86,7 +86,7 @@ def _going_on(config: TrainConfig, planned: Progress, steps_per_epoch: int) -> s
         course = f"goes on from {rate:.2g} and falls to {lowest:.2g} {_end(planned)}"
     else:
         course = f"stays at {rate:.2g}, where its schedule has ended"
-    again = f"`lr={base_rate(config):g}`" if config.schedule == "cosine" else "`lr` or `schedule`"
+    again = f"`lr={config.rate:g}`" if config.schedule == "cosine" else "`lr` or `schedule`"
     return f"The learning rate {course}. For a new schedule from here on add {again}, say."
 
 

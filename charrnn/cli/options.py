@@ -9,6 +9,7 @@ import typer
 from charrnn.config import (
     ACTIVATIONS,
     DEFAULT_MINUTES,
+    DEFAULT_RATES,
     ERRORS,
     NEWLINES,
     NORMAL_FORMS,
@@ -245,7 +246,8 @@ Test = Annotated[float, typer.Option("--test", help="The share that is kept for 
 # Optimization
 Dropout = Annotated[float, typer.Option("--dropout", help="Share of each layer's outputs that is dropped.")]
 Optimizer = Annotated[str, typer.Option("--optimizer", help=f"One of {', '.join(OPTIMIZERS)}.")]
-LearningRate = Annotated[float | None, typer.Option("--lr", help="Learning rate; by default the optimizer's.")]
+_RATES = ", ".join(f"{name} {rate:g}" for name, rate in DEFAULT_RATES.items())
+LearningRate = Annotated[float | None, typer.Option("--lr", help="Learning rate, at its highest.", show_default=_RATES)]
 Epsilon = Annotated[float | None, typer.Option("--epsilon", help="The optimizer's epsilon.")]
 Rho = Annotated[float | None, typer.Option("--rho", help="Decay of rmsprop and adadelta.")]
 Momentum = Annotated[float, typer.Option("--momentum", help="Momentum of sgd.")]

@@ -3,13 +3,12 @@
 import keras
 
 from charrnn.config import TrainConfig
-from charrnn.training.schedules import base_rate
 
 
 def make_optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
     """Return the Keras optimizer that the settings ask for; its learning rate is set anew at every step."""
     settings: dict[str, object] = {
-        "learning_rate": base_rate(config),
+        "learning_rate": config.rate,
         "global_clipnorm": config.clip_norm,
         "clipvalue": config.clip_value,
     }

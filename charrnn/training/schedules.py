@@ -1,19 +1,11 @@
-"""The learning rate of every step: each optimizer's default that works, and the schedules."""
+"""The learning rate of every step: the schedules."""
 
 import math
 
 from charrnn.config import TrainConfig
 
-# Keras's own default of 0.001 leaves Adadelta standing still and SGD crawling.
-DEFAULT_RATES = {"adam": 5e-3, "adamw": 5e-3, "rmsprop": 2e-3, "sgd": 0.5, "adagrad": 0.5, "adadelta": 1.0}
-
 # The share of its base to which a cosine falls.
 LOWEST = 0.01
-
-
-def base_rate(config: TrainConfig) -> float:
-    """Return the learning rate before its schedule."""
-    return DEFAULT_RATES[config.optimizer] if config.lr is None else config.lr
 
 
 def learning_rate(
@@ -24,7 +16,7 @@ def learning_rate(
     cosine warms up linearly, then falls along half a cosine (Loshchilov & Hutter 2017) to the end; while `total` is
     None, not yet measured, it stays up. With `start` it begins there instead, without a warm-up.
     """
-    rate, done = base_rate(config), max(0, step - first)
+    rate, done = config.rate, max(0, step - first)
     if config.schedule == "constant":
         return rate
     if config.schedule == "exponential":

@@ -21,7 +21,6 @@ from charrnn.training.divergence import Diverged
 from charrnn.training.events import Began, BudgetFixed, Ended, Evaluated, Event, RolledBack, Saved, SaveFailed, Stepped
 from charrnn.training.learner_protocol import Learner, State
 from charrnn.training.plan import planned_total, rate_at
-from charrnn.training.schedules import base_rate
 
 # A corpus of a few windows ends an epoch at every other step; evaluations keep at least this distance.
 STEPS_BETWEEN_EVALUATIONS = 100
@@ -270,7 +269,7 @@ class Trainer:
             newest = self.run.newest()
             raise CharRNNError(
                 f"Training went wrong {tries} times in a row, at ever lower learning rates: {failure}.",
-                hint=f"Train anew with a lower `lr` (it was {base_rate(self.config):.2g}) or `clip_norm`"
+                hint=f"Train anew with a lower `lr` (it was {self.config.rate:.2g}) or `clip_norm`"
                 + (f"; {newest} is the last good checkpoint." if newest else "."),
             )
         self.run.log.rewind(self.progress.metrics)

@@ -376,7 +376,7 @@ def test_what_is_shown_of_a_run(run):
     assert found["run"] == "play" and found["layers"] == "2 of 5 units, plain; the input is one-hot"
     assert found["characters"] == r"7 \n\x1b␣\\abé"
     assert found["training"] == (
-        "batch 4, seq 9, optimizer adam, lr its own, minutes 2.5 other than the default: dropout 0.1"
+        "batch 4, seq 9, optimizer adam, lr 0.005, minutes 2.5 other than the default: dropout 0.1"
     )
     assert found["corpus"] == "/texts/a.txt /texts/b.txt 12,345 characters" and found["SHA-256"] == "ab" * 32
     assert found["backend"] == "jax, 2 shards" and found["trained"] == "step 30 of 40, 0.75 epochs, 1 min 15 s"
@@ -589,3 +589,13 @@ def test_a_damaged_file_gives_one_message(small):
     result = charrnn_in(small, "inspect", "damaged.safetensors")
     assert (result.returncode, result.stdout) == (1, b"")
     assert result.stderr.startswith("charrnn: damaged.safetensors is damaged") and "Traceback" not in result.stderr
+
+
+RATES = (("sgd", None, "0.5"), ("adadelta", None, "1"), ("adam", 0.25, "0.25"))
+
+
+@pytest.mark.parametrize(("optimizer", "given", "rate"), RATES)
+def test_the_learning_rate_is_a_number(tmp_path, optimizer, given, rate):
+    training = TrainConfig(optimizer=optimizer, lr=given)
+    write_checkpoint(tmp_path / "own.safetensors", checkpoint(training=training))
+    assert f"optimizer {optimizer}, lr {rate}" in inspected(tmp_path / "own.safetensors").stdout

@@ -109,7 +109,8 @@ class View:
         parameters = parameter_count(event.model, event.vocab_size)
         self._say(
             f"{event.model.title}, {width}, {parameters:,} parameters; batch {settings.batch}, "
-            f"seq {settings.seq}, dropout {settings.dropout:g}, {settings.optimizer}. Run: {printable(name)}"
+            f"seq {settings.seq}, dropout {settings.dropout:g}, {settings.optimizer} at {settings.rate:g}. "
+            f"Run: {printable(name)}"
         )
 
     def _stepped(self, event: "Stepped") -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from charrnn.api.history import Record, number
 from charrnn.cli.console import printable
-from charrnn.config import BUDGET, DEFAULT_TEXT, TrainConfig
+from charrnn.config import BUDGET, DEFAULT_RATES, DEFAULT_TEXT, TrainConfig
 
 # Of what there may be many, so many lines are shown.
 LINES = 4
@@ -78,7 +78,7 @@ def _character(symbol: str, is_byte: bool) -> str:
 def _training(settings: dict[str, Any]) -> Iterator[str]:
     always = {name: settings[name] for name in _ALWAYS}
     if always["lr"] is None:
-        always["lr"] = "its own"
+        always["lr"] = DEFAULT_RATES[settings["optimizer"]]
     budget = {name: settings[name] for name in BUDGET if settings[name] is not None}
     yield _words(always | budget)
     changed = _changed(settings, vars(TrainConfig()), (*_ALWAYS, *BUDGET))
