@@ -4,9 +4,6 @@ import math
 
 from charrnn.config import TrainConfig
 
-# How much of --minutes goes into measuring the speed, while the learning rate still warms up: a share, and seconds.
-MEASURE, MEASURE_AT_MOST = 0.05, 30.0
-
 
 def counted_total(config: TrainConfig, steps_per_epoch: int) -> int | None:
     """Return the number of steps that `steps` and `epochs` allow, whichever is less; None when neither limits."""

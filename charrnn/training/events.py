@@ -54,10 +54,14 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class BudgetFixed:
-    """The speed was measured and the number of steps that `minutes` allows is decided, and on disk."""
+    """The speed was measured and the number of steps that `minutes` allows is decided, and on disk.
+
+    `before` is the number until now if another speed was measured on the way; None at first.
+    """
 
     total: int
     characters_per_second: float
+    before: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,89 +1,44 @@
 """The training loop: cadence, budget, patience, saves and rollbacks. It knows no terminal, and no Keras either."""
 
 import math
-import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig, TrainConfig
 from charrnn.errors import CharRNNError, NotWritten
-from charrnn.runs.checkpoint import Checkpoint
-from charrnn.runs.folder import Run
-from charrnn.runs.progress import CorpusRecord, Progress
-from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import budget, divergence
-from charrnn.training.backends.jax.distributed import ALONE, Processes
+from charrnn.runs.progress import Progress
+from charrnn.training import divergence
+from charrnn.training.budget import counted_total
 from charrnn.training.divergence import Diverged
 from charrnn.training.events import Began, BudgetFixed, Ended, Evaluated, Event, RolledBack, Saved, SaveFailed, Stepped
-from charrnn.training.learner_protocol import Learner, State
-from charrnn.training.plan import planned_total, rate_at
+from charrnn.training.keeper import Keeper
+from charrnn.training.pace import Pace
+from charrnn.training.plan import with_total
 
 # A corpus of a few windows ends an epoch at every other step; evaluations keep at least this distance.
 STEPS_BETWEEN_EVALUATIONS = 100
 LOG_EVERY = 50
 HISTORY = 1000
+# The first step compiles and the second warms up: the speed is that of later ones.
+COMPILING = 2
 
 
-class Trainer:
-    """Lets a learner train, as `events()` tells, and keeps the run on disk.
-
-    model, vocab, config, text and corpus are what a checkpoint says of its model, and of the text and how it was read.
-    `resumed` is the checkpoint to go on from, at which the learner need not be yet; `new_plan` if its plan
-    (`training/plan.py`) is another than the file's. `clock` returns the seconds since
-    the command began; `reserve` seconds of `minutes` are left for what the caller does at the end.
+class Trainer(Keeper):
+    """Lets a learner train, as `events()` tells; what it is made with is a Keeper's.
 
     Set `interrupted` (from a signal handler, say) to stop at the end of the step, saved; `save_wanted` to save there
     and go on; with several `processes`, the first of which writes the run, in one of them is enough.
     """
 
-    def __init__(
-        self,
-        run: Run,
-        learner: Learner,
-        model: ModelConfig,
-        vocab: Vocabulary,
-        config: TrainConfig,
-        corpus: CorpusRecord,
-        text: TextConfig = DEFAULT_TEXT,
-        resumed: Checkpoint | None = None,
-        new_plan: bool = False,
-        clock: Callable[[], float] = time.perf_counter,
-        reserve: float = 0.0,
-        processes: Processes = ALONE,
-    ):
-        self.run, self.learner, self.processes = run, learner, processes
-        self.model, self.vocab, self.config, self.text = model, vocab, config, text
-        self.new_plan = new_plan
-        self.clock, self.reserve = clock, reserve
+    def __init__(self, *run: Any, **settings: Any):
+        super().__init__(*run, **settings)
         self.interrupted = self.save_wanted = False
-        self._agreed = [False, False]
-        self.unsaved = False
-        self.counted = budget.counted_total(config, learner.steps_per_epoch)
-        self.history: list[dict[str, Any]] = []
-        total = planned_total(config, learner.steps_per_epoch)
-        self.progress = Progress(corpus, learner.shards, learner.backend, learner.device, total=total)
-        self.seconds_before = -self.clock()
-        # The lines of the others wait for ever.
-        run.log.waits = not processes.is_first
-        if resumed:
-            self._restore(resumed)
-            if processes.is_first:
-                run.log.resume(self.progress.metrics)
-            self.seconds_before += self.progress.seconds
-        # The last good state, to which training returns when it goes wrong.
-        self.good = self._snapshot()
-
-    @property
-    def step(self) -> int:
-        return self.progress.step
-
-    @property
-    def epoch(self) -> float:
-        return self.step / self.learner.steps_per_epoch
+        self._agreed = [False, False, False]
+        counted = counted_total(self.config, self.learner.steps_per_epoch)
+        self.most = math.inf if counted is None else counted
+        # Of `minutes`: how fast training is, and the step at which to look again whether the steps fit the time.
+        self.pace: Pace | None = None
+        self.look = 0
 
     def events(self) -> Iterator[Event]:
         """Train to the end of the budget; the run is saved at every evaluation and at the end.
@@ -115,12 +70,14 @@ class Trainer:
 
     def _train(self) -> Generator[Event, None, str]:
         """Take steps, and do what is due after each; return the reason to end."""
-        total, patience = self.progress.total, self.config.patience
+        patience = self.config.patience
         # The measuring of the speed may have ended where an evaluation is due.
         due = self.step > self.progress.evaluated_step and self._evaluation_is_due()
-        if due and (self.step == total or not self._wanted()[0]):
+        if due and (self.step == self.progress.total or not self._wanted()[0]):
             yield from self._evaluate()
-        while total is None or self.step < total:
+            if self.pace:
+                self.pace.evaluated()
+        while self.progress.total is None or self.step < self.progress.total:
             # A run that ended so and is resumed without a change has ended.
             if patience is not None and self.progress.evaluations_since_best >= patience:
                 return "patience"
@@ -129,60 +86,81 @@ class Trainer:
                 return "interrupted"
             yield self._one_step()
             self._agree()
+            if self.pace:
+                self.pace.stepped()
+            if self._wanted()[2]:
+                self._note(total=self.step)
             if self._evaluation_is_due():
                 yield from self._evaluate()
+                if self.pace:
+                    self.pace.evaluated()
+                yield from self._revise()
                 continue
             if self.step % LOG_EVERY == 0:
                 self._log(None)
             if self._wanted()[1] or (self.config.save_every and self.step % self.config.save_every == 0):
                 yield from self._save_or_go_on()
+            if self.pace and self.step >= self.look:
+                yield from self._revise()
         return "budget"
 
     def _measure(self) -> Iterator[Event]:
         """Take steps until the speed is known, then fix and record the number of steps that the time allows."""
         assert self.config.minutes is not None
-        budget_seconds = 60 * self.config.minutes
-        measure = min(budget.MEASURE * budget_seconds, budget.MEASURE_AT_MOST)
-        last = math.inf if self.counted is None else self.counted
-        # The first step compiles and the second warms up: the clock starts after them.
-        compiling = 2
-        began, began_step = self.clock(), self.step
-        while self.step < last and (self.step < began_step + 3 or self.processes.first(self.clock() - began < measure)):
+        first = self.step
+        self.pace = pace = Pace(self.clock, 60 * self.config.minutes, self.reserve, first)
+        while self.step < self.most and (
+            self.step < first + COMPILING + 3 or not self.processes.first(pace.is_measured)
+        ):
             yield self._one_step()
             self._agree()
-            if self._wanted()[0] and self.step < last:
+            if self._wanted()[0] and self.step < self.most:
                 return
-            if compiling:
-                compiling -= 1
-                began, began_step = self.clock(), self.step
-        if self.step == began_step:
+            pace.stepped()
+            if self.step <= first + COMPILING:
+                pace.restart()
+        if not pace.steps:
             self._note(total=self.step)
             return
-        per_step = (self.clock() - began) / (self.step - began_step)
-        per_evaluation = 0.0
         # The first estimate compiles: only the second tells what the next will cost.
         if self.learner.estimate() is not None:
-            began = self.clock()
+            pace.skip()
             self.learner.estimate()
-            per_evaluation = self.clock() - began
-        began = self.clock()
         yield from self._save_or_go_on()
-        per_evaluation += self.clock() - began
-        left = budget_seconds - self.reserve - self.clock()
-        fits = budget.measured_total(self.step, left, per_step, per_evaluation, self._evaluation_distance())
-        total = self.processes.first(int(min(fits, last)))
-        self._note(total=total)
+        pace.evaluated()
+        total = self.processes.first(int(min(pace.fitting(self.step, self._evaluation_distance()), self.most)))
+        yield from self._fix(replace(self.progress, total=total))
+
+    def _revise(self) -> Iterator[Event]:
+        """Fix the number of steps anew if clearly more or fewer fit the time that is left."""
+        total = self.progress.total
+        if self.pace is None or total is None or self.step >= total:
+            return
+        self.look = self.pace.next_look(self.step, total)
+        revised = self.pace.revised(self.step, total, self._evaluation_distance(), self.most)
+        if (revised := self.processes.first(revised)) != total:
+            yield from self._fix(with_total(self.progress, self.config, revised, self.learner.steps_per_epoch))
+
+    def _fix(self, planned: Progress) -> Iterator[Event]:
+        """Go on with another number of steps; it is on disk before it is kept to."""
+        pace, before, self.progress = self.pace, self.progress.total, planned
+        assert pace is not None and planned.total is not None
+        self.look = pace.next_look(self.step, planned.total)
         yield from self._save_or_go_on()
-        yield BudgetFixed(total, self.config.batch * self.config.seq / per_step)
+        yield BudgetFixed(planned.total, self.config.batch * self.config.seq / pace.per_step, before)
+        pace.restart()
 
     def _agree(self) -> None:
-        """Learn whether any process is to stop, or to save: all do so at the same step."""
+        """Learn whether any process is to stop, or to save, or has no time left: all do so at the same step."""
         if self.processes.count > 1:
-            self._agreed = self.processes.any(self.interrupted, self.save_wanted)
+            self._agreed = self.processes.any(self.interrupted, self.save_wanted, self._is_late())
 
     def _wanted(self) -> list[bool]:
-        """Return whether training is to stop, and whether it is to save."""
-        return self._agreed if self.processes.count > 1 else [self.interrupted, self.save_wanted]
+        """Return whether training is to stop, whether it is to save, and whether its time is over."""
+        return self._agreed if self.processes.count > 1 else [self.interrupted, self.save_wanted, self._is_late()]
+
+    def _is_late(self) -> bool:
+        return self.pace is not None and self.progress.total is not None and self.pace.is_late
 
     def _evaluation_distance(self) -> int:
         """Return about how many steps lie between evaluations."""
@@ -212,23 +190,11 @@ class Trainer:
         self._note(step=step + 1)
         return Stepped(step + 1, now.total, self.epoch, nats if counts else None, rate)
 
-    def _record_plan(self) -> None:
-        """Put a new plan on disk with the state that it began with; it waits for the first step, which needs it."""
-        self.new_plan = False
-        if self.processes.is_first:
-            # The next save tells of a disk that takes nothing.
-            with suppress(NotWritten):
-                self.run.save(self.good, self.step, False, self.config.keep)
-
     def _share(self, counted: int | None) -> float:
         """Return the share of the targets of a step, those of all processes, that counts in its loss."""
         if counted is None:
             return 1.0
         return sum(own for (own,) in self.processes.all([counted])) / (self.config.batch * self.config.seq)
-
-    def _rate(self, step: int) -> float:
-        rate = rate_at(self.config, self.progress, step, self.learner.steps_per_epoch)
-        return self.progress.stability.rate_scale * rate
 
     def _evaluate(self) -> Iterator[Event]:
         val_nats, now = self.learner.estimate(), self.progress
@@ -243,21 +209,6 @@ class Trainer:
         saved = list(self._save_or_go_on(best))
         yield Evaluated(self.step, self.epoch, record["train_nats"], val_nats, best, self.good.weights)
         yield from saved
-
-    def _log(self, val_nats: float | None, **more: Any) -> dict[str, Any]:
-        steps = self.progress.loss_steps
-        record = {
-            "step": self.step,
-            "epoch": round(self.epoch, 4),
-            "train_nats": self.progress.loss_sum / steps if steps else None,
-            "val_nats": val_nats,
-            "learning_rate": self._rate(max(0, self.step - 1)),
-            "seconds": round(self.seconds_before + self.clock(), 3),
-            **more,
-        }
-        self.run.log.append(record)
-        self._note(loss_sum=0.0, loss_steps=0)
-        return record
 
     def _roll_back(self, failure: Diverged) -> Iterator[Event]:
         """Return to the last good state and lower the rate; both are on disk before another step is taken."""
@@ -307,41 +258,3 @@ class Trainer:
         # The others wait here until it is written.
         if said := self.processes.first(error and error.message):
             raise error or NotWritten(said)
-
-    def save(self, best: bool = False) -> None:
-        """Write a checkpoint from which training goes on exactly as it would have, or raise NotWritten."""
-        self.good = self._snapshot()
-        self.unsaved = True
-        if self.processes.is_first:
-            self.run.save(self.good, self.step, best, self.config.keep)
-        self.unsaved = False
-
-    def _snapshot(self) -> Checkpoint:
-        """Return the state of training; Diverged if any of it is not finite."""
-        self._note(seconds=self.seconds_before + self.clock(), metrics=self.run.log.position())
-        state = self.learner.state()
-        if not all(np.isfinite(array).all() for part in state for array in part.values()):
-            raise Diverged("some weights became numbers that are not finite", self.step)
-        return Checkpoint(
-            self.model,
-            self.vocab,
-            state.weights,
-            self.config,
-            self.progress,
-            self.history,
-            state.slots,
-            state.hidden,
-            self.text,
-        )
-
-    def _restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to where a checkpoint was taken, but for the log; what computes it may be other than then."""
-        assert checkpoint.progress is not None
-        here = {name: getattr(self.progress, name) for name in ("corpus", "shards", "backend", "device")}
-        self.learner.restore(State(checkpoint.weights, checkpoint.slots, checkpoint.state))
-        self.progress = replace(checkpoint.progress, **here)
-        self.history = list(checkpoint.history)
-
-    def _note(self, **changes: Any) -> None:
-        """Change what is known of the run's progress."""
-        self.progress = replace(self.progress, **changes)

@@ -213,6 +213,14 @@ def test_plain_lines(tmp_path, clock, said):
     ]
 
 
+def test_another_number_of_steps_is_said_if_it_is_another_one(tmp_path, clock, said):
+    with View(FakeTraining(tmp_path), quiet=False) as view:
+        show(view, clock, began(tmp_path, total=None), BudgetFixed(40, 12345.6))
+        said()
+        show(view, clock, BudgetFixed(43, 13000.0, 40), BudgetFixed(80, 24000.0, 43))
+    assert said() == ["24,000 characters/s: 80 steps fit the time instead of 43, 11 passes over the text."]
+
+
 def test_between_evaluations_a_line_comes_now_and_then(tmp_path, clock, said, monkeypatch):
     monkeypatch.setattr(live, "LINE_EVERY", 1.75)
     with View(FakeTraining(tmp_path), quiet=False) as view:

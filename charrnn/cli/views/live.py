@@ -19,6 +19,8 @@ TEMPERATURE = 0.7
 LINE_EVERY = 30.0
 # The columns that the bar's other parts take: the percentage, a bar of some length and hours that are left.
 BESIDE_FACTS = 20
+# Another number of steps is told if it differs by this share.
+CHANGED = 0.1
 # Where there is too little room for all facts, those named first are left out first.
 LEFT_OUT = ("lr", "epoch", "speed", "train")
 
@@ -62,12 +64,13 @@ class View:
                 self.val_nats = event.val_nats
                 self._evaluated(event)
                 self.speed.restart()
-            case events.BudgetFixed(total, characters_per_second):
+            case events.BudgetFixed(total, characters_per_second, before):
                 assert self.began is not None
-                self._say(
-                    f"{characters_per_second:,.0f} characters/s: {total:,} steps fit the time, "
-                    f"{total / self.began.steps_per_epoch:.2g} passes over the text."
-                )
+                passes = f"{total / self.began.steps_per_epoch:.2g} passes over the text"
+                instead = "" if before is None else f" instead of {before:,}"
+                if before is None or abs(total - before) > CHANGED * before:
+                    speed = f"{characters_per_second:,.0f} characters/s"
+                    self._say(f"{speed}: {total:,} steps fit the time{instead}, {passes}.")
                 self.speed.restart()
             case events.Saved(step):
                 self._say(f"Saved after step {step:,}.")
