@@ -26,10 +26,11 @@ class NotWritten(CharRNNError):
 def did_you_mean(word: str, known: Iterable[str], most: int = 1, command: str = "") -> str | None:
     """Return a hint, "Did you mean lstm?", with the nearest known words, `most` at most; None if none is near.
 
-    `command` goes before each word.
+    Capitals do not count. `command` goes before each word.
     """
     # Imported here: every command imports this module, and nearly none has a mistyped word.
     from difflib import get_close_matches
 
-    near = get_close_matches(word, list(known), n=most)
+    spelled = {word.lower(): word for word in known}
+    near = [spelled[match] for match in get_close_matches(word.lower(), list(spelled), n=most)]
     return f"Did you mean {' or '.join(command + word for word in near)}?" if near else None

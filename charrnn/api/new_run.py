@@ -12,7 +12,7 @@ from charrnn.api.session import Job, Training
 from charrnn.api.settings import settings
 from charrnn.config import DEFAULT_TEXT
 from charrnn.errors import CharRNNError
-from charrnn.runs.folder import Run, create_run, runs_folder
+from charrnn.runs.folder import Run, check_name, create_run, runs_folder
 from charrnn.training.backends.start import shard_count
 
 
@@ -38,6 +38,8 @@ def new_job(
     model = trained.model if trained else chosen.model
     if sources.drop_unused and not trained:
         raise CharRNNError("`drop_unused` needs a model to begin with.", hint="Name one with `init`.")
+    if place.processes.is_first:
+        check_name(name, out)
     place.check_texts([*sources.corpus, *sources.val_file])
     place.choose()
     config, data = yield from new_dataset(sources, chosen, trained, training.watch)

@@ -54,7 +54,9 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     given = {name: plain(value) for name, value in given.items()}
     preset = given.get("preset")
     if preset is not None and preset not in PRESETS:
-        raise CharRNNError(f"There is no preset {preset!r}; there is {', '.join(PRESETS)}.")
+        raise CharRNNError(
+            f"There is no preset {preset!r}; there is {', '.join(PRESETS)}.", did_you_mean(str(preset), PRESETS)
+        )
     chosen = {**(PRESETS[preset] if preset else {}), **given}
     named = frozenset(chosen)
     if any(given.get(name) is not None for name in BUDGET):

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from charrnn import __version__
 from charrnn.cli import signals
 from charrnn.cli.console import say, show_error
+from charrnn.cli.usage import explained, unknown_command
 from charrnn.errors import CharRNNError
 
 # In the order of `charrnn --help`: each is the function of this name in the module of this name.
@@ -42,6 +43,28 @@ class Commands(TyperGroup):
         # Typer lists and suggests by these keys.
         self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]
 
+    def make_context(self, *arguments: Any, **extra: Any) -> Any:
+        """Return the context of the command line; a mistake in it is a CharRNNError."""
+        with explained():
+            return super().make_context(*arguments, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; a mistake in its options is a CharRNNError."""
+        with explained():
+            return super().invoke(ctx)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Return what is left of the arguments; none ask for help, and so does `charrnn help [COMMAND]`."""
+        if args[:1] in ([], ["help"]):
+            args = [*args[1:2], "--help"]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the first argument names, and the arguments after it."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise unknown_command(args[0], COMMANDS)
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of this name, None if there is none."""
         if cmd_name not in COMMANDS:
@@ -55,7 +78,6 @@ app = typer.Typer(
     name="charrnn",
     help="Character-level recurrent language models: point it at a text, get a model.",
     cls=Commands,
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     **_PLAIN,
 )
@@ -71,7 +93,7 @@ def _version(asked: bool) -> None:
 def charrnn(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     # Training has more to lose than a traceback, and installs handlers of its own.
@@ -80,7 +102,10 @@ def charrnn(
 
 
 def main() -> None:
-    """Run the command line; exit 0, 1 (an error, explained), 2 (wrong usage) or 130 (Ctrl-C)."""
+    """Run the command line; exit 0, 1 (an error, explained, or what a check found wrong) or 130 (Ctrl-C).
+
+    A wrong option is an error like any other, whether Typer notices it or the library.
+    """
     _open_closed_descriptors()
     try:
         app()

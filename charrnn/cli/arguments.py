@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
-    """Return the run (or None for the newest) and the texts: the first argument is a run unless it is a text."""
+    """Return the run (or None for the newest) and the texts.
+
+    The first argument is the run unless it is a text; then the last one may be it, for many name the text first.
+    """
     from charrnn.runs.folder import find_run
 
     if not arguments:
@@ -25,7 +28,7 @@ def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
     if first.endswith(".safetensors"):
         return first, rest
     if Path(first).is_file() or first == "-":
-        return None, arguments
+        return (rest[-1], arguments[:-1]) if rest and _is_model(rest[-1]) else (None, arguments)
     try:
         find_run(first)
     except CharRNNError:
@@ -36,6 +39,19 @@ def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
     return first, rest
 
 
+def _is_model(name: str) -> bool:
+    """Return whether a name that comes after a text is that of a model: no text, but a run that has a checkpoint."""
+    from charrnn.runs.folder import find_checkpoint
+
+    if Path(name).is_file():
+        return name.endswith(".safetensors")
+    try:
+        find_checkpoint(name)
+    except CharRNNError:
+        return False
+    return True
+
+
 def run_and_lines(arguments: list[str], command: str) -> tuple[str | None, str]:
     """Return the run, None for the newest, and the one text whose lines a command reads, stdin by default."""
     run, texts = split_run(arguments)
@@ -44,7 +60,15 @@ def run_and_lines(arguments: list[str], command: str) -> tuple[str | None, str]:
             f"Two texts were named, {texts[0]} and {texts[1]}.", hint=f"Join them: cat A B | charrnn {command}"
         )
     if texts and texts[0] != "-" and not Path(texts[0]).exists():
-        raise CharRNNError(f"There is neither a run nor a file {texts[0]!r}.", hint="charrnn runs lists the runs.")
+        raise CharRNNError(
+            f"There is neither a run nor a file {texts[0]!r}.", hint="Check its path; charrnn runs lists the runs."
+        )
+    if texts and Path(texts[0]).is_dir():
+        named = f" {run}" if run else ""
+        raise CharRNNError(
+            f"{texts[0]} is a folder; charrnn {command} reads the lines of one text.",
+            hint=f"Join its files: cat {texts[0]}/* | charrnn {command}{named}",
+        )
     source = texts[0] if texts else "-"
     say_if_typed([source], "Reading lines from the terminal; Ctrl-D ends them.")
     return run, source

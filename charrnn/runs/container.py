@@ -152,7 +152,8 @@ def _read_head(file: FileIO) -> tuple[bytearray, int]:
         raise CharRNNError(
             f"is no checkpoint, or cut short: it is {size:,} bytes long and announces a header of {length:,} "
             f"({MAX_HEADER:,} at most).",
-            COPY_AGAIN,
+            # What announces so much was never a checkpoint.
+            COPY_AGAIN if length <= MAX_HEADER else "Checkpoints are the .safetensors files in the folder of a run.",
         )
     head = start + bytearray(length)
     _fill(file, memoryview(head)[8:])

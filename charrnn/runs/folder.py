@@ -156,11 +156,7 @@ def create_run(name: str | None, default_name: str, out: Path | None = None) -> 
     Without a name it is `default_name`, or the first free of `default_name`-2, -3, ….
     """
     folder = out or runs_folder()
-    if name is not None and (not name.isprintable() or name[:1] in ("", ".") or set(name) & {"/", "\\"}):
-        raise CharRNNError(
-            f"{name!r} cannot name a run: a name is not empty, does not begin with a dot and has no slash.",
-            "The folder is chosen with `out`.",
-        )
+    check_name(name, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
@@ -179,9 +175,23 @@ def create_run(name: str | None, default_name: str, out: Path | None = None) -> 
         run = Run(folder / candidate)
         run.is_new = True
         return run
-    raise CharRNNError(
-        f"The run {folder / str(name)} exists already.", "Continue it with `resume`, or choose another `name`."
-    )
+    raise _taken(folder / str(name))
+
+
+def check_name(name: str | None, out: Path | None = None) -> None:
+    """Raise CharRNNError if a new run cannot have this name, or there is one: before its text is read, that is."""
+    if name is not None and (not name.isprintable() or name[:1] in ("", ".") or set(name) & {"/", "\\"}):
+        raise CharRNNError(
+            f"{name!r} cannot name a run: a name is not empty, does not begin with a dot and has no slash.",
+            "The folder is chosen with `out`.",
+        )
+    path = (out or runs_folder()) / str(name)
+    if name is not None and path.exists():
+        raise _taken(path)
+
+
+def _taken(path: Path) -> CharRNNError:
+    return CharRNNError(f"The run {path} exists already.", "Continue it with `resume`, or choose another `name`.")
 
 
 def _no_folder(folder: Path, error: OSError) -> CharRNNError:
@@ -198,6 +208,16 @@ def find_run(run: str, folder: Path | None = None) -> Run:
         return Run(path.parent)
     if run and _is_run(path):
         return Run(path)
+    if path.is_file():
+        raise CharRNNError(
+            f"{run} is a file, but no run and no checkpoint, whose name ends in .safetensors.",
+            f"If it is a text, train on it first: charrnn train {run}",
+        )
+    if path.is_dir():
+        raise CharRNNError(
+            f"The folder {run} is no run: it holds no checkpoint.",
+            f"If it holds texts, train on them first: charrnn train {run}",
+        )
     known = [other.name for other in list_runs(folder)]
     hint = did_you_mean(run, known, most=3)
     if not hint and known:

@@ -6,6 +6,7 @@ import unicodedata
 
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
+from charrnn.text.guess import likely_encodings
 
 # Longer ones first: the mark of UTF-32 begins with that of UTF-16.
 _MARKS = (
@@ -95,11 +96,13 @@ class Decoder:
             # What it was given is this block behind what was left of the one before.
             good, left = error.object[: error.start], error.object[error.start :]
             line = self._line_breaks + good.decode(self.encoding, "replace").count("\n") + 1
-            likely = "utf-16" if b"\0" in error.object[:100] else "latin-1"
+            begin = good.rfind(b"\n") + 1
+            guessed = likely_encodings(error.object[begin:], self.encoding)[:2]
+            likely = ", or ".join(f"`encoding='{name}'`" for name in guessed)
             raise CharRNNError(
                 f"{self.where} is not {self.encoding.upper()}: byte 0x{left[0]:02x} at offset "
                 f"{self._fed - len(left):,}, line {line:,}.",
-                hint=f"Name its encoding (`encoding='{likely}'`, say), have such bytes replaced (`errors='replace'`), "
+                hint=f"Name its encoding ({likely}, say), have such bytes replaced (`errors='replace'`), "
                 "or train on raw bytes (`bytes=True`).",
             ) from None
         except ValueError as error:

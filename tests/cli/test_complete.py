@@ -275,7 +275,7 @@ def test_a_model_of_bytes_completes_bytes():
     ("arguments", "said"),
     [
         (("plain.safetensors", "missing.txt"), "neither a run nor a file 'missing.txt'"),
-        (("plain.safetensors", "."), ". cannot be read: Is a directory"),
+        (("plain.safetensors", "."), ". is a folder; charrnn complete reads the lines of one text"),
         (("missing.safetensors", "lines.txt"), "missing.safetensors"),
         (("plain.safetensors", "lines.txt", "--check", "missing.txt"), "missing.txt does not exist"),
         (("plain.safetensors", "--check", "-"), "cannot both come from stdin"),

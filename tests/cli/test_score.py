@@ -569,7 +569,7 @@ def test_a_page_is_whole_even_if_a_line_is_not(here):
         (("missing", "text.txt"), "no run 'missing'"),
         (("missing.safetensors", "text.txt"), "missing.safetensors"),
         (("text.txt",), "There is no run in"),
-        (("plain.safetensors", "folder"), "folder cannot be read: Is a directory"),
+        (("plain.safetensors", "folder"), "folder is a folder; charrnn score reads the lines of one text"),
         (("plain.safetensors", "text.txt", "known.txt"), "Two texts were named"),
         (("plain.safetensors", "text.txt", "--unbuffered", "--sort"), "--unbuffered prints each line as it comes"),
         (("plain.safetensors", "text.txt", "--unbuffered", "--top", "2"), "--unbuffered"),
@@ -603,7 +603,7 @@ def test_bad_requests_get_one_clear_message(arguments, said, here, monkeypatch):
 
 def test_wrong_usage_is_explained():
     for wrong in (("--top", "0"), ("--top", "many"), ("--threshold", "much"), ("--tpo", "1")):
-        assert CliRunner().invoke(app, ["score", "plain.safetensors", "text.txt", *wrong]).exit_code == 2
+        assert CliRunner().invoke(app, ["score", "plain.safetensors", "text.txt", *wrong]).exit_code == 1
 
 
 # --- In pipes, as processes of their own ---

@@ -67,6 +67,7 @@ def test_the_commands(tmp_path):
     checked = charrnn_in(tmp_path, "gradcheck", "--cell", "mgu", "--units", 2, "--json")
     facts = json.loads(checked.stdout)
     assert checked.returncode == 0 and {fact["cell"] for fact in facts} == {"mgu"} and len(facts) == 10
+    assert all(fact["ok"] is True for fact in facts)
     # JAX computes in float64.
     assert max(fact["error"] for fact in facts) < 1e-6
     refused = charrnn_in(tmp_path, "gradcheck", "--cell", "klingon")
@@ -94,6 +95,7 @@ def test_a_wrong_gradient_ends_the_command_with_1(monkeypatch):
     monkeypatch.setattr("charrnn.training.gradcheck.check", lambda model, seed: iter(found))
     monkeypatch.setattr("charrnn.training.backends.start.start", lambda shards, float64: shards)
     result = CliRunner().invoke(app, ["gradcheck", "--cell", "lstm"])
+    assert result.stdout.splitlines()[0].split() == ["CELL", "PARAMETER", "SHAPE", "ERROR", "VERDICT"]
     assert result.exit_code == 1 and result.stdout.count("ok") == 1 and result.stdout.count("WRONG") == 1
     found.pop()
     assert CliRunner().invoke(app, ["gradcheck", "--stack", "grid"]).exit_code == 0

@@ -32,14 +32,19 @@ def gradcheck(
     from charrnn.api.gradients import LIMIT, check_gradients
 
     facts: list[dict[str, Any]] = []
+    heads = as_json
     for one, name, shape, error in check_gradients(
         None if cell == ALL else cell, layers, units, embedding, stack, seed, backend
     ):
-        facts.append({"cell": one, "parameter": name, "shape": list(shape), "error": error})
+        ok = error < LIMIT
+        facts.append({"cell": one, "parameter": name, "shape": list(shape), "error": error, "ok": ok})
+        if not heads:
+            write_data(f"{'CELL':<26}{'PARAMETER':<18}{'SHAPE':<10}{'ERROR':<9}VERDICT\n")
+            heads = True
         if not as_json:
-            verdict = "ok" if error < LIMIT else "WRONG"
+            verdict = "ok" if ok else "WRONG"
             write_data(f"{one:<26}{name:<18}{'x'.join(map(str, shape)):<10}{error:.1e}  {verdict}\n")
     if as_json:
         write_data(json_text(facts))
-    if not all(fact["error"] < LIMIT for fact in facts):
+    if not all(fact["ok"] for fact in facts):
         raise typer.Exit(1)

@@ -1,0 +1,99 @@
+"""Mistakes in a command line, as errors like all others: what was typed, what was expected, how to mend it."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from charrnn.errors import CharRNNError, did_you_mean
+
+# The base of what Typer raises of a command line; it has no public name.
+UsageError: Any = typer.BadParameter.__base__
+
+_KINDS = {"int": "a whole number", "float": "a number"}
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Make what Typer says of a command line an error of ours."""
+    try:
+        yield
+    except UsageError as error:
+        raise _mistake(error, sys.argv[1:]) from None
+
+
+def unknown_command(name: str, commands: Sequence[str]) -> CharRNNError:
+    """Return what is wrong with a word that stands where a command is expected."""
+    from charrnn.runs.folder import find_run
+
+    if name.endswith(".safetensors"):
+        return CharRNNError(f"{name} is no command.", f"A model is used by commands: charrnn sample {name}")
+    if os.path.exists(name):
+        return CharRNNError(f"{name} is a file or folder, no command.", f"To train on it: charrnn train {name}")
+    near = did_you_mean(name, commands, most=2, command="charrnn ")
+    if near is None:
+        try:
+            find_run(name)
+        except CharRNNError:
+            return CharRNNError(f"There is no command {name!r}.", "charrnn --help lists the commands.")
+        return CharRNNError(f"{name} is a run, no command.", f"To sample from it: charrnn sample {name}")
+    return CharRNNError(f"There is no command {name!r}.", near)
+
+
+def _mistake(error: Any, typed: Sequence[str]) -> CharRNNError:
+    """Return a usage error as one of ours."""
+    context = error.ctx
+    # Of an option without its value Typer does not know the command.
+    name = (typed[0] if typed else "") if context is None else context.info_name if context.parent else ""
+    command = f"charrnn {name}".rstrip()
+    params = [] if context is None else context.command.params
+    options = [name for param in params for name in param.opts if name.startswith("--")]
+    message, hint = _said(error, command, options)
+    for word in typed:
+        # Typer reads -temp as -t with the value "emp".
+        single = re.fullmatch(r"-([a-z][a-z-]+)(=.*)?", word)
+        if single and f"--{single[1]}" in options:
+            hint = f"A name of more than one letter has two dashes: --{single[1]}"
+    return CharRNNError(message, hint)
+
+
+def _said(error: Any, command: str, options: Sequence[str]) -> tuple[str, str]:
+    """Return the message and the hint of a usage error."""
+    helps = f"{command} --help tells more."
+    match type(error).__name__:
+        case "NoSuchOption":
+            name, message = error.option_name, f"{command} has no option {error.option_name}."
+            if command == "charrnn":
+                return message, f"Options follow the command that they are of: charrnn sample {name} …, say."
+            return message, did_you_mean(name, options) or helps
+        case "BadOptionUsage" if "requires an argument" in error.message:
+            return f"{error.option_name} needs a value after it.", f"{command} {error.option_name} VALUE; {helps}"
+        case "MissingParameter":
+            what = error.param.make_metavar(error.ctx).strip("[]") if not error.param.metavar else error.param.metavar
+            return f"{command} needs {what}.", f"Name it: {command} {what}. {helps}"
+        case "BadParameter":
+            return _bad_value(error), helps
+    extra = re.fullmatch(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", error.message)
+    if extra is None:
+        return error.format_message(), helps
+    if command == "charrnn sample":
+        helps = f"A text to go on from is given with --prime: --prime {extra[1]!r}"
+    return f"{command} takes no further argument: {extra[1]}.", helps
+
+
+def _bad_value(error: Any) -> str:
+    """Return what is wrong with the value of an option, and what it must be."""
+    value = re.match(r"(?:('.*') is not a valid|(\S+) is not in the range)", error.message, re.DOTALL)
+    kind = error.param and error.param.type
+    what = _KINDS.get(getattr(kind, "name", "").removesuffix(" range"))
+    if value is None or what is None:
+        return str(error.format_message())
+    low, high = getattr(kind, "min", None), getattr(kind, "max", None)
+    limits = [f"at least {low:,}"] if low is not None else []
+    limits += [f"at most {high:,}"] if high is not None else []
+    expected = ", ".join([what, " and ".join(limits)]) if limits else what
+    return f"{max(error.param.opts, key=len)} is {value[1] or value[2]}; it must be {expected}."

@@ -1,0 +1,70 @@
+"""Which encoding bytes are most likely in that are not what was thought: for a hint, never for reading."""
+
+import codecs
+
+# The characters that texts of a language have most of; of Japanese they are syllables, all common.
+_JAPANESE = (
+    "のにたいをはしがとてでなるれからまもこすりさっけそうきくんど"
+    "みせよだつあえおじちめわばずアイウコスタトドプメラルレロンー"
+)
+_SIMPLIFIED = (
+    "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种"
+)
+_TRADITIONAL = (
+    "的一是不了在人有我他這個們中來上大為和國地到以說時要就出會可也你對生能而子那得於著下自之年過發後作裡用道行所然家種"
+)
+_KOREAN = "이다는을의에가고하지한로기은도사를리시나어인대그서해자들일아수있라정보부장전여게만과구제상습니"
+_RUSSIAN = "оеаинтсрвлкмдпу"
+_WESTERN = "äöüßéèàçêñóíáúâôîëïùãõœøåæÄÖÜÉ’‘“”„–—…€«»°§·"
+_UTF16 = _JAPANESE + _SIMPLIFIED + _TRADITIONAL + _KOREAN + _RUSSIAN
+_ENCODINGS = (
+    ("shift_jis", _JAPANESE),
+    ("euc_jp", _JAPANESE),
+    ("gb18030", _SIMPLIFIED),
+    ("big5", _TRADITIONAL),
+    ("euc_kr", _KOREAN),
+    ("cp1251", _RUSSIAN),
+    ("koi8-r", _RUSSIAN),
+    ("cp1252", _WESTERN),
+    ("latin-1", _WESTERN),
+    ("utf-16-le", _UTF16),
+    ("utf-16-be", _UTF16),
+)
+# Which share of the characters must be common ones for a text to make sense, and of the share of the likeliest.
+_PLAUSIBLE, _NEAR = 0.2, 0.5
+# What is enough to judge by.
+_LOOKED_AT = 1 << 14
+
+
+def likely_encodings(data: bytes, failed: str = "") -> list[str]:
+    """Return the encodings in which bytes make sense, the most likely first; latin-1, which any bytes are, if none.
+
+    data: bytes of a text in an unknown encoding that has ASCII within, from the beginning of a line; they may end
+    within a character. failed: the encoding that they are not in.
+    """
+    if b"\0" in data[:100]:
+        return ["utf-16"]
+    shares = {name: _share(data[:_LOOKED_AT], name, common) for name, common in _ENCODINGS}
+    enough = max(_PLAUSIBLE, _NEAR * max(shares.values()))
+    likely = sorted((name for name in shares if shares[name] >= enough), key=lambda name: -shares[name])
+    # The two are the same but for a few signs, which either has or has not.
+    unused = "latin-1" if shares["cp1252"] > shares["latin-1"] else "cp1252"
+    return [name for name in likely if name not in (unused, failed.lower())] or ["latin-1"]
+
+
+def _share(data: bytes, encoding: str, common: str) -> float:
+    """Return which share of the characters beyond ASCII are common ones, and where they belong; 0 if it is no text."""
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(data)
+    except UnicodeDecodeError:
+        return 0.0
+    foreign = [place for place, character in enumerate(text) if character > "\x7f"]
+    if not foreign:
+        return 0.0
+    wanted, found = set(common), 0
+    for place in foreign:
+        beside = text[max(place - 1, 0) : place] + text[place + 1 : place + 2]
+        # Western accents are single among ASCII letters; the letters of other scripts have their like beside them.
+        alone = beside.isascii()
+        found += text[place] in wanted and alone is (common is _WESTERN)
+    return found / len(foreign)

@@ -1,0 +1,132 @@
+"""The most common mistakes of a newcomer: each gets an answer that names how to mend it, and exit code 1."""
+
+import io
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from charrnn.cli.app import main
+
+# What is typed in a folder with the run `small`, text.txt, empty.txt, and a folder of texts; what the answer names.
+MISTAKES = [
+    # Words that are misspelt or in another place.
+    ("trian text.txt", "Did you mean charrnn train?"),
+    ("text.txt", "charrnn train text.txt"),
+    ("texts", "charrnn train texts"),
+    ("small", "charrnn sample small"),
+    ("best.safetensors", "charrnn sample best.safetensors"),
+    ("train text.txt --unit 5", "Did you mean --units?"),
+    ("sample small --tmep 0.8", "Did you mean --temp?"),
+    ("sample smal", "Did you mean small?"),
+    ("sample text.txt", "charrnn train text.txt"),
+    ("sample texts", "charrnn train texts"),
+    ("sample /etc/passwd", "charrnn train /etc/passwd"),
+    ("inspect text.txt", "charrnn train text.txt"),
+    ("verify text.txt", "Checkpoints are the .safetensors files in the folder of a run."),
+    ("train text.txt --cell lsmt", "Did you mean lstm?"),
+    ("train text.txt --cell LSTM", "Did you mean lstm?"),
+    ("train text.txt --normalize NFC", "Did you mean nfc?"),
+    ("train text.txt --preset charrnn", "Did you mean char-rnn?"),
+    ("train text.txt --optimizer Adam", "Did you mean adam"),
+    ("cells GRU", "Did you mean gru?"),
+    ("corpus shakespear", "Did you mean charrnn corpus tinyshakespeare?"),
+    # What is missing.
+    ("train", "charrnn train corpus.txt"),
+    ("train nothing.txt", "nothing.txt does not exist.\n  Check the path"),
+    ("train text.txt nothing.txt", "nothing.txt does not exist.\n  Check the path"),
+    ("train empty.txt", "empty.txt is empty; a text was expected."),
+    ("eval small", "charrnn eval small TEXT"),
+    ("eval", "charrnn eval [RUN|FILE] TEXT"),
+    ("vocab", "charrnn vocab CORPUS"),
+    ("score nothing.txt", "neither a run nor a file 'nothing.txt'"),
+    ("score texts", "cat texts/* | charrnn score"),
+    ("complete small texts", "cat texts/* | charrnn complete small"),
+    ("train text.txt --resume", "charrnn train --resume VALUE"),
+    ("sample small --prime", "charrnn sample --prime VALUE"),
+    ("train --resume smal", "Did you mean small?"),
+    ("train text.txt --name small", "Continue it with --resume, or choose another --name."),
+    # Values, and where they stand.
+    ("train text.txt --units abc", "--units is 'abc'; it must be a whole number."),
+    ("train text.txt --units 12.5", "--units is '12.5'; it must be a whole number."),
+    ("sample small --temp hot", "--temp is 'hot'; it must be a number, at least 0"),
+    ("sample small --length -5", "--length is -5; it must be a whole number, at least 0."),
+    ("train text.txt --seed -1", "--seed is -1; it must be a whole number, at least 0"),
+    ("train text.txt --steps 0", "--steps is 0; it must be at least 1."),
+    ("train text.txt --dropout 30", "--dropout is 30.0; it must be at least 0 and below 1."),
+    ("train text.txt --val 10", "--val is 10.0; it must be at least 0 and below 1."),
+    ("train text.txt --layers 100000", "--layers is 100000; it must be at most 1000."),
+    ("sample small -temp 0.8", "has two dashes: --temp"),
+    ("sample small -prime bad", "has two dashes: --prime"),
+    ("train text.txt -epochs 5", "has two dashes: --epochs"),
+    ("--temp 0.8 sample", "charrnn sample --temp"),
+    ("sample small 'bad cafe'", "--prime 'bad cafe'"),
+    ("runs small", "charrnn runs --help"),
+]
+# What is no mistake, though the arguments come in another order, or ask for help in another way.
+FINE = [
+    ("score text.txt small", "bad cafe"),
+    ("eval text.txt small", "bits per character"),
+    ("complete text.txt checkpoints/small -n 3", ""),
+    ("vocab small", "LATIN SMALL LETTER A"),
+    ("help", "Usage: "),
+    ("", "Usage: "),
+    ("help train", "charrnn train [OPTIONS] [CORPUS]"),
+    ("-V", "charrnn "),
+]
+
+
+@pytest.fixture
+def typed(small, tmp_path, monkeypatch, capfd):
+    """Return a function that runs a line in this process; it returns the exit code, what was printed and was said."""
+    shutil.copytree(small / "checkpoints", tmp_path / "checkpoints")
+    shutil.copy(small / "text.txt", tmp_path)
+    shutil.copy(tmp_path / "checkpoints/small/best.safetensors", tmp_path)
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "texts").mkdir()
+    shutil.copy(small / "text.txt", tmp_path / "texts/one.txt")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CHARRNN_CHECKPOINTS", raising=False)
+
+    def run(line):
+        monkeypatch.setattr(sys, "argv", ["charrnn", *shlex.split(line)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+        code = 0
+        try:
+            main()
+        except SystemExit as exit:
+            code = exit.code or 0
+        return code, *capfd.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize(("line", "answer"), MISTAKES)
+def test_the_answer_names_how_to_mend_it(typed, line, answer):
+    before = sorted(Path().rglob("*"))
+    code, out, said = typed(line)
+    assert code == 1 and answer in said
+    assert len(said.splitlines()) <= 2 and "Traceback" not in said
+    assert out == "" or line.startswith("verify")
+    assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize(("line", "answer"), FINE)
+def test_what_can_be_understood_is_done(typed, line, answer):
+    code, out, _ = typed(line)
+    assert code == 0 and answer in out
+
+
+def test_without_any_run_the_way_to_one_is_named(typed):
+    shutil.rmtree("checkpoints")
+    for line in ("sample", "sample small", "score", "eval text.txt", "inspect"):
+        code, _, said = typed(line)
+        assert code == 1 and "charrnn train corpus.txt" in said
+
+
+def test_a_name_that_is_taken_is_noticed_before_the_text_is_read(typed, monkeypatch):
+    monkeypatch.setattr("charrnn.api.datasets.read_text", lambda *arguments, **more: pytest.fail("it was read"))
+    code, _, said = typed("train text.txt --name small")
+    assert code == 1 and "The run checkpoints/small exists already." in said
