@@ -67,7 +67,7 @@ def written(pieces, terminal, monkeypatch, raw=False):
     stdout = io.TextIOWrapper(io.BytesIO())
     monkeypatch.setattr(stdout, "isatty", lambda: terminal)
     monkeypatch.setattr(sys, "stdout", stdout)
-    writer = TextWriter(raw)
+    writer = TextWriter(raw=raw)
     for piece in pieces[:-1]:
         writer.write(piece, more=True)
     writer.write(pieces[-1])
@@ -115,9 +115,12 @@ LINES = f"a{TITLE}\tb\r\n👩\u200d👧 \u202ebad\n"
 def test_scored_lines_are_escaped_on_a_terminal_alone(model, models):
     command = [COMMAND, "score", f"{model}.safetensors"]
     rows = [row.split("\t", 5)[5] for row in shown_by(command, models, LINES.encode()).splitlines()]
-    assert rows == ["a\\x1b]0;x\\x07\tb\\r", "👩\u200d👧 \\u202ebad"]
+    # A model of letters has no carriage return: it ends the line.
+    end = "\\r" if model == "bytes" else ""
+    assert rows == [f"a\\x1b]0;x\\x07\tb{end}", "👩\u200d👧 \\u202ebad"]
     piped = charrnn_in(models, *command[1:], stdin=LINES.encode()).stdout.decode()
-    assert [row.split("\t", 5)[5] for row in piped.split("\n")[:-1]] == LINES.split("\n")[:-1]
+    lines = LINES if model == "bytes" else LINES.replace("\r\n", "\n")
+    assert [row.split("\t", 5)[5] for row in piped.split("\n")[:-1]] == lines.split("\n")[:-1]
 
 
 @pytest.mark.parametrize("options", [(), ("--file", "--unknown", "replace")])
