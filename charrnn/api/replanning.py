@@ -6,14 +6,18 @@ from typing import Any
 
 from charrnn.config import BUDGET, SCHEDULE, TrainConfig
 from charrnn.errors import CharRNNError
-from charrnn.runs.folder import Run, shell_name
 from charrnn.runs.progress import Progress
 from charrnn.training.plan import planned_total, prolonged, rate_at, warms_up, with_new_schedule, with_total
 from charrnn.training.schedules import LOWEST, warmup_steps
 
 
-def check_unfinished(run: Run, trained: TrainConfig, progress: Progress, changed: Mapping[str, Any]) -> None:
-    """Raise CharRNNError if a run has nothing left to do and is given nothing."""
+def check_unfinished(
+    what: str, word: str, trained: TrainConfig, progress: Progress, changed: Mapping[str, Any]
+) -> None:
+    """Raise CharRNNError if a run has nothing left to do and is given nothing.
+
+    `what` names it in a sentence, `word` on a command line.
+    """
     if progress.total is None or progress.step < progress.total or set(changed) & set(BUDGET):
         return
     if trained.minutes is not None:
@@ -23,8 +27,8 @@ def check_unfinished(run: Run, trained: TrainConfig, progress: Progress, changed
     else:
         more, budget = f"{progress.step:,} steps more", f"--steps {progress.step}"
     raise CharRNNError(
-        f"The run {run.name} has taken {progress.step:,} steps and reached the end of its budget.",
-        hint=f"For {more}: charrnn train --resume {shell_name(run)} {budget}",
+        f"{what} has taken {progress.step:,} steps and reached the end of its budget.",
+        hint=f"For {more}: charrnn train --resume {word} {budget}",
     )
 
 

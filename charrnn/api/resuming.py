@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.api.events import Noticed
+from charrnn.api.own_run import older_checkpoint, own_run, read_older
 from charrnn.api.recorded import check_ordinary, shown
 from charrnn.api.replanning import check_unfinished, replanned
 from charrnn.api.session import Job, Training
@@ -36,25 +37,48 @@ def resumed_job(
 ) -> Generator[Noticed, None, Job]:
     """Prepare a run that goes on from its newest checkpoint, and return what there is to do.
 
-    given: settings that are to change; only those of FREE_ON_RESUME may.
+    From an older checkpoint, or a copy of one, which `name` may be, it goes on in a run of its own. given: settings
+    that are to change; only those of FREE_ON_RESUME may, and the `name` of a run of its own.
     """
     place = training.place
     place.check_texts(corpus)
     check_names(given, (*NAMES, *NEW_ONLY))
-    run = training.open(lambda: find_run(name, out))
-    checkpoint, path, warnings = run.load_newest()
-    yield from map(Noticed, warnings)
+    older = older_checkpoint(name, out)
+    if older is None:
+        run = training.open(lambda: find_run(name, out))
+        checkpoint, path, warnings = run.load_newest()
+        yield from map(Noticed, warnings)
+        word, what = shell_name(run), f"The run {run.name}"
+    else:
+        run, checkpoint, path = Run(older.parent), read_older(older), older
+        word, what = shlex.quote(str(older)), f"The run of {older}"
     progress = checkpoint.progress
     if checkpoint.training is None or progress is None:
-        raise CharRNNError(f"{path} holds a model but no training to resume.")
-    trained = checkpoint.training
-    changed = _changed(trained, given)
-    check_unfinished(run, trained, progress, changed)
-    data = yield from _resumed_data(training, run, checkpoint, progress.corpus, trained, corpus, corpus_changed_ok)
+        raise CharRNNError(
+            f"{path} holds a model but no training to resume.",
+            hint=f"A new run can begin with the model: charrnn train corpus.txt --init {shlex.quote(str(path))}",
+        )
+    trained, settings = checkpoint.training, dict(given)
+    own_name = settings.pop("name", None) if older else None
+    changed = _changed(trained, settings)
+    check_unfinished(what, word, trained, progress, changed)
+    data = yield from _resumed_data(
+        training, run, checkpoint, progress.corpus, trained, corpus, corpus_changed_ok, word
+    )
     # A text that is too short for a window is refused where it is read.
     steps_per_epoch = max(1, len(data.parts.train) // trained.batch // trained.seq)
+    kept = {} if corpus else run.all_kept(progress.corpus.sources)
+    if older is None:
+        yield Noticed(f"Resuming {run.name} after step {progress.step:,}.")
+    else:
+        run, progress, said = own_run(training, older, progress, own_name, out)
+        yield Noticed(said)
+    if training.is_first:
+        # Open, they outlive their names.
+        run.texts = {source: path.open("rb") for source, path in kept.items()}
+        if older is not None:
+            run.ahead |= {run.kept(source): file for source, file in run.texts.items()}
     config, planned, about_rate = replanned(trained, progress, changed, steps_per_epoch)
-    yield Noticed(f"Resuming {run.name} after step {progress.step:,}.")
     if about_rate:
         yield Noticed(about_rate)
     before = progress.backend or DEFAULT
@@ -90,8 +114,9 @@ def _resumed_data(
     config: TrainConfig,
     corpus: Sequence[str],
     changed_ok: bool,
+    word: str,
 ) -> Generator[Noticed, None, Dataset]:
-    """Return what the run was trained on, checked by its content."""
+    """Return what the run was trained on, checked by its content; `word` names the run on a command line."""
     sources = run.found_again(recorded.sources)
     include = recorded.include or ()
     named = [*([] if corpus else sources), *(recorded.val_sources or ())]
@@ -125,6 +150,6 @@ def _resumed_data(
     anew = ["charrnn", "train", *(corpus or sources), *validating]
     hint = (
         "A run keeps its characters. A new run can begin with what this one has learnt: "
-        f"{shlex.join(anew)} --init {shell_name(run)}"
+        f"{shlex.join(anew)} --init {word}"
     )
     return dataset(text, checkpoint.vocab, config, validation, hint)

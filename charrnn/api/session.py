@@ -172,6 +172,7 @@ class Training:
     def _train(self, job: Job) -> Iterator[Event]:
         """Load the backend and train."""
         processes, text = self.place.processes, job.data.corpus.text
+        job.run.texts |= text.kept
         job.run.ahead |= {job.run.kept(source): file for source, file in text.kept.items()}
         for cell in set(layers_of(job.model)):
             check(cell)

@@ -128,14 +128,15 @@ def resume_events(
     """Go on with a run from its newest checkpoint, event by event, exactly as if it had never stopped.
 
     Args:
-        run: The run's name, its folder, or one of its files.
+        run: The run's name, its folder, or one of its files. From a checkpoint that is not the newest, or a copy of
+            one, it goes on in a run of its own; nothing of the old one is touched.
         corpus: Where the text lies now, if elsewhere.
         corpus_changed_ok: Go on although the text is no longer the same.
         backend: By default that of KERAS_BACKEND, or the one that the run was trained with.
         **settings: A new budget: `epochs`, `steps` or `minutes` mean so many more, from where the run is; without one
             the recorded budget is finished. `lr`, `schedule`, `warmup`, `decay`, `decay_after` begin a new schedule
             there; without them the rate goes on from where it is. `patience`, `eval_every`, `save_every`, `keep`,
-            `precision`. The others stay as they are.
+            `precision`; and the `name` of a run of its own. The others stay as they are.
 
     The other arguments, what is returned and what is raised are as of `train_events`.
     """

@@ -334,7 +334,8 @@ Resume = Annotated[
         "--resume",
         metavar="RUN",
         help="Continue a run from its newest checkpoint: to the end of its budget, or with --steps, --epochs or "
-        "--minutes so much further. --lr, --schedule or --warmup begin a new schedule there.",
+        "--minutes so much further. --lr, --schedule or --warmup begin a new schedule there. "
+        "From a checkpoint file that is not the newest it goes on in a run of its own.",
     ),
 ]
 CorpusChangedOk = Annotated[

@@ -5,8 +5,9 @@ import itertools
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from charrnn.atomic import TEMPORARY, Content, write_durably
 from charrnn.errors import CharRNNError, NotWritten, did_you_mean
@@ -28,6 +29,7 @@ class Run:
     """A folder of checkpoints and the log of their training. What else lies in it is never touched.
 
     `ahead` holds what must be on disk before the next checkpoint, by path: a failed save leaves it for the next one.
+    `texts` are those of the run's sources that came once, open, by their recorded names.
     """
 
     def __init__(self, path: Path):
@@ -35,6 +37,7 @@ class Run:
         self.log = MetricsLog(path / "metrics.jsonl")
         self.lock = Lock(path)
         self.ahead: dict[Path, Content] = {}
+        self.texts: dict[str, BinaryIO] = {}
         self.is_new = False
 
     @property
@@ -49,9 +52,14 @@ class Run:
         """Return where the text of a source that came once ("-", "-2", …) is kept, for resuming."""
         return self.path / f"stdin{source if source != STDIN else ''}.txt"
 
-    def found_again(self, sources: Iterable[str]) -> list[str]:
+    def all_kept(self, sources: Iterable[str]) -> dict[str, Path]:
+        """Return where those of recorded sources are kept that came once, by their recorded names."""
+        return {source: self.kept(source) for source in sources if _CAME_ONCE.fullmatch(source)}
+
+    def found_again(self, sources: Sequence[str]) -> list[str]:
         """Return recorded sources as they can be read now: those that came once are in the run."""
-        return [str(self.kept(source)) if _CAME_ONCE.fullmatch(source) else source for source in sources]
+        kept = self.all_kept(sources)
+        return [str(kept.get(source, source)) for source in sources]
 
     @property
     def modified(self) -> float:

@@ -43,6 +43,13 @@ class MetricsLog:
             )
         self.lines, self.written = bytearray(prefix), length
 
+    def take(self, other: Path, position: LogPosition) -> None:
+        """Begin, in a new run, as another log does up to a position; without lines if it is not that log any more."""
+        with contextlib.suppress(OSError):
+            prefix = other.read_bytes()[: position.bytes]
+            if hashlib.sha256(prefix).hexdigest() == position.sha256:
+                self.lines = bytearray(prefix)
+
     def append(self, record: dict[str, Any]) -> None:
         """Add one line, the keys in the order given; a number that is not finite is a ValueError."""
         self.lines += json.dumps(record, allow_nan=False).encode() + b"\n"

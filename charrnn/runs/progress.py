@@ -1,7 +1,6 @@
 """How far a run has come: what a checkpoint records of its training beside the settings and the arrays."""
 
 import hashlib
-import math
 from dataclasses import asdict, dataclass, fields
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin
@@ -10,6 +9,7 @@ Record = TypeVar("Record", bound="LogPosition | CorpusRecord | Stability | Progr
 
 # Keys that a file may lack, because it is older than they are or has nothing to say: None here, and not written.
 _MAY_LACK = ("backend", "device", "include", "val_sources", "val_sha256", "schedule_step", "schedule_rate")
+_MOST, _MOST_SHARDS = 1e300, 1_000_000
 _NEVER_NEGATIVE = ("schedule_step", "schedule_rate",
                    "bytes", "characters", "rollbacks", "step", "total", "evaluated_step", "evaluations_since_best",
                    "loss_steps")  # fmt: skip
@@ -95,7 +95,7 @@ class Progress:
         """Return what `to_json` gave; KeyError for what is missing, TypeError or ValueError for what cannot be."""
         corpus, metrics = _read(CorpusRecord, data["corpus"]), _read(LogPosition, data["metrics"])
         progress = _read(cls, {**data, "corpus": corpus, "metrics": metrics, "stability": _read(Stability, data)})
-        if progress.shards < 1:
+        if not 1 <= progress.shards <= _MOST_SHARDS:
             raise ValueError(f"'shards' is {progress.shards}")
         return progress
 
@@ -116,9 +116,10 @@ def _read(kind: type[Record], data: Any) -> Record:
         if field.name in data or field.name not in _MAY_LACK:
             value = data[field.name]
             value = tuple(value) if isinstance(value, list) else value
-            infinite = isinstance(value, float) and not math.isfinite(value)
+            # What is larger is more than arithmetic with it can bear.
+            huge = isinstance(value, int | float) and not abs(value) < _MOST
             negative = field.name in _NEVER_NEGATIVE and isinstance(value, int | float) and value < 0
-            if not _fits(value, field.type) or infinite or negative:
+            if not _fits(value, field.type) or huge or negative:
                 raise TypeError(f"{field.name!r} is {value!r:.40}")
             values[field.name] = value
     return kind(**values)

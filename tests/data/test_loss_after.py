@@ -502,7 +502,7 @@ def trained(tmp_path_factory):
 
 
 def _named(name, rest):
-    return () if "--resume" in rest else ("--name", name.replace(" ", "-"))
+    return () if "--resume" in rest else ("--name", name.replace(" ", "-").replace("\\", ""))
 
 
 def test_a_model_that_learns_only_what_follows(trained):

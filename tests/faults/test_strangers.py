@@ -131,8 +131,17 @@ def test_a_text_that_was_moved_can_be_named_anew(stranger: Stranger) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"corpus": 5}, {"corpus": {"sources": "/dev/zero"}}, {"best_nats": "low"}, {"step": [1]}, {"metrics": None}],
-    ids=str,
+    [
+        {"corpus": 5},
+        {"corpus": {"sources": "/dev/zero"}},
+        {"metrics": None},
+        {"best_nats": "low"},
+        {"best_nats": 10**400},
+        {"shards": 2**63},
+        {"step": [1]},
+        {"step": 10**4000},
+    ],
+    ids=lambda change: str(change)[:40],
 )
 def test_another_kind_of_value_is_damage(stranger: Stranger, change: dict[str, Any]) -> None:
     metadata, arrays = stranger.models[0]

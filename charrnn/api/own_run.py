@@ -1,0 +1,71 @@
+"""A run of its own that goes on from an older checkpoint, or from a copy of one; nothing of the old run is touched."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from charrnn.api.session import Training
+from charrnn.errors import CharRNNError
+from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, read_header
+from charrnn.runs.folder import Run, create_run, runs_folder
+from charrnn.runs.progress import Progress
+from charrnn.runs.verify import check
+
+
+def older_checkpoint(name: str, out: Path | None) -> Path | None:
+    """Return the checkpoint file that `name` means, unless it is the newest of its run, or the name of a run."""
+    path = Path(name)
+    if path.suffix != ".safetensors" or not path.is_file() or ((out or runs_folder()) / name).is_dir():
+        return None
+    run = Run(path.parent)
+    newest = run.newest()
+    if newest is not None and newest.name == path.name:
+        return None
+    if path.name == run.best.name and (newest is None or read_header(path).step == read_header(newest).step):
+        return None
+    return path
+
+
+def read_older(path: Path) -> Checkpoint:
+    """Return a checkpoint from which training can go on; CharRNNError, which names it, for any other."""
+    checkpoint = read_checkpoint(path, training=True)
+    check(checkpoint, path)
+    return checkpoint
+
+
+def own_run(
+    training: Training, path: Path, progress: Progress, name: str | None, out: Path | None
+) -> tuple[Run, Progress, str]:
+    """Make a run that goes on from the checkpoint at `path`; return it, how far it is, and what is to be said.
+
+    The log up to there and the best model so far go with it, if they are still in the old run.
+    """
+    old = Run(path.parent)
+    is_of_run = old.newest() is not None or old.best.is_file()
+    beside = old.path.parent if old.path.name == old.name else old.path.resolve().parent
+    title, folder = (old.name, beside) if is_of_run else (path.stem, runs_folder())
+
+    def find() -> Run:
+        if training.is_first:
+            return create_run(name, title, out or folder)
+        return Run(runs_folder() / "elsewhere")
+
+    run = training.open(find)
+    said = f"Going on from step {progress.step:,} of {title}, in a run of its own: {run.name}."
+    run.log.take(old.log.path, progress.metrics)
+    best = _best(old, path, progress)
+    if best is None:
+        # What was best is not there any more: the first evaluation is the best that this run has.
+        progress = replace(progress, best_nats=None, best_step=None, evaluations_since_best=0)
+    elif training.is_first:
+        run.ahead[run.best] = best.read_bytes()
+    return run, progress, said
+
+
+def _best(old: Run, path: Path, progress: Progress) -> Path | None:
+    """Return the file that has the best model so far; None if there is none any more."""
+    if progress.best_step == progress.step:
+        return path
+    try:
+        return old.best if old.best.is_file() and read_header(old.best).step == progress.best_step else None
+    except CharRNNError:
+        return None
