@@ -51,10 +51,24 @@ def write_durably(path: Path, data: Content) -> None:
                 data.seek(0)
                 shutil.copyfileobj(data, file)
     except OSError as error:
-        raise NotWritten(
-            f"{path} could not be written: {error.strerror or error}.",
-            hint="Free some space or choose another folder; the checkpoints written before are intact.",
-        ) from error
+        raise not_written(path, error) from error
+
+
+def not_written(path: Path, error: OSError) -> NotWritten:
+    """Return the error of a file or folder of a run that could not be written, with what mends its reason."""
+    advice = {
+        errno.ENOSPC: "Free some space on the disk",
+        errno.EDQUOT: "Free some space: your quota of the disk is used up",
+        errno.EACCES: f"Make {path.parent} writeable",
+        errno.EPERM: f"Make {path.parent} writeable",
+        errno.EROFS: f"Make the disk of {path.parent} writeable",
+        errno.ENOENT: f"Make the folder {path.parent} again",
+        errno.ENOTDIR: f"Make {path.parent} a folder again",
+    }.get(error.errno or 0, "Look whether the disk is in order")
+    return NotWritten(
+        f"{path} could not be written: {error.strerror or error}.",
+        hint=f"{advice}, or train in another folder (`out`). Checkpoints that were written before are intact.",
+    )
 
 
 def sync_folder(folder: Path) -> None:

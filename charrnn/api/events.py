@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 
 from charrnn.api.evaluation import Evaluation
 from charrnn.data.repeated import Repeated
-from charrnn.training.events import Began, BudgetFixed, Ended, Evaluated, RolledBack, Saved, SaveFailed, Stepped
+from charrnn.training.events import (
+    Began,
+    BudgetFixed,
+    Ended,
+    Evaluated,
+    FolderMade,
+    RolledBack,
+    Saved,
+    SaveFailed,
+    Stepped,
+)
 
 __all__ = [
     "Began",
@@ -17,6 +27,7 @@ __all__ = [
     "Ended",
     "Evaluated",
     "Event",
+    "FolderMade",
     "Loading",
     "Measured",
     "Noticed",
@@ -67,5 +78,16 @@ class Measured:
 
 
 Event = (
-    Noticed | Loading | Began | Stepped | Evaluated | BudgetFixed | Saved | SaveFailed | RolledBack | Ended | Measured
+    Noticed
+    | Loading
+    | Began
+    | Stepped
+    | Evaluated
+    | BudgetFixed
+    | Saved
+    | SaveFailed
+    | FolderMade
+    | RolledBack
+    | Ended
+    | Measured
 )

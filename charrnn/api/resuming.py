@@ -74,10 +74,7 @@ def resumed_job(
         run, progress, said = own_run(training, older, progress, own_name, out)
         yield Noticed(said)
     if training.is_first:
-        # Open, they outlive their names.
-        run.texts = {source: path.open("rb") for source, path in kept.items()}
-        if older is not None:
-            run.ahead |= {run.kept(source): file for source, file in run.texts.items()}
+        run.held |= {path.name: path.open("rb") for path in kept.values()}
     config, planned, about_rate = replanned(trained, progress, changed, steps_per_epoch)
     if about_rate:
         yield Noticed(about_rate)

@@ -141,7 +141,7 @@ class Training:
         # A signal between the making of the folder and its being known here would leave it.
         with self.undisturbed():
             self.run = find()
-            self.run.lock.acquire()
+            self.run.hold()
         if self.run.is_new:
             # Its name is to last as well; where the parent may not be read, that is the file system's affair.
             with suppress(OSError):
@@ -172,8 +172,9 @@ class Training:
     def _train(self, job: Job) -> Iterator[Event]:
         """Load the backend and train."""
         processes, text = self.place.processes, job.data.corpus.text
-        job.run.texts |= text.kept
-        job.run.ahead |= {job.run.kept(source): file for source, file in text.kept.items()}
+        for source, file in text.kept.items():
+            path = job.run.kept(source)
+            job.run.held[path.name] = job.run.ahead[path] = file
         for cell in set(layers_of(job.model)):
             check(cell)
         with distributed.ends_with_others(processes):

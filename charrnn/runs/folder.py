@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from charrnn.atomic import TEMPORARY, Content, write_durably
+from charrnn.atomic import TEMPORARY, Content, not_written, write_durably
 from charrnn.errors import CharRNNError, NotWritten, did_you_mean
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, read_header, serialise
 from charrnn.runs.lock import LOCK, Lock
@@ -29,7 +29,8 @@ class Run:
     """A folder of checkpoints and the log of their training. What else lies in it is never touched.
 
     `ahead` holds what must be on disk before the next checkpoint, by path: a failed save leaves it for the next one.
-    `texts` are those of the run's sources that came once, open, by their recorded names.
+    Of a run that is held, `held` are the files that must be there, by name: open, so that they outlive the folder, if
+    somebody moves or removes it. Then `save` makes it again, and notes in `moved` where.
     """
 
     def __init__(self, path: Path):
@@ -37,7 +38,9 @@ class Run:
         self.log = MetricsLog(path / "metrics.jsonl")
         self.lock = Lock(path)
         self.ahead: dict[Path, Content] = {}
-        self.texts: dict[str, BinaryIO] = {}
+        self.held: dict[str, BinaryIO] = {}
+        self.moved: Path | None = None
+        self._folder: os.stat_result | None = None
         self.is_new = False
 
     @property
@@ -76,8 +79,16 @@ class Run:
         """Return the checkpoint of the highest step, or None."""
         return self.checkpoints()[-1] if self.checkpoints() else None
 
+    def hold(self) -> None:
+        """Take the run's lock, for training; CharRNNError if another process has it."""
+        self.lock.acquire()
+        self._folder = self.path.stat()
+        self._keep_best()
+
     def save(self, checkpoint: Checkpoint, step: int, best: bool, keep: int) -> None:
         """Write the checkpoint of a step, as the best one too if it is, and remove all but the newest `keep` steps."""
+        if self._folder is not None:
+            self._see_to_the_folder(self._folder)
         # First, for they may be what fills the disk.
         self._remove(path for path in self.path.glob(".*") if _LEFT_OVER.fullmatch(path.name))
         data = serialise(checkpoint)
@@ -89,10 +100,64 @@ class Run:
         for path in list(self.ahead):
             write_durably(path, self.ahead[path])
             del self.ahead[path]
+            if path == self.best and self._folder is not None:
+                self._keep_best()
         write_durably(self.path / f"step-{step:08d}.safetensors", data)
         # A later step than this one is a damaged file that training fell back from. It must not push out good ones.
         known = [path for path in self.checkpoints() if _step(path) <= step]
         self._remove(known[: -max(keep, 1)])
+
+    def _keep_best(self) -> None:
+        before = self.held.pop(self.best.name, None)
+        if before is not None:
+            before.close()
+        with contextlib.suppress(OSError):
+            self.held[self.best.name] = self.best.open("rb")
+
+    def _see_to_the_folder(self, known: os.stat_result) -> None:
+        """Make the folder again if it was moved or removed, and let missing files be written; NotWritten if it cannot.
+
+        Where another folder has taken its place, a new one is made beside it.
+        """
+        try:
+            here: os.stat_result | None = self.path.stat()
+        except OSError:
+            here = None
+        is_same = here is not None and os.path.samestat(here, known)
+        if not is_same or self.lock.is_lost:
+            self.lock.release()
+            try:
+                is_ours = (is_same or here is None or _is_empty(self.path)) and self._make_again()
+                if not is_ours:
+                    self._move_to(create_run(None, self.name, self.path.parent))
+                self._folder = self.path.stat()
+            except OSError as error:
+                raise not_written(self.path, error) from error
+            self.moved = self.moved if is_same and is_ours else self.path
+        for name, file in self.held.items():
+            if not (self.path / name).exists():
+                # One that a server has forgotten must not stand in the way of all later saves.
+                with contextlib.suppress(OSError):
+                    file.seek(0)
+                    file.read(1)
+                    self.ahead.setdefault(self.path / name, file)
+
+    def _make_again(self) -> bool:
+        """Make the folder, if it is not there, and take its lock; return whether nobody else has it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.lock.acquire()
+        except NotWritten:
+            raise
+        except CharRNNError:
+            return False
+        return True
+
+    def _move_to(self, other: "Run") -> None:
+        """Go on in the folder of another run, a new one."""
+        other.lock.acquire()
+        self.ahead = {other.path / path.name: content for path, content in self.ahead.items()}
+        self.path, self.lock, self.log.path = other.path, other.lock, other.log.path
 
     def _remove(self, paths: Iterable[Path]) -> None:
         """Remove files of ours that have had their time; one that cannot be removed is no reason to stop."""
@@ -104,6 +169,9 @@ class Run:
     def abandon(self) -> None:
         """Give up the lock; a new run to which nothing was written leaves no trace."""
         self.lock.release()
+        for file in self.held.values():
+            file.close()
+        self.held.clear()
         if self.is_new:
             with contextlib.suppress(OSError):
                 self.path.rmdir()
@@ -265,6 +333,10 @@ def _modified(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:
         return 0.0
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and all(entry.name == LOCK for entry in path.iterdir())
 
 
 def _is_run(path: Path) -> bool:

@@ -28,10 +28,10 @@ class Lock:
             try:
                 descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             except OSError as error:
-                raise NotWritten(
-                    f"{self.path.parent} cannot be written to: {error.strerror}.",
-                    hint="Training saves its checkpoints there: make it writeable, or copy the run to another folder.",
-                ) from error
+                hint = "Training saves its checkpoints there: make it writeable, or copy the run to another folder."
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    hint = "Training saves its checkpoints there: free some space, or copy the run to another disk."
+                raise NotWritten(f"{self.path.parent} cannot be written to: {error.strerror}.", hint) from error
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -52,15 +52,22 @@ class Lock:
         # A signal handler may call this while it runs.
         descriptor, self.descriptor = self.descriptor, None
         if descriptor is not None:
-            # While it is still held: a file removed after that might be another holder's.
-            with contextlib.suppress(OSError):
-                self.path.unlink(missing_ok=True)
+            # While it is still held: a file removed after that might be another holder's, as one in a folder that has
+            # taken this one's place is.
+            if self._is_still(descriptor):
+                with contextlib.suppress(OSError):
+                    self.path.unlink(missing_ok=True)
             os.close(descriptor)
+
+    @property
+    def is_lost(self) -> bool:
+        """Return whether the lock was taken and its file is not there any more, or is another one."""
+        return self.descriptor is not None and not self._is_still(self.descriptor)
 
     def _is_still(self, descriptor: int) -> bool:
         try:
             return os.path.samestat(os.fstat(descriptor), os.stat(self.path))
-        except FileNotFoundError:
+        except OSError:
             return False
 
     def _sign(self) -> None:

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from charrnn.atomic import sync_folder
-from charrnn.errors import CharRNNError, NotWritten
+from charrnn.atomic import not_written, sync_folder
+from charrnn.errors import CharRNNError
 from charrnn.runs.progress import LogPosition
 
 
@@ -76,9 +76,7 @@ class MetricsLog:
                 os.fsync(file.fileno())
             sync_folder(self.path.parent)
         except OSError as error:
-            raise NotWritten(
-                f"{self.path} could not be written: {error.strerror or error}.", hint="Free some space on the disk."
-            ) from error
+            raise not_written(self.path, error) from error
         self.waits = False
 
     def _write(self) -> None:

@@ -80,6 +80,13 @@ class SaveFailed:
 
 
 @dataclass(frozen=True)
+class FolderMade:
+    """The run's folder had been moved or removed, so that it was made again; `path`, which may be another name."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
 class RolledBack:
     """Training went wrong (`why`); it goes on from `step`, at `rate_scale` times the rate of its schedule."""
 
@@ -96,4 +103,4 @@ class Ended:
     step: int
 
 
-Event = Began | Stepped | Evaluated | BudgetFixed | Saved | SaveFailed | RolledBack | Ended
+Event = Began | Stepped | Evaluated | BudgetFixed | Saved | SaveFailed | FolderMade | RolledBack | Ended

@@ -10,7 +10,18 @@ from charrnn.runs.progress import Progress
 from charrnn.training import divergence
 from charrnn.training.budget import counted_total
 from charrnn.training.divergence import Diverged
-from charrnn.training.events import Began, BudgetFixed, Ended, Evaluated, Event, RolledBack, Saved, SaveFailed, Stepped
+from charrnn.training.events import (
+    Began,
+    BudgetFixed,
+    Ended,
+    Evaluated,
+    Event,
+    FolderMade,
+    RolledBack,
+    Saved,
+    SaveFailed,
+    Stepped,
+)
 from charrnn.training.keeper import Keeper
 from charrnn.training.pace import Pace
 from charrnn.training.plan import with_total
@@ -63,6 +74,7 @@ class Trainer(Keeper):
                 reason = yield from self._train()
                 if reason == "interrupted" or self.processes.first(self.unsaved):
                     self._save_for_good()
+                    yield from self._told_of_the_folder()
             except Diverged as failure:
                 reason = None
                 yield from self._roll_back(failure)
@@ -247,6 +259,12 @@ class Trainer(Keeper):
         else:
             if asked:
                 yield Saved(self.step)
+        yield from self._told_of_the_folder()
+
+    def _told_of_the_folder(self) -> Iterator[Event]:
+        if self.run.moved is not None:
+            yield FolderMade(self.run.moved)
+            self.run.moved = None
 
     def _save_for_good(self) -> None:
         """Save at the very end; NotWritten in every process if the first could not."""

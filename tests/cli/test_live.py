@@ -20,6 +20,7 @@ from charrnn.api.events import (
     BudgetFixed,
     Ended,
     Evaluated,
+    FolderMade,
     Loading,
     Measured,
     Noticed,
@@ -211,6 +212,12 @@ def test_plain_lines(tmp_path, clock, said):
         "  It has begun to learn its text by heart: training loss 0.50 nats, validation 1.50. "
         "More text, more --dropout or fewer --units would help.",
     ]
+
+
+def test_a_folder_that_was_made_again_is_told_even_when_quiet(tmp_path, clock, said):
+    with View(FakeTraining(tmp_path), quiet=True) as view:
+        show(view, clock, began(tmp_path), FolderMade(Path("checkpoints/to\x1by")))
+    assert said() == ["The folder of the run was moved or removed: it was made again at checkpoints/to\\x1by."]
 
 
 def test_another_number_of_steps_is_said_if_it_is_another_one(tmp_path, clock, said):

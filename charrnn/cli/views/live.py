@@ -77,6 +77,8 @@ class View:
             case events.SaveFailed(step, error):
                 why = printable(as_options(error.message))
                 self._warn(f"Not saved after step {step:,}: {why} Training goes on in memory.")
+            case events.FolderMade(path):
+                self._warn(f"The folder of the run was moved or removed: it was made again at {printable(str(path))}.")
             case events.RolledBack(step, why, rate_scale):
                 self.train_nats = None
                 self.speed.restart()
