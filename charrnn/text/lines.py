@@ -51,7 +51,7 @@ def lines(
     decoder = Decoder(as_written, document.name, head=1)
     begun: list[str] = []
     passed = 0
-    for data in _blocks(document, as_they_come):
+    for data in _blocks(document, as_they_come, config.bytes):
         text = decoder.feed(data)
         if notify and _were_replaced(data, text, config):
             line = passed + text[: text.index("\ufffd")].count("\n") + 1
@@ -80,10 +80,10 @@ def without_returns(lines: list[str], config: TextConfig) -> list[str]:
     return [line.removesuffix("\r") for line in lines] if config.newlines == "lf" else lines
 
 
-def _blocks(document: Document, as_they_come: bool) -> Iterator[bytes]:
+def _blocks(document: Document, as_they_come: bool, raw: bool) -> Iterator[bytes]:
     """Yield a document's bytes in blocks, the first of which tells its encoding: a short first line waits for none."""
     head: bytes | None = b""
-    for data, _ in document.blocks(as_they_come):
+    for data, _ in document.blocks(as_they_come, raw):
         if head is not None:
             head += data
             if len(head) < _HEAD and b"\n" not in head:

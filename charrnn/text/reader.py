@@ -21,7 +21,7 @@ from charrnn.text.text import Text
 
 NOTICES = 3
 # Changed when the same bytes would be encoded in another way.
-_FORMAT = 1
+_FORMAT = 2
 # A file that was changed less than so many seconds ago may change again within the same tick of its clock.
 SETTLED = 2.0
 
@@ -135,7 +135,7 @@ class _Reading:
         """Append a document, and its bytes to the spool if there is one."""
         decoder = Decoder(self.config, document.name)
         begin, on_disk, tail = self.codes.length, 0, ""
-        for data, on_disk in document.blocks():
+        for data, on_disk in document.blocks(raw=self.config.bytes):
             self._digest.update(data)
             self.byte_count += len(data)
             if spool is not None:

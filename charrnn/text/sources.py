@@ -1,22 +1,19 @@
 """Where text comes from: files, folders, patterns and stdin, compressed or not, as documents of bytes."""
 
-import bz2
 import fnmatch
 import glob
-import gzip
-import lzma
 import os
 import re
 import stat
 import sys
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from charrnn.errors import CharRNNError
+from charrnn.text.formats import DAMAGED, PutBack, kind_of, may_be_packed, no_text, open_lzma, unpacker
 
 STDIN = "-"
 BLOCK = 1 << 18
@@ -28,27 +25,6 @@ _OF_ONE_PROCESS = re.compile(r"/dev/(stdin|fd/\d+)|/proc/(self|thread-self|\d+)/
 _BINARY_PROBE = 8192
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _LOG = "metrics.jsonl"
-
-
-def _open_zstd(file: BinaryIO) -> Any:
-    try:
-        import zstandard
-    except ImportError:
-        raise CharRNNError(
-            f"{file.name} is compressed with zstd, which needs the package zstandard.",
-            hint="pip install zstandard, or unpack it first: zstd -d",
-        ) from None
-    return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-
-
-_UNPACK: dict[str, Callable[[BinaryIO], Any]] = {
-    ".gz": lambda file: gzip.GzipFile(fileobj=file),
-    ".bz2": bz2.open,
-    ".xz": lzma.open,
-    ".lzma": lzma.open,
-    ".zst": _open_zstd,
-}
-_DAMAGED = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
 
 
 def comes_once(source: str | Path) -> bool:
@@ -91,36 +67,40 @@ class Document:
             return None
         return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, self.text_only)
 
-    def blocks(self, as_they_come: bool = False) -> Iterator[tuple[bytes, int]]:
+    def blocks(self, as_they_come: bool = False, raw: bool = False) -> Iterator[tuple[bytes, int]]:
         """Yield the document's bytes, unpacked, in blocks; with each, how many of its bytes on disk were read so far.
 
-        Blocks are full, or of what a pipe has `as_they_come`. What cannot be read is a CharRNNError. A file that is
-        `text_only` and no text yields nothing.
+        Blocks are full, or of what a pipe has `as_they_come`. What cannot be read is a CharRNNError, and so is a
+        format that is no text, unless `raw` bytes are wanted. A file that is `text_only` and no text yields nothing.
         """
         with _explained(self.name):
             if self.path is None:
-                yield from self._read(sys.stdin.buffer, sys.stdin.buffer, as_they_come)
+                yield from self._read(sys.stdin.buffer, as_they_come, raw)
                 return
             with open(self.path, "rb") as file:
-                unpack = _UNPACK.get(self.path.suffix.lower())
-                yield from self._read(unpack(file) if unpack else file, file, as_they_come)
+                yield from self._read(file, as_they_come, raw)
 
-    def _read(self, unpacked: Any, file: BinaryIO, as_they_come: bool) -> Iterator[tuple[bytes, int]]:
+    def _read(self, file: BinaryIO, as_they_come: bool, raw: bool) -> Iterator[tuple[bytes, int]]:
         seekable = file.seekable()
         # To fill a block from a terminal would take one Ctrl-D more.
         as_they_come = as_they_come or file.isatty()
         done = 0
-        read = unpacked.read1 if as_they_come and hasattr(unpacked, "read1") else unpacked.read
         try:
-            head = read(_BINARY_PROBE) if as_they_come else _read_fully(unpacked, _BINARY_PROBE)
+            unpacked, head = self._unpacked(file, as_they_come)
             if self.text_only and b"\0" in head and not head.startswith(_UTF16_MARKS):
                 return
+            if self.text_only or not raw:
+                kind = kind_of(head, file if seekable and unpacked is file else None)
+                if kind and not self.text_only:
+                    raise no_text(self.name, self.path, kind)
+                if kind:
+                    return
             block = head
             while block:
                 done += len(block)
                 yield block, file.tell() if seekable else done
-                block = read(BLOCK)
-        except _DAMAGED as error:
+                block = _read(unpacked, BLOCK, as_they_come)
+        except DAMAGED as error:
             raise self._damaged(error) from None
         except OSError as error:
             # bz2 says so of damage too; without a number it is not the system that says it.
@@ -133,16 +113,34 @@ class Document:
                 raise self._damaged(error) from None
             raise
 
+    def _unpacked(self, file: Any, as_they_come: bool) -> tuple[Any, bytes]:
+        """Return what unpacks a file (itself, if it is not packed) after its first bytes, and these, unpacked."""
+        known = self.path is not None and self.path.suffix.lower() == ".lzma"
+        while True:
+            head = _beginning(file, as_they_come)
+            unpack = unpacker(head) or (open_lzma if known else None)
+            if unpack is None:
+                return file, head
+            file, known = unpack(PutBack(head, file), self.name), False
+
     def _damaged(self, error: Exception) -> CharRNNError:
         return CharRNNError(f"{self.name} cannot be unpacked: {error}.", hint="Copy or download it again.")
 
 
-def _read_fully(file: Any, size: int) -> bytes:
-    """Return `size` bytes, fewer only at the end: a packed file or a pipe may give its bytes in small pieces."""
-    data = file.read(size)
-    while data and len(data) < size and (more := file.read(size - len(data))):
+def _beginning(file: Any, as_they_come: bool) -> bytes:
+    """Return a file's first bytes: _BINARY_PROBE of them, or what there is."""
+    data = _read(file, _BINARY_PROBE, as_they_come)
+    # A packed file or a pipe may give its bytes in small pieces.
+    while (len(data) < _BINARY_PROBE if not as_they_come else may_be_packed(data)) and data:
+        more = _read(file, _BINARY_PROBE - len(data), as_they_come)
+        if not more:
+            break
         data += more
     return data
+
+
+def _read(file: Any, size: int, as_they_come: bool) -> bytes:
+    return file.read1(size) if as_they_come and hasattr(file, "read1") else file.read(size)
 
 
 @contextmanager

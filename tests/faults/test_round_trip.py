@@ -197,9 +197,9 @@ def test_texts_survive_files(part: int, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))
     blocks, opened = Document.blocks, []
 
-    def counted(document: Document) -> Iterator[tuple[bytes, int]]:
+    def counted(document: Document, raw: bool) -> Iterator[tuple[bytes, int]]:
         opened.append(document)
-        return blocks(document)
+        return blocks(document, raw=raw)
 
     monkeypatch.setattr(Document, "blocks", counted)
     files, cached = 25, 0

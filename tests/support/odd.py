@@ -361,14 +361,14 @@ def changing(blocks: Callable, act: str, moment: int) -> tuple[Callable, list[st
     """Return `Document.blocks` as it is when, once, a file changes after so many blocks; and a list of what changed."""
     happened: list[str] = []
 
-    def read(document) -> Iterator:  # type: ignore[no-untyped-def]
+    def read(document, *how, **more) -> Iterator:  # type: ignore[no-untyped-def]
         def now(number: int) -> None:
             if number == moment and not happened and document.stamp is not None:
                 ACTS[act](document.path)
                 happened.append(act)
 
         now(0)
-        for number, block in enumerate(blocks(document), 1):
+        for number, block in enumerate(blocks(document, *how, **more), 1):
             yield block
             now(number)
 

@@ -29,7 +29,7 @@ class Blocks:
     def __init__(self, blocks: list[bytes]):
         self.all = blocks
 
-    def blocks(self, as_they_come: bool):
+    def blocks(self, as_they_come: bool, raw: bool):
         done = 0
         for block in self.all:
             done += len(block)
