@@ -279,8 +279,13 @@ class Model:
     ) -> np.ndarray:
         """Return the ids of what a file holds but for one line break at its end, so that its last line can go on.
 
-        encoding: of the file; by default UTF-8. The other arguments are those of `encode`.
+        encoding: of the file; by default UTF-8. The other arguments are those of `encode`. What is no text, a PDF say, is
+        a CharRNNError unless the model is of bytes.
         """
+        from charrnn.text.formats import kind_of, no_text
+
+        if not self.text.bytes and (kind := kind_of(data)):
+            raise no_text(where, None, kind)
         text = self._decoded(data, where, encoding)
         return self._admitted(text.removesuffix("\n").removesuffix("\r"), unknown, where)
 

@@ -226,3 +226,11 @@ def test_one_line_break_at_the_end_of_a_file_is_left_out(here):
     assert charrnn("sample", "returns.safetensors", "-n", 0, "--prime-file", "windows.txt") == b"ab\r\ncd"
     # What is typed is taken as it is.
     assert charrnn("sample", "plain.safetensors", "-n", 0, "--prime", r"ab\n") == b"ab\n"
+
+
+def test_a_prime_that_is_no_text_is_refused_for_what_it_is(here):
+    (here / "prime.pdf").write_bytes(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj")
+    assert "prime.pdf is a PDF document, not a text." in refused(
+        "sample", "plain.safetensors", "--prime-file", "prime.pdf"
+    )
+    assert ids("-n", 0, "--prime-file", "prime.pdf")[:4] == list(b"%PDF")
