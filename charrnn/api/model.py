@@ -279,7 +279,7 @@ class Model:
     ) -> np.ndarray:
         """Return the ids of what a file holds but for one line break at its end, so that its last line can go on.
 
-        encoding: of the file; by default UTF-8. The other arguments are those of `encode`. What is no text, a PDF say, is
+        encoding: of the file; by default UTF-8. The other arguments are those of `encode`. What is no text, as a PDF, is
         a CharRNNError unless the model is of bytes.
         """
         from charrnn.text.formats import kind_of, no_text
