@@ -6,6 +6,7 @@ and then `Measured` for each part of the text that was held out.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from charrnn.api.evaluation import Evaluation
 from charrnn.data.repeated import Repeated
@@ -62,7 +63,8 @@ class Measured:
     that compressors need for the same text. `train_nats` is the last training loss, in nats a character;
     `frequency_nats` is what guessing by the frequencies of the characters in the training part would cost, and
     `uniform_nats` what guessing without any knowledge would. `repeated` tells of documents of the part that train
-    as well, where they are more than a few. Only what follows `loss_after` counts, if that is a character.
+    as well, where they are more than a few. `step` is that of the checkpoint. Only what follows `loss_after` counts, if
+    that is a character.
     """
 
     part: str
@@ -75,6 +77,21 @@ class Measured:
     frequency_nats: float | None = None
     uniform_nats: float | None = None
     repeated: Repeated | None = None
+    step: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record that the log keeps of it (`charrnn.api.history.figures_of`)."""
+        record = {
+            "step": self.step,
+            "part": self.part,
+            "characters": self.evaluation.characters,
+            "characters_read": self.characters_read,
+            "nats_per_char": self.evaluation.nats_per_char,
+            "bits_per_char": self.evaluation.bits_per_char,
+            "frequency_nats": self.frequency_nats,
+            "compressors": dict(self.compressors),
+        }
+        return {name: value for name, value in record.items() if value not in (None, {})}
 
 
 Event = (

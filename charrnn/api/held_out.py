@@ -89,7 +89,7 @@ def measure(part: str, model: Model, parts: Sequence[Part]) -> Measured:
     read = held_out(parts)
     evaluation = Evaluation(sum(part.counted() for part in read), mean_nats(model, read))
     read_of = sum(map(len, read)), sum(map(len, parts))
-    return Measured(part, evaluation, *read_of, loss_after=model.text.loss_after)
+    return Measured(part, evaluation, *read_of, loss_after=model.text.loss_after, step=model.step)
 
 
 def frequency_nats(train: Part, parts: Sequence[Part], vocab_size: int) -> float:

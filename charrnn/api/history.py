@@ -2,11 +2,18 @@
 
 import json
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from charrnn.api.evaluation import Evaluation
+
+# What is held out of a text, by name.
+PARTS = ("validation", "test")
 Record = dict[str, Any]
+# The exact figures are the last lines of a log, and no more bytes than that.
+TAIL = 1 << 14
 # Steps, and bits per character at each.
 Series = list[tuple[int, float]]
 
@@ -43,13 +50,35 @@ def history_of(recorded: list[Record], log: Path | None) -> list[Record]:
 
 
 def _read(log: Path) -> list[Record]:
-    """Return the lines of a log; what is no record, as a line that is just being written, is left out."""
-    records = []
+    """Return the course of training that a log tells, without the exact figures at its end."""
     try:
-        lines = log.read_bytes().splitlines()
+        return [record for record in _records(log.read_bytes()) if "part" not in record]
     except OSError:
         return []
-    for line in lines:
+
+
+def figures_of(log: Path, step: int | None) -> dict[str, Record]:
+    """Return the exact figures that end a log, by the part that was held out, if they are of the checkpoint `step`."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+            found = _records(file.read())
+    except OSError:
+        return {}
+    return {record["part"]: record for record in found if record["step"] == step and record.get("part") in PARTS}
+
+
+def evaluation_of(record: Record | None) -> Evaluation | None:
+    """Return the evaluation that the log's record of a part tells of, None if it tells of none."""
+    names = ("characters", "nats_per_char")
+    characters, nats = (None if record is None else number(record.get(name)) for name in names)
+    return None if characters is None or nats is None else Evaluation(int(characters), nats)
+
+
+def _records(data: bytes) -> list[Record]:
+    """Return the lines of a log; what is no record, as a line that is just being written, is left out."""
+    records = []
+    for line in data.splitlines():
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.api import arrays
-from charrnn.api.history import history_of, losses
+from charrnn.api.history import figures_of, history_of, losses
 from charrnn.api.json_text import finite
 from charrnn.config import to_json
 from charrnn.errors import CharRNNError
@@ -23,6 +23,7 @@ def facts_of(target: str | None) -> dict[str, Any]:
     # A file that was named is looked at alone, even in the folder of a run.
     run = None if target is not None and path == Path(target) else Run(path.parent)
     files, newest = ([], model) if run is None else _checkpoints(run, path, model)
+    figures = figures_of(run.log.path, model.step) if run else {}
     vocab, layers = model.vocab, arrays.layers(model)
     facts = {
         "file": str(path),
@@ -40,6 +41,8 @@ def facts_of(target: str | None) -> dict[str, Any]:
         "training": newest.training and to_json(newest.training),
         "progress": newest.progress.to_json() if newest.progress else {},
         "history": history_of(newest.history, run.log.path if run else None),
+        "validation": figures.get("validation"),
+        "test": figures.get("test"),
         "checkpoints": files,
     }
     return finite(facts)

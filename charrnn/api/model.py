@@ -257,6 +257,20 @@ class Model:
         bits = nats / np.log(2) * len(corpus) / corpus.text.byte_count if predicted_all else np.nan
         return Evaluation(corpus.part.counted(), nats, float(bits))
 
+    def evaluate_part(self, part: str, *, watch: "Watch | None" = None) -> "Evaluation":
+        """Return how well the model predicts what its run held out, "validation" or "test", as the end of training did.
+
+        The text is read again from where it lay when the run began; one that has changed is a CharRNNError.
+        """
+        from charrnn.api.held_out import measure, parts_of
+        from charrnn.api.recorded import recorded_data
+
+        parts = parts_of(recorded_data(self.path, watch, self._notify))
+        if part not in parts:
+            there_is = f"there is {' and '.join(parts)}" if parts else "nothing was held out"
+            raise CharRNNError(f"The run has no part {part!r}; {there_is}.", hint="Evaluate a text of your own.")
+        return measure(part, self.network, parts[part]).evaluation
+
     def read_as(self, encoding: str | None = None, errors: str | None = None) -> TextConfig:
         """Return how a text is read: in UTF-8 and otherwise as in training, but for what is given."""
         own = self.network.reads
@@ -279,8 +293,8 @@ class Model:
     ) -> np.ndarray:
         """Return the ids of what a file holds but for one line break at its end, so that its last line can go on.
 
-        encoding: of the file; by default UTF-8. The other arguments are those of `encode`. What is no text, as a PDF, is
-        a CharRNNError unless the model is of bytes.
+        encoding: of the file; by default UTF-8. The other arguments are those of `encode`. What is no text, as a PDF,
+        is a CharRNNError unless the model is of bytes.
         """
         from charrnn.text.formats import kind_of, no_text
 

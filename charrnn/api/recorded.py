@@ -5,11 +5,17 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from charrnn.api.generation import Notify
+from charrnn.data.corpus import Dataset, dataset
 from charrnn.errors import CharRNNError
+from charrnn.runs.checkpoint import read_header
+from charrnn.runs.folder import Run
+from charrnn.text.reader import Watch, read_text
 from charrnn.text.sources import documents
 
 # Sources that a notice names.
 _SHOWN = 5
+_HINT = "Put the old text back, or evaluate another one: charrnn eval RUN TEXT."
 
 
 def shown(sources: Sequence[str]) -> str:
@@ -48,3 +54,29 @@ def _is_ordinary(path: Path | None) -> bool:
     except OSError:
         # What reads it says what is the matter.
         return True
+
+
+def recorded_data(checkpoint: Path, watch: Watch | None, notify: Notify) -> Dataset:
+    """Return the text that a checkpoint was trained on, in its parts; CharRNNError if it is not what it was."""
+    header = read_header(checkpoint)
+    if header.training is None or header.progress is None:
+        raise CharRNNError(f"{checkpoint} does not say what it was trained on.", hint="Evaluate a text of your own.")
+    recorded = header.progress.corpus
+    held = [(Run(checkpoint.parent).found_again(recorded.sources), recorded.sha256)]
+    if recorded.val_sources is not None and recorded.val_sha256 is not None:
+        held.append((list(recorded.val_sources), recorded.val_sha256))
+    texts = []
+    for sources, sha256 in held:
+        notify(f"Reading the text that the run names: {shown(sources)}")
+        check_ordinary(sources, recorded.include or (), _HINT)
+        try:
+            text = read_text(sources, header.text, recorded.include or (), watch)
+        except CharRNNError as error:
+            raise CharRNNError(f"`part` needs the text of the run. {error.message}", _HINT) from None
+        if text.sha256 != sha256:
+            raise CharRNNError(
+                f"{', '.join(sources)} has changed since the run began: its SHA-256 is {text.sha256}, it was {sha256}.",
+                _HINT,
+            )
+        texts.append(text)
+    return dataset(texts[0], header.vocab, header.training, texts[1] if texts[1:] else None)

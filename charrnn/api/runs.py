@@ -1,17 +1,18 @@
 """What has been trained: the runs of a folder, and what each says of itself."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charrnn.api.evaluation import Evaluation
-from charrnn.api.history import Record, history_of
+from charrnn.api.history import Record, evaluation_of, figures_of, history_of
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError
+from charrnn.network.parameters import parameter_count
 from charrnn.runs import folder
-from charrnn.runs.checkpoint import read_header
+from charrnn.runs.checkpoint import Checkpoint, read_header
 
 if TYPE_CHECKING:
     from charrnn.api.model import Model
@@ -22,8 +23,8 @@ class Run:
     """A trained run, as its newest readable checkpoint tells; None where there is no saying, and `note` says why.
 
     path: its folder. steps: how many it was trained. best_bits_per_char: the lowest estimate of its validation loss.
-    modified: when it was last saved. bytes: what it takes on disk. validation, test: the exact evaluations at the end
-    of its training, known only to what has just trained it.
+    modified: when it was last saved. bytes: what it takes on disk. validation, test: the exact evaluations of its best
+    checkpoint at the end of its training, None before it. sources, sha256: of the text that it was trained on.
     """
 
     name: str
@@ -36,6 +37,10 @@ class Run:
     note: str | None = None
     validation: Evaluation | None = None
     test: Evaluation | None = None
+    parameters: int | None = None
+    seed: int | None = None
+    sources: tuple[str, ...] = ()
+    sha256: str | None = None
 
     def load(self) -> "Model":
         """Return the model of the run's best checkpoint."""
@@ -60,7 +65,13 @@ class Run:
             "units": model and model.units,
             "stack": model and model.stack,
             "model": model and model.title,
+            "parameters": self.parameters,
+            "seed": self.seed,
+            "sources": list(self.sources),
+            "sha256": self.sha256,
             "best_bits_per_char": self.best_bits_per_char,
+            "validation": self.validation and self.validation.to_json(),
+            "test": self.test and self.test.to_json(),
             "modified": self.modified.isoformat(timespec="seconds"),
             "bytes": self.bytes,
             "path": str(self.path),
@@ -76,19 +87,40 @@ def list_runs(out: str | Path | None = None) -> list[Run]:
 def run_of(run: folder.Run) -> Run:
     """Return what the newest readable header of a run says."""
     files = run.checkpoints()[::-1] + ([run.best] if run.best.is_file() else [])
-    steps = model = best = None
-    note: str | None = "no checkpoint can be used" if files else "no checkpoint yet"
+    modified = datetime.fromtimestamp(run.modified, UTC)
+    about = Run(run.name, run.path, None, None, None, modified, _bytes(run.path), "no checkpoint yet")
     for path in files:
         try:
             header = read_header(path)
         except CharRNNError:
-            continue
-        nats = None if header.progress is None else header.progress.best_nats
-        best = None if nats is None else nats / math.log(2)
-        steps, model, note = header.step, header.model, None
-        break
-    modified = datetime.fromtimestamp(run.modified, UTC)
-    return Run(run.name, run.path, steps, model, best, modified, _bytes(run.path), note)
+            about = replace(about, note="no checkpoint can be used")
+        else:
+            return _told(about, run, header)
+    return about
+
+
+def _told(about: Run, run: folder.Run, header: Checkpoint) -> Run:
+    """Return what a checkpoint says of its run."""
+    about = replace(
+        about,
+        steps=header.step,
+        model=header.model,
+        note=None,
+        parameters=parameter_count(header.model, header.vocab.size),
+        seed=None if header.training is None else header.training.seed,
+    )
+    progress = header.progress
+    if progress is None:
+        return about
+    figures = figures_of(run.log.path, progress.best_step)
+    return replace(
+        about,
+        best_bits_per_char=None if progress.best_nats is None else progress.best_nats / math.log(2),
+        sources=progress.corpus.sources,
+        sha256=progress.corpus.sha256,
+        validation=evaluation_of(figures.get("validation")),
+        test=evaluation_of(figures.get("test")),
+    )
 
 
 def _bytes(path: Path) -> int:

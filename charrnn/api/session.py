@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from charrnn.api.datasets import corpus_record
-from charrnn.api.events import Ended, Evaluated, Event, Loading, Noticed, Stepped
+from charrnn.api.events import Ended, Evaluated, Event, Loading, Measured, Noticed, Stepped
 from charrnn.api.hardware import Place
 from charrnn.api.held_out import measured, seconds_needed
+from charrnn.api.json_text import finite
 from charrnn.api.model import Model
 from charrnn.atomic import sync_folder
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.data.corpus import Dataset
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, NotWritten
 from charrnn.inference import model as inference
 from charrnn.inference.plan import check
 from charrnn.network.stacks import layers_of
@@ -160,7 +161,8 @@ class Training:
             self.job = job = yield from prepare(self)
             yield from self._train(job)
             if self.is_first and self._trainer and self.ended and self.ended.reason != "interrupted":
-                yield from measured(job.run, job.data, self._trainer.history)
+                for event in measured(job.run, job.data, self._trainer.history):
+                    yield from _recorded(job.run, event)
         finally:
             if self.run is not None and self.is_first:
                 self.run.abandon()
@@ -230,6 +232,16 @@ class Training:
             reserve=seconds_needed(job.model, corpus.vocab, job.data.parts) if self.is_first else 0.0,
             processes=self.place.processes,
         )
+
+
+def _recorded(run: Run, event: Measured) -> Iterator[Event]:
+    """Yield an evaluation, once its figures are in the log; no checkpoint vouches for them, so resuming cuts them."""
+    run.log.append(finite(event.to_json()))
+    try:
+        run.log.sync()
+    except NotWritten as error:
+        yield Noticed(f"The figures of the {event.part} part are not in the log: {error.message}")
+    yield event
 
 
 def _rounding(before: Progress, device: str, count: int) -> Iterator[Noticed]:

@@ -1,10 +1,16 @@
 """Whether the checkpoints and the log of runs are whole and sound."""
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from charrnn.errors import CharRNNError
-from charrnn.runs.folder import Run, find_run
+from charrnn.network.parameters import check_weights
+from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
+from charrnn.runs.folder import Run, find_checkpoint, find_run
 from charrnn.runs.verify import fault
 
 Finding = tuple[Path, CharRNNError | None]
@@ -27,6 +33,45 @@ def findings(target: str) -> Iterator[Finding]:
             yield path, error
     if run.log.path.is_file():
         yield run.log.path, _log_fault(run)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Whether two checkpoints have the same weights, to the bit; `why` says what differs, None where nothing does."""
+
+    one: Path
+    other: Path
+    why: str | None = None
+
+
+def compare(one: str, other: str) -> Comparison:
+    """Return whether the weights of RUN|FILE and of another, of a run its best checkpoint's, are equal."""
+    paths = find_checkpoint(one), find_checkpoint(other)
+    return Comparison(*paths, _difference(*map(_model, paths)))
+
+
+def _model(path: Path) -> Checkpoint:
+    checkpoint = read_checkpoint(path)
+    check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
+    return checkpoint
+
+
+def _difference(one: Checkpoint, other: Checkpoint) -> str | None:
+    if one.model != other.model:
+        return f"one is {one.model.title}, the other {other.model.title}"
+    if one.vocab != other.vocab:
+        return "their characters are not the same"
+    apart = {name: _apart(array, other.weights[name]) for name, array in one.weights.items()}
+    name = max(apart, key=lambda name: apart[name])
+    return f"the largest difference is {apart[name]:.2g}, in {name}" if apart[name] else None
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the largest difference of two arrays, infinity where they differ in what has none: NaN, -0, a shape."""
+    if one.tobytes() == other.tobytes() and one.shape == other.shape:
+        return 0.0
+    largest = float(np.abs(one - other).max()) if one.shape == other.shape else math.inf
+    return largest if largest > 0 else math.inf
 
 
 def _log_fault(run: Run) -> CharRNNError | None:

@@ -55,6 +55,7 @@ RunAndLines = Annotated[
         help="A run or checkpoint (by default the newest run's best), then a text file, packed or not; else stdin.",
     ),
 ]
+ResultAsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON at the end.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="The seed of everything random.")]
 

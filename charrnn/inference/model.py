@@ -35,11 +35,14 @@ class Model:
         weights: Mapping[str, np.ndarray],
         text: TextConfig = DEFAULT_TEXT,
         val_nats: float | None = None,
+        step: int | None = None,
     ):
         self.config = config
         self.vocab = vocab
         self.text = text
         self.val_nats = val_nats
+        # How many steps it was trained, where that is known.
+        self.step = step
         self.weights = dict(weights)
         self.table = input_table(ops, config, self.weights)
 
@@ -49,7 +52,7 @@ class Model:
         checkpoint = read_checkpoint(path)
         check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
         val_nats = None if checkpoint.progress is None else checkpoint.progress.best_nats
-        return cls(checkpoint.model, checkpoint.vocab, checkpoint.weights, checkpoint.text, val_nats)
+        return cls(checkpoint.model, checkpoint.vocab, checkpoint.weights, checkpoint.text, val_nats, checkpoint.step)
 
     @property
     def reads(self) -> TextConfig:

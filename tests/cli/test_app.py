@@ -212,7 +212,7 @@ def test_bad_input_gets_one_clear_message(small, arguments, said):
     "arguments",
     [
         ("evaluate",),
-        ("eval",),
+        ("verify",),
         ("sample", "--tmep", "1"),
         ("sample", "small", "--temp", "-1"),
         ("sample", "small", "--seed", "-1"),
@@ -259,11 +259,13 @@ def test_what_a_run_leaves_behind(trained):
     files = {"best.safetensors", "metrics.jsonl", "step-00000003.safetensors", "step-00000006.safetensors"}
     assert {path.name for path in run.iterdir()} == files
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [record["step"] for record in records] == [3, 6]
-    for record in records:
+    assert [(record["step"], record.get("part")) for record in records] == [(3, None), (6, None), (6, "validation")]
+    for record in records[:2]:
         assert list(record) == ["step", "epoch", "train_nats", "val_nats", "learning_rate", "seconds"]
     listed = json.loads(charrnn_in(trained[0], "runs", "--json").stdout)
     assert [(run["name"], run["steps"], run["units"]) for run in listed if run["name"] == "toy"] == [("toy", 6, 16)]
+    (toy,) = (run for run in listed if run["name"] == "toy")
+    assert toy["validation"]["nats_per_char"] == records[2]["nats_per_char"]
 
 
 @pytest.mark.trains
@@ -276,7 +278,7 @@ def test_eval_agrees_with_what_training_reported(trained):
     facts = json.loads(charrnn_in(folder, "eval", "toy", "tail.txt", "--json").stdout)
     assert f"{facts['nats_per_char']:.4f}" == nats
     assert f"{facts['bits_per_char']:.4f}" == bits
-    estimate = json.loads((folder / "checkpoints/toy/metrics.jsonl").read_text().splitlines()[-1])["val_nats"]
+    estimate = json.loads((folder / "checkpoints/toy/metrics.jsonl").read_text().splitlines()[-2])["val_nats"]
     assert abs(estimate - facts["nats_per_char"]) < 0.005
 
 
@@ -303,7 +305,10 @@ def test_a_name_that_is_taken_is_refused(trained):
 
 @pytest.mark.trains
 def test_a_finished_run_says_so(trained):
+    log = trained[0] / "checkpoints/toy/metrics.jsonl"
+    before = log.read_bytes()
     assert "reached the end of its budget" in refused(charrnn_in(trained[0], "train", "--resume", "toy"))
+    assert log.read_bytes() == before and b"validation" in before
     assert "--units" in refused(charrnn_in(trained[0], "train", "--resume", "toy", "--units", "8"))
 
 
@@ -372,7 +377,10 @@ def test_short_texts_train_or_are_refused_and_a_finished_run_can_go_on(trained, 
         r"The text is short \(40 characters\): training with --batch \d+ --seq \d+ instead of", said["forty"]
     )
     assert read_checkpoint(tmp_path / "checkpoints/toy/step-00000012.safetensors").step == 12
-    steps = [json.loads(line)["step"] for line in (tmp_path / "checkpoints/toy/metrics.jsonl").read_text().splitlines()]
+    records = [json.loads(line) for line in (tmp_path / "checkpoints/toy/metrics.jsonl").read_text().splitlines()]
+    # The exact figures of step 6 have made way for those of what was trained on.
+    assert [record["part"] for record in records if "part" in record] == ["validation"] and "part" in records[-1]
+    steps = [record["step"] for record in records[:-1]]
     assert steps == sorted(set(steps)) and steps[:2] == [3, 6] and steps[-1] == 12
 
 

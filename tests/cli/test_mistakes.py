@@ -39,7 +39,7 @@ MISTAKES = [
     ("train text.txt nothing.txt", "nothing.txt does not exist.\n  Check the path"),
     ("train empty.txt", "empty.txt is empty; a text was expected."),
     ("eval small", "charrnn eval small TEXT"),
-    ("eval", "charrnn eval [RUN|FILE] TEXT"),
+    ("eval", "charrnn eval RUN TEXT"),
     ("vocab", "charrnn vocab CORPUS"),
     ("score nothing.txt", "neither a run nor a file 'nothing.txt'"),
     ("score texts", "cat texts/* | charrnn score"),

@@ -15,7 +15,7 @@ from charrnn.cli.app import app
 from charrnn.cli.views.units import age, size
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError
-from charrnn.network.parameters import initial_weights
+from charrnn.network.parameters import initial_weights, parameter_count
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
 from charrnn.runs.folder import Run, create_run, find_checkpoint, find_run, list_runs, runs_folder
 from charrnn.runs.progress import CorpusRecord, Progress
@@ -350,7 +350,13 @@ def test_runs_command_gives_json(folder):
         "units": 4,
         "stack": "plain",
         "model": "lstm 2x4",
+        "parameters": parameter_count(ModelConfig(units=4), 2),
+        "seed": None,
+        "sources": [],
+        "sha256": "",
         "best_bits_per_char": pytest.approx(1.5 / math.log(2)),
+        "validation": None,
+        "test": None,
         "modified": "2033-05-18T03:33:20+00:00",
         "bytes": sum(path.stat().st_size for path in run.path.iterdir()),
         "path": "checkpoints/play",

@@ -14,12 +14,20 @@ from charrnn.errors import CharRNNError
 
 def eval(
     arguments: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="[RUN|FILE] TEXT",
             help="A run or checkpoint (by default the newest run's best), then text files, folders, or - for stdin.",
         ),
-    ],
+    ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            "--part",
+            metavar="PART",
+            help="Instead of a text: what the run held out, validation or test, as at the end of its training.",
+        ),
+    ] = None,
     include: o.Include = None,
     encoding: o.EncodingOfText = None,
     errors: Annotated[
@@ -34,14 +42,29 @@ def eval(
     from charrnn.cli.views.reading import Reading
 
     check_unknown(unknown)
-    run, sources = split_run(arguments)
-    if not sources:
-        raise CharRNNError("No text was named.", hint=f"Name one: charrnn eval {arguments[0]} TEXT")
-    say_if_typed(sources)
+    given = arguments or []
+    if part is not None:
+        if len(given) > 1 or include or encoding or errors or unknown:
+            raise CharRNNError(
+                "--part evaluates what the run held out, read as in training.",
+                hint=f"Name nothing but the run: charrnn eval RUN --part {part}",
+            )
+        run = given[0] if given else None
+    else:
+        run, sources = split_run(given)
+        if not sources:
+            raise CharRNNError(
+                "No text was named.", hint=f"Name one: charrnn eval {given[0] if given else 'RUN'} TEXT, or use --part."
+            )
+        say_if_typed(sources)
+    model = load(run, notify)
     with Reading() as reading:
-        evaluation = load(run, notify).evaluate(
-            sources, include=include or (), encoding=encoding, errors=errors, unknown=unknown, watch=reading.show
-        )
+        if part is not None:
+            evaluation = model.evaluate_part(part, watch=reading.show)
+        else:
+            evaluation = model.evaluate(
+                sources, include=include or (), encoding=encoding, errors=errors, unknown=unknown, watch=reading.show
+            )
     facts = evaluation.to_json()
     if as_json:
         write_data(json_text(facts))

@@ -78,26 +78,24 @@ def train(
     resume: o.Resume = None,
     corpus_changed_ok: o.CorpusChangedOk = False,
     quiet: o.Quiet = False,
+    as_json: o.ResultAsJson = False,
 ) -> None:
     """Train a model on a text and say how to sample from it.
 
     The run is saved at every evaluation and when it is interrupted (Ctrl-C); --resume goes on from there, exactly as if
     it had never stopped. SIGUSR1 saves it and goes on.
     """
-    # The enum's class is not public; its names are.
-    given = {
-        name: value
-        # The context has what was typed, before Typer makes a path of it.
-        for name, value in {**context.params, "out": out}.items()
-        if name not in ("quiet", "resume") and getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"
-    }
+    # The enum's class is not public; its names are. `out` is as it was typed, before Typer makes a path of it.
+    typed = {name for name in context.params if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"}
+    typed -= {"quiet", "resume", "as_json"}
+    given = {name: value for name, value in {**context.params, "out": out}.items() if name in typed}
     for name in {"separator", "loss_after"} & given.keys():
         given[name] = character(given[name], bytes, init)
     with Signals() as asked:
-        _train(resume, given, quiet, asked)
+        _train(resume, given, quiet, as_json, asked)
 
 
-def _train(resume: str | None, given: dict[str, Any], quiet: bool, asked: Signals) -> None:
+def _train(resume: str | None, given: dict[str, Any], quiet: bool, as_json: bool, asked: Signals) -> None:
     """Train a new run, or one that goes on, show it, and answer signals."""
     from charrnn.api.training import resume_events, train_events
     from charrnn.cli.views import report
@@ -119,4 +117,6 @@ def _train(resume: str | None, given: dict[str, Any], quiet: bool, asked: Signal
     with reading, training, View(training, quiet or not training.is_first) as view:
         for event in training:
             view.show(event)
+    if as_json:
+        report.result(training)
     report.leave(training, asked.received)

@@ -7,6 +7,7 @@ import typer
 from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
 from charrnn.cli.console import as_options, printable, say, write_data
+from charrnn.errors import CharRNNError
 
 
 def verify(
@@ -14,12 +15,18 @@ def verify(
         list[str],
         typer.Argument(metavar="RUN|FILE...", help="Runs (every checkpoint and the log) or checkpoint files."),
     ],
+    equal: Annotated[
+        bool, typer.Option("--equal", help="Compare the weights of two, of a run its best; exit 1 if they differ.")
+    ] = False,
     cells: o.Cells = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Check checkpoints: format, digests, shapes, finite numbers. Exit 1 if any is bad."""
     from charrnn.api.verification import findings
 
+    if equal:
+        _compare(targets, as_json)
+        return
     facts, hints = [], set()
     for path, error in (finding for target in targets for finding in findings(target)):
         facts.append({"path": str(path), "ok": error is None, "fault": error.message if error else None})
@@ -33,4 +40,20 @@ def verify(
     for hint in sorted(hints):
         say(hint)
     if not all(fact["ok"] for fact in facts):
+        raise typer.Exit(1)
+
+
+def _compare(targets: list[str], as_json: bool) -> None:
+    """Say whether the weights of two checkpoints are equal."""
+    from charrnn.api.verification import compare
+
+    if len(targets) != 2:
+        raise CharRNNError("--equal compares two checkpoints.", hint="Name two: charrnn verify A B --equal")
+    found = compare(*targets)
+    if as_json:
+        write_data(json_text({"paths": [str(found.one), str(found.other)], "equal": not found.why, "why": found.why}))
+    else:
+        names = printable(f"{found.one} and {found.other}")
+        write_data(f"{names}: the weights {f'differ: {found.why}' if found.why else 'are equal'}\n")
+    if found.why:
         raise typer.Exit(1)

@@ -3,7 +3,8 @@
 import signal
 from typing import TYPE_CHECKING
 
-from charrnn.cli.console import printable, say, show_error
+from charrnn.api.json_text import json_text
+from charrnn.cli.console import printable, say, show_error, write_data
 from charrnn.cli.signals import show_cursor
 from charrnn.runs.folder import shell_name
 
@@ -73,6 +74,15 @@ def _why(event: "Measured") -> str:
     if event.uniform_nats is not None and event.evaluation.nats_per_char > event.uniform_nats + DIVERGED:
         return "training has gone wrong, most likely by too high a rate. Train again with a lower --lr."
     return "it was trained too little, or at a wrong rate. Train longer, or with another --lr."
+
+
+def result(training: "Training") -> None:
+    """Print what came of it as JSON: the run as `charrnn runs --json` lists it, and why training ended."""
+    from charrnn.api.runs import run_of
+
+    run, end = training.run, training.ended
+    if training.is_first and run is not None and end is not None:
+        write_data(json_text({**run_of(run).to_json(), "ended": end.reason}))
 
 
 def leave(training: "Training", received: int | None) -> None:

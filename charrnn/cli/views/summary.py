@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from charrnn.api.history import Record, number
+from charrnn.api.history import PARTS, Record, evaluation_of, number
 from charrnn.cli.console import printable
 from charrnn.config import BUDGET, DEFAULT_RATES, DEFAULT_TEXT, TrainConfig
 
@@ -33,6 +33,7 @@ def rows(facts: dict[str, Any], width: int) -> Iterator[Row]:
         yield "training", list(_training(facts["training"]))
     yield from _corpus(facts["progress"])
     yield from _progress(facts["progress"], facts["history"])
+    yield from _figures(facts)
 
 
 def _model(facts: dict[str, Any]) -> Iterator[Row]:
@@ -140,6 +141,14 @@ def _progress(progress: dict[str, Any], history: list[Record]) -> Iterator[Row]:
     went_back = [f"to step {record['step']:,}: {record['rollback']}" for record in history if record.get("rollback")]
     if went_back:
         yield "went back", _first(went_back, "times")
+
+
+def _figures(facts: dict[str, Any]) -> Iterator[Row]:
+    for part in PARTS:
+        evaluation = evaluation_of(facts[part])
+        if evaluation is not None:
+            exact = f"{evaluation.bits_per_char:.4f} bits per character ({evaluation.nats_per_char:.4f} nats), exactly"
+            yield part, [f"{exact}, on {evaluation.characters:,} characters"]
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,210 @@
+"""The exact figures at the end of training: kept in the log, listed, shown, and computed again."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import charrnn
+from charrnn.api import held_out, history, session
+from charrnn.api.datasets import corpus_record
+from charrnn.api.events import Measured, Noticed
+from charrnn.cli.app import app
+from charrnn.config import ModelConfig, TextConfig, TrainConfig
+from charrnn.data.corpus import dataset
+from charrnn.errors import CharRNNError, NotWritten
+from charrnn.network.parameters import parameter_count
+from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from charrnn.runs.folder import Run
+from charrnn.runs.progress import Progress
+from charrnn.text.reader import read_text
+from charrnn.text.vocabulary import Vocabulary
+from support.commands import HEAVY, loaded_by
+from support.models import random_weights
+from support.untrained import train_nothing
+
+MODEL, VOCAB = ModelConfig("rnn", 1, 8), Vocabulary.of("\n abcdefgh")
+TEXT = "".join(np.random.default_rng(0).choice(list("abcdefgh \n"), 3000))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Return a folder of texts, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CHARRNN_CHECKPOINTS", raising=False)
+    (tmp_path / "text.txt").write_text(TEXT)
+    (tmp_path / "other.txt").write_text(TEXT[:500][::-1])
+    return tmp_path
+
+
+def finished(folder, name="toy", form=TextConfig(), validation=None, seed=3, **settings):  # noqa: B008
+    """Make a run as training leaves it, its figures in its log; return it and what was measured."""
+    run = Run(folder / "checkpoints" / name)
+    run.path.mkdir(parents=True)
+    training = TrainConfig(**{"batch": 2, "seq": 8, "val": 0.1, "test": 0.2, "steps": 20, "seed": seed, **settings})
+    text = read_text(["text.txt"], form)
+    data = dataset(text, VOCAB, training, validation and read_text([validation], form))
+    run.log.append({"step": 10, "train_nats": 2.5, "val_nats": 2.25})
+    run.log.append({"step": 20, "train_nats": 2.25, "val_nats": 2.0})
+    record = [{"step": 20, "train_nats": 2.25, "val_nats": 2.0}]
+    progress = Progress(corpus_record(data), step=20, best_step=20, best_nats=2.0, metrics=run.log.position())
+    weights = random_weights(MODEL, VOCAB.size, "float32", seed=seed)
+    state = {"layer0/h": np.zeros((2, 8), np.float32)}
+    made = Checkpoint(MODEL, VOCAB, weights, training, progress, record, state=state, text=form)
+    for file in (run.best, run.path / "step-00000020.safetensors"):
+        write_checkpoint(file, made)
+    events = [event for measured in held_out.measured(run, data, record) for event in session._recorded(run, measured)]
+    return run, {event.part: event for event in events if isinstance(event, Measured)}
+
+
+def said(*arguments, code=0):
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == code, result.output
+    return result.stdout
+
+
+def refused(*arguments):
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert isinstance(result.exception, CharRNNError) and result.stdout == ""
+    return str(result.exception)
+
+
+def test_the_figures_end_the_log_and_are_listed(folder):
+    run, events = finished(folder)
+    lines = [json.loads(line) for line in run.log.path.read_text().splitlines()]
+    assert [(line["step"], line.get("part")) for line in lines] == [
+        (10, None), (20, None), (20, "validation"), (20, "test"),
+    ]  # fmt: skip
+    assert lines[2]["nats_per_char"] == events["validation"].evaluation.nats_per_char
+    assert (lines[2]["characters"], lines[2]["characters_read"], lines[3]["characters"]) == (300, 300, 600)
+    assert lines[2]["frequency_nats"] == events["validation"].frequency_nats
+    (listed,) = charrnn.list_runs()
+    assert (listed.validation, listed.test) == tuple(events[part].evaluation for part in ("validation", "test"))
+    (facts,) = json.loads(said("runs", "--json"))
+    assert (facts["seed"], facts["sources"]) == (3, [str(folder / "text.txt")])
+    assert facts["parameters"] == parameter_count(MODEL, VOCAB.size) and len(facts["sha256"]) == 64
+    assert facts["test"]["bits_per_char"] == events["test"].evaluation.bits_per_char
+    looked = json.loads(said("inspect", "toy", "--json"))
+    assert looked["validation"] == lines[2] and looked["test"] == lines[3]
+    bits = f"{events['test'].evaluation.bits_per_char:.4f} bits per character"
+    assert any(line.startswith("test ") and bits in line for line in said("inspect", "toy").splitlines())
+
+
+def test_they_are_no_part_of_the_course_of_training(folder):
+    run, _ = finished(folder)
+    assert [record["step"] for record in charrnn.list_runs()[0].history()] == [10, 20]
+    assert [record["step"] for record in json.loads(said("inspect", "toy", "--json"))["history"]] == [10, 20]
+    assert "metrics.jsonl: ok" in said("verify", "toy")
+    # A run that goes on cuts them off with its first line.
+    again = Run(run.path)
+    again.log.resume(read_checkpoint(run.best).progress.metrics)
+    again.log.append({"step": 25})
+    assert history.figures_of(run.log.path, 20) == {} and charrnn.list_runs()[0].validation is None
+
+
+def test_figures_of_another_step_or_kind_are_none(folder):
+    run, _ = finished(folder)
+    newer = read_checkpoint(run.best, training=True)
+    write_checkpoint(
+        run.path / "step-00000030.safetensors",
+        replace(newer, progress=replace(newer.progress, step=30, best_step=30)),
+    )
+    assert charrnn.list_runs()[0].validation is None
+    for odd in ('{"step": 30, "part": 3}', '{"step": 30, "part": "validation", "characters": "x"}', '{"part": {}}'):
+        run.log.path.write_text(f"{odd}\n")
+        assert charrnn.list_runs()[0].validation is None
+    run.log.path.write_text("x" * 100_000)
+    assert history.figures_of(run.log.path, 30) == {}
+
+
+def test_a_disk_that_does_not_take_them_is_told(folder, monkeypatch):
+    run, events = finished(folder)
+
+    def full():
+        raise NotWritten("The disk is full.")
+
+    monkeypatch.setattr(run.log, "sync", full)
+    told, event = session._recorded(run, events["test"])
+    assert isinstance(told, Noticed) and "test part are not in the log: The disk is full." in told.message
+    assert event is events["test"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"form": TextConfig(lines=True), "split": "documents"},
+        {"form": TextConfig(lines=True, loss_after="a")},
+        {"validation": "other.txt", "val": 0.0},
+        {"split": "char-rnn", "test": 0.0, "val": 0.1},
+        {"form": TextConfig(encoding="latin-1", newlines="lf")},
+    ],
+)
+def test_a_part_is_evaluated_again_exactly(folder, settings):
+    _, events = finished(folder, **settings)
+    for part, event in events.items():
+        facts = json.loads(said("eval", "toy", "--part", part, "--json"))
+        assert facts["nats_per_char"] == event.evaluation.nats_per_char
+        assert facts["characters"] == event.evaluation.characters
+    assert "bits per character" in said("eval", "--part", "validation")
+
+
+def test_a_text_that_came_through_a_pipe_is_found_in_the_run(folder):
+    run, events = finished(folder)
+    for file in (run.best, run.newest()):
+        made = read_checkpoint(file, training=True)
+        recorded = replace(made.progress.corpus, sources=("-",))
+        write_checkpoint(file, replace(made, progress=replace(made.progress, corpus=recorded)))
+    shutil.move("text.txt", run.kept("-"))
+    again = charrnn.load("toy").evaluate_part("test")
+    assert again.nats_per_char == events["test"].evaluation.nats_per_char
+
+
+def test_a_part_that_cannot_be_had_is_told(folder):
+    finished(folder, test=0.0)
+    assert "has no part 'test'; there is validation." in refused("eval", "toy", "--part", "test")
+    assert "has no part 'train'" in refused("eval", "toy", "--part", "train")
+    for more in (("text.txt",), ("--unknown", "skip"), ("--encoding", "latin-1"), ("--include", "*.txt")):
+        assert "--part evaluates what the run held out" in refused("eval", "toy", *more, "--part", "validation")
+    assert "No text was named" in refused("eval", "toy") and "No text was named" in refused("eval")
+    (folder / "text.txt").write_text(TEXT + "a")
+    assert "text.txt has changed since the run began" in refused("eval", "toy", "--part", "validation")
+    (folder / "text.txt").unlink()
+    assert "does not exist, which the checkpoint names as its text" in refused("eval", "toy", "--part", "validation")
+
+
+def test_a_part_is_evaluated_without_keras(folder):
+    finished(folder)
+    result, modules = loaded_by(folder, "eval", "toy", "--part", "validation")
+    assert result.returncode == 0 and not HEAVY & modules
+
+
+def test_weights_are_compared(folder):
+    run, _ = finished(folder, "one")
+    shutil.copytree(run.path, folder / "checkpoints/copy")
+    other, _ = finished(folder, "other", seed=4)
+    assert said("verify", "one", "copy", "--equal").endswith("the weights are equal\n")
+    assert said("verify", run.best, "copy", "--equal", "--json").startswith('{"paths": ')
+    assert "the weights differ: the largest difference is" in said("verify", "one", "other", "--equal", code=1)
+    made = read_checkpoint(run.best)
+    made.weights["output/b"][0] = np.nextafter(made.weights["output/b"][0], 9)
+    write_checkpoint(folder / "near.safetensors", made)
+    assert ", in output/b" in said("verify", "one", folder / "near.safetensors", "--equal", code=1)
+    wide = ModelConfig("rnn", 1, 9)
+    write_checkpoint(other.best, replace(made, model=wide, weights=random_weights(wide, VOCAB.size, "float32")))
+    facts = json.loads(said("verify", "one", "other", "--equal", "--json", code=1))
+    assert facts["equal"] is False and facts["why"] == "one is rnn 1x8, the other rnn 1x9"
+    few = Vocabulary.of("\n abcdefgi")
+    write_checkpoint(other.best, replace(made, vocab=few))
+    assert "their characters are not the same" in said("verify", "one", "other", "--equal", code=1)
+    assert "--equal compares two" in refused("verify", "one", "--equal")
+
+
+def test_training_prints_its_result_as_json(folder, monkeypatch):
+    train_nothing(monkeypatch)
+    facts = json.loads(said("train", "text.txt", "--name", "new", "--json"))
+    assert (facts["name"], facts["steps"], facts["ended"]) == ("new", None, "budget")
+    assert said("train", "text.txt") == ""
