@@ -220,10 +220,14 @@ class Model:
         self, source: str, text: TextConfig | None = None, *, unknown: str | None = None, watch: "Watch | None" = None
     ) -> "Pieces":
         """Return a whole text in pieces, with the bits of its characters, as it is read."""
+        from charrnn.api.evaluation import familiar
         from charrnn.api.scoring import Pieces
 
         check_unknown(unknown)
-        return Pieces(self.network, source, text or self.read_as(), unknown, watch, self._notify)
+        pieces = Pieces(self.network, source, text or self.read_as(), unknown, watch, self._notify)
+        for notice in familiar(self.path, pieces.corpus.text):
+            self._notify(notice)
+        return pieces
 
     def evaluate(
         self,
@@ -237,10 +241,10 @@ class Model:
     ) -> "Evaluation":
         """Return how well the model predicts a text: files, folders, patterns or "-" for stdin, one or several.
 
-        encoding, errors: of the text; by default as in training. unknown: as of `encode`. include and watch are as of
-        `train_events`.
+        encoding, errors: of the text; by default UTF-8, and as in training. unknown: as of `encode`. include and watch
+        are as of `train_events`.
         """
-        from charrnn.api.evaluation import Evaluation
+        from charrnn.api.evaluation import Evaluation, familiar
         from charrnn.data.corpus import as_ids
         from charrnn.inference.evaluation import mean_nats
         from charrnn.text.reader import read_text
@@ -249,7 +253,7 @@ class Model:
         config = self.read_as(encoding, errors)
         text = read_text(names(sources), config, names(include), watch)
         corpus = as_ids(text, self.vocab, unknown)
-        for notice in corpus.text.notices:
+        for notice in (*corpus.text.notices, *familiar(self.path, text)):
             self._notify(notice)
         nats = mean_nats(self.network, [corpus.part])
         # Bytes that were left out or replaced, or do not count, were not predicted.

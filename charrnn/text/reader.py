@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -51,7 +52,7 @@ def read_text(
     recorded = _recorded(named)
     kept = _spools(name for name in recorded if name.startswith(STDIN)) if keep else {}
     facts, codes = known or _encoded(found, config, include, state, watch, [kept.get(name) for name in recorded])
-    return Text(
+    text = Text(
         codes=codes,
         symbols=facts["symbols"],
         counts=np.array(facts["counts"], np.int64),
@@ -66,6 +67,7 @@ def read_text(
         include=tuple(include),
         notices=tuple(facts["notices"]),
     )
+    return replace(text, notices=(*text.notices, *_repetition(text)))
 
 
 def _recorded(named: Sequence[str]) -> tuple[str, ...]:
@@ -179,6 +181,17 @@ def _brief(notices: list[str]) -> list[str]:
     """Return the first few of many notices."""
     more = len(notices) - NOTICES
     return notices if more <= 0 else [*notices[:NOTICES], f"… and {more:,} more such notices."]
+
+
+def _repetition(text: Text) -> list[str]:
+    copies = text.copies()
+    if not copies:
+        return []
+    first, second = (text.names[document] for document in copies[0])
+    return [
+        f"{first} and {second} have the same content: {len(copies):,} of {len(text.names):,} files "
+        f"{'repeats' if len(copies) == 1 else 'repeat'} an earlier one."
+    ]
 
 
 def _no_text(source: str, include: Sequence[str]) -> CharRNNError:

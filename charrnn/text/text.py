@@ -1,6 +1,7 @@
 """A text that has been read: its characters as codes, its documents, and where it came from."""
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import BinaryIO
@@ -11,6 +12,8 @@ from charrnn.config import DEFAULT_TEXT, TextConfig
 
 # Characters that are looked at together where a whole text is gone through.
 BLOCK = 1 << 20
+# By so many characters at their beginning most documents of one length differ.
+_BEGINNING = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,27 @@ class Text:
         """Return a stretch of the text, by default all of it."""
         return self._points[self.codes[low:high]].tobytes().decode("utf-32-le")
 
+    def copies(self) -> list[tuple[int, int]]:
+        """Return the documents with the content of an earlier one, in the order of those: (earlier, later).
+
+        Of a document that has the length of no other nothing is read.
+        """
+        lengths = np.diff(self.starts, append=len(self)).tolist()
+        starts = self.starts.tolist()
+
+        def beginning(document: int) -> bytes:
+            size = min(lengths[document], _BEGINNING)
+            return self.codes[starts[document] : starts[document] + size].tobytes()
+
+        def content(document: int) -> bytes:
+            codes = self.codes[starts[document] : starts[document] + lengths[document]]
+            return hashlib.sha256(np.ascontiguousarray(codes).data).digest()
+
+        groups = [list(range(len(lengths)))]
+        for key in (lengths.__getitem__, beginning, content):
+            groups = [alike for group in groups for alike in _alike(group, key)]
+        return sorted((earlier, later) for earlier, *others in groups for later in others)
+
     def places(self, characters: Iterable[str], limit: int) -> dict[str, list[str]]:
         """Return where some characters first stand, FILE:LINE:COLUMN from 1, at most `limit` places of each."""
         found: dict[str, list[str]] = {character: [] for character in characters}
@@ -69,6 +93,14 @@ class Text:
                 places += map(lines.place, (low + hits[codes == code][: limit - len(places)]).tolist())
                 wanted[code] = len(places) < limit
         return found
+
+
+def _alike(documents: Iterable[int], key: Callable[[int], Hashable]) -> Iterator[list[int]]:
+    """Yield the documents that share a key, where it is more than one."""
+    found: dict[Hashable, list[int]] = {}
+    for document in documents:
+        found.setdefault(key(document), []).append(document)
+    return (same for same in found.values() if len(same) > 1)
 
 
 class _Lines:

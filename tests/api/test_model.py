@@ -1,15 +1,21 @@
 """A trained model in use: what a notebook calls."""
 
+from dataclasses import replace
+from hashlib import sha256
+
 import numpy as np
 import pytest
 
 import charrnn
-from charrnn.config import TextConfig
+from charrnn.config import TextConfig, TrainConfig
 from charrnn.data.corpus import as_ids
 from charrnn.errors import CharRNNError
 from charrnn.inference.evaluation import mean_nats
+from charrnn.runs.checkpoint import read_checkpoint, write_checkpoint
+from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.text.reader import read_text
 from charrnn.text.vocabulary import Vocabulary
+from support.commands import several
 from support.models import write_model
 
 VOCAB = Vocabulary.of("\n abcdefgh?")
@@ -145,6 +151,59 @@ def test_an_evaluation_is_that_of_the_whole_text(model, tmp_path, told):
     assert found.perplexity == pytest.approx(np.exp(found.nats_per_char))
     path.write_text("bad zoe\n" * 30)
     assert np.isnan(model.evaluate([path], unknown="skip").bits_per_byte) and "left out" in told[-1]
+
+
+TRAINED = "This is the text that the model was trained on"
+FIGURE = ": the figure says little about other texts."
+VALIDATED = (
+    "This is the text that the model was validated on: its best checkpoint was chosen by it, and other texts may "
+    "cost a little more."
+)
+
+
+@pytest.mark.parametrize(
+    ("config", "with_val_file", "said"),
+    [
+        (TrainConfig(), False, f"{TRAINED}, its validation part included{FIGURE}"),
+        (TrainConfig(split="char-rnn", val=0.0), False, f"{TRAINED}, its validation part included{FIGURE}"),
+        (TrainConfig(val=0.0), False, TRAINED + FIGURE),
+        (TrainConfig(), True, TRAINED + FIGURE),
+    ],
+)
+def test_a_text_that_the_model_knows_is_told(config, with_val_file, said, model, tmp_path, told):
+    texts = {"train": "bad cafe\n" * 9, "half": "bad cafe\n" * 4, "other": "a cage\n" * 9}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/1").write_text(texts["train"][:10])
+    (tmp_path / "folder/2").write_text(texts["train"][10:])
+    digests = {name: sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    val = (("gone",), digests["other"]) if with_val_file else (None, None)
+    record = CorpusRecord(("gone",), digests["train"], 81, (), *val)
+    write_checkpoint(model.path, replace(read_checkpoint(model.path), training=config, progress=Progress(record)))
+    for name, expected in (
+        ("train", [said]),
+        # Wherever it lies now, in however many files.
+        ("folder", [said]),
+        ("half", []),
+        ("other", [VALIDATED] if with_val_file else []),
+    ):
+        told.clear()
+        model.evaluate(str(tmp_path / name))
+        assert told == expected
+        if name != "folder":
+            told.clear()
+            model.pieces(str(tmp_path / name))
+            assert told == expected
+
+
+def test_the_commands_say_that_the_model_knows_the_text(model, tmp_path):
+    (tmp_path / "train").write_text("bad cafe\n" * 9)
+    record = CorpusRecord(("gone",), read_text([tmp_path / "train"]).sha256, 81)
+    known = replace(read_checkpoint(model.path), training=TrainConfig(), progress=Progress(record))
+    write_checkpoint(model.path, known)
+    said = several(tmp_path, ("eval", "", "eval", "one", "train"), ("score", "train", "score", "one", "--file"))
+    assert set(said.values()) == {(f"{TRAINED}, its validation part included{FIGURE}\nexit 0\n", 0)}
 
 
 def test_a_parameter_that_is_not_there_is_an_error(model):

@@ -78,9 +78,42 @@ def test_unicode_forms_and_case(form):
 
 def test_notices_of_many_files_are_brief(tmp_path):
     for number in range(9):
-        (tmp_path / f"{number}.txt").write_bytes(b"a\r\n")
+        (tmp_path / f"{number}.txt").write_bytes(b"a%d\r\n" % number)
     notices = read_text([tmp_path]).notices
     assert len(notices) == 4 and notices[-1] == "… and 6 more such notices."
+
+
+def write_all(folder, **contents):
+    for name, content in contents.items():
+        (folder / name).write_text(content)
+    return read_text([folder], include=[*contents])
+
+
+def test_files_with_the_same_content_are_told_once(tmp_path):
+    long = "a long one" * 1000
+    text = write_all(tmp_path, a="1", b="22", c="1", d=long, e=long[:-1] + "f", f="22", g="1", h=long)
+    assert text.copies() == [(0, 2), (0, 6), (1, 5), (3, 7)]
+    names = [str(tmp_path / name) for name in "ac"]
+    assert text.notices == (f"{names[0]} and {names[1]} have the same content: 4 of 8 files repeat an earlier one.",)
+    pair = write_all(tmp_path, d=long, h=long)
+    assert pair.notices[0].endswith("have the same content: 1 of 2 files repeats an earlier one.")
+    assert write_all(tmp_path, d=long, e=long[:-1] + "f").notices == ()
+
+
+def test_the_same_file_named_twice_is_told(tmp_path):
+    write_all(tmp_path, a="a text\n", b="a text")
+    assert "1 of 2 files" in read_text([tmp_path / "a", tmp_path / "a"]).notices[0]
+    # Its last line gets an end.
+    assert "1 of 2 files" in read_text([tmp_path / "a", tmp_path / "b"], TextConfig(lines=True)).notices[0]
+    assert read_text([tmp_path / "a", tmp_path / "b"]).notices == ()
+
+
+def test_nothing_is_read_again_of_files_that_differ_in_length_or_at_once(tmp_path, monkeypatch):
+    text = write_all(tmp_path, a="1" * 9000, b="2" * 9000, c="3" * 9001)
+    monkeypatch.setattr("charrnn.text.text.hashlib", None)
+    assert text.copies() == []
+    with pytest.raises(AttributeError):
+        write_all(tmp_path, a="1" * 9000, b="1" * 8999 + "2")
 
 
 def test_a_corpus_is_read_as_it_says(tmp_path):
