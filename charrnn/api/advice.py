@@ -1,14 +1,18 @@
-"""Honest advice before training: whether a model's size suits its text."""
+"""Honest advice before training: whether a text can be learnt, and whether a model's size suits it."""
 
 from dataclasses import replace
 
 from charrnn.config import ModelConfig
 from charrnn.network.parameters import parameter_count
+from charrnn.text.text import Text
 
 # Training characters a parameter. With dropout and the best checkpoint kept, models far larger than the usual rule
 # (one character a parameter) do no worse on a small text, only slower: docs/benchmarks.md, "How large a model".
 FEW, PLENTY = 0.05, 30.0
 UNITS = (16, 32, 64, 128, 256, 512, 1024)
+# A text of more different characters than there are bytes, each so rare on average, is most likely no text as it was
+# read: 20,000 characters of Chinese poems have some 2,000 different ones, and 10 of each.
+MANY, RARE = 256, 5.0
 
 
 def advice(characters: int, model: ModelConfig, vocab_size: int) -> str | None:
@@ -31,6 +35,23 @@ def advice(characters: int, model: ModelConfig, vocab_size: int) -> str | None:
     if each > PLENTY and units > model.units:
         return f"{ratio}. The text could teach a larger model more, given the time: `units={units}`, say."
     return None
+
+
+def rarity(text: Text) -> str | None:
+    """Return what to say of a text whose characters hardly ever occur twice, or None."""
+    distinct = len(text.symbols)
+    if distinct <= MANY or len(text) >= RARE * distinct:
+        return None
+    once = int((text.counts == 1).sum())
+    ways = "`min_count=2` makes one unknown symbol of those that occur once"
+    if once == distinct:
+        ways = "`min_count=2` would leave none of them"
+    return (
+        f"The text has {distinct:,} different characters among {len(text):,}: each occurs {len(text) / distinct:.1f} "
+        f"times on average, and {once:,} of them only once. A model learns nothing of characters that rare, though "
+        f"each has parameters of its own. {ways}; `bytes=True` takes bytes for characters; if the text looks otherwise "
+        "in an editor, name its `encoding`."
+    )
 
 
 def _short(number: float) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-from charrnn.api.advice import advice
+from charrnn.api.advice import advice, rarity
 from charrnn.api.datasets import Sources, new_dataset
 from charrnn.api.events import Noticed
 from charrnn.api.pretrained import trained_model, transferred
@@ -43,8 +43,11 @@ def new_job(
     place.check_texts([*sources.corpus, *sources.val_file])
     place.choose()
     config, data = yield from new_dataset(sources, chosen, trained, training.watch)
+    rare = rarity(data.corpus.text) if sources.min_count == 1 else None
     hint = None if trained else advice(len(data.parts.train), model, data.corpus.vocab.size)
-    if hint:
+    if rare:
+        yield Noticed(rare)
+    elif hint:
         yield Noticed(hint, is_advice=True)
     weights = None
     if trained:

@@ -1,13 +1,16 @@
-"""Advice on a model's size: silent where it suits the text, and never for a size that it has."""
+"""Advice on a text, and on a model's size: silent where it suits the text, and never for a size that it has."""
 
 import shlex
 import sys
+from itertools import islice
 
+import numpy as np
 import pytest
 
-from charrnn.api.advice import FEW, PLENTY, UNITS, advice
-from charrnn.config import ModelConfig
+from charrnn.api.advice import FEW, PLENTY, UNITS, advice, rarity
+from charrnn.config import ModelConfig, TextConfig
 from charrnn.network.parameters import parameter_count
+from charrnn.text.reader import read_text
 from support.commands import charrnn_in
 
 
@@ -39,3 +42,48 @@ def test_training_says_it_before_it_starts(tmp_path):
     words = ("-c", script, "train", "short.txt", "--units", 64, *tiny)
     said = charrnn_in(tmp_path, *words, command=shlex.quote(sys.executable)).stderr
     assert said.index("known by heart") < said.index("Loading") and "--units 32" in said
+
+
+def said_of(path, text, **form):
+    path.write_text(text, encoding="utf-8")
+    return rarity(read_text([path], TextConfig(**form)))
+
+
+def letters(count):
+    """Return so many different letters of scripts that have many: Chinese, Korean, Yi, Ethiopic, …."""
+    return "".join(islice((c for c in map(chr, range(0x1000, 0x20000)) if c.isalpha()), count))
+
+
+def test_a_text_of_characters_that_hardly_occur_twice_is_told(tmp_path):
+    said = said_of(tmp_path / "a", letters(20_000))
+    assert "20,000 different characters among 20,000: each occurs 1.0 times on average, and 20,000 of them" in said
+    # To follow it would be an error.
+    assert "`min_count=2` would leave none of them; `bytes=True`" in said and "`encoding`" in said
+    drawn = np.random.default_rng(0).choice(list(letters(20_000)), 60_000)
+    said = said_of(tmp_path / "b", "".join(drawn))
+    assert "`min_count=2` makes one unknown symbol" in said and "each occurs 3.2 times" in said
+    # What is no text, in an encoding that takes nearly anything.
+    (tmp_path / "c").write_bytes(np.random.default_rng(0).integers(0, 0xD800, 9000).astype("<u2").tobytes())
+    assert rarity(read_text([tmp_path / "c"], TextConfig(encoding="utf-16-le")))
+
+
+def test_a_text_in_a_script_of_many_characters_is_one_like_any_other(tmp_path):
+    # Poems in Chinese: 20,000 characters, some 2,000 different ones, a few of which are most of the text.
+    ranks = np.arange(1, 2501)
+    shares = 1 / (ranks + 10)
+    drawn = np.random.default_rng(0).choice(list(letters(2500)), 20_000, p=shares / shares.sum())
+    assert 1900 < len(set(drawn)) <= 2500
+    assert said_of(tmp_path / "poems", "".join(drawn)) is None
+    assert said_of(tmp_path / "few", "".join(map(chr, range(0x4E00, 0x4E00 + 200)))) is None
+    assert said_of(tmp_path / "bytes", letters(20_000), bytes=True) is None
+
+
+def test_it_takes_the_place_of_advice_on_the_size(tmp_path):
+    # As above: what comes before a backend is loaded.
+    script = "import sys; sys.modules['jax'] = None; from charrnn.__main__ import main; sys.argv[0] = 'charrnn'; main()"
+    (tmp_path / "a.txt").write_text(letters(2000) + "a" * 9, encoding="utf-8")
+    for more, told in (((), True), (("--min-count", 2), False), (("--bytes",), False)):
+        words = ("-c", script, "train", "a.txt", "--units", 32, "--steps", 1, "--quiet", *more)
+        said = charrnn_in(tmp_path, *words, command=shlex.quote(sys.executable)).stderr
+        assert ("2,001 different characters" in said and "--min-count 2 makes" in said) == told
+        assert not told or "a parameter" not in said
