@@ -69,7 +69,7 @@ def new_dataset(
     validation = read_text(sources.val_file, form, sources.include, watch) if sources.val_file else None
     fitted = _fitted(config, text, validation is not None, "split" in chosen.named)
     data = dataset(text, vocabulary(sources, text, validation, trained), fitted, validation, _VOCAB_HINT)
-    yield from map(Noticed, data.notices)
+    yield from map(Noticed, [*data.notices, *_empty_documents(text)])
     if (fitted.batch, fitted.seq) != (config.batch, config.seq):
         yield Noticed(
             f"The text is short ({len(text):,} characters): training with `batch={fitted.batch}` `seq={fitted.seq}` "
@@ -93,6 +93,18 @@ def _doubts(data: Dataset) -> Iterator[str]:
         verb, loss = ("validate", "validation loss") if part == "validation" else ("test", "test loss")
         mend = "`sort -u` removes repetitions." if of.kind == "lines" else "Leave out the copies."
         yield (f"{of} that {verb} are also among those that train: the {loss} is lower than for new ones. {mend}")
+
+
+def _empty_documents(text: "Text") -> list[str]:
+    """Return what to say of empty lines where each is a document, if there are more than a few."""
+    lines, empty = text.counted.get("\n", 0), text.empty_lines() if text.config.lines else 0
+    if empty < max(2, 0.01 * lines):
+        return []
+    pattern = "^[[:space:]]*$" if "\r" in text.symbols else "^$"
+    return [
+        f"{empty:,} of {lines:,} lines are empty, and each is a document: about {100 * empty / lines:.0f} % of the "
+        f"samples will be empty. grep -v '{pattern}' removes them."
+    ]
 
 
 def corpus_record(data: Dataset) -> CorpusRecord:

@@ -1,4 +1,4 @@
-"""Which samples are new: unlike those before them, and not in the training text."""
+"""Which samples are new: not blank, unlike those before them, and not in the training text."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -92,11 +92,17 @@ def new_samples(
 
 
 def _newness(begun: str, unique: bool, known: Known | None) -> Callable[[str], bool]:
-    """Return what tells whether a text that goes on from `begun` is new, and remembers those that are."""
+    """Return what tells whether a text that goes on from `begun` is new and not blank, and remembers those that are."""
     seen: set[str] = set()
 
     def is_new(text: str) -> bool:
-        if not text or (unique and text in seen) or (known is not None and begun + text in known):
+        # Nothing was said, or white space alone; that may still end what the prime began.
+        if (
+            not text
+            or not (begun + text).strip(" \t\r\n")
+            or (unique and text in seen)
+            or (known is not None and begun + text in known)
+        ):
             return False
         seen.add(text)
         return True

@@ -78,6 +78,16 @@ class Text:
             groups = [alike for group in groups for alike in _alike(group, key)]
         return sorted((earlier, later) for earlier, *others in groups for later in others)
 
+    def empty_lines(self) -> int:
+        """Return how many lines hold nothing, or the CR of a line end of Windows alone; the text ends with its line."""
+        line_break, carriage_return = self.symbols.find("\n"), self.symbols.find("\r")
+        empty, before = 0, np.full(2, max(line_break, 0), self.codes.dtype)
+        for low in range(0, len(self), BLOCK):
+            block = np.concatenate([before, self.codes[low : low + BLOCK]])
+            breaks, returns, before = block == line_break, block == carriage_return, block[-2:]
+            empty += int(np.count_nonzero(breaks[2:] & (breaks[1:-1] | (returns[1:-1] & breaks[:-2]))))
+        return empty
+
     def places(self, characters: Iterable[str], limit: int) -> dict[str, list[str]]:
         """Return where some characters first stand, FILE:LINE:COLUMN from 1, at most `limit` places of each."""
         found: dict[str, list[str]] = {character: [] for character in characters}

@@ -1,4 +1,4 @@
-"""Advice on a text, and on a model's size: silent where it suits the text, and never for a size that it has."""
+"""Advice on a text and on a model's size: silent where it suits the text, and never for a size that it has."""
 
 import shlex
 import sys
@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from charrnn.api.advice import FEW, PLENTY, UNITS, advice, rarity
+from charrnn.api.datasets import Sources, new_dataset
+from charrnn.api.settings import settings
 from charrnn.config import ModelConfig, TextConfig
 from charrnn.network.parameters import parameter_count
 from charrnn.text.reader import read_text
@@ -87,3 +89,35 @@ def test_it_takes_the_place_of_advice_on_the_size(tmp_path):
         said = charrnn_in(tmp_path, *words, command=shlex.quote(sys.executable)).stderr
         assert ("2,001 different characters" in said and "--min-count 2 makes" in said) == told
         assert not told or "a parameter" not in said
+
+
+def told_before_training(path, content, **form):
+    path.write_bytes(content)
+    chosen = settings({"batch": 2, "seq": 8, **form})
+    found = new_dataset(Sources([str(path)]), chosen, None, None)
+    return [noticed.message for noticed in found if "empty" in noticed.message]
+
+
+def test_empty_lines_that_are_documents_are_told(tmp_path):
+    half = b"".join(b"name %d\n\n" % n for n in range(200))
+    said = (
+        "200 of 400 lines are empty, and each is a document: about 50 % of the samples will be empty. "
+        "grep -v '^$' removes them."
+    )
+    assert told_before_training(tmp_path / "a", half, lines=True) == [said]
+    assert told_before_training(tmp_path / "a", half, lines=True, bytes=True) == [said]
+    windows = half.replace(b"\n", b"\r\n")
+    returns, empty = told_before_training(tmp_path / "a", windows, lines=True)
+    assert "has carriage returns" in returns
+    # The CR is no end of a line for grep.
+    assert empty == said.replace("^$", "^[[:space:]]*$")
+    assert told_before_training(tmp_path / "a", windows, lines=True, newlines="lf") == [said]
+
+
+def test_a_few_empty_lines_or_those_of_a_plain_text_are_not(tmp_path):
+    names = b"".join(b"name %d\n" % n for n in range(198))
+    assert told_before_training(tmp_path / "a", names + b"\n", lines=True) == []
+    assert told_before_training(tmp_path / "a", names + b"\n\n", lines=True)[0].startswith("2 of 200 lines are empty")
+    assert told_before_training(tmp_path / "a", b"name\n" + names + b"\n\n", lines=True) == []
+    assert told_before_training(tmp_path / "a", b"name\n" * 20 + b"\n", lines=True) == []
+    assert told_before_training(tmp_path / "a", b"name\n\n" * 200) == []

@@ -67,6 +67,25 @@ def test_a_search_for_new_texts_that_finds_none_says_so(model, told):
     assert told == ["Found 2 of 5: 1,000 samples in a row were not new. A higher `temperature` may help."]
 
 
+@pytest.mark.parametrize("skipping", [{"unique": True}, {"novel_to": "text"}])
+def test_blank_samples_are_passed_over(skipping, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text").write_text("bad\n")
+    write_model(tmp_path / "lines.safetensors", VOCAB, TextConfig(lines=True))
+    model = charrnn.load("lines.safetensors")
+    # Half of what the model says, and more, is a space or nothing.
+    asked = {"lines": 1, "allow": " a", "temperature": 9.0, "seed": 1}
+    every, found = model.sample_many(300, 4, **asked), model.sample_many(12, 4, **asked, **skipping)
+    assert sum(not text.strip() for text in every) > 50
+    assert len(found) == 12 and all(text.strip() for text in found)
+    # Those are the first that are not.
+    spoken = [text for text in every if text.strip()]
+    assert found == (list(dict.fromkeys(spoken)) if "unique" in skipping else spoken)[:12]
+    # The end of a line that the prime began is something.
+    primed = model.sample_many(50, 4, prime="a", **asked, novel_to="text")
+    assert "\n" in primed
+
+
 def test_a_stop_that_the_model_cannot_write_is_told_of(model, told):
     assert len(model.sample(20, until=["zz"], seed=1)) == 20
     assert told == ["`until='zz'`: the model lacks some of its characters, so it will never write that."]

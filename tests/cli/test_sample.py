@@ -401,8 +401,10 @@ def test_unique(sample):
     options = ("names", "--lines", 30, "-n", 3, "--seed", 1)
     every, unique = sample(*options).out.splitlines(), sample(*options, "--unique").out.splitlines()
     assert len(every) == 30 > len(set(every))
-    # Skipped is what came before; what comes is in its order.
-    assert unique[: len(set(every))] == list(dict.fromkeys(every)) and len(unique) == len(set(unique)) == 30
+    # Skipped is what came before, and what is blank; what comes is in its order.
+    new = [line for line in dict.fromkeys(every) if line]
+    assert "" in every and "" not in unique
+    assert unique[: len(new)] == new and len(unique) == len(set(unique)) == 30
     given_up = sample("names", "--lines", 40, "-n", 3, "--temp", 0, "--unique")
     assert given_up.code == 0 and len(given_up.out.splitlines()) == 1
     assert given_up.said == ("Found 1 of 40: 1,000 samples in a row were not new. A higher --temp may help.\n")
@@ -439,7 +441,7 @@ def test_novel(sample, folder):
     # In a text that carries on, any stretch of it counts.
     story = (folder / "story.txt").read_text(encoding="utf-8")
     texts = [record["text"] for record in sample("story", "-n", 3, "-c", 80, "--jsonl", "--seed", 1).records]
-    new = [text for text in texts if text.removesuffix("\n") not in story]
+    new = [text for text in texts if text.strip() and text.removesuffix("\n") not in story]
     assert 0 < len(new) < 80
     found = [
         record["text"] for record in sample("story", "-n", 3, "-c", len(new), "--novel", "--jsonl", "--seed", 1).records

@@ -116,6 +116,30 @@ def test_nothing_is_read_again_of_files_that_differ_in_length_or_at_once(tmp_pat
         write_all(tmp_path, a="1" * 9000, b="1" * 8999 + "2")
 
 
+@pytest.mark.parametrize("block", [1, 2, 3, 1 << 20])
+@pytest.mark.parametrize(
+    ("content", "empty"),
+    [
+        (b"\n\na\n\nb\n\n", 4),
+        (b"\r\na\r\n\r\n\r\nb\r\n", 3),
+        (b"a\n \n\t\nb", 0),
+        (b"a\r\r\n\r\r\n", 0),
+        (b"\n", 1),
+        (b"abc", 0),
+    ],
+)
+def test_empty_lines_are_counted(content, empty, block, tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(content)
+    monkeypatch.setattr("charrnn.text.text.BLOCK", block)
+    for form in (TextConfig(lines=True), TextConfig(lines=True, bytes=True)):
+        assert read_text([tmp_path / "a"], form).empty_lines() == empty
+        # The line before a file begins has come to its end.
+        assert read_text([tmp_path / "a", tmp_path / "a"], form).empty_lines() == 2 * empty
+    plain = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    read = read_text([tmp_path / "a"], TextConfig(lines=True, newlines="lf"))
+    assert read.empty_lines() == plain.split(b"\n")[: plain.count(b"\n")].count(b"")
+
+
 def test_a_corpus_is_read_as_it_says(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes("É\r\n".encode("latin-1"))
