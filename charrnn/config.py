@@ -224,6 +224,11 @@ class TextConfig:
     loss_after: str | None = None
 
     @property
+    def unit(self) -> str:
+        """Return what is read and predicted one at a time: a "character", or a "byte"."""
+        return "byte" if self.bytes else "character"
+
+    @property
     def resets(self) -> bool:
         """Return whether the hidden state returns to its beginning where a document does."""
         return self.lines or self.reset_at_documents

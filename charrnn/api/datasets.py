@@ -84,7 +84,8 @@ def _doubts(data: Dataset) -> Iterator[str]:
     characters = sum(part.counted() for part in held_out(data.parts.val)) if data.parts.val else FEW_CHARACTERS
     if characters < FEW_CHARACTERS:
         longer = "a longer `val_file`" if data.validation else "a larger `val`, or a longer text"
-        validate = "character validates" if characters == 1 else "characters validate"
+        unit = data.corpus.text.config.unit
+        validate = f"{unit} validates" if characters == 1 else f"{unit}s validate"
         yield (
             f"Only {characters:,} {validate}: the loss over so few is mostly chance, and the best checkpoint is chosen "
             f"by it. Use {longer}."

@@ -14,7 +14,7 @@ from charrnn.text.text import Text
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The exact loss over a text, of which `characters` counted.
+    """The exact loss over a text, of which `characters` counted; of a model of bytes each is one (`unit` is "byte").
 
     nats_per_char: the mean cross-entropy in nats; NaN if no character counted.
     bits_per_byte: bits for each byte of the text; NaN where not all of it was predicted.
@@ -23,6 +23,7 @@ class Evaluation:
     characters: int
     nats_per_char: float
     bits_per_byte: float = math.nan
+    unit: str = "character"
 
     @property
     def bits_per_char(self) -> float:
@@ -45,6 +46,7 @@ class Evaluation:
             "nats_per_char": self.nats_per_char,
             "perplexity": self.perplexity,
             "bits_per_byte": self.bits_per_byte,
+            "unit": self.unit,
         }
 
 

@@ -87,7 +87,7 @@ def measure_in(part: str, model: Model, data: Dataset, train_nats: float | None 
 def measure(part: str, model: Model, parts: Sequence[Part]) -> Measured:
     """Evaluate a model exactly on what is held out as `part`, which may be in several parts."""
     read = held_out(parts)
-    evaluation = Evaluation(sum(part.counted() for part in read), mean_nats(model, read))
+    evaluation = Evaluation(sum(part.counted() for part in read), mean_nats(model, read), unit=model.text.unit)
     read_of = sum(map(len, read)), sum(map(len, parts))
     return Measured(part, evaluation, *read_of, loss_after=model.text.loss_after, step=model.step)
 

@@ -68,11 +68,11 @@ def figures_of(log: Path, step: int | None) -> dict[str, Record]:
     return {record["part"]: record for record in found if record["step"] == step and record.get("part") in PARTS}
 
 
-def evaluation_of(record: Record | None) -> Evaluation | None:
+def evaluation_of(record: Record | None, unit: str) -> Evaluation | None:
     """Return the evaluation that the log's record of a part tells of, None if it tells of none."""
     names = ("characters", "nats_per_char")
     characters, nats = (None if record is None else number(record.get(name)) for name in names)
-    return None if characters is None or nats is None else Evaluation(int(characters), nats)
+    return None if characters is None or nats is None else Evaluation(int(characters), nats, unit=unit)
 
 
 def _records(data: bytes) -> list[Record]:

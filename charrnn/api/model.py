@@ -259,7 +259,7 @@ class Model:
         # Bytes that were left out or replaced, or do not count, were not predicted.
         predicted_all = corpus.complete and self.text.loss_after is None
         bits = nats / np.log(2) * len(corpus) / corpus.text.byte_count if predicted_all else np.nan
-        return Evaluation(corpus.part.counted(), nats, float(bits))
+        return Evaluation(corpus.part.counted(), nats, float(bits), self.text.unit)
 
     def evaluate_part(self, part: str, *, watch: "Watch | None" = None) -> "Evaluation":
         """Return how well the model predicts what its run held out, "validation" or "test", as the end of training did.

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 class Run:
     """A trained run, as its newest readable checkpoint tells; None where there is no saying, and `note` says why.
 
-    path: its folder. steps: how many it was trained. best_bits_per_char: the lowest estimate of its validation loss.
-    modified: when it was last saved. bytes: what it takes on disk. validation, test: the exact evaluations of its best
-    checkpoint at the end of its training, None before it. sources, sha256: of the text that it was trained on.
+    path: its folder. steps: how many it was trained. best_bits_per_char: the lowest estimate of its validation loss, a
+    `unit`: "character", or "byte" of a model of bytes. modified: when it was last saved. bytes: what it takes on disk.
+    validation, test: the exact evaluations of its best checkpoint at the end of its training, None before it. sources,
+    sha256: of the text that it was trained on.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Run:
     seed: int | None = None
     sources: tuple[str, ...] = ()
     sha256: str | None = None
+    unit: str | None = None
 
     def load(self) -> "Model":
         """Return the model of the run's best checkpoint."""
@@ -70,6 +72,7 @@ class Run:
             "sources": list(self.sources),
             "sha256": self.sha256,
             "best_bits_per_char": self.best_bits_per_char,
+            "unit": self.unit,
             "validation": self.validation and self.validation.to_json(),
             "test": self.test and self.test.to_json(),
             "modified": self.modified.isoformat(timespec="seconds"),
@@ -106,6 +109,7 @@ def _told(about: Run, run: folder.Run, header: Checkpoint) -> Run:
         steps=header.step,
         model=header.model,
         note=None,
+        unit=header.text.unit,
         parameters=parameter_count(header.model, header.vocab.size),
         seed=None if header.training is None else header.training.seed,
     )
@@ -118,8 +122,8 @@ def _told(about: Run, run: folder.Run, header: Checkpoint) -> Run:
         best_bits_per_char=None if progress.best_nats is None else progress.best_nats / math.log(2),
         sources=progress.corpus.sources,
         sha256=progress.corpus.sha256,
-        validation=evaluation_of(figures.get("validation")),
-        test=evaluation_of(figures.get("test")),
+        validation=evaluation_of(figures.get("validation"), header.text.unit),
+        test=evaluation_of(figures.get("test"), header.text.unit),
     )
 
 

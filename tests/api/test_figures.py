@@ -152,6 +152,26 @@ def test_a_part_is_evaluated_again_exactly(folder, settings):
     assert "bits per character" in said("eval", "--part", "validation")
 
 
+def test_of_a_model_of_bytes_all_is_in_bytes(folder):
+    _, events = finished(folder, form=TextConfig(bytes=True))
+    assert events["test"].evaluation.unit == charrnn.list_runs()[0].test.unit == "byte"
+    facts, told = json.loads(said("eval", "text.txt", "--json")), said("eval", "text.txt")
+    assert facts["unit"] == "byte" and facts["bits_per_byte"] == pytest.approx(facts["bits_per_char"])
+    assert [line.rpartition(" ")[0].strip() for line in told.splitlines()] == [
+        "bytes", "bits per byte", "nats per byte", "perplexity per byte",
+    ]  # fmt: skip
+    looked = said("inspect")
+    assert "char" not in looked.replace("charrnn", "") and "bits per byte" in looked and "bits/byte" in looked
+
+
+def test_of_a_model_of_characters_perplexity_is_per_character(folder):
+    finished(folder)
+    told = said("eval", "text.txt").splitlines()
+    assert [line.rpartition(" ")[0].strip() for line in told] == [
+        "characters", "bits per character", "nats per character", "perplexity per character", "bits per byte",
+    ]  # fmt: skip
+
+
 def test_a_text_that_came_through_a_pipe_is_found_in_the_run(folder):
     run, events = finished(folder)
     for file in (run.best, run.newest()):

@@ -431,7 +431,7 @@ def test_bytes_are_shown_as_bytes(run):
     vocab = Vocabulary.of("a\xe9")
     raw = checkpoint(vocab=vocab, text=TextConfig(bytes=True), weights=dict(random_weights(MODEL, 2, "float32")))
     write_checkpoint(run / "best.safetensors", raw)
-    assert rows(inspected("play").stdout)["characters"] == r"2 a\xe9"
+    assert rows(inspected("play").stdout)["bytes"] == r"2 a\xe9"
 
 
 # The chart

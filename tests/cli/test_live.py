@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import UserList
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -32,7 +33,7 @@ from charrnn.api.events import (
 from charrnn.cli.views import live
 from charrnn.cli.views.live import View
 from charrnn.cli.views.reading import Reading
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig, TrainConfig
 from charrnn.errors import NotWritten
 from charrnn.runs.folder import Run
 from support.commands import COMMAND
@@ -46,12 +47,18 @@ SIZE_AND_COLOUR = ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBL
 EVIL = "safe\x1b[2J\x07\x08\t\u202ebad\x9b31m :key: [red]not markup[/red]\nsecond"
 
 
+class FakeCorpus(UserList):
+    text: SimpleNamespace
+
+
 class FakeTraining:
     """As much of a training run as its view asks for; every evaluation samples `text`."""
 
-    def __init__(self, folder: Path, text: str = "a sample\nof two lines", first: bool = True):
+    def __init__(self, folder: Path, text: str = "a sample\nof two lines", first: bool = True, form=DEFAULT_TEXT):
         parts = SimpleNamespace(train=range(900), val=[range(60), range(40)], test=[range(30), range(20)])
-        data = SimpleNamespace(corpus=range(1050), parts=parts)
+        corpus = FakeCorpus(range(1050))
+        corpus.text = SimpleNamespace(config=form)
+        data = SimpleNamespace(corpus=corpus, parts=parts)
         self.job = SimpleNamespace(data=data, config=SETTINGS)
         self.run, self.progress = Run(folder / "toy"), SimpleNamespace(best_step=20)
         self.run.path.mkdir(parents=True)
@@ -226,6 +233,24 @@ def test_another_number_of_steps_is_said_if_it_is_another_one(tmp_path, clock, s
         said()
         show(view, clock, BudgetFixed(43, 13000.0, 40), BudgetFixed(80, 24000.0, 43))
     assert said() == ["24,000 characters/s: 80 steps fit the time instead of 43, 11 passes over the text."]
+
+
+def test_a_model_of_bytes_is_told_in_bytes(tmp_path, clock, said):
+    with View(FakeTraining(tmp_path, form=TextConfig(bytes=True)), quiet=False) as view:
+        show(view, clock, *story(tmp_path)[:-1])
+        measured = Evaluation(100, 1.5, unit="byte")
+        view.show(Measured("validation", measured, 100, 100, {"xz": 3.25}, frequency_nats=1.0))
+    lines = said()
+    for expected in (
+        "1,050 bytes, 13 different; 900 to train on, 100 to validate, 50 to test.",
+        "12,346 bytes/s: 40 steps fit the time, 5.7 passes over the text.",
+        "step 10/40, epoch 1.43, 256 bytes/s, train 2.000, val 2.500 bits/byte, lr 2.0e-03, 1 min left",
+        "epoch 1.29, step 9: train 3.0000, validation 2.5000 bits per byte (best so far)",
+        "Validation: 2.1640 bits per byte (1.5000 nats), exactly, on 100 bytes it was not trained on.",
+        "  For comparison, compressors on the same text alone, bits per byte: xz 3.250.",
+    ):
+        assert expected in lines
+    assert not any("char" in line for line in lines)
 
 
 def test_between_evaluations_a_line_comes_now_and_then(tmp_path, clock, said, monkeypatch):

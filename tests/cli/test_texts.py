@@ -76,7 +76,7 @@ def checkpoint_of(folder, run, step=3):
 
 def counted(said, what):
     """Return on how many characters the validation or the test was."""
-    match = re.search(rf"^{what}: [\d.]+ bits per character .* on ([\d,]+) characters", said, re.M)
+    match = re.search(rf"^{what}: [\d.]+ bits per \w+ .* on ([\d,]+) (?:character|byte)s", said, re.M)
     assert match, said
     return int(match[1].replace(",", ""))
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from charrnn.cli.app import app
 from charrnn.cli.views.units import age, size
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.network.parameters import initial_weights, parameter_count
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
@@ -333,9 +333,22 @@ def test_runs_command_lists_the_newest_first(folder):
     assert err == ""
     heading, second, first = out.splitlines()
     assert heading.split()[:3] == ["run", "steps", "model"]
-    assert second.split()[:4] == ["second", "12,001", "lstm", "2x4"] and f"{1.5 / math.log(2):.3f}" in second
+    assert second.split()[:4] == ["second", "12,001", "lstm", "2x4"] and f"{1.5 / math.log(2):.3f} /char" in second
     assert first.split()[:2] == ["first", "12,000"] and "days ago" in first
     assert second.index("lstm") == first.index("lstm") == heading.index("model")
+
+
+def test_the_unit_of_bits_is_named(folder):
+    characters, others = create_run("characters", "", folder), create_run("bytes", "", folder)
+    characters.save(at_step(1), 1, best=True, keep=1)
+    others.save(replace(at_step(1, 1.0), text=TextConfig(bytes=True)), 1, best=True, keep=1)
+    found = {line.split()[0]: line for line in charrnn_runs()[0].splitlines()[1:]}
+    assert f"  {1.5 / math.log(2):.3f} /char  " in found["characters"]
+    assert f"  {1 / math.log(2):.3f} /byte  " in found["bytes"]
+    assert {fact["name"]: fact["unit"] for fact in json.loads(charrnn_runs("--json")[0])} == {
+        "characters": "character",
+        "bytes": "byte",
+    }
 
 
 def test_runs_command_gives_json(folder):
@@ -355,6 +368,7 @@ def test_runs_command_gives_json(folder):
         "sources": [],
         "sha256": "",
         "best_bits_per_char": pytest.approx(1.5 / math.log(2)),
+        "unit": "character",
         "validation": None,
         "test": None,
         "modified": "2033-05-18T03:33:20+00:00",

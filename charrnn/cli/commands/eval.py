@@ -69,7 +69,14 @@ def eval(
     if as_json:
         write_data(json_text(facts))
     else:
-        labels = ("characters", "bits per character", "nats per character", "perplexity", "bits per byte")
-        numbers = ["-" if math.isnan(value) else f"{value:.4f}" for value in list(facts.values())[1:]]
-        values = [f"{facts['characters']:,}", *numbers]
-        write_data("".join(f"{label:<20}{value}\n" for label, value in zip(labels, values, strict=True)))
+        unit = evaluation.unit
+        numbers = {
+            f"bits per {unit}": evaluation.bits_per_char,
+            f"nats per {unit}": evaluation.nats_per_char,
+            f"perplexity per {unit}": evaluation.perplexity,
+            # Of a model of bytes it is the first of these.
+            "bits per byte": evaluation.bits_per_char if unit == "byte" else evaluation.bits_per_byte,
+        }
+        rows = [(f"{unit}s", f"{evaluation.characters:,}")]
+        rows += [(label, "-" if math.isnan(number) else f"{number:.4f}") for label, number in numbers.items()]
+        write_data("".join(f"{label:<26}{value}\n" for label, value in rows))

@@ -31,7 +31,7 @@ def inspect(
     facts = facts_of(run)
     if plot is not None:
         title = f"{facts['run'] or facts['file']}: {facts['model']['title']}, {facts['parameters']:,} parameters"
-        pictures.write_picture(plot, facts["history"], title)
+        pictures.write_picture(plot, facts["history"], title, facts["unit"])
     if as_json:
         write_data(json_text(facts, indent=2))
     else:

@@ -10,7 +10,7 @@ from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
 from charrnn.cli.console import printable, say, write_data
 from charrnn.cli.views.table import aligned
-from charrnn.cli.views.units import age, size
+from charrnn.cli.views.units import age, short, size
 
 if TYPE_CHECKING:
     from charrnn.api.runs import Run
@@ -21,7 +21,7 @@ def runs(
     cells: o.Cells = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
 ) -> None:
-    """List the runs, the newest first: steps, cell and size, best bits per character, age, size on disk."""
+    """List the runs, the newest first: steps, cell and size, best bits per character or byte, age, size on disk."""
     from charrnn.api.runs import list_runs
     from charrnn.runs.folder import runs_folder
 
@@ -29,7 +29,7 @@ def runs(
     if as_json:
         write_data(json_text([run.to_json() for run in found], indent=2))
     elif found:
-        heads = ("run", "steps", "model", "best bits/char", "trained", "on disk")
+        heads = ("run", "steps", "model", "best bits", "trained", "on disk")
         write_data(aligned([heads, *map(_row, found)], "<><>>>"))
     else:
         say(f"There is no run in {printable(str(out or runs_folder()))} yet. Train one: charrnn train corpus.txt")
@@ -40,7 +40,7 @@ def _row(run: "Run") -> tuple[str, ...]:
         printable(run.name),
         "-" if run.steps is None else f"{run.steps:,}",
         run.note or (run.model.title if run.model else "-"),
-        "-" if run.best_bits_per_char is None else f"{run.best_bits_per_char:.3f}",
+        "-" if run.best_bits_per_char is None else f"{run.best_bits_per_char:.3f} /{short(run.unit or '')}",
         age(time.time() - run.modified.timestamp()),
         size(run.bytes),
     )

@@ -14,8 +14,8 @@ _COLOURS = {VALIDATION: "33", BEST: "1;33"}
 _TRAIN_COLOUR = "36"
 
 
-def draw(losses: Losses, width: int, colour: bool) -> list[str]:
-    """Return the lines of a chart, each at most `width` wide, from NARROWEST on; none without a point."""
+def draw(losses: Losses, width: int, colour: bool, unit: str = "character") -> list[str]:
+    """Return the lines of a chart, of bits a `unit`, at most `width` wide, from NARROWEST on; none without a point."""
     points = [*losses.train, *losses.validation]
     if not points:
         return []
@@ -33,7 +33,7 @@ def draw(losses: Losses, width: int, colour: bool) -> list[str]:
         for point in series:
             x, y = place(*point)
             cells[round(y), round(x)] = symbol
-    lines = [_legend(losses, width, colour)]
+    lines = [_legend(losses, width, colour, unit)]
     for row in range(HEIGHT):
         tick = y_ticks.get(HEIGHT - 1 - row)
         drawn = "".join(_coloured(cells.get((row, column), " "), colour) for column in range(columns))
@@ -90,13 +90,13 @@ def _x_axis(x_high: int, columns: int, margin: int) -> list[str]:
     return [" " * margin + " └" + "".join(axis), (" " * (margin + 2) + named).rstrip()]
 
 
-def _legend(losses: Losses, width: int, colour: bool) -> str:
+def _legend(losses: Losses, width: int, colour: bool, unit: str) -> str:
     shown: list[tuple[str, Series | None, str]] = [
         ("⠤⠤", losses.train, "train"),
         (VALIDATION, losses.validation, "validation"),
         (BEST, losses.validation, "best"),
     ]
-    left = "bits per character"
+    left = f"bits per {unit}"
     marks = [(mark, name) for mark, series, name in shown if series]
     length = sum(len(mark) + len(name) + 4 for mark, name in marks) - 3
     drawn = "   ".join(f"{_coloured(mark, colour)} {name}" for mark, name in marks)

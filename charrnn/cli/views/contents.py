@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from charrnn.cli.views.table import aligned
-from charrnn.cli.views.units import age, size
+from charrnn.cli.views.units import age, short, size
 
 WIDTH = 80
 LABEL = 14
@@ -27,8 +27,8 @@ def shown(facts: dict[str, Any]) -> str:
     sections = [
         "".join(f"{line}\n" for line in facts_shown),
         _arrays(facts["layers"], facts["all"]),
-        "".join(f"{line}\n" for line in draw(losses(facts["history"]), width, wanted())),
-        _checkpoints(facts["checkpoints"]),
+        "".join(f"{line}\n" for line in draw(losses(facts["history"]), width, wanted(), facts["unit"])),
+        _checkpoints(facts["checkpoints"], facts["unit"]),
     ]
     return "\n".join(filter(None, sections))
 
@@ -74,10 +74,10 @@ def _magnitude(value: float | None) -> str:
     return f"{value:.4f}" if value == 0 or 1e-3 <= value < 1e5 else f"{value:.2e}"
 
 
-def _checkpoints(files: list[dict[str, Any]]) -> str:
+def _checkpoints(files: list[dict[str, Any]], unit: str) -> str:
     if not files:
         return ""
-    table: list[tuple[str, ...]] = [("checkpoint", "step", "bits/char", "size", "saved", "")]
+    table: list[tuple[str, ...]] = [("checkpoint", "step", f"bits/{short(unit)}", "size", "saved", "")]
     for fact in files:
         step = "-" if fact["step"] is None else f"{fact['step']:,}"
         bits = "-" if fact["bits_per_char"] is None else f"{fact['bits_per_char']:.4f}"

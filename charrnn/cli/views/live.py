@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.console import as_options, notify, printable, say
+from charrnn.cli.views.units import short
 
 if TYPE_CHECKING:
     from charrnn.api.events import Began, Evaluated, Event, Stepped
@@ -32,6 +33,7 @@ class View:
         self.training, self.quiet = training, quiet
         self.bar: Any = None
         self.began: Began | None = None
+        self.unit = "character"
         self.train_nats: float | None = None
         self.val_nats: float | None = None
         self.last_line = time.perf_counter()
@@ -69,7 +71,7 @@ class View:
                 passes = f"{total / self.began.steps_per_epoch:.2g} passes over the text"
                 instead = "" if before is None else f" instead of {before:,}"
                 if before is None or abs(total - before) > CHANGED * before:
-                    speed = f"{characters_per_second:,.0f} characters/s"
+                    speed = f"{characters_per_second:,.0f} {self.unit}s/s"
                     self._say(f"{speed}: {total:,} steps fit the time{instead}, {passes}.")
                 self.speed.restart()
             case events.Saved(step):
@@ -96,18 +98,19 @@ class View:
         """Say what is trained on what."""
         from charrnn.network.parameters import parameter_count
 
+        assert self.training.job is not None
+        self.unit = self.training.job.data.corpus.text.config.unit
         self.began, self.val_nats = event, event.best_nats
         if self.quiet:
             return
         if sys.stderr.isatty():
             # First: below it lines are broken between words.
             self._start_bar()
-        assert self.training.job is not None
         corpus, parts = self.training.job.data.corpus, self.training.job.data.parts
         test = f", {sum(map(len, parts.test)):,} to test" if parts.test else ""
         width = "one-hot input" if event.model.embedding is None else f"embedding {event.model.embedding}"
         self._say(
-            f"{len(corpus):,} characters, {event.vocab_size:,} different; "
+            f"{len(corpus):,} {self.unit}s, {event.vocab_size:,} different; "
             f"{len(parts.train):,} to train on, {sum(map(len, parts.val)):,} to validate{test}."
         )
         settings, name = event.training, event.path.resolve().name
@@ -169,11 +172,11 @@ class View:
     def _facts(self, event: "Stepped") -> dict[str, str]:
         facts = {"epoch": f"epoch {event.epoch:.2f}"}
         if self.speed.rate:
-            facts["speed"] = f"{self.speed.rate:,.0f} chars/s"
+            facts["speed"] = f"{self.speed.rate:,.0f} {short(self.unit)}s/s"
         if self.train_nats is not None:
             facts["train"] = f"train {self.train_nats / math.log(2):.3f}"
         if self.val_nats is not None:
-            facts["val"] = f"val {self.val_nats / math.log(2):.3f} bits/char"
+            facts["val"] = f"val {self.val_nats / math.log(2):.3f} bits/{short(self.unit)}"
         facts["lr"] = f"lr {event.learning_rate:.1e}"
         return facts
 
@@ -182,7 +185,7 @@ class View:
         train = "-" if event.train_nats is None else f"{event.train_nats / math.log(2):.4f}"
         self._say(
             f"epoch {event.epoch:.2f}, step {event.step:,}: train {train}{val} "
-            f"bits per character{' (best so far)' if event.best and event.val_nats is not None else ''}"
+            f"bits per {self.unit}{' (best so far)' if event.best and event.val_nats is not None else ''}"
         )
         if not self.quiet:
             sample = self.training.model(event).sample(SAMPLE, temperature=TEMPERATURE, seed=event.step)

@@ -27,8 +27,8 @@ def check_picture(path: Path) -> None:
         ) from None
 
 
-def write_picture(path: Path, history: list[Record], title: str) -> None:
-    """Draw losses and learning rate over the steps, and write that in the format of the path's suffix."""
+def write_picture(path: Path, history: list[Record], title: str, unit: str = "character") -> None:
+    """Draw losses, in bits a `unit`, and learning rate over the steps; the suffix of the path tells the format."""
     import matplotlib
 
     found = losses(history)
@@ -42,7 +42,7 @@ def write_picture(path: Path, history: list[Record], title: str) -> None:
         # The font may lack a character of a run's name: a box will do.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         dated = {} if kind == "png" else {"Date" if kind == "svg" else "CreationDate": None}
-        _figure(history, found, title).savefig(picture, format=kind, dpi=150, metadata=dated)
+        _figure(history, found, title, unit).savefig(picture, format=kind, dpi=150, metadata=dated)
         data = picture.getvalue()
     try:
         path.write_bytes(data)
@@ -53,13 +53,13 @@ def write_picture(path: Path, history: list[Record], title: str) -> None:
         ) from error
 
 
-def _figure(history: list[Record], found: Losses, title: str) -> Any:
+def _figure(history: list[Record], found: Losses, title: str, unit: str) -> Any:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     figure = Figure(figsize=(8, 5.5), layout="constrained")
     upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1))
-    _draw_losses(upper, found)
+    _draw_losses(upper, found, unit)
     upper.set_title(printable(title), parse_math=False)
     rates = [(record["step"], number(record.get("learning_rate"))) for record in history]
     lower.plot(*_columns([(step, rate) for step, rate in rates if rate is not None]), color=_RATE, linewidth=1)
@@ -76,7 +76,7 @@ def _figure(history: list[Record], found: Losses, title: str) -> Any:
     return figure
 
 
-def _draw_losses(axes: Any, found: Losses) -> None:
+def _draw_losses(axes: Any, found: Losses, unit: str) -> None:
     # One point is no line.
     axes.plot(*_columns(found.train), color=_TRAIN, label="train", marker="." if len(found.train) == 1 else "")
     if found.best:
@@ -85,7 +85,7 @@ def _draw_losses(axes: Any, found: Losses) -> None:
         step, bits = found.best
         label = f"best: {bits:.4f} at step {step:,}"
         axes.plot([step], [bits], "*", color=_VALIDATION, markeredgecolor="black", markersize=14, label=label)
-    axes.set_ylabel("bits per character")
+    axes.set_ylabel(f"bits per {unit}")
     axes.legend(frameon=False)
 
 

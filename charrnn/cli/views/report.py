@@ -43,24 +43,24 @@ def measured(event: "Measured") -> None:
     if separator is not None:
         after = f" after {separator!r}"
         of = f" (of the first {read:,} of {event.characters:,})" if of else f" (of {read:,})"
-    nats = event.evaluation.nats_per_char
+    nats, unit = event.evaluation.nats_per_char, event.evaluation.unit
     if not counted:
-        say(f"{what}: none of the first {read:,} characters stands{after}; charrnn eval reads more.")
+        say(f"{what}: none of the first {read:,} {unit}s stands{after}; charrnn eval reads more.")
     else:
         also = ""
         if event.repeated is not None and event.repeated.matters:
             which = "" if event.part == "validation" else which
             also = f"; {event.repeated} are also among those that train"
         say(
-            f"{what}: {event.evaluation.bits_per_char:.4f} bits per character ({nats:.4f} nats), exactly, on "
-            f"{counted:,} characters{after}{which}{of}{also}."
+            f"{what}: {event.evaluation.bits_per_char:.4f} bits per {unit} ({nats:.4f} nats), exactly, on "
+            f"{counted:,} {unit}s{after}{which}{of}{also}."
         )
     if event.compressors:
         sizes = ", ".join(f"{name} {bits:.3f}" for name, bits in event.compressors.items())
-        say(f"  For comparison, compressors on the same text alone, bits per character: {sizes}.")
+        say(f"  For comparison, compressors on the same text alone, bits per {unit}: {sizes}.")
     train, guessed = event.train_nats, event.frequency_nats
     if guessed is not None and nats > guessed:
-        baseline = f"the plain frequencies of the characters would ({guessed:.2f} nats)"
+        baseline = f"the plain frequencies of the {unit}s would ({guessed:.2f} nats)"
         say(f"  It predicts worse than {baseline}: {_why(event)}")
     elif event.part == "validation" and train is not None and train < nats - MEMORISED:
         say(

@@ -25,14 +25,14 @@ def rows(facts: dict[str, Any], width: int) -> Iterator[Row]:
     vocabulary = facts["vocabulary"]
     unknown = " and the unknown symbol" if vocabulary["unknown"] else ""
     lines = _characters(vocabulary["symbols"], facts["text"]["bytes"], width, facts["file"])
-    yield "characters", [f"{len(vocabulary['symbols']):,}{unknown}", *lines]
+    yield f"{facts['unit']}s", [f"{len(vocabulary['symbols']):,}{unknown}", *lines]
     changed = _changed(facts["text"], vars(DEFAULT_TEXT))
     if changed:
         yield "text", [_words(changed)]
     if facts["training"]:
         yield "training", list(_training(facts["training"]))
-    yield from _corpus(facts["progress"])
-    yield from _progress(facts["progress"], facts["history"])
+    yield from _corpus(facts["progress"], facts["unit"])
+    yield from _progress(facts["progress"], facts["history"], facts["unit"])
     yield from _figures(facts)
 
 
@@ -105,11 +105,11 @@ def _word(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
-def _corpus(progress: dict[str, Any]) -> Iterator[Row]:
+def _corpus(progress: dict[str, Any], unit: str) -> Iterator[Row]:
     corpus = progress.get("corpus")
     if isinstance(corpus, dict):
         count = number(corpus.get("characters"))
-        counted = [] if count is None else [f"{count:,} characters"]
+        counted = [] if count is None else [f"{count:,} {unit}s"]
         yield "corpus", [*_first(corpus.get("sources"), "sources"), *counted]
         yield "  SHA-256", [printable(str(corpus.get("sha256")))]
         if corpus.get("val_sources"):
@@ -125,7 +125,7 @@ def _first(items: Any, what: str) -> list[str]:
     return shown if len(shown) <= LINES else [*shown[: LINES - 1], f"and {len(shown) - LINES + 1:,} more {what}"]
 
 
-def _progress(progress: dict[str, Any], history: list[Record]) -> Iterator[Row]:
+def _progress(progress: dict[str, Any], history: list[Record], unit: str) -> Iterator[Row]:
     names = ("step", "total", "seconds", "best_step", "best_nats")
     step, total, seconds, best_step, nats = (number(progress.get(name)) for name in names)
     if step is not None:
@@ -137,7 +137,7 @@ def _progress(progress: dict[str, Any], history: list[Record]) -> Iterator[Row]:
         words += [] if seconds is None else [_duration(seconds)]
         yield "trained", [", ".join(words)]
     if nats is not None and best_step is not None:
-        yield "best", [f"{nats / math.log(2):.4f} bits per character in validation, at step {best_step:,}"]
+        yield "best", [f"{nats / math.log(2):.4f} bits per {unit} in validation, at step {best_step:,}"]
     went_back = [f"to step {record['step']:,}: {record['rollback']}" for record in history if record.get("rollback")]
     if went_back:
         yield "went back", _first(went_back, "times")
@@ -145,10 +145,10 @@ def _progress(progress: dict[str, Any], history: list[Record]) -> Iterator[Row]:
 
 def _figures(facts: dict[str, Any]) -> Iterator[Row]:
     for part in PARTS:
-        evaluation = evaluation_of(facts[part])
+        evaluation = evaluation_of(facts[part], facts["unit"])
         if evaluation is not None:
-            exact = f"{evaluation.bits_per_char:.4f} bits per character ({evaluation.nats_per_char:.4f} nats), exactly"
-            yield part, [f"{exact}, on {evaluation.characters:,} characters"]
+            exact = f"{evaluation.bits_per_char:.4f} bits per {evaluation.unit} ({evaluation.nats_per_char:.4f} nats)"
+            yield part, [f"{exact}, exactly, on {evaluation.characters:,} {evaluation.unit}s"]
 
 
 def _duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Times and sizes as a person reads them."""
+"""Times, sizes and losses as a person reads them."""
 
 
 def age(seconds: float) -> str:
@@ -16,3 +16,8 @@ def size(count: int) -> str:
         if count >= length:
             return f"{count / length:.1f} {unit}"
     return f"{count} B"
+
+
+def short(unit: str) -> str:
+    """Return a unit of text as columns name it: "char", "byte"."""
+    return unit.removesuffix("acter")
