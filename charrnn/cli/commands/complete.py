@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.cli import generating as g
 from charrnn.cli import options as o
 from charrnn.cli.arguments import run_and_lines
 from charrnn.cli.console import TextWriter, notify, say, write_data
@@ -35,15 +36,15 @@ def complete(
         ),
     ] = None,
     length: Annotated[int, typer.Option("--length", "-n", min=0, help="Characters, at most.")] = 200,
-    temp: o.Temperature = 0.0,
-    top_k: o.TopK = None,
-    top_p: o.TopP = None,
-    min_p: o.MinP = None,
-    typical: o.Typical = None,
-    beam: o.Beam = None,
-    allow: o.Allow = None,
-    forbid: o.Forbid = None,
-    no_repeat: o.NoRepeat = None,
+    temp: g.Temperature = 0.0,
+    top_k: g.TopK = None,
+    top_p: g.TopP = None,
+    min_p: g.MinP = None,
+    typical: g.Typical = None,
+    beam: g.Beam = None,
+    allow: g.Allow = None,
+    forbid: g.Forbid = None,
+    no_repeat: g.NoRepeat = None,
     seed: Annotated[int | None, o.Seed.__metadata__[0]] = None,
     cells: o.Cells = None,
     unknown: o.Unknown = None,

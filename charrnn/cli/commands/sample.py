@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from charrnn.cli import generating as g
 from charrnn.cli import options as o
 from charrnn.cli.arguments import prime_ids
 from charrnn.cli.console import notify
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
 def sample(
     run: o.RunOrFile = None,
-    temp: o.Temperature = 1.0,
-    top_k: o.TopK = None,
-    top_p: o.TopP = None,
-    min_p: o.MinP = None,
-    typical: o.Typical = None,
-    beam: o.Beam = None,
+    temp: g.Temperature = 1.0,
+    top_k: g.TopK = None,
+    top_p: g.TopP = None,
+    min_p: g.MinP = None,
+    typical: g.Typical = None,
+    beam: g.Beam = None,
     length: Annotated[int, typer.Option("--length", "-n", min=0, help="Characters to sample, at most.")] = 2000,
-    until: o.Until = None,
+    until: g.Until = None,
     lines: Annotated[
         int | None, typer.Option("--lines", min=1, help="Stop behind so many lines.", show_default=False)
     ] = None,
@@ -46,9 +47,9 @@ def sample(
     ] = None,
     unknown: o.Unknown = None,
     encoding: o.EncodingOfText = None,
-    allow: o.Allow = None,
-    forbid: o.Forbid = None,
-    no_repeat: o.NoRepeat = None,
+    allow: g.Allow = None,
+    forbid: g.Forbid = None,
+    no_repeat: g.NoRepeat = None,
     unique: Annotated[bool, typer.Option("--unique", help="Skip samples that were there already.")] = False,
     novel: Annotated[bool, typer.Option("--novel", help="Skip samples that stand in the training text.")] = False,
     novel_to: Annotated[
