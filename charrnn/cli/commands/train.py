@@ -86,11 +86,10 @@ def train(
     it had never stopped. SIGUSR1 saves it and goes on.
     """
     # The enum's class is not public; its names are. `out` is as it was typed, before Typer makes a path of it.
-    typed = {name for name in context.params if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"}
-    typed -= {"quiet", "resume", "as_json"}
+    settings = context.params.keys() - {"quiet", "resume", "as_json"}
+    typed = {name for name in settings if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"}
     given = {name: value for name, value in {**context.params, "out": out}.items() if name in typed}
-    for name in {"separator", "loss_after"} & given.keys():
-        given[name] = character(given[name], bytes, init)
+    given |= {name: character(given[name], bytes, init) for name in given.keys() & {"separator", "loss_after"}}
     with Signals() as asked:
         _train(resume, given, quiet, as_json, asked)
 
@@ -102,14 +101,13 @@ def _train(resume: str | None, given: dict[str, Any], quiet: bool, as_json: bool
     from charrnn.cli.views.live import View
     from charrnn.cli.views.reading import Reading
 
-    reading = Reading()
-    given |= {"watch": reading.show, "began": STARTED}
+    given |= {"watch": (reading := Reading()).show, "began": STARTED}
     if resume is None:
         # What may be resumed with another text may begin with any.
         given.pop("corpus_changed_ok", None)
-    corpus = given.pop("corpus", ()) if resume is None else ()
-    say_if_typed(corpus or given.get("corpus", ()))
-    training = train_events(corpus, **given) if resume is None else resume_events(resume, **given)
+        given.setdefault("corpus", ())
+    say_if_typed(given.get("corpus", ()))
+    training = train_events(**given) if resume is None else resume_events(resume, **given)
     training.undisturbed, training.last_words = asked.held_back, report.lost
     asked.training, asked.last_words = training, lambda: report.last_words(training)
     if not training.is_first:
