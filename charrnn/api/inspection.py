@@ -13,7 +13,8 @@ from charrnn.errors import CharRNNError
 from charrnn.network.parameters import check_weights, parameter_count
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, read_header
 from charrnn.runs.container import FORMAT
-from charrnn.runs.folder import Run, find_checkpoint
+from charrnn.runs.finding import find_checkpoint
+from charrnn.runs.folder import Run
 
 
 def facts_of(target: str | None) -> dict[str, Any]:

@@ -11,12 +11,13 @@ import numpy as np
 
 from charrnn.api.generation import How, Notify, Sample, by_lines, generation, unheard
 from charrnn.api.named import Corpus, lines_of, names
-from charrnn.config import RANKS, UNKNOWN, ModelConfig, TextConfig
+from charrnn.config import UNKNOWN, ModelConfig, TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference import generation as made
 from charrnn.inference import model as inference
 from charrnn.inference.generation import Character, generate_one
-from charrnn.runs.folder import find_checkpoint
+from charrnn.runs.finding import find_checkpoint
+from charrnn.runs.folder import run_of_file
 from charrnn.text.decoding import Decoder, prepare
 from charrnn.text.vocabulary import Vocabulary
 
@@ -58,6 +59,11 @@ class Model:
     def config(self) -> ModelConfig:
         """Return the model's cell and size."""
         return self.network.config
+
+    @property
+    def run(self) -> str:
+        """Return the name of the model's run, or the path of its file if that is of no run."""
+        return run_of_file(self.path) or str(self.path)
 
     @property
     def vocab(self) -> Vocabulary:
@@ -336,14 +342,3 @@ def check_unknown(policy: str | None) -> None:
     """Raise CharRNNError unless `unknown` is a policy or not given."""
     if policy is not None and policy not in UNKNOWN:
         raise CharRNNError(f"`unknown` is {policy!r}; it must be one of {', '.join(UNKNOWN)}.")
-
-
-def check_rank(by: str, model: Model) -> None:
-    """Raise CharRNNError unless `by` is a rank, and the model has what it compares with."""
-    if by not in RANKS:
-        raise CharRNNError(f"`by` is {by!r}; it must be one of {', '.join(RANKS)}.")
-    if by == "excess" and model.network.val_nats is None:
-        raise CharRNNError(
-            f"`by='excess'` compares with what validation cost the model, which {model.path} does not record.",
-            hint="`by='worst'` needs no such number. Training records it, unless `val=0`.",
-        )

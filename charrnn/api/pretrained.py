@@ -11,7 +11,7 @@ from charrnn.data.corpus import Corpus
 from charrnn.errors import CharRNNError
 from charrnn.network.parameters import check_weights
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
-from charrnn.runs.folder import find_checkpoint
+from charrnn.runs.finding import find_checkpoint
 from charrnn.training.transfer import transfer
 
 # Characters that a notice names.

@@ -4,13 +4,18 @@ import heapq
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from charrnn.api.generation import Notify, first_few
+from charrnn.config import RANKS
+from charrnn.errors import CharRNNError
 from charrnn.inference.lines import Score, Scorer
 from charrnn.text.lines import json_object, portions, text_of
+
+if TYPE_CHECKING:
+    from charrnn.api.model import Model
 
 # Of an object's members, so many are named.
 _NAMES = 10
@@ -41,6 +46,17 @@ def records(source: str, scorer: Scorer, field: str | None, as_they_come: bool, 
         else:
             yield from _objects(portion, first, scorer, field, notify_of_line)
         first += len(portion)
+
+
+def check_rank(by: str, model: "Model") -> None:
+    """Raise CharRNNError unless `by` is a rank, and the model has what it compares with."""
+    if by not in RANKS:
+        raise CharRNNError(f"`by` is {by!r}; it must be one of {', '.join(RANKS)}.")
+    if by == "excess" and model.network.val_nats is None:
+        raise CharRNNError(
+            f"`by='excess'` compares with what validation cost the model, which {model.path} does not record.",
+            hint="`by='worst'` needs no such number. Training records it, unless `val=0`.",
+        )
 
 
 def chosen(

@@ -16,7 +16,8 @@ from charrnn.config import BUDGET, FREE_ON_RESUME, TrainConfig
 from charrnn.data.corpus import Dataset, dataset
 from charrnn.errors import CharRNNError
 from charrnn.runs.checkpoint import Checkpoint
-from charrnn.runs.folder import Run, find_run, shell_name
+from charrnn.runs.finding import find_run
+from charrnn.runs.folder import Run, shell_name
 from charrnn.runs.progress import CorpusRecord
 from charrnn.text.reader import read_text
 from charrnn.text.text import Text

@@ -11,7 +11,7 @@ from charrnn.api.history import Record, evaluation_of, figures_of, history_of
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError
 from charrnn.network.parameters import parameter_count
-from charrnn.runs import folder
+from charrnn.runs import finding, folder
 from charrnn.runs.checkpoint import Checkpoint, read_header
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Run:
 
 def list_runs(out: str | Path | None = None) -> list[Run]:
     """Return the runs in a folder, the newest first; by default that of CHARRNN_CHECKPOINTS, or `checkpoints`."""
-    return [run_of(run) for run in folder.list_runs(None if out is None else Path(out))]
+    return [run_of(run) for run in finding.list_runs(None if out is None else Path(out))]
 
 
 def run_of(run: folder.Run) -> Run:

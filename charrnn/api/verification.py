@@ -10,7 +10,8 @@ import numpy as np
 from charrnn.errors import CharRNNError
 from charrnn.network.parameters import check_weights
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
-from charrnn.runs.folder import Run, find_checkpoint, find_run
+from charrnn.runs.finding import find_checkpoint, find_run
+from charrnn.runs.folder import Run
 from charrnn.runs.verify import fault
 
 Finding = tuple[Path, CharRNNError | None]

@@ -11,7 +11,8 @@ from charrnn.api.generation import Notify
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.runs.checkpoint import read_header
-from charrnn.runs.folder import Run, find_checkpoint
+from charrnn.runs.finding import find_checkpoint
+from charrnn.runs.folder import Run
 from charrnn.text.names import character_name
 from charrnn.text.reader import Watch, read_text
 from charrnn.text.sources import STDIN

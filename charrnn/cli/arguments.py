@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charrnn.cli.console import say
+from charrnn.cli.console import notify, printable, say
 from charrnn.cli.escapes import unescaped
 from charrnn.errors import CharRNNError
 
@@ -15,12 +15,27 @@ if TYPE_CHECKING:
     from charrnn.api.model import Model
 
 
+def loaded(run: str | None) -> "Model":
+    """Return the model of RUN|FILE; that of the newest run, which nobody named, is told."""
+    from charrnn.api.model import load
+
+    model = load(run, notify)
+    if run is None:
+        tell_which(model.run, model.path.name, model.network.step)
+    return model
+
+
+def tell_which(run: str, file: str, step: int | None) -> None:
+    """Say which model it is that nobody named."""
+    say(f"The model is {printable(run)} ({file}{'' if step is None else f', step {step:,}'}).")
+
+
 def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
     """Return the run (or None for the newest) and the texts.
 
     The first argument is the run unless it is a text; then the last one may be it, for many name the text first.
     """
-    from charrnn.runs.folder import find_run
+    from charrnn.runs.finding import find_run
 
     if not arguments:
         return None, []
@@ -41,7 +56,7 @@ def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
 
 def _is_model(name: str) -> bool:
     """Return whether a name that comes after a text is that of a model: no text, but a run that has a checkpoint."""
-    from charrnn.runs.folder import find_checkpoint
+    from charrnn.runs.finding import find_checkpoint
 
     if Path(name).is_file():
         return name.endswith(".safetensors")
@@ -90,7 +105,7 @@ def character(typed: str, of_bytes: bool, init: str | None) -> str:
     """Return the character that training takes for what was typed: of bytes, `of_bytes` or as in `init`, a byte."""
     from charrnn.config import TextConfig
     from charrnn.runs.checkpoint import read_header
-    from charrnn.runs.folder import find_checkpoint
+    from charrnn.runs.finding import find_checkpoint
     from charrnn.text.decoding import prepare
 
     of_bytes = of_bytes or (init is not None and read_header(find_checkpoint(init)).text.bytes)

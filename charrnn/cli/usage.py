@@ -28,7 +28,7 @@ def explained() -> Iterator[None]:
 
 def unknown_command(name: str, commands: Sequence[str]) -> CharRNNError:
     """Return what is wrong with a word that stands where a command is expected."""
-    from charrnn.runs.folder import find_run
+    from charrnn.runs.finding import find_run
 
     if name.endswith(".safetensors"):
         return CharRNNError(f"{name} is no command.", f"A model is used by commands: charrnn sample {name}")

@@ -184,7 +184,8 @@ def test_records_tell_what_a_text_cost_before_any_filter(sample, folder):
     records = sample("names", "--lines", 30, "--jsonl", "--seed", 1, "-n", 40, *filters).records
     assert len(records) == 30 and all("c" not in record["text"] for record in records)
     for record in records:
-        assert list(record) == ["prime", "text", "characters", "log_probability", "bits", "bits_per_char", "ended"]
+        names = ["prime", "text", "characters", "log_probability", "bits", "bits_per_char", "ended", "run"]
+        assert list(record) == names
         assert record["characters"] == len(record["text"]) and record["ended"] == record["text"].endswith("\n")
         # Every line by itself, as eval reads it.
         part = Part(model.vocab.encode(record["text"]).astype(np.int64), None, None, 0, True)
@@ -195,7 +196,7 @@ def test_records_tell_what_a_text_cost_before_any_filter(sample, folder):
     (empty,) = sample("names", "-n", 0, "--jsonl", "--prime", "a").records
     assert empty == {
         "prime": "a", "text": "", "characters": 0, "log_probability": 0.0, "bits": 0.0, "bits_per_char": None,
-        "ended": False,
+        "ended": False, "run": "names",
     }  # fmt: skip
     assert str(empty["log_probability"]) == "0.0"
 

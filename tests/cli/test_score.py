@@ -109,11 +109,22 @@ def test_records_of_json_have_the_same_numbers():
     rows = [row.split("\t", 5) for row in score("plain", "text.txt").splitlines()]
     found = as_records("plain", "text.txt")
     for row, record in zip(rows, found, strict=True):
-        assert list(record) == ["line", "bits_per_char", "worst", "excess", "bits", "characters", "unknown", "text"]
+        assert list(record) == [
+            "line",
+            "bits_per_char",
+            "worst",
+            "excess",
+            "bits",
+            "characters",
+            "unknown",
+            "text",
+            "run",
+        ]
         assert [str(record[name]) for name in ("characters", "unknown", "line", "text")] == row[2:]
         assert record["bits"] == pytest.approx(float(row[1]), abs=1e-4)
     ranks = {"bits_per_char": None, "worst": None, "excess": None}
-    assert found[1] == {"line": 2, **ranks, "bits": 0, "characters": 0, "unknown": 0, "text": ""}
+    blank = {"line": 2, **ranks, "bits": 0, "characters": 0, "unknown": 0, "text": ""}
+    assert found[1] == {**blank, "run": "plain.safetensors"}
     with_characters = as_records("plain", "text.txt", "--per-char")
     assert [len(record["surprisal"]) for record in with_characters] == [len(line) for line in TEXT.split("\n")]
     assert sum(with_characters[0]["surprisal"]) == pytest.approx(found[0]["bits"], rel=1e-5)
@@ -376,7 +387,7 @@ def test_a_line_without_the_member_is_told_of_and_passed_over(bad, monkeypatch):
     lines = [bad if text is None else json.dumps({"t": text}) for text in texts]
     stdin = "".join(line + "\n" for line in lines).encode()
     numbers = ("bits_per_char", "worst", "excess", "bits", "characters", "unknown", "surprisal")
-    nothing = dict.fromkeys((*numbers, "text")) | {"line": 4}
+    nothing = dict.fromkeys((*numbers, "text")) | {"line": 4, "run": "plain.safetensors"}
     kept = json.loads(bad) if bad.startswith("{") else {}
     for options in ((), ("--unbuffered",)):
         result = run("plain.safetensors", "--field", "t", "--jsonl", "--per-char", *options, stdin=stdin)
@@ -424,7 +435,7 @@ def test_the_member_of_bytes_that_are_no_text():
 def test_the_score_of_a_text_is_what_eval_says(model):
     (facts,) = as_records(model, "known.txt", "--file")
     evaluated = json.loads(run(f"{model}.safetensors", "known.txt", "--json", command="eval").stdout)
-    assert list(facts) == ["file", "bits_per_char", "bits", "characters", "unknown"]
+    assert list(facts) == ["file", "bits_per_char", "bits", "characters", "unknown", "run"]
     assert (facts["file"], facts["characters"], facts["unknown"]) == ("known.txt", evaluated["characters"], 0)
     assert facts["bits_per_char"] == pytest.approx(evaluated["bits_per_char"], rel=1e-6)
     assert facts["bits"] == pytest.approx(evaluated["bits_per_char"] * evaluated["characters"], rel=1e-6)

@@ -17,7 +17,8 @@ from charrnn.config import ModelConfig, TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.network.parameters import initial_weights, parameter_count
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
-from charrnn.runs.folder import Run, create_run, find_checkpoint, find_run, list_runs, runs_folder
+from charrnn.runs.finding import find_checkpoint, find_run, list_runs
+from charrnn.runs.folder import Run, create_run, runs_folder
 from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.text.vocabulary import Vocabulary
 

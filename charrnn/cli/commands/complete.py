@@ -6,7 +6,7 @@ import typer
 
 from charrnn.cli import generating as g
 from charrnn.cli import options as o
-from charrnn.cli.arguments import run_and_lines
+from charrnn.cli.arguments import loaded, run_and_lines
 from charrnn.cli.console import TextWriter, notify, say, write_data
 from charrnn.cli.escapes import each_unescaped, unescaped
 from charrnn.errors import CharRNNError
@@ -64,7 +64,7 @@ def complete(
     A model trained with --lines --loss-after on lines of SOURCE, a separator and TARGET answers SOURCE with TARGET.
     """
     from charrnn.api.completion import Targets
-    from charrnn.api.model import check_unknown, load
+    from charrnn.api.model import check_unknown
     from charrnn.cli.views.samples import as_line
     from charrnn.text.lines import portions
 
@@ -74,7 +74,7 @@ def complete(
     run, source = run_and_lines(arguments or [], "complete")
     if check == source == "-":
         raise CharRNNError("The lines and the targets of --check cannot both come from stdin.", hint="Name a file.")
-    model = load(run, notify)
+    model = loaded(run)
     of_bytes = model.text.bytes
     how: How = {
         "temperature": temp,
@@ -101,7 +101,7 @@ def complete(
             if targets is not None:
                 facts |= targets.compare(sample.text)
             if jsonl:
-                write_data(as_line(facts))
+                write_data(as_line({**facts, "run": model.run}))
             elif targets is None:
                 # A completion is one line, whatever it is made of.
                 writer.write(sample.text.replace("\n", "\\n") + "\n")

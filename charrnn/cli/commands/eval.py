@@ -7,8 +7,8 @@ import typer
 
 from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
-from charrnn.cli.arguments import say_if_typed, split_run
-from charrnn.cli.console import notify, write_data
+from charrnn.cli.arguments import loaded, say_if_typed, split_run
+from charrnn.cli.console import write_data
 from charrnn.errors import CharRNNError
 
 
@@ -38,7 +38,7 @@ def eval(
     as_json: o.AsJson = False,
 ) -> None:
     """Measure how well a model predicts a text: bits and nats per character, perplexity, over the whole of it."""
-    from charrnn.api.model import check_unknown, load
+    from charrnn.api.model import check_unknown
     from charrnn.cli.views.reading import Reading
 
     check_unknown(unknown)
@@ -57,7 +57,7 @@ def eval(
                 "No text was named.", hint=f"Name one: charrnn eval {given[0] if given else 'RUN'} TEXT, or use --part."
             )
         say_if_typed(sources)
-    model = load(run, notify)
+    model = loaded(run)
     with Reading() as reading:
         if part is not None:
             evaluation = model.evaluate_part(part, watch=reading.show)
@@ -65,9 +65,8 @@ def eval(
             evaluation = model.evaluate(
                 sources, include=include or (), encoding=encoding, errors=errors, unknown=unknown, watch=reading.show
             )
-    facts = evaluation.to_json()
     if as_json:
-        write_data(json_text(facts))
+        write_data(json_text({**evaluation.to_json(), "run": model.run}))
     else:
         unit = evaluation.unit
         numbers = {

@@ -7,6 +7,7 @@ import typer
 
 from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
+from charrnn.cli.arguments import tell_which
 from charrnn.cli.console import printable, say, write_data
 
 
@@ -32,6 +33,8 @@ def inspect(
     if plot is not None:
         title = f"{facts['run'] or facts['file']}: {facts['model']['title']}, {facts['parameters']:,} parameters"
         pictures.write_picture(plot, facts["history"], title, facts["unit"])
+    if run is None:
+        tell_which(facts["run"], Path(facts["file"]).name, facts["step"])
     if as_json:
         write_data(json_text(facts, indent=2))
     else:

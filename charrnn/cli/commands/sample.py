@@ -7,8 +7,7 @@ import typer
 
 from charrnn.cli import generating as g
 from charrnn.cli import options as o
-from charrnn.cli.arguments import prime_ids
-from charrnn.cli.console import notify
+from charrnn.cli.arguments import loaded, prime_ids
 from charrnn.cli.escapes import each_unescaped, unescaped
 from charrnn.errors import CharRNNError
 
@@ -67,10 +66,9 @@ def sample(
 
     The likelihoods of --jsonl and --show-surprisal are the model's own, at temperature 1 and before any filter.
     """
-    from charrnn.api.model import load
     from charrnn.cli.views.samples import Output
 
-    model = load(run, notify)
+    model = loaded(run)
     form, of_bytes = model.read_as(encoding), model.text.bytes
     stops = each_unescaped(until, of_bytes)
     begun = prime_ids(model, prime, prime_file, unknown, encoding)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from charrnn.cli import options as o
-from charrnn.cli.arguments import run_and_lines
+from charrnn.cli.arguments import loaded, run_and_lines
 from charrnn.cli.console import notify
 from charrnn.config import RANKS
 from charrnn.errors import CharRNNError
@@ -58,8 +58,8 @@ def score(
     A line stands for itself: what is before it does not matter. A character that the model has never seen costs 20.1
     bits, what it takes to name one out of all of Unicode, unless --unknown says otherwise.
     """
-    from charrnn.api.model import check_rank, check_unknown, load
-    from charrnn.api.records import chosen, records
+    from charrnn.api.model import check_unknown
+    from charrnn.api.records import check_rank, chosen, records
     from charrnn.cli.views.scores import Form, Page, print_text
 
     check_unknown(unknown)
@@ -70,9 +70,9 @@ def score(
     run, source = run_and_lines(arguments or [], "score")
     if html and source != "-" and html.exists() and html.samefile(source):
         raise CharRNNError(f"--html would overwrite {source}, the text itself.", hint="Name another file.")
-    model = load(run, notify)
+    model = loaded(run)
     check_rank(by, model)
-    form = Form(jsonl, per_char, heatmap, by)
+    form = Form(jsonl, per_char, heatmap, by, model.run)
     # A record that cannot be decoded is an odd one; of a whole text a person should know.
     config = model.read_as(encoding, errors or (model.text.errors if file or model.text.bytes else "replace"))
     write = form.writer(config)

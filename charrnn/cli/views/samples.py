@@ -37,7 +37,7 @@ class Output:
         one_line: bool,
         encoding: str,
     ):
-        self.vocab, self.prime = model.vocab, prime
+        self.vocab, self.prime, self.run = model.vocab, prime, model.run
         self.as_records, self.as_ids, self.one_line = as_records, as_ids, one_line
         self.coloured = coloured and not as_records and not as_ids and _colours()
         self.writer = TextWriter(encoding, model.text.bytes)
@@ -85,7 +85,7 @@ class Output:
 
     def _record(self, sample: "Sample") -> dict[str, Any]:
         """Return what --jsonl says of a sample."""
-        facts = {"prime": self.vocab.decode(self.prime), **sample.to_json()}
+        facts = {"prime": self.vocab.decode(self.prime), **sample.to_json(), "run": self.run}
         return facts | ({"ids": sample.ids.tolist()} if self.as_ids else {})
 
     def _write(self, text: str, more: bool = False) -> None:

@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 class Form:
     """How scores are printed: as fields, or as `json`; with `characters` those of each; or the text as a `heat` map.
 
-    Of lines the number that is printed first is the one that they are ranked `by`.
+    Of lines the number that is printed first is the one that they are ranked `by`. Records of
+    JSON name the `run`.
     """
 
     json: bool
     characters: bool
     heat: bool
     by: str
+    run: str
 
     def __post_init__(self) -> None:
         if self.heat and (self.json or self.characters):
@@ -62,7 +64,7 @@ class Form:
             text = shown(score.read, score.surprisal.tolist())
             return f"{measured(score.by(self.by), 3):>7}  {text}".removesuffix("\n") + "\n"
         if self.json:
-            return _as_json(record, self.characters)
+            return _as_json(record, self.characters, self.run)
         if self.characters:
             costs = enumerate(zip(score.surprisal.tolist(), score.read, strict=True), 1)
             return "".join(character_row(score.line, column, *cost) for column, cost in costs)
@@ -72,7 +74,7 @@ class Form:
         return f"{numbers}\t{score.line}\t{text}\n"
 
 
-def _as_json(record: "Record", with_characters: bool) -> str:
+def _as_json(record: "Record", with_characters: bool, run: str) -> str:
     score = record.score
     facts: dict[str, Any] = {
         "line": score.line,
@@ -83,11 +85,12 @@ def _as_json(record: "Record", with_characters: bool) -> str:
         "characters": score.characters,
         "unknown": score.unknown,
         "text": score.text,
+        "run": run,
     }
     if with_characters:
         facts["surprisal"] = score.surprisal.tolist()
     if record.odd:
-        facts = dict.fromkeys(facts) | {"line": score.line}
+        facts = dict.fromkeys(facts) | {"line": score.line, "run": run}
     try:
         return json_text({**record.members, **facts}, ascii_only=False)
     except RecursionError:
@@ -166,7 +169,7 @@ def print_text(pieces: "Pieces", source: str, form: Form, write: Callable[[str],
         page.count(pieces.characters, pieces.bits, pieces.unknown)
     if form.json:
         more = {"surprisal": surprisal} if form.characters else {}
-        facts = _facts(pieces, printable(source)) | more
+        facts = _facts(pieces, printable(source)) | {"run": form.run} | more
         write(json_text(facts, ascii_only=False))
     elif not form.heat and not form.characters:
         numbers = f"{pieces.bits_per_char:.4f}\t{pieces.bits:.4f}\t{pieces.characters}\t{pieces.unknown}"

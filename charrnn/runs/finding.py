@@ -1,0 +1,73 @@
+"""Finding runs and their checkpoints: by name, by path, or the newest."""
+
+from pathlib import Path
+
+from charrnn.errors import CharRNNError, did_you_mean
+from charrnn.runs.folder import Run, is_empty, runs_folder
+
+
+def list_runs(folder: Path | None = None) -> list[Run]:
+    """Return the runs in a folder (by default `runs_folder()`), the newest first."""
+    folder = folder or runs_folder()
+    if not folder.is_dir():
+        return []
+    runs = [Run(path) for path in folder.iterdir() if not path.name.startswith(".") and _is_run(path)]
+    return sorted(runs, key=lambda run: (-run.modified, run.name))
+
+
+def find_run(run: str, folder: Path | None = None) -> Run:
+    """Return the run that RUN means: a name in the folder of runs, the path of a run, or that of one of its files."""
+    folder = folder or runs_folder()
+    if run and _is_run(folder / run):
+        return Run(folder / run)
+    path = Path(run)
+    if path.suffix == ".safetensors" and path.is_file():
+        return Run(path.parent)
+    if run and _is_run(path):
+        return Run(path)
+    if path.is_file():
+        raise CharRNNError(
+            f"{run} is a file, but no run and no checkpoint, whose name ends in .safetensors.",
+            f"If it is a text, train on it first: charrnn train {run}",
+        )
+    if path.is_dir():
+        raise CharRNNError(
+            f"The folder {run} is no run: it holds no checkpoint.",
+            f"If it holds texts, train on them first: charrnn train {run}",
+        )
+    known = [other.name for other in list_runs(folder)]
+    hint = did_you_mean(run, known, most=3)
+    if not hint and known:
+        hint = f"There {'is' if len(known) == 1 else 'are'} {', '.join(known[:5])}; charrnn runs lists them all."
+    elif not hint:
+        hint = "Train one first: charrnn train corpus.txt"
+    raise CharRNNError(f"There is no run {run!r} in {folder}, nor at that path.", hint)
+
+
+def find_checkpoint(run: str | None, folder: Path | None = None) -> Path:
+    """Return the file that RUN means: itself, or the run's best checkpoint, or its newest. None is the newest run."""
+    folder = folder or runs_folder()
+    if run is None:
+        candidates = list_runs(folder)
+    elif run.endswith(".safetensors") and Path(run).is_file():
+        return Path(run)
+    else:
+        candidates = [find_run(run, folder)]
+    for candidate in candidates:
+        path = candidate.best if candidate.best.is_file() else candidate.newest()
+        if path:
+            return path
+    what = f"The run {candidates[0].path} has" if run is not None else f"The runs in {folder} have"
+    raise CharRNNError(
+        f"{what} no checkpoint yet." if candidates else f"There is no run in {folder} yet.",
+        "Train one first: charrnn train corpus.txt",
+    )
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a folder holds anything of a run, or nothing yet (a run that is about to begin)."""
+    if not path.is_dir():
+        return False
+    run = Run(path)
+    trained = run.best.is_file() or run.log.path.is_file() or bool(run.newest())
+    return trained or is_empty(path)
