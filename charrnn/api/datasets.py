@@ -75,25 +75,27 @@ def new_dataset(
             f"The text is short ({len(text):,} characters): training with `batch={fitted.batch}` `seq={fitted.seq}` "
             f"instead of {config.batch} and {config.seq}."
         )
-    yield from map(Noticed, _doubts(data))
+    yield from _doubts(data)
     return fitted, data
 
 
-def _doubts(data: Dataset) -> Iterator[str]:
+def _doubts(data: Dataset) -> Iterator[Noticed]:
     """Yield why the losses over what is held out will say less than they seem to."""
     characters = sum(part.counted() for part in held_out(data.parts.val)) if data.parts.val else FEW_CHARACTERS
     if characters < FEW_CHARACTERS:
         longer = "a longer `val_file`" if data.validation else "a larger `val`, or a longer text"
         unit = data.corpus.text.config.unit
         validate = f"{unit} validates" if characters == 1 else f"{unit}s validate"
-        yield (
+        yield Noticed(
             f"Only {characters:,} {validate}: the loss over so few is mostly chance, and the best checkpoint is chosen "
-            f"by it. Use {longer}."
+            f"by it. Use {longer}.",
+            is_advice=True,
         )
     for part, of in data.repeated.items():
         verb, loss = ("validate", "validation loss") if part == "validation" else ("test", "test loss")
         mend = "`sort -u` removes repetitions." if of.kind == "lines" else "Leave out the copies."
-        yield (f"{of} that {verb} are also among those that train: the {loss} is lower than for new ones. {mend}")
+        met = f"{of} that {verb} are also among those that train"
+        yield Noticed(f"{met}: the {loss} is lower than for new ones. {mend}")
 
 
 def _empty_documents(text: "Text") -> list[str]:
