@@ -32,6 +32,8 @@ def check_ordinary(sources: Sequence[str], include: Sequence[str], hint: str) ->
     for source in sources:
         try:
             found = documents(source, include)
+            if not found:
+                raise CharRNNError(f"{source} has no ordinary file, which the checkpoint names as its text.")
             odd = [document.name for document in found if not _is_ordinary(document.path)]
         except FileNotFoundError as error:
             raise CharRNNError(

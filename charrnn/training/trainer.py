@@ -163,9 +163,10 @@ class Trainer(Keeper):
         pace.restart()
 
     def _agree(self) -> None:
-        """Learn whether any process is to stop, or to save, or has no time left: all do so at the same step."""
+        """Learn whether any process is to stop, or to save, or the first has no time left: all do so at one step."""
         if self.processes.count > 1:
-            self._agreed = self.processes.any(self.interrupted, self.save_wanted, self._is_late())
+            is_late = self.processes.is_first and self._is_late()
+            self._agreed = self.processes.any(self.interrupted, self.save_wanted, is_late)
 
     def _wanted(self) -> list[bool]:
         """Return whether training is to stop, whether it is to save, and whether its time is over."""
