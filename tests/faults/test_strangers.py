@@ -100,13 +100,13 @@ def test_what_is_no_ordinary_file_is_not_opened(stranger: Stranger, source: str)
     run = special(stranger, stranger.named(source))
     told: list[str] = []
     with pytest.raises(
-        CharRNNError, match="(no ordinary file.* as its text|as its text, which is no ordinary file)"
+        CharRNNError, match=r"(no ordinary file.* as its text|as its text, which is no ordinary file)"
     ) as refused:
         load(run, told.append).sample_many(1, 5, novel=True)
     assert "`novel_to`" in (refused.value.hint or "")
     assert told == [f"Comparing with the text that the model names: {stranger.named(source)}"]
     with pytest.raises(
-        CharRNNError, match="(no ordinary file.* as its text|as its text, which is no ordinary file)"
+        CharRNNError, match=r"(no ordinary file.* as its text|as its text, which is no ordinary file)"
     ) as refused:
         resume(run, steps=20, notify=told.append)
     assert "charrnn train NEWPLACE --resume special" in (refused.value.hint or "")
