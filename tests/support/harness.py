@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.atomic import TEMPORARY
-from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
+from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, read_header
 from charrnn.runs.folder import Run
 from support.compilation import READ_ONLY
 
@@ -84,7 +84,10 @@ class Chain:
         )
 
     def finish(self, one_core: bool = False) -> None:
-        """Let the run go to its end."""
+        """Let the run go to its end; one that was ended after its last step has nothing left to do."""
+        newest = self.run.newest()
+        if newest is not None and read_header(newest).step == self.steps:
+            return
         process = self.start(one_core, keep_compiled=True)
         _, stderr = process.communicate(timeout=LIMIT)
         assert process.returncode == 0, stderr
@@ -127,10 +130,11 @@ def differences(one: Run, other: Run) -> list[str]:
     """Return in what two finished runs differ, times aside; nothing for equal ones."""
     found = []
     logs = [[_timeless(json.loads(line)) for line in run.log.path.read_text().splitlines()] for run in (one, other)]
-    # The exact figures are computed by NumPy, which may round otherwise on another number of cores.
-    for log in logs:
-        log[:] = [{"part": line["part"]} if "part" in line else line for line in log]
-    if logs[0] != logs[1]:
+    # The exact figures are computed by NumPy, which may round otherwise on another number of cores; a run that was ended
+    # after its last step has none.
+    parts = [[line["part"] for line in log if "part" in line] for log in logs]
+    logs = [[line for line in log if "train_nats" in line] for log in logs]
+    if logs[0] != logs[1] or (all(parts) and parts[0] != parts[1]):
         found.append(f"metrics.jsonl: {len(logs[0])} and {len(logs[1])} lines")
     for pick in (lambda run: run.checkpoints()[-1], lambda run: run.best):
         a, b = (read_checkpoint(pick(run), training=True) for run in (one, other))
