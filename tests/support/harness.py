@@ -130,8 +130,8 @@ def differences(one: Run, other: Run) -> list[str]:
     """Return in what two finished runs differ, times aside; nothing for equal ones."""
     found = []
     logs = [[_timeless(json.loads(line)) for line in run.log.path.read_text().splitlines()] for run in (one, other)]
-    # The exact figures are computed by NumPy, which may round otherwise on another number of cores; a run that was ended
-    # after its last step has none.
+    # The exact figures are computed by NumPy, which may round otherwise on another number of cores; a run that was
+    # ended after its last step has none.
     parts = [[line["part"] for line in log if "part" in line] for log in logs]
     logs = [[line for line in log if "train_nats" in line] for log in logs]
     if logs[0] != logs[1] or (all(parts) and parts[0] != parts[1]):
