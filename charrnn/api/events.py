@@ -81,9 +81,9 @@ class Measured:
 
     def to_json(self) -> dict[str, Any]:
         """Return the record that the log keeps of it (`charrnn.api.history.figures_of`)."""
+        # Whoever looks for the losses of other lines finds that this one has none.
+        losses = {"train_nats": None, "val_nats": None}
         record = {
-            "step": self.step,
-            "part": self.part,
             "characters": self.evaluation.characters,
             "characters_read": self.characters_read,
             "nats_per_char": self.evaluation.nats_per_char,
@@ -91,7 +91,8 @@ class Measured:
             "frequency_nats": self.frequency_nats,
             "compressors": dict(self.compressors),
         }
-        return {name: value for name, value in record.items() if value not in (None, {})}
+        known = {name: value for name, value in record.items() if value not in (None, {})}
+        return {"step": self.step, "part": self.part, **losses, **known}
 
 
 Event = (

@@ -133,7 +133,7 @@ def differences(one: Run, other: Run) -> list[str]:
     # The exact figures are computed by NumPy, which may round otherwise on another number of cores; a run that was
     # ended after its last step has none.
     parts = [[line["part"] for line in log if "part" in line] for log in logs]
-    logs = [[line for line in log if "train_nats" in line] for log in logs]
+    logs = [[line for line in log if "part" not in line] for log in logs]
     if logs[0] != logs[1] or (all(parts) and parts[0] != parts[1]):
         found.append(f"metrics.jsonl: {len(logs[0])} and {len(logs[1])} lines")
     for pick in (lambda run: run.checkpoints()[-1], lambda run: run.best):
