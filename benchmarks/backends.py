@@ -29,11 +29,11 @@ SPEED = """
 import json, sys
 from charrnn.api.benchmark import steps_per_second
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.training import backend
+from charrnn.training.backends.start import shard_count, start
 task = json.loads(sys.argv[1])
 model = ModelConfig("lstm", task["layers"], task["units"])
 config = TrainConfig(batch=task["batch"], seq=task["seq"], dropout=0.0, precision=task["precision"])
-shards = backend.start(task["shards"] or backend.shard_count(config.batch), device="cpu")
+shards = start(task["shards"] or shard_count(config.batch), device="cpu")
 steps = steps_per_second(model, config, task["vocab"], task["seconds"], shards)
 print(steps * config.batch * config.seq)
 """

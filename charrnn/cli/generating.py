@@ -56,6 +56,10 @@ Forbid = Annotated[
 NoRepeat = Annotated[
     int | None,
     typer.Option(
-        "--no-repeat", metavar="N", min=1, help="Never write N characters that stand there already.", show_default=False
+        "--no-repeat",
+        metavar="N",
+        min=1,
+        help="Never write N characters that stand there already, unless nothing else is left.",
+        show_default=False,
     ),
 ]

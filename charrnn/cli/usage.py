@@ -81,7 +81,8 @@ def _said(error: Any, command: str, options: Sequence[str]) -> tuple[str, str]:
     if extra is None:
         return error.format_message(), helps
     if command == "charrnn sample":
-        helps = f"A text to go on from is given with --prime: --prime {extra[1]!r}"
+        option = "--prime-file" if os.path.isfile(extra[1]) else "--prime"
+        helps = f"A text to go on from is given with {option}: {option} {extra[1]!r}"
     return f"{command} takes no further argument: {extra[1]}.", helps
 
 

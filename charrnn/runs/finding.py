@@ -1,5 +1,7 @@
 """Finding runs and their checkpoints: by name, by path, or the newest."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from charrnn.errors import CharRNNError, did_you_mean
@@ -11,20 +13,26 @@ def list_runs(folder: Path | None = None) -> list[Run]:
     folder = folder or runs_folder()
     if not folder.is_dir():
         return []
-    runs = [Run(path) for path in folder.iterdir() if not path.name.startswith(".") and _is_run(path)]
-    return sorted(runs, key=lambda run: (-run.modified, run.name))
+    runs = []
+    for path in folder.iterdir():
+        # One that may not be read hides no other.
+        with suppress(PermissionError):
+            if not path.name.startswith(".") and _is_run(path):
+                runs.append((-Run(path).modified, path.name))
+    return [Run(folder / name) for _, name in sorted(runs)]
 
 
 def find_run(run: str, folder: Path | None = None) -> Run:
     """Return the run that RUN means: a name in the folder of runs, the path of a run, or that of one of its files."""
     folder = folder or runs_folder()
-    if run and _is_run(folder / run):
-        return Run(folder / run)
     path = Path(run)
+    # What has a slash, as ./p, is a path; anything else is a name first.
+    places = [path, folder / run] if os.sep in run else [folder / run, path]
+    for place in places:
+        if run and _is_run(place):
+            return Run(place)
     if path.suffix == ".safetensors" and path.is_file():
         return Run(path.parent)
-    if run and _is_run(path):
-        return Run(path)
     if path.is_file():
         raise CharRNNError(
             f"{run} is a file, but no run and no checkpoint, whose name ends in .safetensors.",

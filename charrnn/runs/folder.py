@@ -214,7 +214,8 @@ def runs_folder() -> Path:
 def shell_name(run: Run) -> str:
     """Return how to name a run on the command line: its name if it lies in the folder of runs, else its path."""
     inside = run.path.parent.resolve() == runs_folder().resolve()
-    return shlex.quote(run.name if inside else str(run.path))
+    path = str(run.path) if os.sep in str(run.path) else f".{os.sep}{run.path}"
+    return shlex.quote(run.name if inside else path)
 
 
 def create_run(name: str | None, default_name: str, out: Path | None = None) -> Run:
@@ -247,10 +248,11 @@ def create_run(name: str | None, default_name: str, out: Path | None = None) -> 
 
 def check_name(name: str | None, out: Path | None = None) -> None:
     """Raise CharRNNError if a new run cannot have this name, or there is one: before its text is read, that is."""
-    if name is not None and (not name.isprintable() or name[:1] in ("", ".") or set(name) & {"/", "\\"}):
+    if name is not None and (not name.isprintable() or name[:1] in ("", ".", "-") or set(name) & {"/", "\\"}):
         raise CharRNNError(
-            f"{name!r} cannot name a run: a name is not empty, does not begin with a dot and has no slash.",
-            "The folder is chosen with `out`.",
+            f"{name!r} cannot name a run: a name is not empty, begins with no dot or dash, and has no slash or line "
+            "break.",
+            "Name it otherwise; the folder is chosen with `out`.",
         )
     path = (out or runs_folder()) / str(name)
     if name is not None and path.exists():

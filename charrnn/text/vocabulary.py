@@ -212,8 +212,9 @@ class Vocabulary:
             raise CharRNNError(f"{where} is damaged: {error.message}", error.hint) from None
 
     def save(self, path: str | Path) -> None:
-        """Write vocab.json; what stood at `path` is replaced only when the new file is whole."""
+        """Write vocab.json; only another vocabulary is replaced, and only when the new file is whole."""
         path = Path(path)
+        _refuse_to_replace(path)
         content = json.dumps(self.to_json(), ensure_ascii=False) + "\n"
         try:
             with replacing(path) as file:
@@ -237,6 +238,20 @@ class Vocabulary:
         except (ValueError, RecursionError):
             raise CharRNNError(f"{path} is no vocabulary: it is not JSON.", hint) from None
         return cls.from_json(data, str(path))
+
+
+def _refuse_to_replace(path: Path) -> None:
+    """Raise CharRNNError if a path is something else than a vocabulary: a text, say, or a device."""
+    if not path.exists() or path.is_dir():
+        return
+    if path.is_symlink() or not path.is_file():
+        raise CharRNNError(f"{path} is a link or a device.", hint="Name a file for the vocabulary.")
+    try:
+        Vocabulary.load(path)
+    except CharRNNError:
+        raise CharRNNError(
+            f"{path} exists already, and is no vocabulary.", hint="Name another file; only a vocabulary is replaced."
+        ) from None
 
 
 def nothing_left(where: str) -> CharRNNError:

@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from charrnn.cli.app import main
+from charrnn.cli.app import app, main
+from charrnn.errors import CharRNNError
+from charrnn.text.vocabulary import Vocabulary
+from support.models import write_model
 
 # What is typed in a folder with the run `small`, text.txt, empty.txt, and a folder of texts; what the answer names.
 MISTAKES = [
@@ -130,3 +134,22 @@ def test_a_name_that_is_taken_is_noticed_before_the_text_is_read(typed, monkeypa
     monkeypatch.setattr("charrnn.api.datasets.read_text", lambda *arguments, **more: pytest.fail("it was read"))
     code, _, said = typed("train text.txt --name small")
     assert code == 1 and "The run checkpoints/small exists already." in said
+
+
+def test_no_file_of_another_kind_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("abc\n")
+    (tmp_path / "link").symlink_to("text.txt")
+    model = Vocabulary.of("abc\n")
+    write_model(tmp_path / "m.safetensors", model)
+    kept = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for target in ("text.txt", "link", "m.safetensors"):
+        said = CliRunner().invoke(app, ["vocab", "text.txt", "-o", target])
+        assert isinstance(said.exception, CharRNNError), target
+        said = CliRunner().invoke(app, ["score", "m.safetensors", "text.txt", "--html", target])
+        assert isinstance(said.exception, CharRNNError), target
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == kept
+    # Its own kind is.
+    for _ in range(2):
+        assert CliRunner().invoke(app, ["vocab", "text.txt", "-o", "v.json"]).exit_code == 0
+        assert CliRunner().invoke(app, ["score", "m.safetensors", "text.txt", "--html", "page.html"]).exit_code == 0

@@ -18,7 +18,7 @@ from charrnn.errors import CharRNNError
 from charrnn.network.parameters import initial_weights, parameter_count
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
 from charrnn.runs.finding import find_checkpoint, find_run, list_runs
-from charrnn.runs.folder import Run, create_run, runs_folder
+from charrnn.runs.folder import Run, create_run, runs_folder, shell_name
 from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.text.vocabulary import Vocabulary
 
@@ -272,7 +272,7 @@ def test_a_name_comes_before_a_path(folder):
     run = new_run(folder, steps=(1,))
     other = new_run(folder.parent, steps=(7,))
     assert find_run("play").path.resolve() == run.path
-    assert find_run("./play").path.resolve() == run.path
+    assert find_run("./play").path.resolve() == other.path.resolve()
     assert find_run(str(other.path)).path == other.path
 
 
@@ -413,3 +413,30 @@ def test_ages_and_sizes_are_in_their_largest_unit():
     assert [size(count) for count in (0, 999, 1000, 41_200_000, 2 * 10**9)] == [
         "0 B", "999 B", "1.0 kB", "41.2 MB", "2.0 GB"
     ]  # fmt: skip
+
+
+def test_what_has_a_slash_is_a_path(tmp_path, monkeypatch, checkpoints):
+    monkeypatch.chdir(tmp_path)
+    for path in ("p", "checkpoints/p", "checkpoints/sub/q"):
+        (tmp_path / path).mkdir(parents=True)
+    assert find_run("p").path.resolve() == tmp_path / "checkpoints/p"
+    assert find_run("./p").path.resolve() == tmp_path / "p"
+    assert find_run("sub/q").path.resolve() == tmp_path / "checkpoints/sub/q"
+    # How a run is named on a command line leads back to it.
+    for path in (Path("p"), Path("checkpoints/p")):
+        assert find_run(shell_name(Run(path))).path.resolve() == tmp_path / path
+
+
+def test_a_run_that_may_not_be_read_hides_no_other(checkpoints, monkeypatch):
+    for name in ("good", "closed"):
+        (checkpoints / name).mkdir()
+        (checkpoints / name / "metrics.jsonl").write_text("")
+    is_file = Path.is_file
+
+    def refused(path: Path) -> bool:
+        if path.parent.name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    assert [run.name for run in list_runs()] == ["good"]

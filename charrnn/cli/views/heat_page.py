@@ -11,11 +11,10 @@ from charrnn.cli.views.heat import LABELS, level, measured
 # Papers of the levels above 0, from the page's own to what stands out most; ink turns where contrast asks for it.
 _LIGHT = ("#fff4cc", "#fee391", "#fec35f", "#fd9441", "#f2602b", "#cf1b1b", "#850026")
 _DARK = ("#33271b", "#543719", "#7b4716", "#a65a12", "#df8418", "#ffb955", "#fff0bf")
-_HEAD = """\
-<!doctype html>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+# By this a page of ours is known.
+BEGIN = '<!doctype html>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n'
+_HEAD = f"""\
+{BEGIN}<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 """
 _STYLE = """\
 :root{color-scheme:light dark;--paper:#fff;--ink:#24242a;--faint:#6b6b75;--rule:#ddd}

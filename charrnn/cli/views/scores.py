@@ -119,9 +119,13 @@ class Page:
         self.bits = 0.0
 
     def __enter__(self) -> "Page":
-        from charrnn.cli.views.heat_page import HeatPage
+        from charrnn.cli.views.heat_page import BEGIN, HeatPage
 
         try:
+            if self.path.is_file():
+                with open(self.path, "rb") as before:
+                    if before.read(len(BEGIN)) not in (b"", BEGIN.encode()):
+                        raise CharRNNError(f"{self.path} exists already, and is no heat map.", "Name another file.")
             self.file: TextIO = open(self.path, "w", encoding="utf-8")
         except OSError as error:
             raise CharRNNError(
