@@ -284,6 +284,8 @@ class Model:
     def read_as(self, encoding: str | None = None, errors: str | None = None) -> TextConfig:
         """Return how a text is read: in UTF-8 and otherwise as in training, but for what is given."""
         own = self.network.reads
+        if own.bytes and encoding:
+            raise CharRNNError(f"{self.run} is a model of bytes, which have no encoding.", hint="Leave out `encoding`.")
         return replace(own, encoding=encoding or own.encoding, errors=errors or own.errors)
 
     def encode(self, text: Prime, unknown: str | None = None, where: str = "`prime`") -> np.ndarray:

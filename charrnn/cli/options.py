@@ -65,7 +65,7 @@ Unknown = Annotated[
         "--unknown",
         help=f"Characters that the model has never seen: {', '.join(UNKNOWN)} (by its unknown symbol, "
         "U+FFFD, ? or a space).",
-        show_default="error, replace after --min-count",
+        show_default="error, replace after --min-count; of score 20.1 bits each",
     ),
 ]
 
