@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -60,7 +61,7 @@ class Model:
         """Return the model's cell and size."""
         return self.network.config
 
-    @property
+    @cached_property
     def run(self) -> str:
         """Return the name of the model's run, or the path of its file if that is of no run."""
         return run_of_file(self.path) or str(self.path)

@@ -76,7 +76,7 @@ def score(
     # A record that cannot be decoded is an odd one; of a whole text a person should know.
     config = model.read_as(encoding, errors or (model.text.errors if file or model.text.bytes else "replace"))
     write = form.writer(config)
-    with Page(html, _name(model.path), source, lines=not file) if html else nullcontext() as page:
+    with Page(html, model.run, source, lines=not file) if html else nullcontext() as page:
         if file:
             from charrnn.cli.views.reading import Reading
 
@@ -89,8 +89,3 @@ def score(
             write(form.of(record))
             if page:
                 page.line(record.score)
-
-
-def _name(path: Path) -> str:
-    """Return what a checkpoint is called: its run, if it is a run's best."""
-    return path.resolve().parent.name if path.name == "best.safetensors" else path.name
