@@ -2,14 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-from charrnn.config import TrainConfig
-from charrnn.errors import CharRNNError
-from charrnn.runs.checkpoint import read_header
-from charrnn.runs.progress import CorpusRecord
-from charrnn.text.text import Text
 
 
 @dataclass(frozen=True)
@@ -48,27 +41,3 @@ class Evaluation:
             "bits_per_byte": self.bits_per_byte,
             "unit": self.unit,
         }
-
-
-def familiar(checkpoint: Path, text: Text) -> list[str]:
-    """Return what a person should know of a text that the model of a checkpoint was trained or validated on."""
-    try:
-        header = read_header(checkpoint)
-    except CharRNNError:
-        # The model is at work already; a file that has gone is no reason to stop.
-        return []
-    corpus = header.progress and header.progress.corpus
-    if corpus and text.sha256 == corpus.sha256:
-        included = ", its validation part included" if _validates(corpus, header.training) else ""
-        return [f"This is the text that the model was trained on{included}: the figure says little about other texts."]
-    if corpus and text.sha256 == corpus.val_sha256:
-        return [
-            "This is the text that the model was validated on: its best checkpoint was chosen by it, and other texts "
-            "may cost a little more."
-        ]
-    return []
-
-
-def _validates(corpus: CorpusRecord, config: TrainConfig | None) -> bool:
-    """Return whether a part of the training text validated."""
-    return corpus.val_sources is None and config is not None and (config.val > 0 or config.split == "char-rnn")

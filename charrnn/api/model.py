@@ -227,7 +227,7 @@ class Model:
         self, source: str, text: TextConfig | None = None, *, unknown: str | None = None, watch: "Watch | None" = None
     ) -> "Pieces":
         """Return a whole text in pieces, with the bits of its characters, as it is read."""
-        from charrnn.api.evaluation import familiar
+        from charrnn.api.recorded import familiar
         from charrnn.api.scoring import Pieces
 
         check_unknown(unknown)
@@ -251,7 +251,8 @@ class Model:
         encoding, errors: of the text; by default UTF-8, and as in training. unknown: as of `encode`. include and watch
         are as of `train_events`.
         """
-        from charrnn.api.evaluation import Evaluation, familiar
+        from charrnn.api.evaluation import Evaluation
+        from charrnn.api.recorded import familiar
         from charrnn.data.corpus import as_ids
         from charrnn.inference.evaluation import mean_nats
         from charrnn.text.reader import read_text

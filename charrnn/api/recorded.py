@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from charrnn.api.generation import Notify
+from charrnn.config import TrainConfig
 from charrnn.data.corpus import Dataset, dataset
 from charrnn.errors import CharRNNError
 from charrnn.runs.checkpoint import read_header
 from charrnn.runs.folder import Run
+from charrnn.runs.progress import CorpusRecord
 from charrnn.text.reader import Watch, read_text
 from charrnn.text.sources import documents
+from charrnn.text.text import Text
 
 # Sources that a notice names.
 _SHOWN = 5
@@ -82,3 +85,27 @@ def recorded_data(checkpoint: Path, watch: Watch | None, notify: Notify) -> Data
             )
         texts.append(text)
     return dataset(texts[0], header.vocab, header.training, texts[1] if texts[1:] else None)
+
+
+def familiar(checkpoint: Path, text: Text) -> list[str]:
+    """Return what a person should know of a text that the model of a checkpoint was trained or validated on."""
+    try:
+        header = read_header(checkpoint)
+    except CharRNNError:
+        # The model is at work already; a file that has gone is no reason to stop.
+        return []
+    corpus = header.progress and header.progress.corpus
+    if corpus and text.sha256 == corpus.sha256:
+        included = ", its validation part included" if _validates(corpus, header.training) else ""
+        return [f"This is the text that the model was trained on{included}: the figure says little about other texts."]
+    if corpus and text.sha256 == corpus.val_sha256:
+        return [
+            "This is the text that the model was validated on: its best checkpoint was chosen by it, and other texts "
+            "may cost a little more."
+        ]
+    return []
+
+
+def _validates(corpus: CorpusRecord, config: TrainConfig | None) -> bool:
+    """Return whether a part of the training text validated."""
+    return corpus.val_sources is None and config is not None and (config.val > 0 or config.split == "char-rnn")
