@@ -121,7 +121,7 @@ def _resumed_data(
     if named:
         yield Noticed(f"Reading the text that the run names: {shown(named)}", is_advice=True)
         if not corpus:
-            check_ordinary(sources, include, f"If it lies elsewhere now: charrnn train NEWPLACE --resume {run.name}")
+            check_ordinary(sources, include, f"If it lies elsewhere now: charrnn train NEWPLACE --resume {word}")
         check_ordinary(recorded.val_sources or (), include, "Put back the file that validates.")
 
     def unchanged(sources: Sequence[str], sha256: str, what: str) -> Generator[Noticed, None, Text]:
@@ -144,7 +144,7 @@ def _resumed_data(
     validation = None
     if recorded.val_sources is not None and recorded.val_sha256 is not None:
         validation = yield from unchanged(recorded.val_sources, recorded.val_sha256, "text of `val_file`")
-    validating = [word for source in recorded.val_sources or () for word in ("--val-file", source)]
+    validating = [part for source in recorded.val_sources or () for part in ("--val-file", source)]
     anew = ["charrnn", "train", *(corpus or sources), *validating]
     hint = (
         "A run keeps its characters. A new run can begin with what this one has learnt: "
