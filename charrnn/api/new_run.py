@@ -12,7 +12,7 @@ from charrnn.api.session import Job, Training
 from charrnn.api.settings import settings
 from charrnn.config import DEFAULT_TEXT
 from charrnn.errors import CharRNNError
-from charrnn.runs.folder import Run, check_name, create_run, runs_folder
+from charrnn.runs.folder import check_name
 from charrnn.training.backends.start import shard_count
 
 
@@ -38,7 +38,7 @@ def new_job(
     model = trained.model if trained else chosen.model
     if sources.drop_unused and not trained:
         raise CharRNNError("`drop_unused` needs a model to begin with.", hint="Name one with `init`.")
-    if place.processes.is_first:
+    if training.is_first:
         check_name(name, out)
     place.check_texts([*sources.corpus, *sources.val_file])
     place.choose()
@@ -53,10 +53,5 @@ def new_job(
     if trained:
         weights = yield from transferred(trained, data.corpus, config.seed)
     shards = shard_count(config.batch, place.processes.count)
-
-    def find() -> Run:
-        if place.processes.is_first:
-            return create_run(name, data.corpus.text.name, out)
-        return Run(runs_folder() / "elsewhere")
-
-    return Job(training.open(find), model, config, data, shards, weights=weights)
+    run = training.make(name, data.corpus.text.name, out)
+    return Job(run, model, config, data, shards, weights=weights)

@@ -6,7 +6,7 @@ from pathlib import Path
 from charrnn.api.session import Training
 from charrnn.errors import CharRNNError
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, read_header
-from charrnn.runs.folder import Run, create_run, runs_folder
+from charrnn.runs.folder import Run, runs_folder
 from charrnn.runs.progress import Progress
 from charrnn.runs.verify import check
 
@@ -43,13 +43,7 @@ def own_run(
     is_of_run = old.newest() is not None or old.best.is_file()
     beside = old.path.parent if old.path.name == old.name else old.path.resolve().parent
     title, folder = (old.name, beside) if is_of_run else (path.stem, runs_folder())
-
-    def find() -> Run:
-        if training.is_first:
-            return create_run(name, title, out or folder)
-        return Run(runs_folder() / "elsewhere")
-
-    run = training.open(find)
+    run = training.make(name, title, out or folder)
     said = f"Going on from step {progress.step:,} of {title}, in a run of its own: {run.name}."
     run.log.take(old.log.path, progress.metrics)
     best = _best(old, path, progress)

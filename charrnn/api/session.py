@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -26,7 +27,7 @@ from charrnn.inference import model as inference
 from charrnn.inference.plan import check
 from charrnn.network.stacks import layers_of
 from charrnn.runs.checkpoint import Checkpoint
-from charrnn.runs.folder import Run
+from charrnn.runs.folder import Run, create_run, runs_folder
 from charrnn.runs.progress import Progress
 from charrnn.text import cache
 from charrnn.text.reader import Watch
@@ -148,6 +149,12 @@ class Training:
             with suppress(OSError):
                 sync_folder(self.run.path.parent)
         return self.run
+
+    def make(self, name: str | None, default_name: str, out: Path | None) -> Run:
+        """Make the folder of a new run, as `create_run`, and open it; other processes have one that nobody writes."""
+        return self.open(
+            lambda: create_run(name, default_name, out) if self.is_first else Run(runs_folder() / "elsewhere")
+        )
 
     def tidy(self) -> None:
         """Remove what is half made, and give up the lock: for a process that ends at once."""
