@@ -107,10 +107,20 @@ def generation(model: Model, length: int, how: How, notify: Notify) -> Generatio
         raise CharRNNError(
             f"Sampling has no parameter `{min(unknown)}`.", hint=f"It has {', '.join(How.__annotations__)}."
         )
+    check_whole("length", length, least=0)
+    for name in ("lines", "no_repeat"):
+        if how.get(name) is not None:
+            check_whole(name, how.get(name), least=1)
     seed = how.get("seed")
     drawn, end = sampling(how), ending(model, length, how.get("until", ()), how.get("lines"), notify)
     banned = _banned(model, how.get("allow"), how.get("forbid"), end)
     return Generation(end, drawn, banned, how.get("no_repeat"), secrets.randbits(63) if seed is None else seed)
+
+
+def check_whole(name: str, value: object, least: int) -> None:
+    """Raise CharRNNError unless a parameter is a whole number from `least` on: another one may never be reached."""
+    if not isinstance(value, int | np.integer) or value < least:
+        raise CharRNNError(f"`{name}` is {value!r}; it must be a whole number, at least {least}.")
 
 
 def by_lines(model: Model, how: How) -> How:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from charrnn.api.generation import How, Notify, Sample, by_lines, generation, unheard
+from charrnn.api.generation import How, Notify, Sample, by_lines, check_whole, generation, unheard
 from charrnn.api.named import Corpus, lines_of, names
 from charrnn.config import UNKNOWN, ModelConfig, TextConfig
 from charrnn.errors import CharRNNError
@@ -114,14 +114,7 @@ class Model:
         line, unless `until` is given; with `lines` there are so many texts for each of `count`.
         """
         wanted = self.samples(
-            count,
-            length,
-            prime=prime,
-            unique=unique,
-            novel=novel,
-            novel_to=novel_to,
-            encoding=encoding,
-            **how,
+            count, length, prime=prime, unique=unique, novel=novel, novel_to=novel_to, encoding=encoding, **how
         )
         return [sample.text for sample in wanted]
 
@@ -139,6 +132,7 @@ class Model:
         **how: Unpack[How],
     ) -> Iterator[Sample]:
         """Yield new texts as `sample_many` returns them, each with its probability."""
+        check_whole("count", count, least=0)
         ids = self.encode(prime)
         how = by_lines(self.network, how)
         if self.text.lines and how.get("lines"):
@@ -163,6 +157,7 @@ class Model:
         """
         from charrnn.inference.beam import beam_search
 
+        check_whole("beam", beam, least=1)
         wanted = generation(self.network, length, by_lines(self.network, how), self._notify)
         before = self.network.before(self.encode(prime))
         return self._named_one(beam_search(self.network, before, beam, wanted.ending, wanted.banned))
@@ -200,8 +195,10 @@ class Model:
         from charrnn.api.completion import Answers, line_end
 
         check_unknown(unknown)
-        if beam is not None and how.get("no_repeat"):
-            raise CharRNNError("`beam` searches for the likeliest text; `no_repeat` is for drawing.")
+        if beam is not None:
+            check_whole("beam", beam, least=1)
+            if how.get("no_repeat"):
+                raise CharRNNError("`beam` searches for the likeliest text; `no_repeat` is for drawing.")
         asked: How = {"temperature": 0.0, "until": line_end(self.network), **how}
         wanted = generation(self.network, length, asked, self._notify)
         return Answers(self.network, wanted, beam, append, unknown, self._notify)

@@ -232,6 +232,27 @@ def test_a_parameter_that_is_not_there_is_an_error(model):
         model.sample(5, top_p=2)
 
 
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("length", lambda model: next(model.stream(-1))),
+        ("length", lambda model: next(model.stream("20"))),
+        ("length", lambda model: next(model.stream(2.5))),
+        ("length", lambda model: model.likeliest(2, -1)),
+        ("length", lambda model: model.complete([], length=-1)),
+        ("count", lambda model: model.sample_many(-1, 5)),
+        ("beam", lambda model: model.likeliest(0, 5)),
+        ("beam", lambda model: model.complete([], beam=0)),
+        ("lines", lambda model: model.sample(5, lines=0)),
+        ("no_repeat", lambda model: model.sample(5, no_repeat=-1)),
+    ],
+)
+def test_a_number_of_things_is_a_whole_one(model, name, call):
+    with pytest.raises(CharRNNError, match=rf"`{name}` is \S+; it must be a whole number, at least [01]\."):
+        call(model)
+    assert len(model.sample(np.int64(5), seed=1)) == 5
+
+
 def test_the_runs_of_a_folder_are_listed(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (run,) = charrnn.list_runs()
