@@ -10,7 +10,7 @@ import numpy as np
 from charrnn.errors import CharRNNError
 from charrnn.network.parameters import check_weights
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
-from charrnn.runs.finding import find_checkpoint, find_run
+from charrnn.runs.finding import find_checkpoint, find_run, has_checkpoint
 from charrnn.runs.folder import Run
 from charrnn.runs.verify import fault
 
@@ -19,9 +19,10 @@ Finding = tuple[Path, CharRNNError | None]
 
 def findings(target: str) -> Iterator[Finding]:
     """Yield each file that RUN|FILE means with what is wrong with it, or None; a run without any is an error."""
-    # Any file may be asked about: that it is no checkpoint is the answer then.
-    if Path(target).is_file():
-        yield Path(target), fault(Path(target))
+    # Any file may be asked about, unless it is called as a run is: that it is no checkpoint is the answer then.
+    file = Path(target)
+    if file.is_file() and (file.suffix == ".safetensors" or not has_checkpoint(target)):
+        yield file, fault(file)
         return
     run = find_run(target)
     files = [*run.checkpoints(), *([run.best] if run.best.is_file() else [])]

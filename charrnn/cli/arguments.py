@@ -33,9 +33,10 @@ def tell_which(run: str, file: str, step: int | None) -> None:
 def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
     """Return the run (or None for the newest) and the texts.
 
-    The first argument is the run unless it is a text; then the last one may be it, for many name the text first.
+    The first argument is the run unless it is a text; then the last one may be it, for many name the text first. A run
+    may be called as a text is: of several arguments the first means the run.
     """
-    from charrnn.runs.finding import find_run
+    from charrnn.runs.finding import find_run, has_checkpoint
 
     if not arguments:
         return None, []
@@ -43,7 +44,10 @@ def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
     if first.endswith(".safetensors"):
         return first, rest
     if Path(first).is_file() or first == "-":
-        return (rest[-1], arguments[:-1]) if rest and _is_model(rest[-1]) else (None, arguments)
+        last_is_text = rest and Path(rest[-1]).is_file() and not rest[-1].endswith(".safetensors")
+        if rest and not last_is_text and has_checkpoint(rest[-1]):
+            return rest[-1], arguments[:-1]
+        return (first, rest) if rest and has_checkpoint(first) else (None, arguments)
     try:
         find_run(first)
     except CharRNNError:
@@ -52,19 +56,6 @@ def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
             return None, arguments
         raise
     return first, rest
-
-
-def _is_model(name: str) -> bool:
-    """Return whether a name that comes after a text is that of a model: no text, but a run that has a checkpoint."""
-    from charrnn.runs.finding import find_checkpoint
-
-    if Path(name).is_file():
-        return name.endswith(".safetensors")
-    try:
-        find_checkpoint(name)
-    except CharRNNError:
-        return False
-    return True
 
 
 def run_and_lines(arguments: list[str], command: str) -> tuple[str | None, str]:

@@ -72,6 +72,15 @@ def find_checkpoint(run: str | None, folder: Path | None = None) -> Path:
     )
 
 
+def has_checkpoint(run: str) -> bool:
+    """Return whether RUN means a checkpoint."""
+    try:
+        find_checkpoint(run)
+    except CharRNNError:
+        return False
+    return True
+
+
 def _is_run(path: Path) -> bool:
     """Whether a folder holds anything of a run, or nothing yet (a run that is about to begin)."""
     if not path.is_dir():

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from charrnn.api import model as models
 from charrnn.cli.app import app
+from charrnn.cli.arguments import split_run
 from charrnn.config import ModelConfig
 from charrnn.inference import model as inference
 from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
@@ -80,3 +81,29 @@ def test_saying_it_reads_nothing_again(folder, monkeypatch):
     for module in (models, inference):
         monkeypatch.setattr(module, "read_header", lambda path: pytest.fail("read twice"), raising=False)
     assert "The model is" in ran("sample", "-n", "3").stderr and len(reads) == 1
+
+
+@pytest.mark.parametrize(
+    ("named", "run", "texts"),
+    [
+        (["fresh"], None, ["fresh"]),
+        (["fresh", "text.txt"], "fresh", ["text.txt"]),
+        (["fresh", "fresh"], "fresh", ["fresh"]),
+        (["fresh", "bad\x1bname"], "bad\x1bname", ["fresh"]),
+        (["text.txt", "fresh"], None, ["text.txt", "fresh"]),
+        (["text.txt", "bad\x1bname"], "bad\x1bname", ["text.txt"]),
+        (["text.txt", "copy-of-None.safetensors"], "copy-of-None.safetensors", ["text.txt"]),
+        (["text.txt", "gone.safetensors"], None, ["text.txt", "gone.safetensors"]),
+        (["-", "bad\x1bname"], "bad\x1bname", ["-"]),
+    ],
+)
+def test_a_run_that_is_called_as_a_text_is(folder, named, run, texts):
+    (folder / "fresh").write_text("ab\n")
+    assert split_run(named) == (run, texts)
+
+
+def test_verify_takes_a_run_before_a_text_of_its_name(folder):
+    (folder / "fresh").write_text("ab\n")
+    assert ran("verify", "fresh").stdout == "checkpoints/fresh/best.safetensors: ok\n"
+    assert ran("verify", "copy-of-None.safetensors").stdout == "copy-of-None.safetensors: ok\n"
+    assert CliRunner().invoke(app, ["verify", "text.txt"]).exit_code == 1
