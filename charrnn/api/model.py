@@ -13,7 +13,7 @@ import numpy as np
 from charrnn.api.generation import How, Notify, Sample, by_lines, check_whole, generation, unheard
 from charrnn.api.named import Corpus, lines_of, names
 from charrnn.config import UNKNOWN, ModelConfig, TextConfig
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, did_you_mean
 from charrnn.inference import generation as made
 from charrnn.inference import model as inference
 from charrnn.inference.generation import Character, generate_one
@@ -342,4 +342,6 @@ class Model:
 def check_unknown(policy: str | None) -> None:
     """Raise CharRNNError unless `unknown` is a policy or not given."""
     if policy is not None and policy not in UNKNOWN:
-        raise CharRNNError(f"`unknown` is {policy!r}; it must be one of {', '.join(UNKNOWN)}.")
+        raise CharRNNError(
+            f"`unknown` is {policy!r}; it must be one of {', '.join(UNKNOWN)}.", did_you_mean(str(policy), UNKNOWN)
+        )

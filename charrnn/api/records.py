@@ -10,7 +10,7 @@ import numpy as np
 
 from charrnn.api.generation import Notify, first_few
 from charrnn.config import RANKS
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, did_you_mean
 from charrnn.inference.lines import Score, Scorer
 from charrnn.text.lines import json_object, portions, text_of
 
@@ -51,7 +51,7 @@ def records(source: str, scorer: Scorer, field: str | None, as_they_come: bool, 
 def check_rank(by: str, model: "Model") -> None:
     """Raise CharRNNError unless `by` is a rank, and the model has what it compares with."""
     if by not in RANKS:
-        raise CharRNNError(f"`by` is {by!r}; it must be one of {', '.join(RANKS)}.")
+        raise CharRNNError(f"`by` is {by!r}; it must be one of {', '.join(RANKS)}.", did_you_mean(str(by), RANKS))
     if by == "excess" and model.network.val_nats is None:
         raise CharRNNError(
             f"`by='excess'` compares with what validation cost the model, which {model.path} does not record.",

@@ -62,6 +62,8 @@ MISTAKES = [
     ("train text.txt --dropout 30", "--dropout is 30.0; it must be at least 0 and below 1."),
     ("train text.txt --val 10", "--val is 10.0; it must be at least 0 and below 1."),
     ("train text.txt --layers 100000", "--layers is 100000; it must be at most 1000."),
+    ("score small --by maen", "Did you mean mean?"),
+    ("score small --unknown skipp", "Did you mean skip?"),
     ("sample small -temp 0.8", "has two dashes: --temp"),
     ("sample small -prime bad", "has two dashes: --prime"),
     ("train text.txt -epochs 5", "has two dashes: --epochs"),
