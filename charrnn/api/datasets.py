@@ -27,7 +27,6 @@ _VOCAB_HINT = (
     "Remove or replace them, make a vocabulary that has them (charrnn vocab TEXT -o FILE), or leave out `vocab`."
 )
 
-
 # A validation loss over fewer characters is noise; with fewer lines the last of them validate, not any at random.
 FEW_CHARACTERS, FEW_LINES = 1_000, 20
 

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 class Form:
     """How scores are printed: as fields, or as `json`; with `characters` those of each; or the text as a `heat` map.
 
-    Of lines the number that is printed first is the one that they are ranked `by`. Records of
-    JSON name the `run`.
+    Of lines the number that is printed first is the one that they are ranked `by`. Records of JSON name the `run`.
     """
 
     json: bool
