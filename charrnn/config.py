@@ -30,6 +30,8 @@ UNKNOWN = ("error", "skip", "replace")
 # By what lines are ranked, the first by default; charrnn.inference.lines.Score says what each is.
 RANKS = ("mean", "worst", "excess")
 NORMAL_FORMS = ("nfc", "nfd", "nfkc", "nfkd")
+# The environment variable that names files of cells: one, or several with `os.pathsep` between.
+CELLS_VARIABLE = "CHARRNN_CELLS"
 
 # Younger than the format of checkpoints: with these values they are left out, and files stay the same to the byte.
 _LEFT_OUT = {"loss_after": None, "precision": "float32"}

@@ -9,11 +9,10 @@ from types import ModuleType
 from typing import Any
 
 from charrnn.cells import CELLS, Cell
+from charrnn.config import CELLS_VARIABLE
 from charrnn.errors import CharRNNError
 from charrnn.inference.plan import check
 
-# What the commands read besides those that are named: one file, or several with `os.pathsep` between.
-VARIABLE = "CHARRNN_CELLS"
 _HINT = "docs/cells.md shows how a file adds a cell."
 
 _loaded: set[Path] = set()
@@ -25,7 +24,7 @@ def load_cells(files: Iterable[str]) -> None:
     A file that cannot be run, adds no cell or takes the name of another one is a CharRNNError with its line, and so is
     a cell that cannot be computed.
     """
-    for name in [*filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)), *files]:
+    for name in [*filter(None, os.environ.get(CELLS_VARIABLE, "").split(os.pathsep)), *files]:
         path = Path(name).resolve()
         if path not in _loaded:
             before = dict(CELLS)
@@ -51,7 +50,7 @@ def _run(path: Path, name: str) -> None:
         if error.filename != str(path):
             raise _failed(path, name, error) from error
         raise CharRNNError(
-            f"The file of cells {name} cannot be read: {error.strerror}.", f"Check `cells` and {VARIABLE}."
+            f"The file of cells {name} cannot be read: {error.strerror}.", f"Check `cells` and {CELLS_VARIABLE}."
         ) from None
     except SyntaxError as error:
         line = f", line {error.lineno}" if error.lineno else ""

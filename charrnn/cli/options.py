@@ -8,6 +8,7 @@ import typer
 
 from charrnn.config import (
     ACTIVATIONS,
+    CELLS_VARIABLE,
     DEFAULT_MINUTES,
     DEFAULT_RATES,
     ERRORS,
@@ -30,7 +31,7 @@ def _off(value: float | None) -> float | None:
 
 def _load_cells(files: list[str] | None) -> None:
     """Make the cells of these files known, and those of the environment; no file is read where there is none."""
-    if files or os.environ.get("CHARRNN_CELLS"):
+    if files or os.environ.get(CELLS_VARIABLE):
         from charrnn.api.own_cells import load_cells
 
         load_cells(files or ())
@@ -80,7 +81,7 @@ Cells = Annotated[
         metavar="FILE",
         callback=_load_cells,
         expose_value=False,
-        help="A Python file that defines a cell of your own (docs/cells.md), besides those of CHARRNN_CELLS.",
+        help=f"A Python file that defines a cell of your own (docs/cells.md), besides those of {CELLS_VARIABLE}.",
     ),
 ]
 Activation = Annotated[

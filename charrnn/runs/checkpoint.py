@@ -10,6 +10,7 @@ from charrnn import __version__
 from charrnn.atomic import write_durably
 from charrnn.cells import CELLS
 from charrnn.config import (
+    CELLS_VARIABLE,
     DEFAULT_TEXT,
     STACKS,
     Config,
@@ -130,7 +131,7 @@ def _check_cell(name: object, file: object) -> None:
     """Raise CharRNNError if a cell is not known; of one of the user's own, `file` names where it is defined."""
     if isinstance(name, str) and name not in CELLS:
         known = isinstance(file, str)
-        how = f"`cells={file if known else 'FILE.py'}`, or CHARRNN_CELLS (from Python, import it first)."
+        how = f"`cells={file if known else 'FILE.py'}`, or {CELLS_VARIABLE} (from Python, import it first)."
         raise CharRNNError(
             f"its cell is {name!r}, which this charrnn does not have.",
             f"Name the file that defines it: {how}"
