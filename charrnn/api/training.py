@@ -198,7 +198,7 @@ def _show_settings(function: Any, shown: Any) -> None:
         if field.default is not MISSING
     ]
     preset = inspect.Parameter("preset", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=str | None)
-    function.__signature__ = inspect.signature(shown).replace(parameters=[*own, preset, *settings])
+    function.__signature__ = inspect.signature(function).replace(parameters=[*own, preset, *settings])
 
 
 _show_settings(train, train_events)
