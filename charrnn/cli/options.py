@@ -288,7 +288,12 @@ CorpusChangedOk = Annotated[
     bool, typer.Option("--corpus-changed-ok", help="Resume although the text is no longer the same.")
 ]
 EvalEvery = Annotated[
-    int | None, typer.Option("--eval-every", callback=_off, help="Steps between evaluations, besides each epoch's end.")
+    int | None,
+    typer.Option(
+        "--eval-every",
+        callback=_off,
+        help="Steps between evaluations, besides those at the ends of epochs, which lie 100 steps apart or more.",
+    ),
 ]
 SaveEvery = Annotated[
     int | None, typer.Option("--save-every", callback=_off, help="Steps between checkpoints, besides evaluations.")
