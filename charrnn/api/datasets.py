@@ -92,9 +92,8 @@ def _doubts(data: Dataset) -> Iterator[Noticed]:
         )
     for part, of in data.repeated.items():
         verb, loss = ("validate", "validation loss") if part == "validation" else ("test", "test loss")
-        mend = "`sort -u` removes repetitions." if of.kind == "lines" else "Leave out the copies."
-        met = f"{of} that {verb} are also among those that train"
-        yield Noticed(f"{met}: the {loss} is lower than for new ones. {mend}")
+        mend = "`sort -u` removes repetitions." if of.kind == "lines" else "Leave out what is there twice."
+        yield Noticed(f"{of} that {verb} also occur in what trains: the {loss} is lower than for new text. {mend}")
 
 
 def _empty_documents(text: "Text") -> list[str]:

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from charrnn.data.repeated import Repeated
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -11,12 +13,15 @@ class Evaluation:
 
     nats_per_char: the mean cross-entropy in nats; NaN if no character counted.
     bits_per_byte: bits for each byte of the text; NaN where not all of it was predicted.
+    repeated: of a part that was held out, how much also occurs in what trains; None of next to nothing, and of a text
+    for which it was not looked up.
     """
 
     characters: int
     nats_per_char: float
     bits_per_byte: float = math.nan
     unit: str = "character"
+    repeated: Repeated | None = None
 
     @property
     def bits_per_char(self) -> float:
@@ -40,4 +45,5 @@ class Evaluation:
             "perplexity": self.perplexity,
             "bits_per_byte": self.bits_per_byte,
             "unit": self.unit,
+            "repeated": self.repeated and self.repeated.to_json(),
         }

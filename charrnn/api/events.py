@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from charrnn.api.evaluation import Evaluation
-from charrnn.data.repeated import Repeated
 from charrnn.training.events import (
     Began,
     BudgetFixed,
@@ -62,9 +61,8 @@ class Measured:
     Of a long part only the first `characters_read` of `characters` are read. `compressors` are the bits a character
     that compressors need for the same text. `train_nats` is the last training loss, in nats a character;
     `frequency_nats` is what guessing by the frequencies of the characters in the training part would cost, and
-    `uniform_nats` what guessing without any knowledge would. `repeated` tells of documents of the part that train
-    as well, where they are more than a few. `step` is that of the checkpoint. Only what follows `loss_after` counts, if
-    that is a character.
+    `uniform_nats` what guessing without any knowledge would. `step` is that of the checkpoint. Only what
+    follows `loss_after` counts, if that is a character.
     """
 
     part: str
@@ -76,7 +74,6 @@ class Measured:
     loss_after: str | None = None
     frequency_nats: float | None = None
     uniform_nats: float | None = None
-    repeated: Repeated | None = None
     step: int | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -90,6 +87,7 @@ class Measured:
             "bits_per_char": self.evaluation.bits_per_char,
             "frequency_nats": self.frequency_nats,
             "compressors": dict(self.compressors),
+            "repeated": self.evaluation.repeated and self.evaluation.repeated.to_json(),
         }
         known = {name: value for name, value in record.items() if value not in (None, {})}
         return {"step": self.step, "part": self.part, **losses, **known}

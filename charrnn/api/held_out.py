@@ -15,6 +15,7 @@ from charrnn.api.events import Measured
 from charrnn.config import ModelConfig
 from charrnn.data.corpus import Dataset
 from charrnn.data.parts import Part
+from charrnn.data.repeated import Repeated
 from charrnn.data.splits import Split
 from charrnn.inference.evaluation import mean_nats
 from charrnn.inference.model import Model
@@ -77,19 +78,19 @@ def measure_in(part: str, model: Model, data: Dataset, train_nats: float | None 
     """Evaluate a model exactly on a part that is held out, and compare it with what needs no model."""
     parts = parts_of(data)[part]
     return replace(
-        measure(part, model, parts),
+        measure(part, model, parts, data.repeated.get(part)),
         compressors=compressors(data) if part == "validation" else {},
         train_nats=train_nats,
         frequency_nats=frequency_nats(data.parts.train, parts, model.vocab.size),
         uniform_nats=math.log(model.vocab.size),
-        repeated=data.repeated.get(part),
     )
 
 
-def measure(part: str, model: Model, parts: Sequence[Part]) -> Measured:
+def measure(part: str, model: Model, parts: Sequence[Part], repeated: Repeated | None = None) -> Measured:
     """Evaluate a model exactly on what is held out as `part`, which may be in several parts."""
     read = held_out(parts)
-    evaluation = Evaluation(sum(part.counted() for part in read), mean_nats(model, read), unit=model.text.unit)
+    counted = sum(part.counted() for part in read)
+    evaluation = Evaluation(counted, mean_nats(model, read), unit=model.text.unit, repeated=repeated)
     read_of = sum(map(len, read)), sum(map(len, parts))
     return Measured(part, evaluation, *read_of, loss_after=model.text.loss_after, step=model.step)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.api.evaluation import Evaluation
+from charrnn.data.repeated import Repeated
 
 # What is held out of a text, by name.
 PARTS = ("validation", "test")
@@ -72,7 +73,19 @@ def evaluation_of(record: Record | None, unit: str) -> Evaluation | None:
     """Return the evaluation that the log's record of a part tells of, None if it tells of none."""
     names = ("characters", "nats_per_char")
     characters, nats = (None if record is None else number(record.get(name)) for name in names)
-    return None if characters is None or nats is None else Evaluation(int(characters), nats, unit=unit)
+    if record is None or characters is None or nats is None:
+        return None
+    return Evaluation(int(characters), nats, unit=unit, repeated=_repeated(record.get("repeated")))
+
+
+def _repeated(told: Any) -> Repeated | None:
+    """Return what the log tells of how much occurs in what trains, None if that is nothing that can be read."""
+    if not isinstance(told, dict):
+        return None
+    pieces, count, kind = number(told.get("pieces")), number(told.get("count")), told.get("kind")
+    if pieces is None or count is None or not isinstance(kind, str):
+        return None
+    return Repeated(int(pieces), int(count), kind)
 
 
 def _records(data: bytes) -> list[Record]:

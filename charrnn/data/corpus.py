@@ -43,10 +43,11 @@ class Dataset:
 
     @cached_property
     def repeated(self) -> dict[str, Repeated]:
-        """Return how many documents are held out and train as well, by the part, where that is worth telling."""
+        """Return how much is held out and occurs in what trains, by the part, where that is worth telling."""
         train, held_out = self.parts.train, {"validation": self.parts.val, "test": self.parts.test}
-        found = {part: repeated(train, parts) for part, parts in held_out.items()}
-        return {part: count for part, count in found.items() if count is not None and count.matters}
+        unit = self.corpus.text.config.unit
+        found = {part: repeated(train, parts, unit) for part, parts in held_out.items()}
+        return {part: of for part, of in found.items() if of.matters}
 
 
 def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None, hint: str = READERS_HINT) -> Corpus:

@@ -1,53 +1,58 @@
-"""Documents that are held out and stand among those that train, too: what is measured on them is no surprise."""
+"""What is held out and occurs in what trains, too: what is measured on it is no surprise."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
-from itertools import islice, pairwise
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from charrnn.data.parts import Part
 
-# Of what is held out so many documents are looked up, among so many characters that train; a second or two in all.
-DOCUMENTS, CHARACTERS = 20_000, 50_000_000
-# What is more than this share of the documents is worth telling.
-WORTH_TELLING = 0.01
+# Of what is held out so many pieces are looked up, among so many characters that train; a second or two in all.
+PIECES, CHARACTERS = 20_000, 50_000_000
+# What is more than this share of the pieces is worth telling.
+WORTH_TELLING = 0.02
+# Text that is no copy hardly ever repeats so many characters: of Tiny Shakespeare nothing, of Python sources 2 %.
+STRETCH = 64
+# Numbers of 64 bits with which those of neighbours are mixed, so that each stretch has a number of its own.
+_SPREAD, _MIX = np.uint64(0x9E3779B97F4A7C15), 0xD1B54A32D192ED03
 
 
 @dataclass(frozen=True)
 class Repeated:
-    """Of so many `documents`, which are "lines" or "files", so many (`count`) are also among those that train."""
+    """Of so many `pieces`, lines or stretches (`kind` names them), so many (`count`) also occur in what trains."""
 
-    documents: int
+    pieces: int
     count: int
     kind: str
 
     @property
     def matters(self) -> bool:
         """Return whether there are enough of them to change what is measured."""
-        return self.count > WORTH_TELLING * self.documents
+        return self.count > WORTH_TELLING * self.pieces
 
     def __str__(self) -> str:
-        return f"{self.count:,} of {self.documents:,} {self.kind}"
+        return f"{self.count:,} of {self.pieces:,} {self.kind}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the members that the log has of it."""
+        return {"pieces": self.pieces, "count": self.count, "kind": self.kind}
 
 
-def repeated(train: Part, held_out: Sequence[Part]) -> Repeated | None:
-    """Return how many documents are held out and train as well; None where there are no documents. Blank ones are none.
+def repeated(train: Part, held_out: Sequence[Part], unit: str = "character") -> Repeated:
+    """Return how many lines are held out and train too or, where lines are no documents, stretches of STRETCH `unit`s.
 
-    Of a large text only the beginnings are looked at (DOCUMENTS, CHARACTERS): there may be more.
+    Blank lines, and stretches of one character alone, say nothing of a model: they are none. Of a large text only the
+    beginnings are looked at (PIECES, CHARACTERS): there may be more.
     """
     by_lines = train.line_end is not None
-    if not by_lines and train.starts is None:
-        return None
-    held = (document for part in held_out for document in (_lines(part) if by_lines else _files(part)))
-    wanted: Counter[Any] = Counter(islice(held, DOCUMENTS))
-    trained = _lines(train) if by_lines else _files(train, {length for length, _ in wanted})
-    found = set(filter(wanted.__contains__, trained)) if wanted else set()
-    count = sum(wanted[document] for document in found)
-    return Repeated(wanted.total(), count, "lines" if by_lines else "files")
+    held = (piece for part in held_out for piece in (_lines(part) if by_lines else _stretches(part)))
+    wanted: Counter[Any] = Counter(islice(held, PIECES))
+    found = _found_lines(train, wanted) if by_lines else _found_stretches(train, wanted)
+    count = sum(wanted[piece] for piece in found)
+    return Repeated(wanted.total(), count, "lines" if by_lines else f"stretches of {STRETCH} {unit}s")
 
 
 def _lines(part: Part) -> Iterator[str]:
@@ -55,19 +60,51 @@ def _lines(part: Part) -> Iterator[str]:
     assert part.line_end is not None
     line_end = part.line_end if part.table is None else int(part.table[part.line_end])
     tail = ""
-    for low, high in part.cut(0, min(len(part), CHARACTERS)).blocks():
+    for low, high in _beginning(part).blocks():
         ids = part.ids(low, high).astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
         *lines, tail = (tail + ids).split(chr(line_end))
         yield from filter(None, lines)
 
 
-def _files(part: Part, lengths: Collection[int] | None = None) -> Iterator[tuple[int, bytes]]:
-    """Yield length and digest of each file of a part or, with `lengths`, of those that are so long."""
-    whole = part.cut(0, min(len(part), CHARACTERS))
-    bounds = np.union1d([0, len(part)], [] if part.starts is None else part.starts).astype(int).tolist()
-    for low, high in pairwise(bounds):
-        if high <= len(whole) and (lengths is None or high - low in lengths):
-            digest = blake2b(digest_size=16)
-            for begin, end in whole.cut(low, high).blocks():
-                digest.update(whole.ids(low + begin, low + end).tobytes())
-            yield high - low, digest.digest()
+def _found_lines(train: Part, wanted: Counter[str]) -> set[str]:
+    return set(filter(wanted.__contains__, _lines(train))) if wanted else set()
+
+
+def _stretches(part: Part) -> Iterator[int]:
+    """Yield a number for each stretch of a part, one after the other, of which none overlaps another."""
+    for low in range(0, len(part) - STRETCH + 1, STRETCH):
+        ids = part.ids(low, low + STRETCH)
+        if (ids != ids[0]).any():
+            yield int(_numbers(ids)[0])
+
+
+def _found_stretches(train: Part, wanted: Counter[int]) -> set[int]:
+    """Return which numbers are those of stretches of a part, wherever they begin."""
+    if not wanted:
+        return set()
+    numbers = np.array(sorted(wanted), np.uint64)
+    # Most stretches are not wanted, which their first bits tell.
+    begins = np.zeros(1 << 16, bool)
+    begins[numbers >> np.uint64(48)] = True
+    found: set[int] = set()
+    for low, high in _beginning(train).blocks():
+        all_numbers = _numbers(train.ids(low, high + STRETCH - 1))
+        some = all_numbers[begins[all_numbers >> np.uint64(48)]]
+        found.update(some[np.isin(some, numbers)].tolist())
+    return found
+
+
+def _numbers(ids: np.ndarray) -> np.ndarray:
+    """Return a number for the stretch that begins at each id, (ids - STRETCH + 1,): equal ones for equal stretches.
+
+    They are polynomials of the ids, modulo 2^64: of twice the length at each round, until it is that of a stretch.
+    """
+    numbers, length, mix = ids.astype(np.uint64) * _SPREAD, 1, _MIX
+    while length < STRETCH:
+        numbers = numbers[:-length] * np.uint64(mix) + numbers[length:]
+        length, mix = 2 * length, mix * mix % 2**64
+    return numbers
+
+
+def _beginning(part: Part) -> Part:
+    return part.cut(0, min(len(part), CHARACTERS))

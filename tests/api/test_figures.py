@@ -120,6 +120,23 @@ def test_figures_of_another_step_or_kind_are_none(folder):
     assert history.figures_of(run.log.path, 30) == {}
 
 
+def test_what_occurs_in_what_trains_is_told_wherever_the_figure_is(folder):
+    (folder / "text.txt").write_text(TEXT + TEXT[:1200])
+    _, events = finished(folder, val=0.1, test=0.1)
+    shared = events["test"].evaluation.repeated
+    assert str(shared) == "6 of 6 stretches of 64 characters"
+    assert charrnn.list_runs()[0].test.repeated == shared
+    (facts,) = json.loads(said("runs", "--json"))
+    assert facts["test"]["repeated"] == {"pieces": 6, "count": 6, "kind": "stretches of 64 characters"}
+    assert "6 of 6 stretches of 64 characters also occur in what trains" in " ".join(said("inspect", "toy").split())
+    result = CliRunner().invoke(app, ["eval", "toy", "--part", "test", "--json"])
+    assert "6 of 6 stretches of 64 characters of this part also occur in what trains" in result.stderr
+    assert json.loads(result.stdout)["repeated"] == facts["test"]["repeated"]
+    # A log from a stranger may say anything.
+    for odd in ({"pieces": "6", "count": 6, "kind": "x"}, [1], {"pieces": 6, "count": 6, "kind": 3}):
+        assert history.evaluation_of({"characters": 9, "nats_per_char": 1.0, "repeated": odd}, "byte").repeated is None
+
+
 def test_a_disk_that_does_not_take_them_is_told(folder, monkeypatch):
     run, events = finished(folder)
 

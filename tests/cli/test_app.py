@@ -159,7 +159,7 @@ def test_what_a_model_has_never_seen(small):
 
 def test_eval_prints_what_scripts_rely_on(small):
     facts = json.loads(charrnn_in(small, "eval", "small", "text.txt", "--json").stdout)
-    names = ["characters", "bits_per_char", "nats_per_char", "perplexity", "bits_per_byte", "unit", "run"]
+    names = ["characters", "bits_per_char", "nats_per_char", "perplexity", "bits_per_byte", "unit", "repeated", "run"]
     assert list(facts) == names
     assert facts["characters"] == 220
     assert charrnn_in(small, "eval", "small", "-", "--json", stdin=(small / "text.txt").read_bytes()).stdout

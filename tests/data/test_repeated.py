@@ -1,4 +1,4 @@
-"""Documents that are held out and train as well: counted, and said before training and after it."""
+"""What is held out and occurs in what trains as well: counted, and said before training and after it."""
 
 import random
 from collections import Counter
@@ -16,6 +16,7 @@ from charrnn.data.parts import Part
 from charrnn.data.repeated import Repeated, repeated
 from support.untrained import train_nothing
 
+RANDOM = ["".join(random.Random(seed).choices("abcdefgh", k=40)) for seed in range(600)]
 NAMES = sorted({"".join(random.Random(seed).choices("abcdefgh", k=6)) for seed in range(400)})
 
 
@@ -59,20 +60,26 @@ def test_lines_are_counted_wherever_blocks_end(monkeypatch, block, dtype):
     assert expected > 5
 
 
-def test_files_are_counted_by_what_they_hold():
-    def files(*texts):
-        lengths = [len(text) for text in texts]
-        return Part(np.frombuffer("".join(texts).encode(), np.uint8), starts=np.cumsum([0, *lengths[:-1]]))
-
-    train = files("one", "two", "three", "a longer one")
-    assert repeated(train, [files("two", "six"), files("one"), files("three times")]) == Repeated(4, 2, "files")
-    assert repeated(train, []) == Repeated(0, 0, "files") and not repeated(train, []).matters
-    # A stream of characters has no documents.
-    assert repeated(Part(np.zeros(9, int)), [Part(np.zeros(3, int))]) is None
+@pytest.mark.parametrize("block", [100, 1 << 20])
+def test_stretches_are_counted_wherever_they_begin(monkeypatch, block):
+    monkeypatch.setattr("charrnn.data.parts.BLOCK", block)
+    train = np.random.default_rng(1).integers(0, 90, 2_000).astype(np.uint8)
+    other = np.random.default_rng(2).integers(0, 90, 2_000).astype(np.uint8)
+    copied = np.concatenate([train[333:461], other[:64], train[937:1_001], np.full(64, 3), train[-64:], other[64:100]])
+    # A table of ids is looked through; what is all one character says nothing, what is left at the end neither.
+    table = np.arange(7, 107)
+    found = repeated(Part(train, table), [Part(copied, table), Part(other[:63], table)])
+    assert found == Repeated(5, 4, "stretches of 64 characters")
+    # Everything else the same, one character decides.
+    copied[100] += 1
+    assert repeated(Part(train, table), [Part(copied, table)]).count == 3
+    assert repeated(Part(train), [], "byte") == Repeated(0, 0, "stretches of 64 bytes")
+    assert not repeated(Part(train), []).matters
+    assert repeated(Part(train[:9]), [Part(train[:100])]).count == 0
 
 
 def test_of_what_is_large_the_beginning_is_looked_at(monkeypatch):
-    monkeypatch.setattr(counting, "DOCUMENTS", 3)
+    monkeypatch.setattr(counting, "PIECES", 3)
     monkeypatch.setattr(counting, "CHARACTERS", 8)
     assert repeated(part(["aaa", "bbb", "ccc"]), [part(["b", "aaa", "d", "ccc"])]) == Repeated(3, 1, "lines")
 
@@ -80,34 +87,39 @@ def test_of_what_is_large_the_beginning_is_looked_at(monkeypatch):
 def test_a_list_that_repeats_itself_is_told_before_training(told):
     said, job = told(5 * NAMES, split="documents")
     shared = job.data.repeated["validation"]
-    assert shared.count > 0.9 * shared.documents > 100
-    assert f"{shared} that validate are also among those that train" in said and "`sort -u`" in said
+    assert shared.count > 0.9 * shared.pieces > 100
+    assert f"{shared} that validate also occur in what trains" in said and "`sort -u`" in said
     # Wherever the validation part lies, and if it is another text.
-    assert "that validate are also among" in told(2 * NAMES, split="tail")[0]
-    assert "400 of 400 lines that validate are also among" in told(NAMES, val_file="text.txt")[0]
-    assert "that test are also among" in told(5 * NAMES, val=0.0, test=0.1)[0]
-    assert "also among" not in told(NAMES, test=0.1)[0]
+    assert "that validate also occur in" in told(2 * NAMES, split="tail")[0]
+    assert "400 of 400 lines that validate also occur in" in told(NAMES, val_file="text.txt")[0]
+    assert "that test also occur in" in told(5 * NAMES, val=0.0, test=0.1)[0]
+    assert "also occur" not in told(NAMES, test=0.1)[0]
 
 
-def test_copies_of_files_are_told(told, tmp_path):
+def test_copies_are_told_where_lines_are_no_documents(told, tmp_path):
     (tmp_path / "folder").mkdir()
     for number in range(20):
         for copy in "ab":
-            (tmp_path / f"folder/{number}{copy}.txt").write_text(NAMES[number] * 10)
+            (tmp_path / f"folder/{number}{copy}.txt").write_text(" ".join(NAMES[number : number + 40]))
     said, _ = told([], corpus="folder", split="documents", val=0.3, lines=False)
-    assert " files that validate are also among those that train" in said and "Leave out the copies." in said
+    assert " stretches of 64 characters that validate also occur in what trains" in said and "there twice" in said
+    # Of a stream, of a file of its own, and of bytes.
+    assert "also occur in what trains" in told(2 * NAMES, lines=False)[0]
+    assert "43 of 43 stretches of 64 characters that" in told(NAMES, lines=False, val_file="text.txt")[0]
+    assert " stretches of 64 bytes that test also" in told(2 * NAMES, lines=False, bytes=True, val=0.0, test=0.3)[0]
+    assert "also occur" not in told(NAMES, lines=False)[0]
 
 
 def test_the_report_does_not_claim_what_is_not_so(capsys):
     def reported(part, shared):
-        report.measured(Measured(part, Evaluation(900, 2.0), 900, 900, repeated=shared))
+        report.measured(Measured(part, Evaluation(900, 2.0, repeated=shared), 900, 900))
         return capsys.readouterr().err
 
-    many, few = Repeated(200, 180, "lines"), Repeated(200, 2, "lines")
-    assert "on 900 characters; 180 of 200 lines are also among those that train.\n" in reported("validation", many)
-    assert "that nothing was chosen by; 180 of 200 lines are also" in reported("test", many)
-    for shared in (few, None):
-        assert "on 900 characters it was not trained on.\n" in reported("validation", shared)
+    many = Repeated(200, 180, "lines")
+    assert "on 900 characters; 180 of 200 lines also occur in what trains.\n" in reported("validation", many)
+    assert "that nothing was chosen by; 180 of 200 lines also" in reported("test", many)
+    assert "on 900 characters it was not trained on.\n" in reported("validation", None)
+    assert many.matters and not Repeated(200, 4, "lines").matters
 
 
 def test_lines_validate_at_random_unless_it_is_said_otherwise(told):
@@ -136,7 +148,7 @@ def test_so_little_that_it_is_noise_is_told(told, tmp_path):
     (tmp_path / "short.txt").write_text("abc\n" * 14)
     said, _ = told(NAMES, val_file="short.txt", lines=False)
     assert "Only 56 characters validate" in said and "`val_file`" in said
-    assert "validate" not in told(NAMES * 10, split="tail", lines=False)[0]
+    assert "validate" not in told(RANDOM, split="tail", lines=False)[0]
     assert "validate" not in told(NAMES, val=0.0)[0]
 
 

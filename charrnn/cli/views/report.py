@@ -48,9 +48,9 @@ def measured(event: "Measured") -> None:
         say(f"{what}: none of the first {read:,} {unit}s stands{after}; charrnn eval reads more.")
     else:
         also = ""
-        if event.repeated is not None and event.repeated.matters:
+        if event.evaluation.repeated is not None:
             which = "" if event.part == "validation" else which
-            also = f"; {event.repeated} are also among those that train"
+            also = f"; {event.evaluation.repeated} also occur in what trains"
         say(
             f"{what}: {event.evaluation.bits_per_char:.4f} bits per {unit} ({nats:.4f} nats), exactly, on "
             f"{counted:,} {unit}s{after}{which}{of}{also}."

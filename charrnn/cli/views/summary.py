@@ -148,7 +148,9 @@ def _figures(facts: dict[str, Any]) -> Iterator[Row]:
         evaluation = evaluation_of(facts[part], facts["unit"])
         if evaluation is not None:
             exact = f"{evaluation.bits_per_char:.4f} bits per {evaluation.unit} ({evaluation.nats_per_char:.4f} nats)"
-            yield part, [f"{exact}, exactly, on {evaluation.characters:,} {evaluation.unit}s"]
+            of = evaluation.repeated
+            also = "" if of is None else f"; {printable(str(of))} also occur in what trains"
+            yield part, [f"{exact}, exactly, on {evaluation.characters:,} {evaluation.unit}s{also}"]
 
 
 def _duration(seconds: float) -> str:
