@@ -89,7 +89,7 @@ def _going_on(config: TrainConfig, planned: Progress, steps_per_epoch: int) -> s
     elif rate > 1.01 * lowest:
         course = f"goes on from {rate:.2g} and falls to {lowest:.2g} {_end(planned)}"
     else:
-        course = f"stays at {rate:.2g}, where its schedule has ended"
+        course = f"stays at {rate:.2g}, where its schedule has ended: little more will be learnt"
     again = f"`lr={config.rate:g}`" if config.schedule == "cosine" else "`lr` or `schedule`"
     return f"The learning rate {course}. For a new schedule from here on add {again}, say."
 

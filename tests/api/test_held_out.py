@@ -28,7 +28,7 @@ def test_what_is_worse_than_frequencies_is_not_said_to_be_learnt_by_heart(capsys
     # Nothing has gone wrong with what has hardly begun.
     for nats in (4.2, 4.6):
         early = told(capsys, nats, **baselines)
-        assert "worse than the plain frequencies" in early and "Train longer" in early and "heart" not in early
+        assert "worse than the plain frequencies" in early and "Train again, for" in early and "heart" not in early
     good = told(capsys, 3.1, **baselines)
     assert "frequencies" not in good and ("by heart" in good) == (train == 2.0)
 

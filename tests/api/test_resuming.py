@@ -165,7 +165,7 @@ def test_a_finished_run_that_goes_on_does_not_leap(folder):
     found, said = rates(steps=60)
     assert list(found) == list(range(61, 121)) and set(found.values()) == {0.005}
     assert said == (
-        "The learning rate stays at 0.005, where its schedule has ended. "
+        "The learning rate stays at 0.005, where its schedule has ended: little more will be learnt. "
         "For a new schedule from here on add `lr=0.5`, say."
     )
     _, said = command("--resume", "run", "--steps", 5)

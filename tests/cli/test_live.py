@@ -8,6 +8,7 @@ import sys
 from collections import UserList
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -339,6 +340,20 @@ def test_lines_above_a_bar(tmp_path, clock, terminal):
     assert above.endswith("\nlearning rate.\n") and bar.startswith("100% ") and below.startswith("\nThe model is ")
     assert terminal.shows_cursor
     assert sum(bool(BAR.match(line)) for line in terminal.lines()) == 1
+
+
+def test_the_bar_that_stays_has_the_last_evaluation(tmp_path, clock, terminal):
+    with viewing(terminal, FakeTraining(tmp_path)) as view:
+        show(view, clock, began(tmp_path), *map(stepped, range(1, 10)), evaluated(9), stepped(10))
+        show(view, clock, evaluated(10, bits=1.25))
+    terminal.sync()
+    assert "val 1.250 bits/char" in terminal.lines()[-1]
+
+
+def test_the_rate_of_the_settings_is_not_that_of_a_run_that_goes_on(tmp_path, clock, said):
+    with View(FakeTraining(tmp_path), quiet=False) as view:
+        show(view, clock, replace(began(tmp_path), step=20))
+    assert ", adam. Run: toy" in said()[1]
 
 
 def test_quiet_draws_nothing(tmp_path, clock, terminal):

@@ -36,6 +36,7 @@ class View:
         self.unit = "character"
         self.train_nats: float | None = None
         self.val_nats: float | None = None
+        self.last_step: Stepped | None = None
         self.last_line = time.perf_counter()
         self.speed = _Speed()
 
@@ -65,6 +66,9 @@ class View:
             case events.Evaluated():
                 self.val_nats = event.val_nats
                 self._evaluated(event)
+                if self.bar is not None and self.last_step is not None:
+                    # It may be the last one, and stays on the terminal.
+                    self._progress(self.last_step)
                 self.speed.restart()
             case events.BudgetFixed(total, characters_per_second, before):
                 assert self.began is not None
@@ -115,13 +119,16 @@ class View:
         )
         settings, name = event.training, event.path.resolve().name
         parameters = parameter_count(event.model, event.vocab_size)
+        # Where a run goes on the rate is another by now.
+        at = "" if event.step else f" at {settings.rate:g}"
         self._say(
             f"{event.model.title}, {width}, {parameters:,} parameters; batch {settings.batch}, "
-            f"seq {settings.seq}, dropout {settings.dropout:g}, {settings.optimizer} at {settings.rate:g}. "
+            f"seq {settings.seq}, dropout {settings.dropout:g}, {settings.optimizer}{at}. "
             f"Run: {printable(name)}"
         )
 
     def _stepped(self, event: "Stepped") -> None:
+        self.last_step = event
         self.speed.add(event.step * self._characters)
         nats = event.nats
         if nats is not None:

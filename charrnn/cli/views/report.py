@@ -73,7 +73,7 @@ def _why(event: "Measured") -> str:
     """Return why a model may be worse than frequencies, and what to do."""
     if event.uniform_nats is not None and event.evaluation.nats_per_char > event.uniform_nats + DIVERGED:
         return "training has gone wrong, most likely by too high a rate. Train again with a lower --lr."
-    return "it was trained too little, or at a wrong rate. Train longer, or with another --lr."
+    return "it was trained too little, or at a wrong rate. Train again, for longer or with another --lr."
 
 
 def result(training: "Training") -> None:
