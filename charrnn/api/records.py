@@ -2,9 +2,9 @@
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from charrnn.api.generation import Notify, first_few
 from charrnn.config import RANKS
 from charrnn.errors import CharRNNError, did_you_mean
 from charrnn.inference.lines import Score, Scorer
-from charrnn.text.lines import json_object, portions, text_of
+from charrnn.text.lines import Member, json_object, member_of, portions
 
 if TYPE_CHECKING:
     from charrnn.api.model import Model
@@ -22,13 +22,14 @@ _NAMES = 10
 
 
 class Record(NamedTuple):
-    """The score of a line, and the other `members` of the object that it was read from.
+    """The score of a line, and of the object that it was read from the text as it was `written`, and other `members`.
 
     An `odd` line has no such text: no character of it counts.
     """
 
     score: Score
-    members: Mapping[str, Any] = {}
+    members: Sequence[Member] = ()
+    written: str | None = None
     odd: bool = False
 
 
@@ -81,23 +82,24 @@ def chosen(
 def _objects(lines: Sequence[str], first: int, scorer: Scorer, field: str, notify: Notify) -> Iterator[Record]:
     """Yield the scores of lines that are objects of JSON."""
     objects = [json_object(line, scorer.text) for line in lines]
-    texts = [text_of(members, field, scorer.text) for members in objects]
+    own = [member_of(members, field) for members in objects]
+    texts = [member and member.text(scorer.text) for member in own]
     scores = scorer.score([text or "" for text in texts], first)
-    for line, members, text, score in zip(lines, objects, texts, scores, strict=True):
-        if text is not None and members is not None:
-            yield Record(score, {name: value for name, value in members.items() if name != field})
+    for line, members, member, text, score in zip(lines, objects, own, texts, scores, strict=True):
+        if text is not None and member is not None and members is not None:
+            yield Record(score, [other for other in members if other.name != field], member.written)
             continue
         notify(f"Line {score.line:,} {_lack(members, field)}: it is not scored.")
         nothing = np.full(len(line), np.nan)
         odd = replace(score, text=line, read=line, surprisal=nothing, characters=0, bits=0.0, unknown=0)
-        yield Record(odd, members or {}, odd=True)
+        yield Record(odd, members or (), odd=True)
 
 
-def _lack(members: Mapping[str, Any] | None, field: str) -> str:
+def _lack(members: Sequence[Member] | None, field: str) -> str:
     """Return what is wrong with a line that has no text to score."""
     if members is None:
         return "is no object of JSON, which `field` expects"
-    if field in members:
+    if member_of(members, field):
         return f"has something else than a text under {field!r}"
-    has = ", ".join(list(members)[:_NAMES]) or "nothing"
+    has = ", ".join(member.name for member in members[:_NAMES]) or "nothing"
     return f"has no {field!r}, only {has}{' …' if len(members) > _NAMES else ''}"

@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from charrnn.config import TextConfig
 from charrnn.text.decoding import BYTES, Decoder, prepare
@@ -16,6 +16,9 @@ PORTION = 8192
 CHARACTERS = 1 << 20
 # Bytes by whose zeros UTF-16 is told from other encodings; the longest byte order mark is no longer.
 _HEAD = 4
+# Numbers are kept as they were written, so what is read of them may be rough.
+_JSON = json.JSONDecoder(parse_int=float)
+_BEFORE_NAME, _BEFORE_VALUE = re.compile(r"[ \t\n\r{,]*"), re.compile(r"[ \t\n\r:]*")
 
 
 def portions(
@@ -102,20 +105,47 @@ def seen(line: str, config: TextConfig) -> str:
     return prepare("".join(without_returns([line], config)), config)
 
 
-def json_object(line: str, config: TextConfig) -> dict[str, Any] | None:
-    """Return the members of the object of JSON that is a line of `lines`; None if it is none."""
+class Member(NamedTuple):
+    """A member of an object of JSON: its name, its value as it was `written`, and as Python reads it (no integers)."""
+
+    name: str
+    written: str
+    value: Any
+
+    def text(self, config: TextConfig) -> str | None:
+        """Return the value as `lines` would have decoded it; None if it is no text."""
+        if not isinstance(self.value, str):
+            return None
+        # JSON can spell half of a character, which no encoding can.
+        text = re.sub("[\ud800-\udfff]", "\ufffd", self.value)
+        return text.encode().decode(BYTES) if config.bytes else text
+
+
+def json_object(line: str, config: TextConfig) -> list[Member] | None:
+    """Return the members of the object of JSON that is a line of `lines`, in their order; None if it is none."""
     try:
-        found = json.loads(line.encode(BYTES) if config.bytes else line)
+        text = line.encode(BYTES).decode("utf-8-sig") if config.bytes else line
+        if not isinstance(_JSON.decode(text), dict):
+            return None
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    # It is sound: what is between names and values needs no look.
+    members = []
+    place = _end(_BEFORE_NAME, text, 0)
+    while text[place] == '"':
+        name, place = _JSON.raw_decode(text, place)
+        begin = _end(_BEFORE_VALUE, text, place)
+        value, place = _JSON.raw_decode(text, begin)
+        members.append(Member(name, text[begin:place], value))
+        place = _end(_BEFORE_NAME, text, place)
+    return members
 
 
-def text_of(members: Mapping[str, Any] | None, name: str, config: TextConfig) -> str | None:
-    """Return the text that is one of some members, as `lines` would have decoded it; None if there is none."""
-    found = None if members is None else members.get(name)
-    if not isinstance(found, str):
-        return None
-    # JSON can spell half of a character, which no encoding can.
-    text = re.sub("[\ud800-\udfff]", "\ufffd", found)
-    return text.encode().decode(BYTES) if config.bytes else text
+def _end(between: re.Pattern[str], text: str, place: int) -> int:
+    found = between.match(text, place)
+    return found.end() if found else place
+
+
+def member_of(members: Sequence[Member] | None, name: str) -> Member | None:
+    """Return the member of a name, the last if there are several, as everybody reads JSON; None if there is none."""
+    return next((member for member in reversed(members or ()) if member.name == name), None)

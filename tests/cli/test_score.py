@@ -355,19 +355,63 @@ def test_the_member_of_an_object_is_scored_as_a_line():
     assert [row.split("\t")[2:] for row in rows] == [["3", "0", "1", "a\\nb"], ["2", "1", "2", "c\ufffd"]]
     rows = score("plain", "--field", "t", "--per-char", stdin=stdin).splitlines()
     assert [row.split("\t")[:2] for row in rows] == [["1", "1"], ["1", "2"], ["1", "3"], ["2", "1"], ["2", "2"]]
-    assert [record["text"] for record in as_records("plain", "--field", "t", stdin=stdin)] == ["a\nb", "c\ufffd"]
+    assert [record["text"] for record in as_records("plain", "--field", "t", stdin=stdin)] == ["a\nb", "c\ud800"]
 
 
-def test_the_other_members_come_out_again_and_ours_win():
-    one = {"id": [1, {"x": "☞"}], "bits": "seven", "t": "a", "line": 12, "nothing": None}
-    deep = '{"t": "b", "deep": ' + "[" * 600 + "]" * 600 + "}\n"
-    stdin = (json.dumps(one) + "\n" + deep).encode()
-    first, second = as_records("plain", "--field", "t", stdin=stdin)
-    (plain, other) = as_records("plain", stdin=b"a\nb\n")
-    assert list(first)[:4] == ["id", "bits", "line", "nothing"] and "t" not in first
-    assert first == {"id": one["id"], "nothing": None} | plain
-    # What is nested too deeply to be written again may be left out.
-    assert {name: second[name] for name in other} == other
+def test_the_other_members_come_out_as_they_came_in():
+    deep = "[" * 600 + "]" * 600
+    others = (
+        '"id": [1,  {"x": "☞"}], "z": 1.10, "big": 12345678901234567890, "e": 1e400, "half": "\\ud800", '
+        f'"d": 1, "d": 2, "deep": {deep}, "": null'
+    )
+    result = run("plain.safetensors", "--field", "t", "--jsonl", stdin=f'{{{others}, "t": "a"}}\n'.encode())
+    assert result.stdout.startswith(f'{{{others}, "line": 1, ') and result.stderr == ""
+    (plain,) = as_records("plain", stdin=b"a\n")
+    found = json.loads(result.stdout, parse_constant=pytest.fail)
+    assert {name: found[name] for name in plain} == plain and "t" not in found
+    # Half of a character is scored as U+FFFD, and comes out as it came in.
+    half = as_records("plain", "--field", "t", stdin=b'{"t": "c\\ud800"}\n')
+    assert half == [as_records("plain", stdin="c\ufffd\n".encode())[0] | {"text": "c\ud800"}]
+
+
+def test_a_member_that_has_the_name_of_one_of_ours_gets_another_and_that_is_told():
+    several = [
+        {"t": "a", "run": "mine", "line": [7]},
+        {"t": "b", "run": "mine", "input_run": 3, "surprisal": 1},
+        {"t": 5, "text": "c", "bits": "seven"},
+    ]
+    stdin = "".join(json.dumps(one) + "\n" for one in several).encode()
+    result = run("plain.safetensors", "--field", "t", "--jsonl", stdin=stdin)
+    first, second, third = map(json.loads, result.stdout.splitlines())
+    ours, other = as_records("plain", stdin=b"a\nb\n")
+    assert first == {"input_run": "mine", "input_line": [7]} | ours
+    assert second == {"input_input_run": "mine", "input_run": 3, "surprisal": 1} | other
+    assert third == {"t": 5, "input_text": "c", "input_bits": "seven"} | dict.fromkeys(ours) | {
+        "line": 3, "run": "plain.safetensors",
+    }  # fmt: skip
+    said = "Line {} has a member '{}', as the score has: it comes out as '{}', and so in other lines."
+    clashes = [(1, "run", "input_run"), (1, "line", "input_line"), (2, "run", "input_input_run")]
+    clashes += [(3, "text", "input_text"), (3, "bits", "input_bits")]
+    told = result.stderr.splitlines()
+    assert [line for line in told if "scored" not in line] == [said.format(*clash) for clash in clashes]
+    # A name is ours only where we use it.
+    per_char = run("plain.safetensors", "--field", "t", "--jsonl", "--per-char", stdin=stdin)
+    assert json.loads(per_char.stdout.splitlines()[1])["input_surprisal"] == 1
+    assert said.format(2, "surprisal", "input_surprisal") in per_char.stderr
+    # As fields nothing of them is printed, so there is nothing to tell.
+    assert "comes out" not in run("plain.safetensors", "--field", "t", stdin=stdin).stderr
+
+
+def test_what_json_has_not_becomes_null_and_that_is_told_once():
+    lines = ['{"t": "a", "n": NaN, "x": 1}', '{"t": "b", "n": {"NaN": [-Infinity, "NaN, \\"Infinity", 1e400]}}']
+    for first, constant in ((0, "NaN"), (1, "-Infinity")):
+        stdin = "".join(line + "\n" for line in ['{"t": "NaN"}', *lines[first:]]).encode()
+        result = run("plain.safetensors", "--field", "t", "--jsonl", stdin=stdin)
+        found = [json.loads(line, parse_constant=pytest.fail) for line in result.stdout.splitlines()]
+        assert found[0]["text"] == "NaN" and found[-1]["n"] == {"NaN": [None, 'NaN, "Infinity', math.inf]}
+        assert "[null, " in result.stdout and "1e400" in result.stdout
+        said = f"Line 2 has {constant} under 'n', which JSON has not: it becomes null, and so in other lines.\n"
+        assert result.stderr == said
 
 
 ODD = {
@@ -497,7 +541,7 @@ def test_lines_of_bytes_are_printed_as_they_are():
     found = as_records("bytes", stdin=odd)
     assert "".join(record["text"] + "\n" for record in found).encode("latin-1") == odd
     objects = as_records("bytes", "--field", "t", stdin='{"t": "é\\u263a"}\n'.encode())
-    assert objects[0]["text"].encode("latin-1").decode() == "é☺" and objects[0]["unknown"] == 0
+    assert objects[0]["text"] == "é☺" and objects[0]["unknown"] == 0
 
 
 def test_each_byte_is_shown_as_a_character(monkeypatch):

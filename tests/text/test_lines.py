@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from charrnn.config import DEFAULT_TEXT, TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.text import lines as records
-from charrnn.text.lines import json_object, portions, seen, text_of
+from charrnn.text.lines import json_object, member_of, portions, seen
 
 # What lines are made of, and what other programs take for the end of one.
 LETTERS = "ab☞é\u0301\U0001f600\ufeff \t\r\n\n\n\u2028\u0085\x0b\x0c\x1e"
@@ -201,7 +201,8 @@ def _utf16():
 
 
 def text_in(line, name, config=DEFAULT_TEXT):
-    return text_of(json_object(line, config), name, config)
+    member = member_of(json_object(line, config), name)
+    return member and member.text(config)
 
 
 def test_members_of_json():
@@ -228,4 +229,31 @@ def test_what_is_no_object(line):
 
 @pytest.mark.parametrize("line", ["{}", '{"text": 5}', '{"text": null, "b": "x"}', '{"text": ["x"]}'])
 def test_an_object_without_the_text(line):
-    assert json_object(line, DEFAULT_TEXT) == json.loads(line) and text_in(line, "text") is None
+    members = json_object(line, DEFAULT_TEXT)
+    assert {member.name: member.value for member in members} == json.loads(line) and text_in(line, "text") is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        ["1e400", "-0", "1.10", "12345678901234567890", "9" * 5000, "1E+2"],
+        ['"\\ud800"', r'"\u0041\"{,:}"', '"☞"', '""'],
+        ["[1,  2,{}]", '{"a": {"b" :[ ]}}', "null", "true", "NaN", "-Infinity", "[" * 500 + "]" * 500],
+    ],
+)
+@pytest.mark.parametrize("between", ["", " ", "\t \r"])
+def test_the_members_of_an_object_are_as_they_were_written(values, between):
+    names = ['""', '"a"', '"\\u0061"', '"{,:"', '"é\\""', '"f"', '"g"']
+    pairs = [f"{between}{name}{between}:{between}{value}{between}" for name, value in zip(names, values, strict=False)]
+    line = between + "{" + between + ",".join(pairs) + "}" + between
+    for text, config in ((line, DEFAULT_TEXT), (line.encode().decode("latin-1"), RAW)):
+        members = json_object(text, config)
+        assert [member.written for member in members] == values
+        assert [json.dumps(member.name) for member in members] == [json.dumps(json.loads(n)) for n in names][
+            : len(values)
+        ]
+
+
+def test_of_members_of_one_name_the_last_is_read():
+    assert text_in('{"t": 3, "t": "a"}', "t") == "a" and text_in('{"t": "a", "t": null}', "t") is None

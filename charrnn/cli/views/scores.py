@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from charrnn.api.json_text import json_text
-from charrnn.cli.console import TextWriter, Writer, printable, say, write_data
+from charrnn.api.json_text import json_text, written
+from charrnn.api.members import Passing
+from charrnn.cli.console import TextWriter, Writer, notify, printable, say, write_data
 from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Form:
     heat: bool
     by: str
     run: str
+    passing: Passing = field(default_factory=lambda: Passing(notify))
 
     def __post_init__(self) -> None:
         if self.heat and (self.json or self.characters):
@@ -63,7 +65,7 @@ class Form:
             text = shown(score.read, score.surprisal.tolist())
             return f"{measured(score.by(self.by), 3):>7}  {text}".removesuffix("\n") + "\n"
         if self.json:
-            return _as_json(record, self.characters, self.run)
+            return self.passing.line(score.line, record.members, _facts_of(record, self.characters, self.run))
         if self.characters:
             costs = enumerate(zip(score.surprisal.tolist(), score.read, strict=True), 1)
             return "".join(character_row(score.line, column, *cost) for column, cost in costs)
@@ -73,7 +75,8 @@ class Form:
         return f"{numbers}\t{score.line}\t{text}\n"
 
 
-def _as_json(record: "Record", with_characters: bool, run: str) -> str:
+def _facts_of(record: "Record", with_characters: bool, run: str) -> dict[str, str]:
+    """Return what is said of a line, values as written in JSON."""
     score = record.score
     facts: dict[str, Any] = {
         "line": score.line,
@@ -90,11 +93,8 @@ def _as_json(record: "Record", with_characters: bool, run: str) -> str:
         facts["surprisal"] = score.surprisal.tolist()
     if record.odd:
         facts = dict.fromkeys(facts) | {"line": score.line, "run": run}
-    try:
-        return json_text({**record.members, **facts}, ascii_only=False)
-    except RecursionError:
-        # What is nested so deeply can be read but not written again.
-        return json_text(facts, ascii_only=False)
+    own = {} if record.written is None else {"text": record.written}
+    return {name: written(value) for name, value in facts.items()} | own
 
 
 def shown(text: str, bits: Sequence[float]) -> str:
