@@ -24,29 +24,36 @@ _NAMES = 10
 class Record(NamedTuple):
     """The score of a line, and of the object that it was read from the text as it was `written`, and other `members`.
 
-    An `odd` line has no such text: no character of it counts.
+    `lack` is what is wrong with a line that has no such text, of which no character counts; "" if it has one.
     """
 
     score: Score
     members: Sequence[Member] = ()
     written: str | None = None
-    odd: bool = False
+    lack: str = ""
 
 
 def records(source: str, scorer: Scorer, field: str | None, as_they_come: bool, notify: Notify) -> Iterator[Record]:
     """Yield the scores of the lines of a file, or of stdin (-), in their order; with `as_they_come` each at once.
 
     With a `field` each line is an object of JSON, and what stands under that name is scored; `notify` is told of lines
-    that have no text there.
+    that have no text there. If none has one, that is a CharRNNError after the last.
     """
     notify_of_line = first_few(notify)
-    first = 1
+    first, scored, lack = 1, False, ""
     for portion in portions(source, scorer.text, as_they_come, notify):
         if field is None:
             yield from map(Record, scorer.score(portion, first))
         else:
-            yield from _objects(portion, first, scorer, field, notify_of_line)
+            for record in _objects(portion, first, scorer, field, notify_of_line):
+                scored, lack = scored or not record.lack, lack or record.lack
+                yield record
         first += len(portion)
+    if lack and not scored:
+        raise CharRNNError(
+            f"No line has a text under {field!r}, so none was scored: the first {lack}.",
+            hint="Name with `field` the member whose text is to be scored.",
+        )
 
 
 def check_rank(by: str, model: "Model") -> None:
@@ -89,10 +96,11 @@ def _objects(lines: Sequence[str], first: int, scorer: Scorer, field: str, notif
         if text is not None and member is not None and members is not None:
             yield Record(score, [other for other in members if other.name != field], member.written)
             continue
-        notify(f"Line {score.line:,} {_lack(members, field)}: it is not scored.")
+        lack = _lack(members, field)
+        notify(f"Line {score.line:,} {lack}: it is not scored.")
         nothing = np.full(len(line), np.nan)
         odd = replace(score, text=line, read=line, surprisal=nothing, characters=0, bits=0.0, unknown=0)
-        yield Record(odd, members or (), odd=True)
+        yield Record(odd, members or (), lack=lack)
 
 
 def _lack(members: Sequence[Member] | None, field: str) -> str:

@@ -451,6 +451,29 @@ def test_a_line_without_the_member_is_told_of_and_passed_over(bad, monkeypatch):
     assert heat[3] == f"      -  {bad}"
 
 
+@pytest.mark.parametrize(
+    ("lines", "first"),
+    [
+        (['{"u": "a", "v": 1}', '{"w": 2}'], "has no 't', only u, v"),
+        (["", '{"u": "a"}'], "is no object of JSON, which --field expects"),
+        (['{"t": 1}'] * 30, "has something else than a text under 't'"),
+    ],
+)
+def test_that_no_line_has_the_member_is_an_error_in_the_end(lines, first, monkeypatch):
+    monkeypatch.setattr(records, "PORTION", 2)
+    stdin = "".join(line + "\n" for line in lines).encode()
+    for options in ((), ("--jsonl",), ("--unbuffered",), ("--top", "2"), ("--threshold", "0"), ("--sort",)):
+        arguments = ["score", "plain.safetensors", "--field", "t", *options]
+        result = CliRunner().invoke(app, arguments, input=stdin)
+        assert isinstance(result.exception, CharRNNError) and result.exit_code == 1
+        said = f"No line has a text under 't', so none was scored: the first {first}."
+        assert as_options(result.exception.message) == said
+        assert len(result.stdout.splitlines()) == (0 if {"--top", "--threshold", "--sort"} & {*options} else len(lines))
+        # One that has it is enough, and a text without lines lacks nothing.
+        for enough in (b'{"t": ""}\n', b""):
+            run("plain.safetensors", "--field", "t", *options, stdin=stdin + enough if enough else b"")
+
+
 def test_of_many_odd_lines_the_first_few_are_told():
     result = run("plain.safetensors", "--field", "t", "--unbuffered", stdin=b"x\n" * 30 + b'{"t": "a"}\n' + b"x\n")
     said = result.stderr.splitlines()
@@ -459,7 +482,7 @@ def test_of_many_odd_lines_the_first_few_are_told():
     many = json.dumps(dict.fromkeys("abcdefghijklmnop"))
     assert (
         "only a, b, c, d, e, f, g, h, i, j …: it"
-        in run("plain.safetensors", "--field", "t", stdin=many.encode()).stderr
+        in run("plain.safetensors", "--field", "t", stdin=many.encode() + b'\n{"t": "a"}').stderr
     )
 
 

@@ -91,7 +91,7 @@ def _facts_of(record: "Record", with_characters: bool, run: str) -> dict[str, st
     }
     if with_characters:
         facts["surprisal"] = score.surprisal.tolist()
-    if record.odd:
+    if record.lack:
         facts = dict.fromkeys(facts) | {"line": score.line, "run": run}
     own = {} if record.written is None else {"text": record.written}
     return {name: written(value) for name, value in facts.items()} | own
