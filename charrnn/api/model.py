@@ -180,7 +180,7 @@ class Model:
         end, and `temperature` is 0 unless it is given.
         """
         answers = self.answers(length, beam=beam, append=append, unknown=unknown, **how)
-        return [sample.text for sample in answers.to(lines_of(lines))]
+        return [sample.text for sample in answers.to(lines_of(lines, self.text.bytes))]
 
     def answers(
         self,
@@ -209,7 +209,7 @@ class Model:
         unknown: what becomes of characters that the model has never seen: "error", "skip" or "replace"; by default each
         costs 20.1 bits. line_ends: let the end of each line count as a character.
         """
-        return self.scorer(unknown=unknown, line_ends=line_ends).score(lines_of(lines))
+        return self.scorer(unknown=unknown, line_ends=line_ends).score(lines_of(lines, self.text.bytes))
 
     def scorer(
         self, text: TextConfig | None = None, *, unknown: str | None = None, line_ends: bool = False

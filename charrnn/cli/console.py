@@ -77,11 +77,16 @@ def each_printable(text: str, kept: str = "", before: str = "") -> Iterator[str]
     """Yield what is shown of each character of a text, which follows `before`: itself, `kept` or not, or an escape.
 
     What a terminal would obey, or does not show, is escaped: control characters, changes of direction, halves of
-    characters. What joins emoji and letters stays after one of those, as do the letters of a flag after the flag.
+    characters; bytes that are no text, which are such halves by Python's surrogateescape, as \\xff. What joins emoji
+    and letters stays after one of those, as do the letters of a flag after the flag.
     """
     for character in text:
-        stays = character.isprintable() or character in kept or _joins(before, character)
-        yield character if stays else character.encode("unicode_escape").decode()
+        if character.isprintable() or character in kept or _joins(before, character):
+            yield character
+        elif "\udc80" <= character <= "\udcff":
+            yield f"\\x{ord(character) - 0xDC00:02x}"
+        else:
+            yield character.encode("unicode_escape").decode()
         before = character
 
 

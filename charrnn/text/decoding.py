@@ -137,6 +137,14 @@ def prepare(text: str | bytes, config: TextConfig) -> str:
     return _formed(text, config)
 
 
+def readable(text: str, config: TextConfig) -> str:
+    """Return text that a model has seen or made as people read it: bytes as UTF-8, the opposite of `prepare`.
+
+    A byte that is no part of a character is what Python's surrogateescape makes of it.
+    """
+    return text.encode(BYTES).decode("utf-8", "surrogateescape") if config.bytes else text
+
+
 def _formed(text: str, config: TextConfig) -> str:
     if config.normalize is not None:
         text = unicodedata.normalize(config.normalize.upper(), text)  # type: ignore[arg-type]

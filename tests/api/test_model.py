@@ -149,6 +149,17 @@ def test_scores_tell_the_worst_stretch_and_what_is_above_the_usual(model):
     assert np.isnan(model.score(["bad"])[0].excess) and model.score(["bad"])[0].worst == short.worst
 
 
+def test_a_line_for_a_model_of_bytes_is_its_utf8(tmp_path):
+    write_model(tmp_path / "bytes.safetensors", Vocabulary.of(map(chr, range(256))), TextConfig(bytes=True))
+    of_bytes = charrnn.load(tmp_path / "bytes.safetensors")
+    text, odd = of_bytes.score(["a☞é", "\udcff"])
+    assert (text.unknown, text.characters, odd.characters) == (0, 6, 1)
+    # A character of what it has read is a byte, and each has its bits.
+    assert text.text == text.read == "a☞é".encode().decode("latin-1") and len(text.surprisal) == len(text.text)
+    (whole,) = of_bytes.complete(["☞"], length=4)
+    assert of_bytes.complete(["\udce2"], append=b"\x98\x9e", length=4) == [whole]
+
+
 def test_completions_are_the_likeliest_and_end_with_the_line(model):
     greedy = model.complete(["bad", "cab"], length=12)
     assert len(greedy) == 2 and all("\n" not in text and len(text) <= 12 for text in greedy)

@@ -267,8 +267,13 @@ def test_a_model_of_bytes_completes_bytes():
     found = run("bytes", "--temp", 1, "--seed", 1, "-n", 100, stdin=b"\xff\0\n\n").stdout_bytes
     assert found.count(b"\n") == 2 and set(found) & set(range(128, 256))
     records = as_records("bytes", "--temp", 1, "--seed", 1, "-n", 100, stdin=b"\xff\0\n\n")
-    assert records[0]["source"] == "\xff\0"
-    assert "".join(record["text"] + "\n" for record in records).encode("latin-1") == found
+    assert records[0]["source"] == "\udcff\0"
+    assert "".join(record["text"] + "\n" for record in records).encode("utf-8", "surrogateescape") == found
+    # What is UTF-8 is text in records, and so is what it is compared with.
+    Path("targets.txt").write_text("éa\n", encoding="utf-8")
+    (checked,) = as_records("bytes", "--allow", "é", "-n", 8, "--check", "targets.txt", stdin="☞é\n".encode())
+    assert (checked["source"], checked["target"]) == ("☞é", "éa")
+    assert set(checked["text"].encode("utf-8", "surrogateescape")) <= set("é".encode())
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ ESCAPED = {
     "\u202e👩\u2066\u2069": r"\u202e👩\u2066\u2069",
     "é\u202a\u200d": r"é\u202a\u200d",
     "\u200f\u2028\ufeff\xad": r"\u200f\u2028\ufeff\xad",
-    "\ud83d\udcff": r"\ud83d\udcff",
+    "\ud83d\udf80\udfff": r"\ud83d\udf80\udfff",
+    "\udc80\udcff": r"\x80\xff",
     "a\U000e0067": r"a\U000e0067",
     "🏴a\U000e0067": r"🏴a\U000e0067",
 }

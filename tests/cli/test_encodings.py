@@ -80,7 +80,8 @@ def test_a_model_reads_what_it_wrote(model, encoding, here):
     facts = json.loads(charrnn("eval", model, "sample.txt", "--json", *told))
     assert facts["characters"] == 400
     records = [json.loads(line) for line in charrnn("score", model, "sample.txt", "--jsonl", *told).splitlines()]
-    assert [record["text"] for record in records] == text.removesuffix("\n").split("\n")
+    in_json = written.decode("utf-8", "surrogateescape") if model.startswith("bytes") else text
+    assert [record["text"] for record in records] == in_json.removesuffix("\n").split("\n")
     assert not any(record["unknown"] for record in records)
     as_fields = charrnn("score", model, "sample.txt", *told)
     assert text.split("\n")[0].encode(encoding or ("latin-1" if model.startswith("bytes") else "utf-8")) in as_fields

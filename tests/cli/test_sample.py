@@ -223,6 +223,22 @@ def test_surprisal_is_coloured_where_there_are_colours(sample, folder, monkeypat
     assert "\x1b" not in sample(*options, "--jsonl").out + sample(*options, "--ids").out
 
 
+def test_bytes_are_shown_as_the_characters_that_they_make(sample, monkeypatch):
+    options = ("bytes", "-n", 300, "--allow", "é☞", "--prime", "☞\\xe2", "--seed", 2)
+    (record,) = sample(*options, "--jsonl", "--ids").records
+    assert record["prime"] == "☞\udce2" and len(record["ids"]) == record["characters"] == 300
+    assert record["text"].encode("utf-8", "surrogateescape") == bytes(record["ids"])
+    # The byte that the prime ends with may be the first of a character.
+    text = "☞".encode() + b"\xe2" + bytes(record["ids"])
+    shown = text.decode("utf-8", "backslashreplace")
+    assert {"é", "☞", "\\"} <= {*shown[1:]}
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    coloured = sample(*options, "--show-surprisal").out
+    assert "".join(character for character, _ in _cells(coloured)) == shown
+    first = sample(*options, "--show-surprisal", "-c", 2).out.splitlines()[0]
+    assert _cells(first) == _cells(coloured)
+
+
 def _cells(text: str) -> list[tuple[str, str]]:
     """Return each character that is shown with its colour."""
     cells, colour = [], ""

@@ -37,6 +37,7 @@ MODELS = {
     "files": (VOCAB, TextConfig(reset_at_documents=True)),
     "windows": (VOCAB, TextConfig(newlines="lf", lower=True)),
     "bytes": (Vocabulary.of(map(chr, range(256))), TextConfig(bytes=True)),
+    "byte pairs": (Vocabulary.of(map(chr, range(256))), TextConfig(bytes=True, lines=True, loss_after="Ã")),
 }
 TEXT = "bad cafe ☞\n\na\tb\thaZ\nfeed\n" + "dead beef ab\n" * 2 + "Z\nhéa"
 
@@ -546,8 +547,8 @@ def test_a_text_with_unknown_characters_follows_the_policy_of_eval():
 def test_a_file_whose_name_is_no_text(here):
     name = os.fsdecode(b"odd\xff\n.txt")
     (here / name).write_text("abc")
-    assert score("plain", name, "--file").endswith("\todd\\udcff\\n.txt\n")
-    assert as_records("plain", name, "--file")[0]["file"] == "odd\\udcff\\n.txt"
+    assert score("plain", name, "--file").endswith("\todd\\xff\\n.txt\n")
+    assert as_records("plain", name, "--file")[0]["file"] == "odd\\xff\\n.txt"
     assert len(score("plain", name).splitlines()) == 1
 
 
@@ -562,21 +563,54 @@ def test_lines_of_bytes_are_printed_as_they_are():
         [b"3", b"0", b"2", b"\xff\0\r"],
     ]
     found = as_records("bytes", stdin=odd)
-    assert "".join(record["text"] + "\n" for record in found).encode("latin-1") == odd
+    assert [record["text"] for record in found] == ["a\té☞", "\udcff\0\r"]
     objects = as_records("bytes", "--field", "t", stdin='{"t": "é\\u263a"}\n'.encode())
     assert objects[0]["text"] == "é☺" and objects[0]["unknown"] == 0
 
 
-def test_each_byte_is_shown_as_a_character(monkeypatch):
-    odd = "é\t".encode() + b"\xff\n"
-    rows = score("bytes", "--per-char", stdin=odd).splitlines()
-    assert [row.split("\t")[3] for row in rows] == ["Ã", "©", "\\t", "ÿ"]
-    of_text = score("bytes", "--per-char", "--file", stdin=odd).splitlines()
-    assert [row.split("\t")[3] for row in of_text] == ["Ã", "©", "\\t", "ÿ", "\\n"]
+# Text, a byte that is none, the beginning of a character that has no end, half of one as no UTF-8 has it.
+ODD_BYTES = "é\t☞Ã".encode() + b"\xff\xe2\x98a\xed\xa0\x80\xf0\x9f\n"
+SHOWN = ["é", "\t", "☞", "Ã", r"\xff", r"\xe2", r"\x98", "a", r"\xed", r"\xa0", r"\x80", r"\xf0", r"\x9f", "\n"]
+
+
+@pytest.mark.parametrize("block", [1, 2, 7, 100])
+def test_bytes_are_shown_as_the_characters_that_they_make(block, monkeypatch):
+    """A text is read in blocks, which cut characters anywhere."""
+    monkeypatch.setattr("charrnn.data.parts.BLOCK", block)
+    (record,) = as_records("bytes", "--per-char", stdin=ODD_BYTES)
+    # In JSON each byte has its bits, and the text its bytes.
+    raw = record["text"].encode("utf-8", "surrogateescape")
+    assert raw == ODD_BYTES[:-1] and record["text"].startswith("é\t☞Ã\udcff\udce2")
+    assert len(record["surprisal"]) == record["characters"] == len(raw)
+    (of_text,) = as_records("bytes", "--per-char", "--file", stdin=ODD_BYTES)
+    assert len(of_text["surprisal"]) == len(ODD_BYTES)
+    sizes = [len(c.encode()) if len(c) == 1 else 1 for c in SHOWN]
+    begins = [sum(sizes[:place]) for place in range(len(sizes))]
+    for options, costs in (((), record["surprisal"]), (("--file",), of_text["surprisal"])):
+        rows = [row.split("\t") for row in score("bytes", "--per-char", *options, stdin=ODD_BYTES).splitlines()]
+        shown = SHOWN if options else SHOWN[:-1]
+        assert [row[3] for row in rows] == [{"\t": "\\t", "\n": "\\n"}.get(c, c) for c in shown]
+        # A character begins at its first byte, and costs what its bytes cost.
+        assert [int(row[1]) for row in rows] == [begin + 1 for begin in begins[: len(rows)]]
+        sums = [sum(costs[begin : begin + size]) for begin, size in zip(begins, sizes, strict=True)][: len(rows)]
+        assert [float(row[2]) for row in rows] == pytest.approx(sums, abs=2e-4)
+    plain = [run("bytes.safetensors", "--heatmap", *file, stdin=ODD_BYTES).stdout_bytes for file in ((), ("--file",))]
+    assert plain[0].endswith(b"  " + ODD_BYTES) and plain[1] == ODD_BYTES
     monkeypatch.setenv("FORCE_COLOR", "1")
     for options in ((), ("--file",)):
-        shown = run("bytes.safetensors", "--heatmap", *options, stdin=odd).stdout_bytes.decode()
-        assert SGR.sub("", shown).replace("→", "").replace("↵", "").endswith("Ã©\tÿ\n")
+        heat = run("bytes.safetensors", "--heatmap", *options, "--html", "bytes.html", stdin=ODD_BYTES).stdout
+        assert re.sub("[→↵]", "", SGR.sub("", heat)).endswith("".join(SHOWN))
+        page = Reader(Path("bytes.html").read_text(encoding="utf-8"))
+        assert [character for _, character in page.characters] == (SHOWN if options else SHOWN[:-1])
+
+
+def test_what_does_not_count_of_bytes_is_nothing_of_a_character():
+    rows = [row.split("\t") for row in score("byte pairs", "--per-char", stdin="☞é☞\n".encode()).splitlines()]
+    (record,) = as_records("byte pairs", "--per-char", stdin="☞é☞\n".encode())
+    # The separator is the first byte of é.
+    assert record["surprisal"][:4] == [None] * 4 and record["characters"] == 4
+    assert [row[3] for row in rows] == ["☞", "é", "☞"] and rows[0][2] == "nan"
+    assert float(rows[1][2]) == pytest.approx(record["surprisal"][4], abs=1e-4)
 
 
 # --- Heat maps ---

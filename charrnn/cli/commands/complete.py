@@ -66,6 +66,7 @@ def complete(
     from charrnn.api.completion import Targets
     from charrnn.api.model import check_unknown
     from charrnn.cli.views.samples import as_line
+    from charrnn.text.decoding import readable
     from charrnn.text.lines import portions
 
     check_unknown(unknown)
@@ -101,6 +102,7 @@ def complete(
             if targets is not None:
                 facts |= targets.compare(sample.text)
             if jsonl:
+                facts |= {name: readable(facts[name], config) for name in facts.keys() & {"source", "text", "target"}}
                 write_data(as_line({**facts, "run": model.run}))
             elif targets is None:
                 # A completion is one line, whatever it is made of.

@@ -72,11 +72,11 @@ def score(
         raise CharRNNError(f"--html would overwrite {source}, the text itself.", hint="Name another file.")
     model = loaded(run)
     check_rank(by, model)
-    form = Form(jsonl, per_char, heatmap, by, model.run)
     # A record that cannot be decoded is an odd one; of a whole text a person should know.
     config = model.read_as(encoding, errors or (model.text.errors if file or model.text.bytes else "replace"))
-    write = form.writer(config)
-    with Page(html, model.run, source, lines=not file) if html else nullcontext() as page:
+    form = Form(jsonl, per_char, heatmap, by, model.run, config)
+    write = form.writer()
+    with Page(html, form, source, lines=not file) if html else nullcontext() as page:
         if file:
             from charrnn.cli.views.reading import Reading
 

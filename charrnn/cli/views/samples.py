@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from charrnn.api.json_text import json_text
 from charrnn.cli.console import TextWriter, say, write_data
+from charrnn.cli.views.whole import Whole
+from charrnn.text.decoding import readable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,15 +39,15 @@ class Output:
         one_line: bool,
         encoding: str,
     ):
-        self.vocab, self.prime, self.run = model.vocab, prime, model.run
+        self.vocab, self.prime, self.run, self.form = model.vocab, prime, model.run, model.text
         self.as_records, self.as_ids, self.one_line = as_records, as_ids, one_line
         self.coloured = coloured and not as_records and not as_ids and _colours()
         self.writer = TextWriter(encoding, model.text.bytes)
-        self.before = ""
+        self.whole, self.before = Whole(model.text.bytes), ""
 
     def stream(self, characters: Iterable["Character"]) -> None:
         """Write one text as it comes, exactly as it is."""
-        self._write(self._text(self.prime), more=True)
+        self._write(self._text(self.prime, more=True), more=True)
         ids: list[int] = []
         nats: list[float] = []
         written = 0.0
@@ -53,7 +55,7 @@ class Output:
             ids.append(character)
             nats.append(cost)
             if len(ids) == _PIECE or perf_counter() - written > _PAUSE:
-                self._write(self._text(ids, nats), more=True)
+                self._write(self._text(ids, nats, more=True), more=True)
                 ids.clear()
                 nats.clear()
                 written = perf_counter()
@@ -69,23 +71,26 @@ class Output:
             between = "\n" if number and not self.one_line and not self.as_ids else ""
             last = sample.ids[-1:] if len(sample.ids) else self.prime[-1:]
             end = "" if not self.as_ids and self.vocab.decode(last) == "\n" else "\n"
-            self._write(between + self._text(self.prime) + self._text(sample.ids, sample.nats) + end)
+            self._write(between + self._text(self.prime, more=True) + self._text(sample.ids, sample.nats) + end)
 
-    def _text(self, ids: Any, nats: Any = None) -> str:
-        """Return what is shown of some ids."""
+    def _text(self, ids: Any, nats: Any = None, more: bool = False) -> str:
+        """Return what is shown of some ids; bytes that more of the same text may follow wait for it in colours."""
         if self.as_ids:
             return "".join(f"{id} " for id in ids)
         text = self.vocab.decode(ids)
-        if not self.coloured or nats is None:
+        if not self.coloured:
             return text
         from charrnn.cli.views.heat import coloured
 
-        before, self.before = self.before, text[-1:]
-        return coloured(text, [cost / math.log(2) for cost in nats], before)
+        costs = [math.nan] * len(text) if nats is None else [cost / math.log(2) for cost in nats]
+        text, bits = self.whole(text, costs, more)
+        before, self.before = self.before, text[-1:] or self.before
+        return coloured(text, bits, before)
 
     def _record(self, sample: "Sample") -> dict[str, Any]:
         """Return what --jsonl says of a sample."""
         facts = {"prime": self.vocab.decode(self.prime), **sample.to_json(), "run": self.run}
+        facts |= {name: readable(facts[name], self.form) for name in ("prime", "text")}
         return facts | ({"ids": sample.ids.tolist()} if self.as_ids else {})
 
     def _write(self, text: str, more: bool = False) -> None:

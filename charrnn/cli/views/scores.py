@@ -1,7 +1,7 @@
 """Printing the scores of lines: as fields, as records of JSON, a row a character, a heat map, a web page."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 from charrnn.api.json_text import json_text, written
 from charrnn.api.members import Passing
 from charrnn.cli.console import TextWriter, Writer, notify, printable, say, write_data
+from charrnn.cli.views.whole import Whole, byte_count
 from charrnn.errors import CharRNNError
+from charrnn.text.decoding import readable
 
 if TYPE_CHECKING:
     from charrnn.api.records import Record
@@ -23,6 +25,7 @@ class Form:
     """How scores are printed: as fields, or as `json`; with `characters` those of each; or the text as a `heat` map.
 
     Of lines the number that is printed first is the one that they are ranked `by`. Records of JSON name the `run`.
+    `text` says how the lines were read.
     """
 
     json: bool
@@ -30,6 +33,7 @@ class Form:
     heat: bool
     by: str
     run: str
+    text: "TextConfig"
     passing: Passing = field(default_factory=lambda: Passing(notify))
 
     def __post_init__(self) -> None:
@@ -40,18 +44,19 @@ class Form:
 
             say(legend() if wanted() else "Colours are for terminals; FORCE_COLOR=1 writes them anywhere.")
 
-    def writer(self, text: "TextConfig") -> Callable[[str], None]:
+    def writer(self) -> Callable[[str], None]:
         """Return what writes text of this form, in its encoding: as fields, lines of bytes are the bytes they are.
 
-        Elsewhere each byte is a character. What a line holds that its encoding did not know is no reason to stop.
+        What a line holds that its encoding did not know is no reason to stop.
         """
+        text = self.text
         if self.json:
             return write_data
         if self.heat:
             from charrnn.cli.views.heat import wanted
 
             if not wanted():
-                return TextWriter(text.encoding, errors="replace").write
+                return TextWriter(text.encoding, errors="surrogateescape" if text.bytes else "replace").write
         if self.heat or self.characters:
             return Writer(text.encoding, errors="replace").write
         return TextWriter(text.encoding, text.bytes, errors="replace").write
@@ -62,20 +67,39 @@ class Form:
         if self.heat:
             from charrnn.cli.views.heat import measured
 
-            text = shown(score.read, score.surprisal.tolist())
+            text = shown(*self.whole(score.read, score.surprisal.tolist()))
             return f"{measured(score.by(self.by), 3):>7}  {text}".removesuffix("\n") + "\n"
         if self.json:
-            return self.passing.line(score.line, record.members, _facts_of(record, self.characters, self.run))
+            return self.passing.line(score.line, record.members, _facts_of(record, self))
         if self.characters:
-            costs = enumerate(zip(score.surprisal.tolist(), score.read, strict=True), 1)
-            return "".join(character_row(score.line, column, *cost) for column, cost in costs)
+            return self.rows(*self.whole(score.read, score.surprisal.tolist()), (score.line, 1), end="")[0]
         numbers = f"{score.by(self.by):.4f}\t{score.bits:.4f}\t{score.characters}\t{score.unknown}"
         # A text of JSON may have line breaks, and a record is one line.
         text = score.text.replace("\n", "\\n")
         return f"{numbers}\t{score.line}\t{text}\n"
 
+    @property
+    def whole(self) -> Whole:
+        """Return what makes characters of bytes, for one text."""
+        return Whole(self.text.bytes)
 
-def _facts_of(record: "Record", with_characters: bool, run: str) -> dict[str, str]:
+    def rows(
+        self, text: str, bits: Sequence[float], place: tuple[int, int], end: str = "\n"
+    ) -> tuple[str, tuple[int, int]]:
+        """Return the rows of characters, the first at a place, a line and column, and where the next one is.
+
+        Lines end at `end`. Of a model of bytes columns count bytes.
+        """
+        rows = []
+        line, column = place
+        for character, cost in zip(text, bits, strict=True):
+            rows.append(f"{line}\t{column}\t{cost:.4f}\t{printable(character)}\n")
+            width = byte_count(character) if self.text.bytes else 1
+            line, column = (line + 1, 1) if character == end else (line, column + width)
+        return "".join(rows), (line, column)
+
+
+def _facts_of(record: "Record", form: Form) -> dict[str, str]:
     """Return what is said of a line, values as written in JSON."""
     score = record.score
     facts: dict[str, Any] = {
@@ -86,13 +110,13 @@ def _facts_of(record: "Record", with_characters: bool, run: str) -> dict[str, st
         "bits": score.bits,
         "characters": score.characters,
         "unknown": score.unknown,
-        "text": score.text,
-        "run": run,
+        "text": readable(score.text, form.text),
+        "run": form.run,
     }
-    if with_characters:
+    if form.characters:
         facts["surprisal"] = score.surprisal.tolist()
     if record.lack:
-        facts = dict.fromkeys(facts) | {"line": score.line, "run": run}
+        facts = dict.fromkeys(facts) | {"line": score.line, "run": form.run}
     own = {} if record.written is None else {"text": record.written}
     return {name: written(value) for name, value in facts.items()} | own
 
@@ -104,16 +128,11 @@ def shown(text: str, bits: Sequence[float]) -> str:
     return coloured(text, bits) if wanted() else text
 
 
-def character_row(line: int, column: int, bits: float, character: str) -> str:
-    """Return the row of a character; its line and column count from 1."""
-    return f"{line}\t{column}\t{bits:.4f}\t{printable(character)}\n"
-
-
 class Page:
     """A heat map as a web page, in a file. To be entered as a context."""
 
-    def __init__(self, path: Path, model: str, source: str, lines: bool):
-        self.path, self.title, self.lines = path, (model, source), lines
+    def __init__(self, path: Path, form: Form, source: str, lines: bool):
+        self.path, self.form, self.title, self.lines = path, form, (form.run, source), lines
         self.characters = self.unknown = 0
         self.bits = 0.0
 
@@ -150,21 +169,29 @@ class Page:
     def line(self, score: "Score") -> None:
         """Write a line."""
         self.count(score.characters, score.bits, score.unknown)
-        self.page.line(score.line, score.bits_per_char, score.read, score.surprisal.tolist())
+        text, costs = self.form.whole(score.read, score.surprisal.tolist())
+        self.page.line(score.line, score.bits_per_char, text, costs)
 
 
 def print_text(pieces: "Pieces", source: str, form: Form, write: Callable[[str], None], page: Page | None) -> None:
     """Print the score of a whole text; `write` writes the text itself."""
     surprisal: list[float] = []
     place = (1, 1)
-    for text, bits in pieces:
-        costs = bits.tolist()
+
+    def whole() -> Iterator[tuple[str, Sequence[float]]]:
+        made = form.whole
+        for text, bits in pieces:
+            costs = bits.tolist()
+            if form.characters and form.json:
+                surprisal.extend(costs)
+            yield made(text, costs, more=True)
+        yield made("", [])
+
+    for text, costs in whole():
         if form.heat:
             write(shown(text, costs))
-        elif form.characters and form.json:
-            surprisal += costs
-        elif form.characters:
-            rows, place = _rows(text, costs, *place)
+        elif form.characters and not form.json:
+            rows, place = form.rows(text, costs, place)
             write(rows)
         if page:
             page.text(text, costs)
@@ -177,15 +204,6 @@ def print_text(pieces: "Pieces", source: str, form: Form, write: Callable[[str],
     elif not form.heat and not form.characters:
         numbers = f"{pieces.bits_per_char:.4f}\t{pieces.bits:.4f}\t{pieces.characters}\t{pieces.unknown}"
         write_data(f"{numbers}\t{printable(source)}\n")
-
-
-def _rows(text: str, costs: Sequence[float], line: int, column: int) -> tuple[str, tuple[int, int]]:
-    """Return the rows of characters, the first of which is at a line and column, and where the next one is."""
-    rows = []
-    for character, cost in zip(text, costs, strict=True):
-        rows.append(character_row(line, column, cost, character))
-        line, column = (line + 1, 1) if character == "\n" else (line, column + 1)
-    return "".join(rows), (line, column)
 
 
 def _facts(pieces: "Pieces", source: str) -> dict[str, Any]:
