@@ -3,7 +3,7 @@
 import math
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import Any, TypedDict
 
@@ -81,6 +81,12 @@ class Sample:
     def bits_per_char(self) -> float | None:
         """Return the bits a character, None of an empty text."""
         return self.bits / len(self.ids) if len(self.ids) else None
+
+    def without_line_end(self) -> "Sample":
+        """Return the text without the line break at its end, which `score` and `complete` do not count."""
+        if not self.text.endswith("\n"):
+            return self
+        return replace(self, text=self.text[:-1], ids=self.ids[:-1], nats=self.nats[:-1])
 
     def to_json(self) -> dict[str, Any]:
         """Return what a record says of it."""

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from charrnn.api.datasets import corpus_record
+from charrnn.api.model import load
 from charrnn.cli.app import main
 from charrnn.cli.escapes import unescaped
 from charrnn.cli.views.heat import coloured
@@ -183,10 +184,15 @@ def test_records_tell_what_a_text_cost_before_any_filter(sample, folder):
     filters = ("--temp", 0.7, "--top-p", 0.9, "--forbid", "c")
     records = sample("names", "--lines", 30, "--jsonl", "--seed", 1, "-n", 40, *filters).records
     assert len(records) == 30 and all("c" not in record["text"] for record in records)
+    assert any(not record["text"] for record in records)
     for record in records:
         names = ["prime", "text", "characters", "log_probability", "bits", "bits_per_char", "ended", "run"]
         assert list(record) == names
-        assert record["characters"] == len(record["text"]) and record["ended"] == record["text"].endswith("\n")
+        assert record["characters"] == len(record["text"]) and "\n" not in record["text"]
+        assert record["ended"] == (record["characters"] < 40)
+        if not record["text"]:
+            assert (record["bits"], record["bits_per_char"]) == (0, None)
+            continue
         # Every line by itself, as eval reads it.
         part = Part(model.vocab.encode(record["text"]).astype(np.int64), None, None, 0, True)
         nats = mean_nats(model, [part]) * len(record["text"])
@@ -199,6 +205,34 @@ def test_records_tell_what_a_text_cost_before_any_filter(sample, folder):
         "ended": False, "run": "names",
     }  # fmt: skip
     assert str(empty["log_probability"]) == "0.0"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("names", "-c", 12, "--ids"),
+        ("names", "--lines", 12),
+        ("names", "-c", 12, "--until", r"\n"),
+        ("names", "--beam", 3),
+        ("story", "--lines", 1, "-c", 12),
+        ("story", "--until", r"\n", "-c", 12),
+        ("flat", "-n", 5, "-c", 3),
+    ],
+)
+def test_a_line_costs_what_score_says_of_it(options, sample, folder):
+    records = sample(*options, "--jsonl", "--seed", 3).records
+    model = load(folder / "checkpoints" / options[0] / "best.safetensors")
+    assert any(record["ended"] for record in records) == (options[0] != "flat")
+    for record, scored in zip(records, model.score([record["text"] for record in records]), strict=True):
+        assert record["characters"] == scored.characters == len(record.get("ids", record["text"]))
+        assert "\n" not in record["text"]
+        assert record["bits"] == pytest.approx(scored.bits, rel=1e-4, abs=1e-4)
+    # So does what completes a line.
+    begun = [record["text"][:2] for record in records]
+    answers = model.answers(20, temperature=1.0, seed=1)
+    for line, answer in zip(begun, answers.to(begun), strict=True):
+        (scored,) = model.score([line + answer.text])
+        assert answer.bits == pytest.approx(scored.surprisal[len(line) :].sum(), rel=1e-4, abs=1e-4)
 
 
 def test_surprisal_is_coloured_where_there_are_colours(sample, folder, monkeypatch):
@@ -296,9 +330,9 @@ def test_lines(sample, folder):
 def test_in_a_model_of_lines_a_sample_is_a_line(sample):
     five = sample("names", "--lines", 5, "--seed", 1)
     assert sample("names", "--count", 5, "--seed", 1) == sample("names", "-c", 5, "-n", 300, "--seed", 1) == five
-    assert all(re.fullmatch("[abc]*\n", record["text"]) for record in sample("names", "-c", 5, "--jsonl").records)
+    assert all(re.fullmatch("[abc]*", record["text"]) for record in sample("names", "-c", 5, "--jsonl").records)
     (one,) = sample("names", "--jsonl", "--seed", 1).records
-    assert one["text"] == five.out.splitlines(keepends=True)[0] and one["ended"]
+    assert one["text"] == five.out.splitlines()[0] and one["ended"]
     # What is compared is a line, one or many.
     lines = {sample("names", *new, "--seed", seed).out for new in (("--novel",), ("--unique",)) for seed in range(9)}
     assert len(lines) > 5 and {line.count("\n") for line in lines} == {1}
@@ -561,6 +595,7 @@ def test_sampling_imports_no_framework_whatever_is_asked(folder):
     script = """
 import shlex, sys
 from charrnn.api.datasets import corpus_record
+from charrnn.api.model import load
 from charrnn.cli.app import main
 for line in sys.argv[1:]:
     sys.argv = ["charrnn", "sample", *shlex.split(line)]

@@ -88,7 +88,8 @@ class Output:
         return coloured(text, bits, before)
 
     def _record(self, sample: "Sample") -> dict[str, Any]:
-        """Return what --jsonl says of a sample."""
+        """Return what --jsonl says of a sample; of a line its end is no part, as in the records of `score`."""
+        sample = sample.without_line_end() if self.one_line else sample
         facts = {"prime": self.vocab.decode(self.prime), **sample.to_json(), "run": self.run}
         facts |= {name: readable(facts[name], self.form) for name in ("prime", "text")}
         return facts | ({"ids": sample.ids.tolist()} if self.as_ids else {})
