@@ -75,6 +75,8 @@ def chosen(
     Where no character counts there is no rank: such lines are the last of all, and not among the top ones.
     """
     if threshold is not None:
+        if math.isnan(threshold):
+            raise CharRNNError("`threshold` is nan; it must be a number, for no line is as high as nan.")
         found = (record for record in found if record.score.by(by) >= threshold)
 
     def highest_first(record: Record) -> tuple[float, int]:

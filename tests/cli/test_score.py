@@ -671,6 +671,14 @@ def test_a_page_is_whole_even_if_a_line_is_not(here):
     assert (here / "half.html").read_text().endswith("</footer>\n")
 
 
+def test_a_page_of_what_failed_is_not_called_the_heat_map(here):
+    (here / "program").write_bytes(b"\x7fELF\2\1\1" + bytes(200))
+    for arguments in (("program",), ("program", "--file"), ("text.txt", "--file")):
+        result = CliRunner().invoke(app, ["score", "plain.safetensors", *arguments, "--html", "failed.html"])
+        assert isinstance(result.exception, CharRNNError) and result.stdout == ""
+        assert "The heat map of what came before the error is failed.html.\n" in result.stderr
+
+
 # --- What is refused ---
 
 
@@ -694,6 +702,7 @@ def test_a_page_is_whole_even_if_a_line_is_not(here):
         (("plain.safetensors", "text.txt", "--file", "--by", "worst"), "--file"),
         (("plain.safetensors", "text.txt", "--by", "best"), "--by is 'best'; it must be one of mean, worst, excess."),
         (("plain.safetensors", "text.txt", "--by", "excess"), "plain.safetensors does not record"),
+        (("plain.safetensors", "text.txt", "--threshold", "nan"), "--threshold is nan"),
         (("plain.safetensors", "text.txt", "--heatmap", "--jsonl"), "--heatmap colours the text itself"),
         (("plain.safetensors", "text.txt", "--heatmap", "--per-char"), "--heatmap"),
         (("plain.safetensors", "text.txt", "--unknown", "forget"), "--unknown is 'forget'"),

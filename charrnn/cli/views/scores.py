@@ -158,7 +158,8 @@ class Page:
             self.page.finish(
                 self.characters, self.bits / self.characters if self.characters else math.nan, self.unknown
             )
-        say(f"The heat map is {printable(str(self.path))}.")
+        failed = isinstance(exception[1], CharRNNError)
+        say(f"The heat map{' of what came before the error' if failed else ''} is {printable(str(self.path))}.")
 
     def count(self, characters: int, bits: float, unknown: int) -> None:
         """Add to the totals."""
