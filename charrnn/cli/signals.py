@@ -35,6 +35,28 @@ def restore_defaults() -> None:
         _handle(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
+@contextmanager
+def tidied(tidy: Callable[[], None]) -> Iterator[None]:
+    """Let a signal that ends the process at once do so only after `tidy`; others have handlers, which tidy too."""
+    plain = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
+
+    def end(number: int, frame: Any) -> None:
+        try:
+            show_cursor()
+            tidy()
+        finally:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    for number in plain:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in plain:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def ignore() -> None:
     """At the very end: Python resets handlers before it is gone, and a signal would change the exit code."""
     for number in ENDING:

@@ -72,12 +72,10 @@ class Work:
 
     def file(self) -> BinaryIO:
         """Make and return the file of the codes."""
-        _sweep()
-        path = folder() / f"{secrets.token_hex(8)}{_PART}"
+        self.path = folder() / f"{secrets.token_hex(8)}{_PART}"
         with explained():
-            path.mkdir(parents=True)
-            self.path = path
-            self._file = open(path / "codes", "w+b")  # noqa: SIM115
+            self.path.mkdir(parents=True)
+            self._file = open(self.path / "codes", "w+b")  # noqa: SIM115
             # It dies with the process, and then others may sweep.
             with contextlib.suppress(OSError):
                 fcntl.flock(self._file, fcntl.LOCK_EX)
@@ -114,10 +112,12 @@ class Work:
 
     def discard(self) -> None:
         """Remove what has not become an entry."""
-        if self._file is not None:
-            self._file.close()
         if self.path is not None:
             shutil.rmtree(self.path, ignore_errors=True)
+        if self._file is not None:
+            # Last: a full disk does not let it be closed, nor does Python in a signal that came within a write.
+            with contextlib.suppress(OSError, RuntimeError):
+                self._file.close()
 
 
 def scratch() -> BinaryIO:
@@ -155,7 +155,8 @@ def collect(blocks: Iterable[np.ndarray], dtype: np.dtype) -> np.ndarray:
 
 @contextlib.contextmanager
 def working() -> Iterator[Work]:
-    """Give an entry to work on, and leave nothing half made."""
+    """Give an entry to work on, and leave nothing half made, neither of it nor by those who were killed before."""
+    _sweep()
     work = Work()
     _under_way.append(work)
     try:

@@ -6,6 +6,8 @@ from time import perf_counter
 from typing import Any
 
 from charrnn.cli.console import say
+from charrnn.cli.signals import tidied
+from charrnn.text import cache
 
 # Seconds before anything is shown, and between the lines where stderr is no terminal.
 _PATIENCE = 0.7
@@ -13,16 +15,22 @@ _LINE_EVERY = 15.0
 
 
 class Reading:
-    """Shows how far the reading of a text is, which it is told by `show`. To be entered as a context."""
+    """Shows how far the reading of a text is, which it is told by `show`. To be entered as a context.
+
+    A signal that ends the process meanwhile leaves nothing half made in the cache.
+    """
 
     def __init__(self) -> None:
         self.bar: Any = None
         self.next = perf_counter() + _PATIENCE
+        self._tidied = tidied(cache.tidy)
 
     def __enter__(self) -> "Reading":
+        self._tidied.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._tidied.__exit__(None, None, None)
         self.stop()
 
     def stop(self) -> None:
