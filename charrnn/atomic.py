@@ -13,6 +13,8 @@ from charrnn.errors import NotWritten
 
 # The end of the name of a file that is being written, or was when a crash came.
 TEMPORARY = ".charrnn-tmp"
+# So many bytes of a name are in that of its temporary file: a name that is barely short enough leaves room for no more.
+_KEPT = 200
 
 
 # What can be written: bytes, or a file that can be read from its beginning, as often as it takes.
@@ -26,7 +28,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     What is not written is an OSError: who writes knows what to tell the user.
     """
     # Not with_name: a path such as "/" has no name, and that is for the system to say.
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}"
+    name = os.fsencode(path.name)[:_KEPT].decode(errors="ignore")
+    temporary = path.parent / f".{name}.{secrets.token_hex(4)}{TEMPORARY}"
     try:
         with open(temporary, "xb") as file:
             yield file

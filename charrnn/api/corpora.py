@@ -53,10 +53,10 @@ def get_corpus(
 
     entry: what `known_corpora` says of it. size: at most so many bytes of a corpus that is built here.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         raise CharRNNError(f"{path} is a folder; a file was expected.", hint=f"Say -o {path / name}.txt")
     if "url" in entry:
-        if path.exists() and _digest(path) == entry["sha256"]:
+        if os.path.exists(path) and _digest(path) == entry["sha256"]:
             return None
         _refuse_to_replace(path, force)
         return _write(path, _verified(name, entry, show))
@@ -65,7 +65,7 @@ def get_corpus(
 
 
 def _refuse_to_replace(path: Path, force: bool) -> None:
-    if path.exists() and not force:
+    if os.path.exists(path) and not force:
         raise CharRNNError(
             f"{path} exists already.", hint="Replace it with `force=True`, or name another file with -o."
         )
@@ -78,9 +78,16 @@ def _digest(path: Path) -> str:
 
 def _write(path: Path, pieces: Pieces) -> int:
     """Write a file that appears only when it is whole; return its size in bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file, closing(pieces):
-        return sum(file.write(piece) for piece in pieces)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file, closing(pieces):
+            return sum(file.write(piece) for piece in pieces)
+    except OSError as error:
+        reason = f"{path.parent} is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise CharRNNError(
+            f"The corpus cannot be written to {path}: {reason}.",
+            hint="Name a file in a folder that may be written to, on a disk that has room: -o FILE",
+        ) from error
 
 
 def _verified(name: str, entry: dict[str, Any], show: Show) -> Pieces:

@@ -33,7 +33,7 @@ def new_job(
         raise CharRNNError(
             "No text to train on was named.", hint="Name one: charrnn train corpus.txt (charrnn corpus gets you one)."
         )
-    trained = trained_model(init, given) if init else None
+    trained = trained_model(init, given) if init is not None else None
     chosen = settings(given, trained.text if trained else DEFAULT_TEXT)
     model = trained.model if trained else chosen.model
     if sources.drop_unused and not trained:

@@ -1,5 +1,6 @@
 """A run of its own that goes on from an older checkpoint, or from a copy of one; nothing of the old run is touched."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from charrnn.runs.verify import check
 def older_checkpoint(name: str, out: Path | None) -> Path | None:
     """Return the checkpoint file that `name` means, unless it is the newest of its run, or the name of a run."""
     path = Path(name)
-    if path.suffix != ".safetensors" or not path.is_file() or ((out or runs_folder()) / name).is_dir():
+    if path.suffix != ".safetensors" or not os.path.isfile(path) or ((out or runs_folder()) / name).is_dir():
         return None
     run = Run(path.parent)
     newest = run.newest()

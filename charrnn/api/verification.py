@@ -1,6 +1,7 @@
 """Whether the checkpoints and the log of runs are whole and sound."""
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ def findings(target: str) -> Iterator[Finding]:
     """Yield each file that RUN|FILE means with what is wrong with it, or None; a run without any is an error."""
     # Any file may be asked about, unless it is called as a run is: that it is no checkpoint is the answer then.
     file = Path(target)
-    if file.is_file() and (file.suffix == ".safetensors" or not has_checkpoint(target)):
+    if os.path.isfile(file) and (file.suffix == ".safetensors" or not has_checkpoint(target)):
         yield file, fault(file)
         return
     run = find_run(target)

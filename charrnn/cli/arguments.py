@@ -1,8 +1,8 @@
 """What is meant by the arguments for a run, a text, a prime or a character."""
 
+import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charrnn.cli.console import notify, printable, say
@@ -43,8 +43,8 @@ def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
     first, *rest = arguments
     if first.endswith(".safetensors"):
         return first, rest
-    if Path(first).is_file() or first == "-":
-        last_is_text = rest and Path(rest[-1]).is_file() and not rest[-1].endswith(".safetensors")
+    if os.path.isfile(first) or first == "-":
+        last_is_text = rest and os.path.isfile(rest[-1]) and not rest[-1].endswith(".safetensors")
         if rest and not last_is_text and has_checkpoint(rest[-1]):
             return rest[-1], arguments[:-1]
         return (first, rest) if rest and has_checkpoint(first) else (None, arguments)
@@ -52,7 +52,7 @@ def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
         find_run(first)
     except CharRNNError:
         # A folder of texts is no run; a name that is neither is more likely a run's, if a text follows it.
-        if Path(first).exists() or not rest:
+        if os.path.exists(first) or not rest:
             return None, arguments
         raise
     return first, rest
@@ -65,11 +65,11 @@ def run_and_lines(arguments: list[str], command: str) -> tuple[str | None, str]:
         raise CharRNNError(
             f"Two texts were named, {texts[0]} and {texts[1]}.", hint=f"Join them: cat A B | charrnn {command}"
         )
-    if texts and texts[0] != "-" and not Path(texts[0]).exists():
+    if texts and texts[0] != "-" and not os.path.exists(texts[0]):
         raise CharRNNError(
             f"There is neither a run nor a file {texts[0]!r}.", hint="Check its path; charrnn runs lists the runs."
         )
-    if texts and Path(texts[0]).is_dir():
+    if texts and os.path.isdir(texts[0]):
         named = f" {run}" if run else ""
         raise CharRNNError(
             f"{texts[0]} is a folder; charrnn {command} reads the lines of one text.",
@@ -80,16 +80,19 @@ def run_and_lines(arguments: list[str], command: str) -> tuple[str | None, str]:
     return run, source
 
 
-def prime_ids(model: "Model", prime: str, file: Path | None, unknown: str | None, encoding: str | None) -> "np.ndarray":
+def prime_ids(model: "Model", prime: str, file: str | None, unknown: str | None, encoding: str | None) -> "np.ndarray":
     """Return the ids that a sample goes on from."""
-    if prime and file:
+    from charrnn.text.sources import one_document
+
+    if prime and file is not None:
         raise CharRNNError("--prime and --prime-file exclude each other.", hint="Give one of them.")
-    say_if_typed(["-"] if prime == "-" else [str(file)])
-    if prime == "-" or (file and str(file) == "-"):
-        return model.encode_file(sys.stdin.buffer.read(), unknown, "stdin", encoding)
-    if file:
-        return model.encode_file(file.read_bytes(), unknown, str(file), encoding)
-    return model.encode(unescaped(prime, model.text.bytes), unknown, "--prime")
+    if prime != "-" and file is None:
+        return model.encode(unescaped(prime, model.text.bytes), unknown, "--prime")
+    source = prime if file is None else file
+    say_if_typed([source])
+    document = one_document(source)
+    data = b"".join(block for block, _ in document.blocks(raw=model.text.bytes))
+    return model.encode_file(data, unknown, document.name, encoding)
 
 
 def character(typed: str, of_bytes: bool, init: str | None) -> str:

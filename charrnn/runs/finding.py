@@ -24,12 +24,23 @@ def list_runs(folder: Path | None = None) -> list[Run]:
 
 def find_run(run: str, folder: Path | None = None) -> Run:
     """Return the run that RUN means: a name in the folder of runs, the path of a run, or that of one of its files."""
-    folder = folder or runs_folder()
+    try:
+        return _find_run(run, folder or runs_folder())
+    except OSError as error:
+        raise CharRNNError(
+            f"The run {error.filename or run} cannot be looked at: {error.strerror}.",
+            "Check its name and its permissions; charrnn runs lists the runs.",
+        ) from error
+
+
+def _find_run(run: str, folder: Path) -> Run:
+    if not run:
+        raise CharRNNError("The name of a run is empty.", "Name one: charrnn runs lists them.")
     path = Path(run)
     # What has a slash, as ./p, is a path; anything else is a name first.
     places = [path, folder / run] if os.sep in run else [folder / run, path]
     for place in places:
-        if run and _is_run(place):
+        if _is_run(place):
             return Run(place)
     if path.suffix == ".safetensors" and path.is_file():
         return Run(path.parent)
@@ -57,7 +68,7 @@ def find_checkpoint(run: str | None, folder: Path | None = None) -> Path:
     folder = folder or runs_folder()
     if run is None:
         candidates = list_runs(folder)
-    elif run.endswith(".safetensors") and Path(run).is_file():
+    elif run.endswith(".safetensors") and os.path.isfile(run):
         return Path(run)
     else:
         candidates = [find_run(run, folder)]

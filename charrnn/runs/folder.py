@@ -20,6 +20,8 @@ from charrnn.text.sources import STDIN
 _STEP = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,})\.safetensors")
 # As a record has it: all other sources are absolute paths.
 _CAME_ONCE = re.compile("-[0-9]*")
+# As most file systems have it, of which the name of a run's folder is one.
+_NAME_BYTES = 255
 _LEFT_OVER = re.compile(
     rf"\.(best\.safetensors|step-[0-9]+\.safetensors|stdin(-[0-9]+)?\.txt)\.[0-9a-f]{{8}}{re.escape(TEMPORARY)}"
 )
@@ -248,14 +250,22 @@ def create_run(name: str | None, default_name: str, out: Path | None = None) -> 
 
 def check_name(name: str | None, out: Path | None = None) -> None:
     """Raise CharRNNError if a new run cannot have this name, or there is one: before its text is read, that is."""
-    if name is not None and (not name.isprintable() or name[:1] in ("", ".", "-") or set(name) & {"/", "\\"}):
+    if name is None:
+        return
+    if not name.isprintable() or name[:1] in ("", ".", "-") or set(name) & {"/", "\\"}:
         raise CharRNNError(
             f"{name!r} cannot name a run: a name is not empty, begins with no dot or dash, and has no slash or line "
             "break.",
             "Name it otherwise; the folder is chosen with `out`.",
         )
-    path = (out or runs_folder()) / str(name)
-    if name is not None and path.exists():
+    size = len(os.fsencode(name))
+    if size > _NAME_BYTES:
+        raise CharRNNError(
+            f"{name[:20]!r} … cannot name a run: a name has at most {_NAME_BYTES} bytes, and this one has {size:,}.",
+            "Use a shorter `name`.",
+        )
+    path = (out or runs_folder()) / name
+    if path.exists():
         raise _taken(path)
 
 

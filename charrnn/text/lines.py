@@ -4,12 +4,11 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from charrnn.config import TextConfig
 from charrnn.text.decoding import BYTES, Decoder, prepare
-from charrnn.text.sources import STDIN, Document
+from charrnn.text.sources import Document, one_document
 
 # Lines that are worth working on together: at most so many, and about so many characters.
 PORTION = 8192
@@ -49,7 +48,7 @@ def lines(
     Bytes are decoded as `config` says, and nothing else is done to them; CRLF is a line end where `newlines` is "lf".
     `notify` is told, once, of bytes that were replaced.
     """
-    document = Document("stdin") if source == STDIN else Document(source, Path(source))
+    document = one_document(source)
     as_written = replace(config, newlines="keep", normalize=None, lower=False)
     decoder = Decoder(as_written, document.name, head=1)
     begun: list[str] = []

@@ -1,5 +1,6 @@
 """Where text comes from: files, folders, patterns and stdin, compressed or not, as documents of bytes."""
 
+import errno
 import fnmatch
 import glob
 import os
@@ -81,6 +82,11 @@ class Document:
                 yield from self._read(file, as_they_come, raw)
 
     def _read(self, file: BinaryIO, as_they_come: bool, raw: bool) -> Iterator[tuple[bytes, int]]:
+        if _is_device(file):
+            raise CharRNNError(
+                f"{self.name} is a device, not a text: its end may never come.",
+                hint="Name a file, a folder, a pipe, or - for stdin.",
+            )
         seekable = file.seekable()
         # To fill a block from a terminal would take one Ctrl-D more.
         as_they_come = as_they_come or file.isatty()
@@ -127,6 +133,18 @@ class Document:
         return CharRNNError(f"{self.name} cannot be unpacked: {error}.", hint="Copy or download it again.")
 
 
+def _is_device(file: BinaryIO) -> bool:
+    """Return whether a file is a device such as /dev/zero; a terminal, where one types, and /dev/null do not count."""
+    try:
+        found = os.fstat(file.fileno())
+    except (OSError, ValueError):
+        # What is in memory has no number.
+        return False
+    if not (stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)):
+        return False
+    return not file.isatty() and found.st_rdev != os.stat(os.devnull).st_rdev
+
+
 def _beginning(file: Any, as_they_come: bool) -> bytes:
     """Return a file's first bytes: _BINARY_PROBE of them, or what there is."""
     data = _read(file, _BINARY_PROBE, as_they_come)
@@ -143,6 +161,20 @@ def _read(file: Any, size: int, as_they_come: bool) -> bytes:
     return file.read1(size) if as_they_come and hasattr(file, "read1") else file.read(size)
 
 
+def one_document(source: str) -> Document:
+    """Return the document of a source that is a file, a pipe, or '-' for stdin, and no folder or pattern."""
+    return Document("stdin") if source == STDIN else Document(source, Path(_named(source)))
+
+
+def _named(source: str) -> str:
+    if not source:
+        raise CharRNNError(
+            "The name of a text is empty.",
+            hint="Name a file, or - for stdin. Perhaps it came from a variable of the shell that is not set.",
+        )
+    return source
+
+
 @contextmanager
 def _explained(name: str) -> Iterator[None]:
     """Make what the system says of a file a CharRNNError that names it."""
@@ -153,11 +185,13 @@ def _explained(name: str) -> Iterator[None]:
             f"{error.filename} does not exist.",
             hint="Check the path, or type `charrnn corpus` for the texts that charrnn can get for you.",
         ) from None
+    except IsADirectoryError:
+        raise CharRNNError(f"{name} is a folder; a file was expected.", hint="Name a file in it.") from None
     except OSError as error:
-        raise CharRNNError(
-            f"{error.filename or name} cannot be read: {error.strerror or error}.",
-            hint="Check its permissions, or name another file.",
-        ) from error
+        hint = "Check its permissions, or name another file."
+        if error.errno == errno.ENAMETOOLONG:
+            hint = "Check the path. What is to be read itself, and not its path, is piped in."
+        raise CharRNNError(f"{error.filename or name} cannot be read: {error.strerror or error}.", hint) from error
 
 
 def documents(source: str, include: Sequence[str] = ()) -> list[Document]:
@@ -169,7 +203,7 @@ def documents(source: str, include: Sequence[str] = ()) -> list[Document]:
     with _explained(source):
         if source == STDIN:
             return [Document("stdin")]
-        if os.path.isdir(source):
+        if os.path.isdir(_named(source)):
             return _folder(source, include)
         if not os.path.exists(source) and glob.has_magic(source):
             return _pattern(source, include)

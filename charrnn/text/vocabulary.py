@@ -1,6 +1,7 @@
 """The alphabet of a model: characters to ids and back, exactly."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -242,8 +243,10 @@ class Vocabulary:
 
 def _refuse_to_replace(path: Path) -> None:
     """Raise CharRNNError if a path is something else than a vocabulary: a text, say, or a device."""
-    if not path.exists() or path.is_dir():
+    if not os.path.exists(path):
         return
+    if path.is_dir():
+        raise CharRNNError(f"{path} is a folder; a vocabulary is a file.", hint="Name a file in it.")
     if path.is_symlink() or not path.is_file():
         raise CharRNNError(f"{path} is a link or a device.", hint="Name a file for the vocabulary.")
     try:

@@ -13,6 +13,7 @@ from typing import Any
 from support.compilation import READ_ONLY
 
 COMMAND = str(Path(sysconfig.get_path("scripts"), "charrnn"))
+PYTHON = shlex.quote(sys.executable)
 HEAVY = {"keras", "tensorflow", "jax"}
 
 
@@ -45,7 +46,7 @@ def loaded_by(folder, *arguments):
         "try: main()\n"
         "finally: print(*sys.modules, sep='\\n', file=sys.stderr)"
     )
-    result = charrnn_in(folder, "-c", script, *arguments, command=shlex.quote(sys.executable))
+    result = charrnn_in(folder, "-c", script, *arguments, command=PYTHON)
     return result, set(result.stderr.split())
 
 
@@ -64,13 +65,13 @@ for name, stdin, *arguments in json.loads(sys.argv[1]):
 """
 
 
-def several(folder, *calls, stdin=b""):
+def several(folder, *calls, stdin=b"", command=PYTHON):
     """Run commands in one process, each (name, file for stdin, arguments); return what each said and its exit code.
 
     Where the file is None a command reads `stdin`, where it is "" nothing.
     """
     script = json.dumps([[name, file, *map(str, arguments)] for name, file, *arguments in calls])
-    result = charrnn_in(folder, "-c", SEVERAL, script, command=shlex.quote(sys.executable), stdin=stdin)
+    result = charrnn_in(folder, "-c", SEVERAL, script, command=command, stdin=stdin)
     assert result.returncode == 0, result.stderr
     said = dict(part.split("\n", 1) for part in result.stderr.split("== ")[1:])
     return {name: (text, int(text.rpartition("exit ")[2] or 0)) for name, text in said.items()}

@@ -38,7 +38,7 @@ class Blocks:
 
 def lines_of(blocks: list[bytes], config: TextConfig = DEFAULT_TEXT) -> list[str]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(records, "Document", lambda *named: Blocks([block for block in blocks if block]))
+        patch.setattr(records, "one_document", lambda source: Blocks([block for block in blocks if block]))
         return [line for some in records.lines("a.txt", config, as_they_come=True) for line in some]
 
 
@@ -129,7 +129,7 @@ def test_portions_are_the_lines_in_their_order(lines, places, most, characters):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(records, "PORTION", most)
         patch.setattr(records, "CHARACTERS", characters)
-        patch.setattr(records, "Document", lambda *named: Blocks([block for block in cut(data, places) if block]))
+        patch.setattr(records, "one_document", lambda source: Blocks([block for block in cut(data, places) if block]))
         found = list(portions("a.txt", DEFAULT_TEXT))
         piecemeal = list(portions("a.txt", DEFAULT_TEXT, as_they_come=True))
     assert [*chain(*found)] == [*chain(*piecemeal)] == lines

@@ -1,6 +1,5 @@
 """`charrnn sample`: new text from a trained model."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,9 +36,10 @@ def sample(
         typer.Option("--prime", "-p", help=r"Text to go on from; it is printed first. \n is a line break, - is stdin."),
     ] = "",
     prime_file: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--prime-file",
+            metavar="FILE",
             help="Go on from what this file holds, but for one line break at its end, as of stdin.",
             show_default=False,
         ),

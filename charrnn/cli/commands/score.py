@@ -1,5 +1,6 @@
 """`charrnn score`: what a model makes of each line, or of a whole text."""
 
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -68,7 +69,7 @@ def score(
     if file and (field or line_ends or sort or top or threshold is not None or by != RANKS[0]):
         raise CharRNNError("--file scores a text as one; the options that choose, sort or read lines are for lines.")
     run, source = run_and_lines(arguments or [], "score")
-    if html and source != "-" and html.exists() and html.samefile(source):
+    if html and source != "-" and os.path.exists(html) and html.samefile(source):
         raise CharRNNError(f"--html would overwrite {source}, the text itself.", hint="Name another file.")
     model = loaded(run)
     check_rank(by, model)

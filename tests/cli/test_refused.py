@@ -1,0 +1,110 @@
+"""What is no text, no name and no place to write to is refused by every command, with what it is and what to do."""
+
+import os
+import re
+
+import pytest
+
+from support.commands import PYTHON, several
+
+# Every way to name a text, which goes where None is.
+READERS = {
+    "train": ("train", None),
+    "val-file": ("train", "text.txt", "--val-file", None),
+    "vocab": ("vocab", None),
+    "eval": ("eval", "small", None),
+    "score": ("score", "small", None),
+    "score --file": ("score", "--file", "small", None),
+    "complete": ("complete", "small", None),
+    "check": ("complete", "small", "text.txt", "--check", None),
+    "prime-file": ("sample", "small", "-n", 0, "--prime-file", None),
+    "novel-to": ("sample", "small", "-n", 3, "--novel-to", None),
+}
+LONG = "x" * 300
+# What reads a device to its end would fill memory and disk.
+LIMITED = f"""sh -c 'ulimit -t 60; ulimit -v 4000000; ulimit -f 200000; exec "$0" "$@"' {PYTHON}"""
+
+
+@pytest.fixture(scope="module")
+def said(small):
+    """Return what each command says, by the name of the text that it is given, and its exit code."""
+    os.symlink("/dev/zero", small / "link")
+    texts = {"zero": "/dev/zero", "link": "link", "empty name": "", "folder": ".", "missing": "no.txt", "long": LONG}
+    calls = [
+        (f"{reader}: {what}", "", *(text if word is None else word for word in words))
+        for reader, words in READERS.items()
+        for what, text in texts.items()
+        # A folder is a text to these.
+        if what != "folder" or reader in ("score", "score --file", "complete", "check", "prime-file")
+    ]
+    calls += [
+        (f"{reader}: stdin", "/dev/urandom", *("-" if word is None else word for word in words))
+        for reader, words in READERS.items()
+        if reader not in ("check", "val-file")
+    ]
+    try:
+        return several(small, *calls, command=LIMITED)
+    finally:
+        os.unlink(small / "link")
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("zero", "/dev/zero is a device, not a text"),
+        ("link", "link is a device, not a text"),
+        ("stdin", "stdin is a device, not a text"),
+        ("empty name", "The name of a text is empty|There is neither a run nor a file ''"),
+        ("folder", r"\. is a folder"),
+        ("missing", r"no\.txt does not exist|neither a run nor a file 'no\.txt'"),
+        ("long", "x cannot be read: File name too long|neither a run nor a file 'xxx"),
+    ],
+)
+def test_what_is_no_text_is_refused(what, expected, said):
+    chosen = {name: text for name, (text, code) in said.items() if name.endswith(f": {what}")}
+    assert len(chosen) >= 5
+    for name, text in chosen.items():
+        message, hint, end = text.splitlines()
+        assert message.startswith("charrnn: ") and hint.startswith("  ") and end == "exit 1", (name, text)
+        # It takes nothing that comes once.
+        comes_once = name in ("val-file: zero", "val-file: link")
+        wanted = "--val-file names files" if comes_once else expected
+        assert re.search(wanted, message), (name, text)
+
+
+def test_names_and_places_are_refused_before_anything_is_done(small):
+    """A name that is empty or too long, and a file that cannot be written, are explained; no hidden name is shown."""
+    (small / "file").write_text("text", encoding="utf-8")
+    runs = {
+        "sample": ("sample",),
+        "inspect": ("inspect",),
+        "verify": ("verify",),
+        "resume": ("train", "--resume"),
+        "init": ("train", "text.txt", "--init"),
+        "against": ("vocab", "text.txt", "--against"),
+    }
+    places = {
+        "corpus": ("corpus", "python", "--size", "20K", "-o"),
+        "vocab": ("vocab", "text.txt", "-o"),
+        "html": ("score", "small", "text.txt", "--html"),
+    }
+    calls = [
+        *((f"{name}: empty", "", *words, "") for name, words in {**runs, **places}.items()),
+        *((f"{name}: long", "", *words, LONG) for name, words in {**runs, **places}.items()),
+        *((f"{name}: no folder", "", *words, "file/x.txt") for name, words in places.items()),
+        ("name: long", "", "train", "text.txt", "--name", "é" * 150),
+        ("out: long", "", "train", "text.txt", "--out", LONG),
+        ("barely", "", "corpus", "python", "--size", "20K", "-o", "é" * 127),
+    ]
+    answers = several(small, *calls)
+    text, code = answers.pop("barely")
+    assert code == 0, text
+    for name, (text, _) in answers.items():
+        *advice, message, hint, end = text.splitlines()
+        assert end == "exit 1" and message.startswith("charrnn: ") and hint.startswith("  "), (name, text)
+        assert "charrnn-tmp" not in text and ": [" not in text
+        assert not advice or name.startswith(("init", "out")), (name, text)
+    assert "The name of a run is empty" in answers["init: empty"][0]
+    assert "at most 255 bytes, and this one has 300" in answers["name: long"][0]
+    assert "cannot be written to file/x.txt: file is a file" in answers["corpus: no folder"][0]
+    assert (small / "file").read_text(encoding="utf-8") == "text" and not (small / "checkpoints" / "text").exists()
