@@ -1,15 +1,16 @@
 """Which characters a text is made of, and which of them a model or a vocabulary file has never seen."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from charrnn.api.generation import Notify
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
+from charrnn.inference.model import read_by
 from charrnn.runs.checkpoint import read_header
 from charrnn.runs.finding import find_checkpoint
 from charrnn.runs.folder import Run
@@ -33,7 +34,7 @@ class Characters:
 
 def characters_of(
     corpus: Sequence[str],
-    form: TextConfig,
+    given: Mapping[str, Any],
     include: Sequence[str],
     against: str | None,
     watch: Watch,
@@ -42,10 +43,11 @@ def characters_of(
     """Return the characters of a text, or of the model or vocabulary file that `corpus` names.
 
     The report has `distinct` and `symbols`, a dict for each character; of a text also `characters` and `bytes`.
-    against: a model or a vocabulary file. Then `symbols` are only those that it lacks, of a text with the first few
-    places of each, and `unused` are those that only it has.
+    against: a model, which then says how the text is read, or a vocabulary file. Then `symbols` are only those that it
+    lacks, of a text with the first few places of each, and `unused` are those that only it has.
+    given: how the text is read, as far as that was said (fields of TextConfig).
     """
-    known = None if against is None else vocabulary_of(against)
+    known, form = (None, TextConfig(**given)) if against is None else _known(against, given)
     other = _vocabulary_alone(corpus)
     if other is not None:
         symbols = [_named(symbol, form.bytes) for symbol in other.symbols]
@@ -63,6 +65,16 @@ def characters_of(
             places = text.places([symbol["character"] for symbol in report["symbols"]], PLACES)
             report["symbols"] = [{**symbol, "places": places[symbol["character"]]} for symbol in report["symbols"]]
     return Characters(Vocabulary.of(counts, other is not None and other.has_unknown), report)
+
+
+def _known(target: str, given: Mapping[str, Any]) -> tuple[Vocabulary, TextConfig]:
+    """Return the vocabulary of a model or of a vocabulary file, and how a text is read to be compared with it."""
+    if target.endswith(".json"):
+        return Vocabulary.load(target), TextConfig(**given)
+    header = read_header(find_checkpoint(target))
+    if given.get("bytes") and not header.text.bytes:
+        raise CharRNNError(f"{target} is a model of characters, which reads no bytes.", hint="Leave out `bytes`.")
+    return header.vocab, replace(read_by(header.text, header.vocab), **given)
 
 
 def vocabulary_of(target: str) -> Vocabulary:

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import typer
+
 from charrnn.cli.console import notify, printable, say
 from charrnn.cli.escapes import unescaped
 from charrnn.errors import CharRNNError
@@ -13,6 +15,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from charrnn.api.model import Model
+
+
+def typed(context: typer.Context) -> set[str]:
+    """Return the names of the parameters of a command that were given, and not left to their defaults."""
+    # The enum's class is not public; its names are.
+    return {name for name in context.params if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"}
 
 
 def loaded(run: str | None) -> "Model":

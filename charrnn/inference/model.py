@@ -22,6 +22,15 @@ from charrnn.text.vocabulary import Vocabulary
 BYTES_PER_THREAD = 2 << 20
 
 
+def read_by(text: TextConfig, vocab: Vocabulary) -> TextConfig:
+    """Return how a model reads what it is given: as its training `text`, but in UTF-8 unless told otherwise.
+
+    A model that has never seen a carriage return takes it for a line end, as CRLF.
+    """
+    newlines = text.newlines if "\r" in vocab.symbols else "lf"
+    return replace(text, encoding=DEFAULT_TEXT.encoding, newlines=newlines)
+
+
 class Model:
     """A network, its vocabulary, how it wants its text; weights as `parameter_shapes`, float32 or float64.
 
@@ -56,12 +65,8 @@ class Model:
 
     @property
     def reads(self) -> TextConfig:
-        """Return how a text is read that the model is given: as in training, but in UTF-8 unless told otherwise.
-
-        A model that has never seen a carriage return takes it for a line end, as CRLF.
-        """
-        newlines = self.text.newlines if "\r" in self.vocab.symbols else "lf"
-        return replace(self.text, encoding=DEFAULT_TEXT.encoding, newlines=newlines)
+        """Return how a text is read that the model is given (`read_by`)."""
+        return read_by(self.text, self.vocab)
 
     def before(self, prime: np.ndarray) -> np.ndarray:
         """Return the ids that are read before a text that follows the ids `prime`: the start symbol, and what counts.

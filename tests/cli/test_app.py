@@ -12,10 +12,12 @@ import sys
 import pytest
 
 from charrnn.cli.app import COMMANDS
-from charrnn.config import PRESETS
+from charrnn.config import PRESETS, TextConfig
 from charrnn.runs.checkpoint import read_checkpoint
 from charrnn.runs.lock import Lock
+from charrnn.text.vocabulary import Vocabulary
 from support.commands import COMMAND, HEAVY, SEVERAL, charrnn_in, found, loaded_by, refused, several, started
+from support.models import write_model
 
 CHATTER = ("I0000", "E0000", "oneDNN", "cudart", "cuda", "WARNING", "Traceback", "absl")
 TEXT = "".join(f"{n} green bottles hanging on the wall,\n" for n in range(3000, 1700, -1))
@@ -155,6 +157,17 @@ def test_what_a_model_has_never_seen(small):
     assert (between["distinct"], between["symbols"], between["unused"]) == (9, [], list("ghé"))
     back = charrnn_in(small, "vocab", "small", "--against", "known.json").stdout.decode().splitlines()
     assert [line.split("  ")[0] for line in back[1:4]] == ["'g'", "'h'", "'é'"] and back[5] == "12 distinct"
+
+
+def test_a_text_is_read_as_the_model_reads_it_that_it_is_held_against(tmp_path):
+    """The defaults of the command's own options do not count, and what is typed does."""
+    write_model(tmp_path / "lower.safetensors", Vocabulary.of("abé\n"), TextConfig(lower=True))
+    (tmp_path / "text.txt").write_bytes("ABÉ\r\n".encode("latin-1"))
+    told = ("vocab", "text.txt", "--json", "--encoding", "latin-1", "--against", "lower.safetensors")
+    report = json.loads(charrnn_in(tmp_path, *told).stdout)
+    assert (report["symbols"], report["unused"], report["characters"]) == ([], [], 4)
+    kept = json.loads(charrnn_in(tmp_path, *told, "--newlines", "keep").stdout)
+    assert [symbol["character"] for symbol in kept["symbols"]] == ["\r"]
 
 
 def test_eval_prints_what_scripts_rely_on(small):

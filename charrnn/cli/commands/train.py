@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from charrnn.cli import options as o
-from charrnn.cli.arguments import character, say_if_typed
+from charrnn.cli.arguments import character, say_if_typed, typed
 from charrnn.cli.console import STARTED, hush
 from charrnn.cli.signals import Signals
 from charrnn.config import ACTIVATIONS, DEFAULT_TEXT, ModelConfig, TrainConfig
@@ -85,10 +85,9 @@ def train(
     The run is saved at every evaluation and when it is interrupted (Ctrl-C); --resume goes on from there, exactly as if
     it had never stopped. SIGUSR1 saves it and goes on.
     """
-    # The enum's class is not public; its names are. `out` is as it was typed, before Typer makes a path of it.
-    settings = context.params.keys() - {"quiet", "resume", "as_json"}
-    typed = {name for name in settings if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"}
-    given = {name: value for name, value in {**context.params, "out": out}.items() if name in typed}
+    settings = typed(context) - {"quiet", "resume", "as_json"}
+    # `out` is as it was typed, before Typer makes a path of it.
+    given = {name: value for name, value in {**context.params, "out": out}.items() if name in settings}
     given |= {name: character(given[name], bytes, init) for name in given.keys() & {"separator", "loss_after"}}
     with Signals() as asked:
         _train(resume, given, quiet, as_json, asked)

@@ -1,5 +1,6 @@
 """`charrnn vocab`: which characters a text is made of."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,13 +8,14 @@ import typer
 
 from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
-from charrnn.cli.arguments import say_if_typed
+from charrnn.cli.arguments import say_if_typed, typed
 from charrnn.cli.console import notify, printable, say, write_data
 from charrnn.cli.views.table import aligned
 from charrnn.config import DEFAULT_TEXT, TextConfig
 
 
 def vocab(
+    context: typer.Context,
     corpus: o.Texts,
     json: Annotated[
         bool, typer.Option("--json", help="Print JSON instead of a table; a share is then a fraction of 1.")
@@ -30,8 +32,8 @@ def vocab(
         typer.Option(
             "--against",
             metavar="RUN|FILE",
-            help="Show only what a model, or a vocabulary file, has never seen, with a few places; CORPUS may be a "
-            "model or a vocabulary file too.",
+            help="Show only what a model, or a vocabulary file, has never seen, with a few places. The text is read as "
+            "the model reads it, but for what is given; CORPUS may be a model or a vocabulary file too.",
             show_default=False,
         ),
     ] = None,
@@ -44,10 +46,11 @@ def vocab(
     from charrnn.api.vocabulary import characters_of
     from charrnn.cli.views.reading import Reading
 
-    form = TextConfig(encoding, errors, newlines, normalize, lower, bytes)
+    # Of those that say how a text is read, which a model says otherwise than the defaults.
+    given = {name: context.params[name] for name in typed(context) & {field.name for field in fields(TextConfig)}}
     say_if_typed(corpus)
     with Reading() as reading:
-        characters = characters_of(corpus, form, include or (), against, reading.show, notify)
+        characters = characters_of(corpus, given, include or (), against, reading.show, notify)
     report = characters.report
     if output is not None:
         characters.vocabulary.save(output)
