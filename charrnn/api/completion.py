@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.api.generation import Notify, Sample, first_few
+from charrnn.api.generation import FILTERS, How, Notify, Sample, check_beam, check_random, first_few
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference import generation as made
@@ -19,10 +19,17 @@ from charrnn.text.decoding import prepare
 from charrnn.text.lines import portions, seen
 
 
-def line_end(model: Model) -> list[str]:
-    """Return what ends a completion by default: what ends a document that is forgotten, or a line."""
+def completing(model: Model, how: How, beam: int | None) -> How:
+    """Return how lines are completed: to their end, by the likeliest characters, unless `how` says otherwise."""
+    if beam is not None:
+        check_beam(beam, how)
+    elif how.get("temperature") is None:
+        # At a temperature of 0 that is given, a seed may be too: it does what it says, the same text comes again.
+        check_random(how, (*FILTERS, "seed"))
+    # What ends a document that is forgotten, or a line.
     end = (model.text.document_end if model.text.resets else None) or "\n"
-    return [end] if end in model.vocab.symbols else []
+    given: Any = {name: value for name, value in how.items() if value is not None}
+    return {"temperature": 0.0, "until": [end] if end in model.vocab.symbols else [], **given}
 
 
 class Answers:

@@ -15,7 +15,7 @@ from charrnn.data.corpus import Dataset, dataset
 from charrnn.errors import CharRNNError
 from charrnn.runs.progress import CorpusRecord
 from charrnn.text.reader import Watch, read_text
-from charrnn.text.sources import comes_once
+from charrnn.text.sources import check_include, comes_once
 from charrnn.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def new_dataset(
             f"`init` has a model of {'bytes' if trained.text.bytes else 'characters'}; `bytes` cannot be changed.",
             hint="Train a model of bytes from one of bytes.",
         )
+    check_include(sources.include, [*sources.corpus, *sources.val_file])
     text = read_text(sources.corpus, form, sources.include, watch, keep=True)
     validation = read_text(sources.val_file, form, sources.include, watch) if sources.val_file else None
     fitted = _fitted(config, text, validation is not None, "split" in chosen.named)
@@ -123,16 +124,17 @@ def corpus_record(data: Dataset) -> CorpusRecord:
 
 def vocabulary(sources: Sources, text: "Text", validation: "Text | None", trained: "Checkpoint | None") -> Vocabulary:
     """Return the vocabulary of a new run: a file's, or that of its texts and of the model that it begins with."""
+    making = "min_count" if sources.min_count > 1 else "drop_unused" if sources.drop_unused else None
     if sources.vocab:
-        if sources.min_count > 1:
-            raise CharRNNError("`min_count` makes a vocabulary; `vocab` names one.", hint="Give one of them.")
+        if making:
+            raise CharRNNError(f"`{making}` makes a vocabulary; `vocab` names one.", hint="Give one of them.")
         vocab = Vocabulary.load(sources.vocab)
         if text.config.bytes and vocab.symbols[-1] > "\xff":
             raise CharRNNError(f"{sources.vocab} has characters that are no bytes.", hint="Leave out `vocab`.")
         return vocab
     if text.config.bytes:
-        if sources.min_count > 1:
-            raise CharRNNError("`bytes` has all bytes in its vocabulary; `min_count` cannot be had with it.")
+        if making:
+            raise CharRNNError(f"`bytes` has all bytes in its vocabulary; `{making}` cannot be had with it.")
         # All of them, so that the model can read any file.
         return Vocabulary(tuple(map(chr, range(256))))
     counts = Counter(text.counted)

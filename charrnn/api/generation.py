@@ -19,6 +19,9 @@ from charrnn.text.decoding import prepare
 Notify = Callable[[str], None]
 # Notices of single lines that are worth telling.
 NOTICES = 10
+FILTERS = ("top_k", "top_p", "min_p", "typical")
+# What a beam search, which draws nothing, has no use for.
+_DRAWING = ("temperature", *FILTERS, "no_repeat", "seed")
 
 
 def unheard(notice: str) -> None:
@@ -32,7 +35,7 @@ def first_few(notify: Notify) -> Notify:
 
 
 class How(TypedDict, total=False):
-    """How text is generated; all may be left out.
+    """How text is generated; all may be left out, and None is as left out.
 
     temperature: lower is safer, 0 takes the likeliest character. top_k, top_p, min_p, typical: filters
     (`charrnn.inference.sampling.Sampling`). until: texts before which generation stops. lines: after how many lines it
@@ -41,12 +44,12 @@ class How(TypedDict, total=False):
     For a model of bytes a str is its UTF-8; `b"\\xff"` is a byte that UTF-8 has not.
     """
 
-    temperature: float
+    temperature: float | None
     top_k: int | None
     top_p: float | None
     min_p: float | None
     typical: float | None
-    until: str | bytes | Sequence[str | bytes]
+    until: str | bytes | Sequence[str | bytes] | None
     lines: int | None
     allow: str | bytes | None
     forbid: str | bytes | None
@@ -102,8 +105,36 @@ class Sample:
 
 def sampling(how: How) -> Sampling:
     """Return how the next character is drawn."""
-    names = ("top_k", "top_p", "min_p", "typical")
-    return Sampling(how.get("temperature", 1.0), *(how.get(name) for name in names))  # type: ignore[arg-type]
+    given: dict[str, Any] = {name: how.get(name) for name in ("temperature", *FILTERS)}
+    drawn = Sampling(**{name: value for name, value in given.items() if value is not None})
+    if drawn.temperature == 0:
+        check_random(how, FILTERS)
+    return drawn
+
+
+def check_random(how: How, names: Sequence[str]) -> None:
+    """Raise CharRNNError if something of `names` is given, which has no effect at temperature 0."""
+    if given := _given(how, names):
+        raise CharRNNError(
+            f"`temperature=0` takes the likeliest characters; {given} no effect with it.",
+            hint="Give a `temperature` above 0 to draw characters.",
+        )
+
+
+def check_beam(beam: int, how: How) -> None:
+    """Raise CharRNNError unless a beam search can be made, and nothing is given that is for drawing."""
+    check_whole("beam", beam, least=1)
+    if given := _given(how, _DRAWING):
+        raise CharRNNError(
+            f"`beam` searches for the likeliest text and draws nothing; {given} no effect with it.",
+            hint="Leave out what is for drawing, or `beam`.",
+        )
+
+
+def _given(how: How, names: Sequence[str]) -> str:
+    """Return which of `names` are given, as the subject of a sentence with its verb; nothing if none is."""
+    given = [f"`{name}`" for name in names if how.get(name) is not None]
+    return f"{' and '.join(given)} {'have' if given[1:] else 'has'}" if given else ""
 
 
 def generation(model: Model, length: int, how: How, notify: Notify) -> Generation:
@@ -118,7 +149,7 @@ def generation(model: Model, length: int, how: How, notify: Notify) -> Generatio
         if how.get(name) is not None:
             check_whole(name, how.get(name), least=1)
     seed = how.get("seed")
-    drawn, end = sampling(how), ending(model, length, how.get("until", ()), how.get("lines"), notify)
+    drawn, end = sampling(how), ending(model, length, how.get("until"), how.get("lines"), notify)
     banned = _banned(model, how.get("allow"), how.get("forbid"), end)
     return Generation(end, drawn, banned, how.get("no_repeat"), secrets.randbits(63) if seed is None else seed)
 
@@ -136,11 +167,11 @@ def by_lines(model: Model, how: How) -> How:
 
 
 def ending(
-    model: Model, length: int, until: str | bytes | Sequence[str | bytes], lines: int | None, notify: Notify
+    model: Model, length: int, until: str | bytes | Sequence[str | bytes] | None, lines: int | None, notify: Notify
 ) -> Ending:
     """Return where texts end; tell of a text of `until` that the model cannot write."""
     stops = []
-    for text in [until] if isinstance(until, str | bytes) else until:
+    for text in [until] if isinstance(until, str | bytes) else until or ():
         ids = model.vocab.table(prepare(text, model.reads)).tolist()
         if not ids:
             raise CharRNNError("`until` is empty; it must be a text to stop before.")

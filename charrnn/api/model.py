@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from charrnn.api.generation import How, Notify, Sample, by_lines, check_whole, generation, unheard
+from charrnn.api.generation import How, Notify, Sample, by_lines, check_beam, check_whole, generation, unheard
 from charrnn.api.named import Corpus, lines_of, names
 from charrnn.config import UNKNOWN, ModelConfig, TextConfig
 from charrnn.errors import CharRNNError, did_you_mean
@@ -144,6 +144,8 @@ class Model:
         from charrnn.api.novelty import known_text, new_samples
 
         known = None
+        if novel and novel_to:
+            raise CharRNNError("`novel_to` names what to compare with instead of the training text: leave out `novel`.")
         if novel or novel_to:
             form = self.read_as(encoding) if novel_to else self.text
             known = known_text(self.path, form, names(novel_to), watch, self._notify)
@@ -151,13 +153,13 @@ class Model:
         return self._named(new_samples(drawn, self.network, ids, unique, known, count, self._notify))
 
     def likeliest(self, beam: int, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]) -> Sample:
-        """Return the likeliest text that a search along `beam` beginnings finds; of `how`, filters do not count.
+        """Return the likeliest text that a search along `beam` beginnings finds; `how` has nothing of drawing.
 
         In a model of lines it is a line, unless `lines` or `until` is given.
         """
         from charrnn.inference.beam import beam_search
 
-        check_whole("beam", beam, least=1)
+        check_beam(beam, how)
         wanted = generation(self.network, length, by_lines(self.network, how), self._notify)
         before = self.network.before(self.encode(prime))
         return self._named_one(beam_search(self.network, before, beam, wanted.ending, wanted.banned))
@@ -192,15 +194,10 @@ class Model:
         **how: Unpack[How],
     ) -> "Answers":
         """Return what completes lines, some at a time; the arguments are those of `complete`."""
-        from charrnn.api.completion import Answers, line_end
+        from charrnn.api.completion import Answers, completing
 
         check_unknown(unknown)
-        if beam is not None:
-            check_whole("beam", beam, least=1)
-            if how.get("no_repeat"):
-                raise CharRNNError("`beam` searches for the likeliest text; `no_repeat` is for drawing.")
-        asked: How = {"temperature": 0.0, "until": line_end(self.network), **how}
-        wanted = generation(self.network, length, asked, self._notify)
+        wanted = generation(self.network, length, completing(self.network, how, beam), self._notify)
         return Answers(self.network, wanted, beam, append, unknown, self._notify)
 
     def score(self, lines: Iterable[str], *, unknown: str | None = None, line_ends: bool = False) -> "list[Score]":
@@ -253,8 +250,10 @@ class Model:
         from charrnn.data.corpus import as_ids
         from charrnn.inference.evaluation import mean_nats
         from charrnn.text.reader import read_text
+        from charrnn.text.sources import check_include
 
         check_unknown(unknown)
+        check_include(names(include), names(sources))
         config = self.read_as(encoding, errors)
         text = read_text(names(sources), config, names(include), watch)
         corpus = as_ids(text, self.vocab, unknown)

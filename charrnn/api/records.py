@@ -56,8 +56,10 @@ def records(source: str, scorer: Scorer, field: str | None, as_they_come: bool, 
         )
 
 
-def check_rank(by: str, model: "Model") -> None:
-    """Raise CharRNNError unless `by` is a rank, and the model has what it compares with."""
+def check_rank(by: str, threshold: float | None, model: "Model") -> None:
+    """Raise CharRNNError unless `by` is a rank, the model has what it compares with, and a `threshold` is a number."""
+    if threshold is not None and not math.isfinite(threshold):
+        raise CharRNNError(f"`threshold` is {threshold}; it must be a number of bits.", hint="Such as `threshold=4`.")
     if by not in RANKS:
         raise CharRNNError(f"`by` is {by!r}; it must be one of {', '.join(RANKS)}.", did_you_mean(str(by), RANKS))
     if by == "excess" and model.network.val_nats is None:
@@ -75,8 +77,6 @@ def chosen(
     Where no character counts there is no rank: such lines are the last of all, and not among the top ones.
     """
     if threshold is not None:
-        if math.isnan(threshold):
-            raise CharRNNError("`threshold` is nan; it must be a number, for no line is as high as nan.")
         found = (record for record in found if record.score.by(by) >= threshold)
 
     def highest_first(record: Record) -> tuple[float, int]:

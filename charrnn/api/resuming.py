@@ -11,7 +11,7 @@ from charrnn.api.own_run import older_checkpoint, own_run, read_older
 from charrnn.api.recorded import check_ordinary, shown
 from charrnn.api.replanning import check_unfinished, replanned
 from charrnn.api.session import Job, Training
-from charrnn.api.settings import NAMES, check_names, check_types, plain
+from charrnn.api.settings import NAMES, check_effects, check_names, check_types, plain
 from charrnn.config import BUDGET, FREE_ON_RESUME, TrainConfig
 from charrnn.data.corpus import Dataset, dataset
 from charrnn.errors import CharRNNError
@@ -46,7 +46,7 @@ def resumed_job(
     check_names(given, (*NAMES, *NEW_ONLY))
     older = older_checkpoint(name, out)
     if older is None:
-        run = training.open(lambda: find_run(name, out))
+        run = training.open(lambda: _run_in(name, out))
         checkpoint, path, warnings = run.load_newest()
         yield from map(Noticed, warnings)
         word, what = shell_name(run), f"The run {run.name}"
@@ -88,6 +88,17 @@ def resumed_job(
     return Job(run, checkpoint.model, config, data, shards, resumed=resumed, new_plan=about_rate is not None)
 
 
+def _run_in(name: str, out: Path | None) -> Run:
+    """Return the run that `name` means; CharRNNError if `out`, a folder of runs, is given and it is not in there."""
+    run = find_run(name, out)
+    if out is not None and not ((out / run.name).is_dir() and (out / run.name).samefile(run.path)):
+        raise CharRNNError(
+            f"`out` has no effect: {name} is the run in {run.path}, and a run goes on where it is.",
+            hint="Leave it out. A run of its own, which goes on from an older checkpoint, can be made elsewhere.",
+        )
+    return run
+
+
 def _changed(trained: TrainConfig, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that are given anew; CharRNNError for what cannot be, by itself or in a resumed run."""
     fixed = set(given) - set(FREE_ON_RESUME)
@@ -100,7 +111,7 @@ def _changed(trained: TrainConfig, given: Mapping[str, Any]) -> dict[str, Any]:
     changed = {name: plain(value) for name, value in given.items() if name not in BUDGET or value is not None}
     check_types(TrainConfig, changed)
     # Whether the values can be: what they come to depends on the text.
-    replace(trained, **changed)
+    check_effects(changed, replace(trained, **changed))
     return changed
 
 

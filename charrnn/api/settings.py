@@ -50,6 +50,11 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     text: how a text is read unless something else is given, but for the encoding, which is UTF-8 then: as that of the
         model that the run begins with.
     """
+    if "corpus_changed_ok" in given:
+        raise CharRNNError(
+            "`corpus_changed_ok` is for a run that goes on; a new one has no text that could have changed.",
+            hint="Leave it out, or name the run with `resume`.",
+        )
     check_names(given, NAMES)
     given = {name: plain(value) for name, value in given.items()}
     preset = given.get("preset")
@@ -72,19 +77,25 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
         check_types(kind, values)
     form = replace(text, **{"encoding": DEFAULT_TEXT.encoding, **changed})
     made = Settings(ModelConfig(**model), TrainConfig(**train), form, named)
-    _check_effects(given, made)
+    check_effects(given, made.train)
+    if made.model.stack == "residual" and made.model.layers == 1:
+        raise CharRNNError("`stack='residual'` adds from the second layer on; it needs `layers=2` or more.")
+    _check_validates(given, made.train)
     return made
 
 
-def _check_effects(given: Mapping[str, Any], made: Settings) -> None:
+def check_effects(given: Mapping[str, Any], train: TrainConfig) -> None:
     """Raise CharRNNError if something was given that can have no effect beside the other settings; None is nothing."""
-    asked = {name for name, value in given.items() if value is not None}
     for name, (other, values) in ONLY_WITH.items():
-        value = getattr(made.train, other)
-        if name in asked and value not in values:
+        value = getattr(train, other)
+        if given.get(name) is not None and value not in values:
             these = f"`{other}={values[0]!r}`{''.join(f' or {more}' for more in values[1:])}"
             raise CharRNNError(f"`{name}` has no effect with `{other}={value!r}`; it is for {these}.", "Leave it out.")
-    train = made.train
+
+
+def _check_validates(given: Mapping[str, Any], train: TrainConfig) -> None:
+    """Raise CharRNNError if something was given that is about a part that validates, and there is none."""
+    asked = {name for name, value in given.items() if value is not None}
     if train.split != "char-rnn" and not train.val:
         for name, why in (("patience", "counts evaluations"), ("split", "says what validates or tests")):
             if name in asked and not (name == "split" and train.test):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.api.generation import Notify
-from charrnn.config import TextConfig
+from charrnn.config import DEFAULT_TEXT, TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference.model import read_by
 from charrnn.runs.checkpoint import read_header
@@ -16,7 +16,7 @@ from charrnn.runs.finding import find_checkpoint
 from charrnn.runs.folder import Run
 from charrnn.text.names import character_name
 from charrnn.text.reader import Watch, read_text
-from charrnn.text.sources import STDIN
+from charrnn.text.sources import STDIN, check_include
 from charrnn.text.text import Text
 from charrnn.text.vocabulary import FORMAT, Vocabulary
 
@@ -50,10 +50,12 @@ def characters_of(
     known, form = (None, TextConfig(**given)) if against is None else _known(against, given)
     other = _vocabulary_alone(corpus)
     if other is not None:
+        _check_unread(corpus[0], form, include)
         symbols = [_named(symbol, form.bytes) for symbol in other.symbols]
         report: dict[str, Any] = {"distinct": len(other.symbols), "symbols": symbols}
         counts: Iterable[str] = other.symbols
     else:
+        check_include(include, corpus)
         text = read_text(corpus, form, include, watch)
         for notice in text.notices:
             notify(notice)
@@ -97,6 +99,17 @@ def _vocabulary_alone(corpus: Sequence[str]) -> Vocabulary | None:
         with open(target, "rb") as file:
             return vocabulary_of(target) if FORMAT.encode() in file.read(100) else None
     return None
+
+
+def _check_unread(target: str, form: TextConfig, include: Sequence[str]) -> None:
+    """Raise CharRNNError if something is given of how a text is read, and there is no text."""
+    given = [name for name, value in vars(form).items() if name != "bytes" and value != getattr(DEFAULT_TEXT, name)]
+    given += ["include"] if include else []
+    if given:
+        raise CharRNNError(
+            f"{target} names the characters of a model or of a vocabulary file; `{given[0]}` is for reading a text.",
+            hint="Leave it out, or name a text.",
+        )
 
 
 def _counted(text: Text) -> dict[str, Any]:

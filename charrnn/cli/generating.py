@@ -5,7 +5,14 @@ from typing import Annotated
 import typer
 
 Temperature = Annotated[
-    float, typer.Option("--temp", "-t", min=0.0, help="Temperature: lower is safer, 0 takes the likeliest.")
+    float | None,
+    typer.Option(
+        "--temp",
+        "-t",
+        min=0.0,
+        help="Temperature: lower is safer, 0 takes the likeliest.",
+        show_default="1; of complete 0",
+    ),
 ]
 TopK = Annotated[
     int | None, typer.Option("--top-k", min=1, help="Draw from the K likeliest characters.", show_default=False)

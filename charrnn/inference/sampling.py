@@ -3,6 +3,7 @@
 They take one row of logits, (vocab,), or many, (..., vocab).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,8 +30,8 @@ class Sampling:
     typical: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.temperature >= 0:
-            raise CharRNNError(f"`temperature` is {self.temperature}; it must be 0 or more.")
+        if not 0 <= self.temperature < math.inf:
+            raise CharRNNError(f"`temperature` is {self.temperature}; it must be a number, at least 0.")
         if self.top_k is not None and self.top_k < 1:
             raise CharRNNError(f"`top_k` is {self.top_k}; it must be at least 1.")
         for name in ("top_p", "min_p", "typical"):

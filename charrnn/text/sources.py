@@ -210,6 +210,14 @@ def documents(source: str, include: Sequence[str] = ()) -> list[Document]:
         return [Document(source, Path(source))]
 
 
+def check_include(include: Sequence[str], sources: Sequence[str]) -> None:
+    """Raise CharRNNError if there are patterns for the files of folders, and no source can be a folder."""
+    if include and not any(os.path.isdir(source) or glob.has_magic(source) for source in sources):
+        raise CharRNNError(
+            "`include` chooses files of folders; no folder was named.", hint="Leave it out, or name a folder."
+        )
+
+
 def _pattern(pattern: str, include: Sequence[str]) -> list[Document]:
     matches = sorted(glob.glob(pattern, recursive=True))
     if not matches:

@@ -167,8 +167,14 @@ def test_completions_are_the_likeliest_and_end_with_the_line(model):
     beam = model.complete(["bad"], length=6, beam=4, until=["gg"])
     assert beam == [model.likeliest(4, 6, prime="\nbad", until="gg").text]
     assert model.complete(["bad"], length=12, temperature=1.0, seed=2) != model.complete(["bad"], length=12)
-    with pytest.raises(CharRNNError, match="`beam` searches"):
-        model.complete(["bad"], beam=2, no_repeat=3)
+    for drawing in ({"no_repeat": 3}, {"temperature": 0.5}, {"seed": 0}, {"typical": 0.5}):
+        with pytest.raises(CharRNNError, match="`beam` searches"):
+            model.complete(["bad"], beam=2, **drawing)
+        with pytest.raises(CharRNNError, match="`beam` searches"):
+            model.likeliest(2, 5, **drawing)
+    # None is as left out.
+    assert model.complete(["bad"], length=6, beam=4, until=None, seed=None) == model.complete(["bad"], length=6, beam=4)
+    assert model.sample(9, temperature=None, until=None, seed=1) == model.sample(9, seed=1)
 
 
 def test_an_evaluation_is_that_of_the_whole_text(model, tmp_path, told):

@@ -79,6 +79,18 @@ def test_its_name_its_folder_and_its_budget_may_be_given(folder):
     assert resumed(FILE)[1].name == "old-2" and resumed(FILE)[1].name == "old-3"
 
 
+def test_another_folder_is_of_no_use_to_a_run_that_goes_on_where_it_is(folder):
+    (folder / "elsewhere").mkdir()
+    for path in (OLD, OLD / "step-00000090.safetensors", f"{OLD}/"):
+        with pytest.raises(CharRNNError, match=r"`out` has no effect: .* is the run in checkpoints/old"):
+            charrnn.resume(path, out="elsewhere", steps=1)
+    assert not list(Path("elsewhere").iterdir())
+    # The folder that it is in may be named, in any way; a name is looked for there.
+    Path("link").symlink_to("checkpoints")
+    assert resumed(OLD, out="link", steps=1)[1].path == OLD
+    assert resumed("old", out=folder / "checkpoints", steps=1)[1].name == "old"
+
+
 def test_from_inside_the_folder_it_is_made_beside_it(folder, monkeypatch):
     monkeypatch.chdir(OLD)
     assert resumed(FILE.name)[1].path == folder / "checkpoints/old-2"

@@ -44,6 +44,14 @@ def command(*arguments):
     return result.exit_code, result.stderr + (str(error) if error else "")
 
 
+def test_what_has_no_effect_on_the_schedule_is_refused(folder):
+    trained(schedule="constant")
+    for name, value in (("warmup", 5), ("decay", 0.5), ("decay_after", 1)):
+        with pytest.raises(CharRNNError, match=f"`{name}` has no effect with `schedule='constant'`"):
+            charrnn.resume("run", steps=1, **{name: value})
+    charrnn.resume("run", steps=1, schedule="cosine", warmup=5)
+
+
 # Characters that the model lacks
 
 

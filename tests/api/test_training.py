@@ -4,10 +4,8 @@ import os
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import charrnn
-from charrnn.cli.app import app
 from charrnn.errors import CharRNNError
 from charrnn.runs.lock import LOCK
 from support.untrained import train_nothing
@@ -68,11 +66,6 @@ def test_notices_reach_who_asks_for_them(folder, monkeypatch):
     told = []
     charrnn.train("text.txt", notify=told.append)
     assert told[0].startswith("The text is short (440 characters): training with `batch=")
-
-
-def test_an_option_of_resume_alone_is_no_error(folder, monkeypatch):
-    train_nothing(monkeypatch)
-    assert CliRunner().invoke(app, ["train", "text.txt", "--corpus-changed-ok"]).exit_code == 0
 
 
 @pytest.mark.backend

@@ -119,7 +119,7 @@ def text_of(model: Model, prime: str, ending: Ending, sampling: Sampling, **sett
         ((), Sampling()),
         (("--temp", "0.5"), Sampling(0.5)),
         (("-t", "0"), Sampling(0)),
-        (("--temp", "inf"), Sampling(float("inf"))),
+        (("--temp", "1e300"), Sampling(1e300)),
         (("--top-k", "2"), Sampling(top_k=2)),
         (("--top-p", "0.6"), Sampling(top_p=0.6)),
         (("--min-p", "0.5"), Sampling(min_p=0.5)),
@@ -436,12 +436,11 @@ def test_beam(sample):
     assert len(beam) == 1 and beam[0]["ended"] and beam[0]["log_probability"] >= greedy[0]["log_probability"]
     one = sample("names", "--beam", 1, "--lines", 1, "--prime", "ca", "--jsonl").records
     assert one[0]["text"] == greedy[0]["text"] and one[0]["bits"] == pytest.approx(greedy[0]["bits"], rel=1e-6)
-    assert sample("story", "--beam", 4, "-n", 40).out == sample("story", "--beam", 4, "-n", 40, "--seed", 9).out
     assert set(sample("story", "--beam", 3, "-n", 30, "--allow", "ab").out) <= set("ab\n")
-    for more in (("--count", 2), ("--unique",), ("--novel",), ("--novel-to", "names.txt"), ("--no-repeat", 3)):
+    for more in (("--count", 2), ("--unique",), ("--novel",), ("--novel-to", "names.txt")):
         refused = sample("names", "--beam", 2, *more)
         assert refused == (
-            1, "", "charrnn: --beam finds one text; --count, --unique, --novel and --no-repeat are for drawing.\n"
+            1, "", "charrnn: --beam finds one text; --count, --unique and --novel are for drawing.\n"
         )  # fmt: skip
 
 

@@ -127,7 +127,7 @@ def test_a_tiny_temperature_is_greedy(temperature, dtype):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("temperature", [1e10, 1e30, 1e38, 1e39, 1e300, math.inf])
+@pytest.mark.parametrize("temperature", [1e10, 1e30, 1e38, 1e39, 1e300])
 def test_a_huge_temperature_is_uniform(temperature, dtype):
     logits = some_logits(dtype=dtype)
     assert np.abs(probabilities(logits, Sampling(temperature)) - 1 / 30).max() < 1e-9

@@ -36,7 +36,7 @@ def complete(
         ),
     ] = None,
     length: Annotated[int, typer.Option("--length", "-n", min=0, help="Characters, at most.")] = 200,
-    temp: g.Temperature = 0.0,
+    temp: g.Temperature = None,
     top_k: g.TopK = None,
     top_p: g.TopP = None,
     min_p: g.MinP = None,
@@ -70,8 +70,6 @@ def complete(
     from charrnn.text.lines import portions
 
     check_unknown(unknown)
-    if beam is not None and no_repeat:
-        raise CharRNNError("--beam searches for the likeliest text; --no-repeat is for drawing.")
     run, source = run_and_lines(arguments or [], "complete")
     if check == source == "-":
         raise CharRNNError("The lines and the targets of --check cannot both come from stdin.", hint="Name a file.")

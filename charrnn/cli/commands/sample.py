@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def sample(
     run: o.RunOrFile = None,
-    temp: g.Temperature = 1.0,
+    temp: g.Temperature = None,
     top_k: g.TopK = None,
     top_p: g.TopP = None,
     min_p: g.MinP = None,
@@ -90,8 +90,8 @@ def sample(
     one_line = of_lines or lines == 1 or "\n" in stops
     output = Output(model, begun, jsonl, ids, show_surprisal, one_line, form.encoding)
     if beam is not None:
-        if count != 1 or skipping or no_repeat:
-            raise CharRNNError("--beam finds one text; --count, --unique, --novel and --no-repeat are for drawing.")
+        if count != 1 or skipping:
+            raise CharRNNError("--beam finds one text; --count, --unique and --novel are for drawing.")
         output.samples([model.likeliest(beam, length, prime=begun, **how)])
     elif count == 1 and not (skipping or jsonl or (lines and model.text.lines)):
         output.stream(model.characters(length, prime=begun, with_nats=show_surprisal, **how))

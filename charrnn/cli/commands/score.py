@@ -68,11 +68,16 @@ def score(
         raise CharRNNError("--unbuffered prints each line as it comes; --sort, --top and --file need all of them.")
     if file and (field or line_ends or sort or top or threshold is not None or by != RANKS[0]):
         raise CharRNNError("--file scores a text as one; the options that choose, sort or read lines are for lines.")
+    if by != RANKS[0] and (jsonl or per_char) and not (sort or top or threshold is not None):
+        prints = "--jsonl prints every number" if jsonl else "--per-char prints the bits of characters"
+        raise CharRNNError(
+            f"{prints}; --by has no effect with it and without --sort, --top or --threshold.", hint="Leave it out."
+        )
     run, source = run_and_lines(arguments or [], "score")
     if html and source != "-" and os.path.exists(html) and html.samefile(source):
         raise CharRNNError(f"--html would overwrite {source}, the text itself.", hint="Name another file.")
     model = loaded(run)
-    check_rank(by, model)
+    check_rank(by, threshold, model)
     # A record that cannot be decoded is an odd one; of a whole text a person should know.
     config = model.read_as(encoding, errors or (model.text.errors if file or model.text.bytes else "replace"))
     form = Form(jsonl, per_char, heatmap, by, model.run, config)

@@ -102,8 +102,6 @@ def _train(resume: str | None, given: dict[str, Any], quiet: bool, as_json: bool
 
     given |= {"watch": (reading := Reading()).show, "began": STARTED}
     if resume is None:
-        # What may be resumed with another text may begin with any.
-        given.pop("corpus_changed_ok", None)
         given.setdefault("corpus", ())
     say_if_typed(given.get("corpus", ()))
     training = train_events(**given) if resume is None else resume_events(resume, **given)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from charrnn.api.json_text import json_text
 from charrnn.cli.console import TextWriter, say, write_data
 from charrnn.cli.views.whole import Whole
+from charrnn.errors import CharRNNError
 from charrnn.text.decoding import readable
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ class Output:
     ):
         self.vocab, self.prime, self.run, self.form = model.vocab, prime, model.run, model.text
         self.as_records, self.as_ids, self.one_line = as_records, as_ids, one_line
-        self.coloured = coloured and not as_records and not as_ids and _colours()
+        if coloured and (as_records or as_ids):
+            raise CharRNNError("--show-surprisal colours the text itself.", hint="Leave out --jsonl and --ids.")
+        self.coloured = coloured and _colours()
         self.writer = TextWriter(encoding, model.text.bytes)
         self.whole, self.before = Whole(model.text.bytes), ""
 
