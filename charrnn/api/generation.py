@@ -34,6 +34,17 @@ def first_few(notify: Notify) -> Notify:
     return lambda notice: next(left)(notice)
 
 
+def once(notify: Notify, notice: str) -> Callable[[], None]:
+    """Return what tells a notice, the first time that it is called."""
+    untold = iter([notice])
+
+    def tell() -> None:
+        for left in untold:
+            notify(left)
+
+    return tell
+
+
 class How(TypedDict, total=False):
     """How text is generated; all may be left out, and None is as left out.
 
@@ -151,7 +162,9 @@ def generation(model: Model, length: int, how: How, notify: Notify) -> Generatio
     seed = how.get("seed")
     drawn, end = sampling(how), ending(model, length, how.get("until"), how.get("lines"), notify)
     banned = _banned(model, how.get("allow"), how.get("forbid"), end)
-    return Generation(end, drawn, banned, how.get("no_repeat"), secrets.randbits(63) if seed is None else seed)
+    n = how.get("no_repeat")
+    used_up = once(notify, f"`no_repeat={n}`: nothing is left to draw that would not repeat, so from here on texts do.")
+    return Generation(end, drawn, banned, n, secrets.randbits(63) if seed is None else seed, used_up)
 
 
 def check_whole(name: str, value: object, least: int) -> None:
@@ -189,6 +202,10 @@ def _banned(model: Model, allow: str | bytes | None, forbid: str | bytes | None,
     """Return the ids that must not be drawn."""
     vocab = model.vocab
     banned: set[int] = set()
+    if allow is not None and not len(allow):
+        raise CharRNNError(
+            "`allow` is empty; it must be the characters that may be drawn.", hint="Such as `allow='0123456789'`."
+        )
     if allow is not None:
         allowed = set(vocab.table(prepare(allow, model.reads)).tolist()) - {-1}
         if not allowed:
@@ -200,6 +217,10 @@ def _banned(model: Model, allow: str | bytes | None, forbid: str | bytes | None,
         banned = set(range(len(vocab.symbols))) - allowed
     if forbid is not None:
         banned |= set(vocab.table(prepare(forbid, model.reads)).tolist()) - {-1}
-    if len(banned) == len(vocab.symbols):
-        raise CharRNNError("`allow` and `forbid` leave no character to draw.", hint="Forbid fewer.")
+    left = set(range(len(vocab.symbols))) - banned
+    if banned and left <= {ending.line_break, model.end}:
+        but = f" but {' and '.join(repr(vocab.symbols[id]) for id in left)}: all would be empty" if left else ""
+        both = [f"`{name}`" for name, value in (("allow", allow), ("forbid", forbid)) if value is not None]
+        given = f"{' and '.join(both)} {'leave' if both[1:] else 'leaves'}"
+        raise CharRNNError(f"{given} no character to draw{but}.", hint="Forbid fewer, or allow more.")
     return sorted(banned)

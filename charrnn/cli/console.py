@@ -25,6 +25,8 @@ _JOINERS = frozenset("\u200c\u200d")
 _FLAG, _TAGS = "\U0001f3f4", frozenset(map(chr, range(0xE0020, 0xE0080)))
 
 _hushed = False
+# Whether what stdout has shown last on a terminal is a line without its end.
+_amid_a_line = False
 
 
 def hush() -> None:
@@ -46,6 +48,9 @@ def notify(notice: str) -> None:
 
 def _print(message: str) -> None:
     """Print a line on stderr; a closed one is no reason to stop."""
+    global _amid_a_line
+    if _amid_a_line and sys.stderr.isatty():
+        message, _amid_a_line = f"\n{message}", False
     try:
         print(message, file=sys.stderr, flush=True)
     except (OSError, ValueError):
@@ -131,6 +136,8 @@ class Writer:
             ) from None
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
+        global _amid_a_line
+        _amid_a_line = sys.stdout.isatty() and not text.endswith("\n")
 
 
 class TextWriter:

@@ -1,7 +1,7 @@
 """New text from a model: what is told of how texts are generated, the rules that every text follows, one text alone."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import NamedTuple
@@ -47,7 +47,8 @@ class Generation:
     """How texts are generated: each character drawn by `sampling`, none of the ids `banned`, up to an `ending`.
 
     With `no_repeat` n no stretch of n characters occurs twice in a text and what it follows. Text number i of a `seed`
-    is a function of both alone (to rounding), however many are made side by side.
+    is a function of both alone (to rounding), however many are made side by side. `used_up` is called where a stretch
+    occurs twice all the same, as nothing else is left.
     """
 
     ending: Ending
@@ -55,6 +56,7 @@ class Generation:
     banned: Sequence[int] = ()
     no_repeat: int | None = None
     seed: int = 0
+    used_up: Callable[[], None] = lambda: None
 
     def draws(self, text: int) -> Iterator[float]:
         """Return the random numbers from [0, 1) that a text is drawn by, one a character, without an end."""
@@ -99,12 +101,14 @@ class Repeats:
         self.after[self._last()].add(character)
         self.ids = [*self.ids[-self.n :], character]
 
-    def forbid(self, logits: np.ndarray) -> None:
-        """Make what would repeat a stretch impossible, unless nothing else is possible."""
+    def forbid(self, logits: np.ndarray) -> bool:
+        """Make what would repeat a stretch impossible; return False, and change nothing, if nothing else is left."""
         allowed = logits.copy()
         allowed[list(self.after.get(self._last(), ()))] = -np.inf
-        if allowed.max() > -np.inf:
-            logits[:] = allowed
+        if allowed.max() == -np.inf:
+            return False
+        logits[:] = allowed
+        return True
 
     def _last(self) -> tuple[int, ...]:
         # Of a text that is shorter: all of it, which never comes again.
@@ -143,7 +147,7 @@ class Allowed:
 
     def __init__(self, model: Model, how: Generation):
         banned = [*how.banned, *([] if model.vocab.unknown_id is None else [model.vocab.unknown_id])]
-        self.no_repeat = how.no_repeat
+        self.no_repeat, self.used_up = how.no_repeat, how.used_up
         self.mask = None
         if banned:
             self.mask = np.zeros(model.vocab.size, np.float32)
@@ -157,7 +161,8 @@ class Allowed:
             logits = logits.copy()
             for text, own in zip(texts, logits.reshape(len(texts), -1), strict=True):
                 assert text.repeats is not None
-                text.repeats.forbid(own)
+                if not text.repeats.forbid(own):
+                    self.used_up()
         return logits
 
 

@@ -167,6 +167,9 @@ def test_completions_are_the_likeliest_and_end_with_the_line(model):
     beam = model.complete(["bad"], length=6, beam=4, until=["gg"])
     assert beam == [model.likeliest(4, 6, prime="\nbad", until="gg").text]
     assert model.complete(["bad"], length=12, temperature=1.0, seed=2) != model.complete(["bad"], length=12)
+    told = []
+    charrnn.load(model.path, told.append).complete(["bad", "abc"], length=40, no_repeat=1, until="zz" * 99)
+    assert [notice.partition(":")[0] for notice in told if "no_repeat" in notice] == ["`no_repeat=1`"]
     for drawing in ({"no_repeat": 3}, {"temperature": 0.5}, {"seed": 0}, {"typical": 0.5}):
         with pytest.raises(CharRNNError, match="`beam` searches"):
             model.complete(["bad"], beam=2, **drawing)

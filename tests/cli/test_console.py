@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from charrnn.cli.console import LAYOUT, TextWriter, each_printable, printable
+from charrnn.cli.console import LAYOUT, TextWriter, each_printable, printable, say
 from charrnn.cli.views.table import aligned
 from charrnn.config import TextConfig
 from charrnn.text.vocabulary import Vocabulary
@@ -53,6 +53,22 @@ def test_text_of_all_scripts_is_shown(text):
 @pytest.mark.parametrize("text", ESCAPED)
 def test_what_a_terminal_would_obey_or_hide_is_escaped(text):
     assert printable(text) == "".join(each_printable(text, LAYOUT)) == ESCAPED[text]
+
+
+def test_talk_begins_on_a_line_of_its_own(monkeypatch):
+    for is_terminal, shown in ((True, b"abc\nnote\nmore\nd\nend\n"), (False, b"abcnote\nmore\nd\nend\n")):
+        written = io.BytesIO()
+        both = io.TextIOWrapper(written, write_through=True)
+        both.isatty = lambda answer=is_terminal: answer
+        monkeypatch.setattr(sys, "stdout", both)
+        monkeypatch.setattr(sys, "stderr", both)
+        writer = TextWriter()
+        writer.write("abc", more=True)
+        say("note")
+        say("more")
+        writer.write("d\n")
+        say("end")
+        assert written.getvalue() == shown
 
 
 def test_layout_stays_where_text_is_shown():

@@ -426,6 +426,11 @@ def test_no_repeat(sample):
         texts = sample("story", "-n", 120, "--seed", 1, "--prime", "abcab", "--no-repeat", 4, "--jsonl", *count).records
         for text in (record["prime"] + record["text"] for record in texts):
             assert len({text[i : i + 4] for i in range(len(text) - 3)}) == len(text) - 3 == 122
+    # Where the characters are used up it is said, once.
+    said = "--no-repeat {}: nothing is left to draw that would not repeat, so from here on texts do.\n"
+    for n, more in ((1, ("-n", 9)), (1, ("-n", 9, "--count", 3)), (2, ("-n", 90, "--allow", "ab"))):
+        assert sample("story", "--no-repeat", n, *more).said == said.format(n)
+    assert sample("story", "--no-repeat", 1, "-n", 5).said == sample("story", "--no-repeat", 4, "-n", 90).said == ""
     free = sample("story", "-n", 120, "--seed", 1, "--prime", "abcab").out
     assert len({free[i : i + 4] for i in range(len(free) - 3)}) < 122
 
@@ -556,9 +561,11 @@ def test_a_text_that_came_through_a_pipe_is_found_where_it_was_kept(sample, fold
         (("story", "--prime", "a", "--prime-file", "story.txt"), "--prime and --prime-file exclude each other."),
         (("story", "--prime-file", "missing.txt"), "missing.txt does not exist."),
         (("story", "--prime-file", "checkpoints"), "checkpoints is a folder; a file was expected."),
-        (("story", "--allow", ""), "knows none of the characters of --allow"),
+        (("story", "--allow", ""), "--allow is empty; it must be the characters that may be drawn."),
+        (("names", "--forbid", "abc"), r"--forbid leaves no character to draw but '\n': all would be empty."),
+        (("names", "--lines", "3", "--allow", r"\n"), r"--allow leaves no character to draw but '\n': all"),
         (("story", "--allow", "Z\x1b"), r"knows none of the characters of --allow Z\x1b."),
-        (("story", "--forbid", r"\n abc☞"), "--allow and --forbid leave no character to draw."),
+        (("story", "--forbid", r"\n abc☞"), "--forbid leaves no character to draw."),
         (("story", "--allow", "a", "--forbid", "ab"), "--allow and --forbid leave no character to draw."),
         (("story", "--unknown", "never"), "--unknown is 'never'"),
         (("story", "--novel-to", "missing.txt"), "missing.txt does not exist"),
