@@ -1,6 +1,7 @@
 """Which characters a text is made of, and which of them a model or a vocabulary file has never seen."""
 
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.api.generation import Notify
-from charrnn.config import DEFAULT_TEXT, TextConfig
+from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference.model import read_by
 from charrnn.runs.checkpoint import read_header
@@ -50,7 +51,7 @@ def characters_of(
     known, form = (None, TextConfig(**given)) if against is None else _known(against, given)
     other = _vocabulary_alone(corpus)
     if other is not None:
-        _check_unread(corpus[0], form, include)
+        _check_unread(corpus[0], given, include)
         symbols = [_named(symbol, form.bytes) for symbol in other.symbols]
         report: dict[str, Any] = {"distinct": len(other.symbols), "symbols": symbols}
         counts: Iterable[str] = other.symbols
@@ -86,14 +87,26 @@ def vocabulary_of(target: str) -> Vocabulary:
 
 def _vocabulary_alone(corpus: Sequence[str]) -> Vocabulary | None:
     """Return the vocabulary that `corpus` names, if that is a run, a checkpoint or a vocabulary file and no text."""
-    target = corpus[0]
-    if len(corpus) > 1 or target == STDIN:
+    found = [_vocabulary_named(target) for target in corpus]
+    if len(corpus) > 1 and any(found):
+        last = max(place for place, one in enumerate(found) if one)
+        others = [target for place, target in enumerate(corpus) if place != last]
+        raise CharRNNError(
+            f"{corpus[last]} is a model or a vocabulary file, which is named alone.",
+            hint=f"To compare two: {shlex.join(['charrnn', 'vocab', *others, '--against', corpus[last]])}",
+        )
+    return found[0]
+
+
+def _vocabulary_named(target: str) -> Vocabulary | None:
+    """Return the vocabulary of a run, a checkpoint or a vocabulary file; None of anything else."""
+    if target == STDIN:
         return None
     if not os.path.exists(target):
         with suppress(CharRNNError):
             return vocabulary_of(target)
         return None
-    if target.endswith(".safetensors") or (os.path.isdir(target) and Run(Path(target)).newest()):
+    if target.endswith(".safetensors") or (os.path.isdir(target) and _is_run(Run(Path(target)))):
         return vocabulary_of(target)
     if target.endswith(".json") and os.path.isfile(target):
         with open(target, "rb") as file:
@@ -101,13 +114,16 @@ def _vocabulary_alone(corpus: Sequence[str]) -> Vocabulary | None:
     return None
 
 
-def _check_unread(target: str, form: TextConfig, include: Sequence[str]) -> None:
+def _is_run(run: Run) -> bool:
+    return run.best.is_file() or run.newest() is not None
+
+
+def _check_unread(target: str, given: Mapping[str, Any], include: Sequence[str]) -> None:
     """Raise CharRNNError if something is given of how a text is read, and there is no text."""
-    given = [name for name, value in vars(form).items() if name != "bytes" and value != getattr(DEFAULT_TEXT, name)]
-    given += ["include"] if include else []
-    if given:
+    names = [name for name in given if name != "bytes"] + (["include"] if include else [])
+    if names:
         raise CharRNNError(
-            f"{target} names the characters of a model or of a vocabulary file; `{given[0]}` is for reading a text.",
+            f"{target} names the characters of a model or of a vocabulary file; `{names[0]}` is for reading a text.",
             hint="Leave it out, or name a text.",
         )
 

@@ -91,7 +91,7 @@ Layers = Annotated[int, typer.Option("--layers", help="Stacked layers.")]
 Stack = Annotated[str, typer.Option("--stack", help=f"How layers are put together: {', '.join(STACKS)}.")]
 Units = Annotated[int, typer.Option("--units", help="Units of each layer.")]
 Embedding = Annotated[
-    int | None, typer.Option("--embedding", callback=_off, help="Width of the embedding; 0 is one-hot input.")
+    int | None, typer.Option("--embedding", min=0, callback=_off, help="Width of the embedding; 0 is one-hot input.")
 ]
 Vocab = Annotated[
     Path | None, typer.Option("--vocab", help="A vocabulary file of `charrnn vocab -o`; else the corpus' own.")
@@ -205,10 +205,11 @@ Warmup = Annotated[int, typer.Option("--warmup", help="Steps of warm-up (cosine)
 Decay = Annotated[float, typer.Option("--decay", help="Factor an epoch (exponential).")]
 DecayAfter = Annotated[int, typer.Option("--decay-after", help="Epochs before it decays (exponential).")]
 ClipNorm = Annotated[
-    float | None, typer.Option("--clip-norm", callback=_off, help="Limit of the gradients' global norm; 0 is none.")
+    float | None,
+    typer.Option("--clip-norm", min=0, callback=_off, help="Limit of the gradients' global norm; 0 is none."),
 ]
 ClipValue = Annotated[
-    float | None, typer.Option("--clip-value", callback=_off, help="Limit of each gradient element; 0 is none.")
+    float | None, typer.Option("--clip-value", min=0, callback=_off, help="Limit of each gradient element; 0 is none.")
 ]
 SumGradients = Annotated[
     bool,
@@ -239,7 +240,9 @@ Minutes = Annotated[
 ]
 Patience = Annotated[
     int | None,
-    typer.Option("--patience", callback=_off, help="Stop after so many evaluations without improvement; 0 is never."),
+    typer.Option(
+        "--patience", min=0, callback=_off, help="Stop after so many evaluations without improvement; 0 is never."
+    ),
 ]
 
 # Devices
@@ -291,12 +294,14 @@ EvalEvery = Annotated[
     int | None,
     typer.Option(
         "--eval-every",
+        min=0,
         callback=_off,
         help="Steps between evaluations, besides those at the ends of epochs, which lie 100 steps apart or more.",
     ),
 ]
 SaveEvery = Annotated[
-    int | None, typer.Option("--save-every", callback=_off, help="Steps between checkpoints, besides evaluations.")
+    int | None,
+    typer.Option("--save-every", min=0, callback=_off, help="Steps between checkpoints, besides evaluations."),
 ]
 Keep = Annotated[int, typer.Option("--keep", help="Newest checkpoints to keep, besides the best.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and the last lines.")]

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from charrnn.errors import CharRNNError, did_you_mean
 UsageError: Any = typer.BadParameter.__base__
 
 _KINDS = {"int": "a whole number", "float": "a number"}
+# What other programs call the option that names a file to write.
+_OUTPUT = ("-o", "--output", "--outfile", "--output-file")
 
 
 @contextmanager
@@ -52,7 +55,7 @@ def _mistake(error: Any, typed: Sequence[str]) -> CharRNNError:
     command = f"charrnn {name}".rstrip()
     params = [] if context is None else context.command.params
     options = [name for param in params for name in param.opts if name.startswith("--")]
-    message, hint = _said(error, command, options)
+    message, hint = _said(error, command, options, typed)
     for word in typed:
         # Typer reads -temp as -t with the value "emp".
         single = re.fullmatch(r"-([a-z][a-z-]+)(=.*)?", word)
@@ -61,22 +64,21 @@ def _mistake(error: Any, typed: Sequence[str]) -> CharRNNError:
     return CharRNNError(message, hint)
 
 
-def _said(error: Any, command: str, options: Sequence[str]) -> tuple[str, str]:
+def _said(error: Any, command: str, options: Sequence[str], typed: Sequence[str]) -> tuple[str, str]:
     """Return the message and the hint of a usage error."""
     helps = f"{command} --help tells more."
     match type(error).__name__:
         case "NoSuchOption":
-            name, message = error.option_name, f"{command} has no option {error.option_name}."
-            if command == "charrnn":
-                return message, f"Options follow the command that they are of: charrnn sample {name} …, say."
-            return message, did_you_mean(name, options) or helps
+            hint = _other_option(error, command, options, typed)
+            return f"{command} has no option {error.option_name}.", hint or helps
         case "BadOptionUsage" if "requires an argument" in error.message:
             return f"{error.option_name} needs a value after it.", f"{command} {error.option_name} VALUE; {helps}"
         case "MissingParameter":
-            what = error.param.make_metavar(error.ctx).strip("[]") if not error.param.metavar else error.param.metavar
+            what = (error.param.metavar or error.param.make_metavar(error.ctx).strip("[]")).rstrip(".")
             return f"{command} needs {what}.", f"Name it: {command} {what}. {helps}"
         case "BadParameter":
-            return _bad_value(error), helps
+            about = error.param and getattr(error.param, "help", None)
+            return _bad_value(error), f"{max(error.param.opts, key=len)}: {about}" if about else helps
     extra = re.fullmatch(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", error.message)
     if extra is None:
         return error.format_message(), helps
@@ -84,6 +86,27 @@ def _said(error: Any, command: str, options: Sequence[str]) -> tuple[str, str]:
         option = "--prime-file" if os.path.isfile(extra[1]) else "--prime"
         helps = f"A text to go on from is given with {option}: {option} {extra[1]!r}"
     return f"{command} takes no further argument: {extra[1]}.", helps
+
+
+def _other_option(error: Any, command: str, options: Sequence[str], typed: Sequence[str]) -> str | None:
+    """Return what to type instead of an option that a command has not, if that can be told."""
+    name, words = error.option_name, list(typed)
+    for param in error.ctx.command.params:
+        if name.swapcase() in param.opts and len(name) == 2:
+            return f"Did you mean {' or '.join(sorted(param.opts, key=len))}?"
+    near = did_you_mean(name, options)
+    if command == "charrnn":
+        # Typed before the command that it is of.
+        called = next((word for word in words if word in error.ctx.command.commands), None)
+        if called is None:
+            return f"Options come after the command that they are of: charrnn sample {name} …, say."
+        words.remove(called)
+        return f"Options come after the command that they are of: {shlex.join(['charrnn', called, *words])}"
+    place = next((place for place, word in enumerate(words) if word.partition("=")[0] == name), None)
+    if name in _OUTPUT and place is not None and not any(option.startswith("--out") for option in options):
+        file = words.pop(place).partition("=")[2] or (words.pop(place) if place < len(words) else "FILE")
+        return f"It writes to stdout: {shlex.join(['charrnn', *words])} > {shlex.quote(file)}"
+    return near
 
 
 def _bad_value(error: Any) -> str:

@@ -54,6 +54,8 @@ def _find_run(run: str, folder: Path) -> Run:
             f"The folder {run} is no run: it holds no checkpoint.",
             f"If it holds texts, train on them first: charrnn train {run}",
         )
+    if path.suffix == ".safetensors":
+        raise _no_file(path)
     known = [other.name for other in list_runs(folder)]
     hint = did_you_mean(run, known, most=3)
     if not hint and known:
@@ -61,6 +63,18 @@ def _find_run(run: str, folder: Path) -> Run:
     elif not hint:
         hint = "Train one first: charrnn train corpus.txt"
     raise CharRNNError(f"There is no run {run!r} in {folder}, nor at that path.", hint)
+
+
+def _no_file(path: Path) -> CharRNNError:
+    """Return what there is to say of a checkpoint file that is not there."""
+    run = Run(path.parent)
+    files = [file.name for file in (*run.checkpoints(), run.best) if file.is_file()]
+    if not files:
+        return CharRNNError(f"{path} does not exist.", hint="charrnn runs lists the runs.")
+    few = ", ".join(files if len(files) < 6 else ["…", *files[-5:]])
+    return CharRNNError(
+        f"{path} does not exist.", hint=f"In {run.path} there {'is' if len(files) == 1 else 'are'} {few}."
+    )
 
 
 def find_checkpoint(run: str | None, folder: Path | None = None) -> Path:
