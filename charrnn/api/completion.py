@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.api.generation import FILTERS, How, Notify, Sample, check_beam, check_random, first_few
+from charrnn.api.given import check_given
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference import generation as made
@@ -48,6 +49,7 @@ class Answers:
         unknown: str | None,
         notify: Notify,
     ):
+        check_given(append=append)
         self.model, self.how, self.beam, self.unknown = model, how, beam, unknown
         self.append = None if append is None else prepare(append, model.reads)
         self.before = model.before(np.zeros(0, np.int64))

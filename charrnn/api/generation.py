@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from charrnn.api.given import check_given, check_whole, one_or_several
 from charrnn.errors import CharRNNError
 from charrnn.inference.generation import Ending, Generation
 from charrnn.inference.model import Model
@@ -155,22 +156,17 @@ def generation(model: Model, length: int, how: How, notify: Notify) -> Generatio
         raise CharRNNError(
             f"Sampling has no parameter `{min(unknown)}`.", hint=f"It has {', '.join(How.__annotations__)}."
         )
+    check_given(**how)
     check_whole("length", length, least=0)
-    for name in ("lines", "no_repeat"):
+    for name, least, most in (("lines", 1, math.inf), ("no_repeat", 1, math.inf), ("seed", 0, 2**63 - 1)):
         if how.get(name) is not None:
-            check_whole(name, how.get(name), least=1)
+            check_whole(name, how.get(name), least, most)
     seed = how.get("seed")
     drawn, end = sampling(how), ending(model, length, how.get("until"), how.get("lines"), notify)
     banned = _banned(model, how.get("allow"), how.get("forbid"), end)
     n = how.get("no_repeat")
     used_up = once(notify, f"`no_repeat={n}`: nothing is left to draw that would not repeat, so from here on texts do.")
     return Generation(end, drawn, banned, n, secrets.randbits(63) if seed is None else seed, used_up)
-
-
-def check_whole(name: str, value: object, least: int) -> None:
-    """Raise CharRNNError unless a parameter is a whole number from `least` on: another one may never be reached."""
-    if not isinstance(value, int | np.integer) or value < least:
-        raise CharRNNError(f"`{name}` is {value!r}; it must be a whole number, at least {least}.")
 
 
 def by_lines(model: Model, how: How) -> How:
@@ -184,7 +180,9 @@ def ending(
 ) -> Ending:
     """Return where texts end; tell of a text of `until` that the model cannot write."""
     stops = []
-    for text in [until] if isinstance(until, str | bytes) else until or ():
+    for text in one_or_several(
+        "until", () if until is None else until, (str, bytes), "a str or bytes, or several in a list"
+    ):
         ids = model.vocab.table(prepare(text, model.reads)).tolist()
         if not ids:
             raise CharRNNError("`until` is empty; it must be a text to stop before.")

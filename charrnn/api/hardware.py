@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from charrnn.api.given import check_given
 from charrnn.errors import CharRNNError
 from charrnn.text.sources import STDIN, comes_once
 from charrnn.training.backends.choice import check_device, check_processes, choose
@@ -38,5 +39,6 @@ def place(
     backend: str | None, device: str, processes: int | None, process_id: int | None, coordinator: str | None
 ) -> Place:
     """Return what the parameters mean; CharRNNError if it cannot be had."""
+    check_given(backend=backend, device=device, processes=processes, process_id=process_id, coordinator=coordinator)
     check_device(device)
     return Place(backend, device, among(processes, process_id, coordinator))

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from charrnn.api.generation import How, Notify, Sample, by_lines, check_beam, check_whole, generation, unheard
-from charrnn.api.named import Corpus, lines_of, names
-from charrnn.config import UNKNOWN, ModelConfig, TextConfig
-from charrnn.errors import CharRNNError, did_you_mean
+from charrnn.api.generation import How, Notify, Sample, by_lines, check_beam, generation, unheard
+from charrnn.api.given import check_given, check_unknown, check_whole, checked_ids
+from charrnn.api.named import Corpus, lines_of, names, names_and_patterns
+from charrnn.config import ModelConfig, TextConfig
+from charrnn.errors import CharRNNError
 from charrnn.inference import generation as made
 from charrnn.inference import model as inference
 from charrnn.inference.generation import Character, generate_one
@@ -41,6 +42,7 @@ def load(run: str | os.PathLike[str] | None = None, notify: Notify = unheard) ->
     notify: is told what a person should know of a text that the model is given, in a sentence.
     Raises CharRNNError if there is no such run, or its checkpoint is damaged.
     """
+    check_given(run=run, notify=notify)
     path = find_checkpoint(None if run is None else os.fspath(run))
     network = inference.Model.load(path)
     network.limit_threads()
@@ -148,7 +150,7 @@ class Model:
             raise CharRNNError("`novel_to` names what to compare with instead of the training text: leave out `novel`.")
         if novel or novel_to:
             form = self.read_as(encoding) if novel_to else self.text
-            known = known_text(self.path, form, names(novel_to), watch, self._notify)
+            known = known_text(self.path, form, names(novel_to, "novel_to"), watch, self._notify)
         drawn = self._many(ids, wanted, count, skipping=True)
         return self._named(new_samples(drawn, self.network, ids, unique, known, count, self._notify))
 
@@ -250,12 +252,11 @@ class Model:
         from charrnn.data.corpus import as_ids
         from charrnn.inference.evaluation import mean_nats
         from charrnn.text.reader import read_text
-        from charrnn.text.sources import check_include
 
         check_unknown(unknown)
-        check_include(names(include), names(sources))
+        named, patterns = names_and_patterns(sources, include)
         config = self.read_as(encoding, errors)
-        text = read_text(names(sources), config, names(include), watch)
+        text = read_text(named, config, patterns, watch)
         corpus = as_ids(text, self.vocab, unknown)
         for notice in (*corpus.text.notices, *familiar(self.path, text)):
             self._notify(notice)
@@ -275,7 +276,7 @@ class Model:
 
         data = recorded_data(self.path, watch, self._notify)
         parts = parts_of(data)
-        if part not in parts:
+        if part not in tuple(parts):
             there_is = f"there is {' and '.join(parts)}" if parts else "nothing was held out"
             raise CharRNNError(f"The run has no part {part!r}; {there_is}.", hint="Evaluate a text of your own.")
         of = data.repeated.get(part)
@@ -285,6 +286,7 @@ class Model:
 
     def read_as(self, encoding: str | None = None, errors: str | None = None) -> TextConfig:
         """Return how a text is read: in UTF-8 and otherwise as in training, but for what is given."""
+        check_given(encoding=encoding, errors=errors)
         own = self.network.reads
         if own.bytes and encoding:
             raise CharRNNError(f"{self.run} is a model of bytes, which have no encoding.", hint="Leave out `encoding`.")
@@ -297,8 +299,9 @@ class Model:
         "skip", or "replace" by the unknown symbol, U+FFFD, ? or a space.
         """
         check_unknown(unknown)
+        check_given(prime=text)
         if isinstance(text, np.ndarray):
-            return text
+            return checked_ids("prime", text, self.vocab.size)
         text = self._decoded(text, where, None) if isinstance(text, bytes) else prepare(text, self.network.reads)
         return self._admitted(text, unknown, where)
 
@@ -312,6 +315,7 @@ class Model:
         """
         from charrnn.text.formats import kind_of, no_text
 
+        check_given(data=data)
         if not self.text.bytes and (kind := kind_of(data)):
             raise no_text(where, None, kind)
         text = self._decoded(data, where, encoding)
@@ -340,11 +344,3 @@ class Model:
 
     def _named_one(self, sample: made.Sample) -> Sample:
         return Sample(self.vocab.decode(sample.ids), *sample)
-
-
-def check_unknown(policy: str | None) -> None:
-    """Raise CharRNNError unless `unknown` is a policy or not given."""
-    if policy is not None and policy not in UNKNOWN:
-        raise CharRNNError(
-            f"`unknown` is {policy!r}; it must be one of {', '.join(UNKNOWN)}.", did_you_mean(str(policy), UNKNOWN)
-        )

@@ -3,19 +3,27 @@
 import os
 from collections.abc import Iterable, Sequence
 
+from charrnn.api.given import one_or_several
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.text.decoding import prepare
+from charrnn.text.sources import check_include
 
 # A text's files, folders, patterns, or "-" for stdin: one or several.
 Corpus = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
-def names(sources: Corpus) -> list[str]:
-    """Return sources as a list of names."""
-    if isinstance(sources, str | os.PathLike):
-        return [os.fspath(sources)]
-    return [os.fspath(source) for source in sources]
+def names(sources: Corpus, parameter: str = "corpus") -> list[str]:
+    """Return sources as a list of names; CharRNNError, which names the parameter, if they are none."""
+    what = f"{'a pattern' if parameter == 'include' else 'a file, folder or pattern'}, or several in a list"
+    return [os.fspath(source) for source in one_or_several(parameter, sources, (str, os.PathLike), what)]
+
+
+def names_and_patterns(sources: Corpus, include: Corpus) -> tuple[list[str], list[str]]:
+    """Return sources, and patterns for the files of those that are folders; CharRNNError if no folder is there."""
+    named, patterns = names(sources, "sources"), names(include, "include")
+    check_include(patterns, named)
+    return named, patterns
 
 
 def lines_of(lines: Iterable[str], of_bytes: bool) -> list[str]:
@@ -25,4 +33,5 @@ def lines_of(lines: Iterable[str], of_bytes: bool) -> list[str]:
     """
     if isinstance(lines, str):
         raise CharRNNError("Lines were expected, and one text was given.", hint="Put it in a list, or split it.")
-    return [prepare(line, TextConfig(bytes=True)) for line in lines] if of_bytes else list(lines)
+    found = one_or_several("lines", lines, str, "a list of lines, each a str")
+    return [prepare(line, TextConfig(bytes=True)) for line in found] if of_bytes else found

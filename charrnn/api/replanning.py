@@ -16,19 +16,19 @@ def check_unfinished(
 ) -> None:
     """Raise CharRNNError if a run has nothing left to do and is given nothing.
 
-    `what` names it in a sentence, `word` on a command line.
+    `what` names it in a sentence, `word` in a call.
     """
     if progress.total is None or progress.step < progress.total or set(changed) & set(BUDGET):
         return
     if trained.minutes is not None:
-        more, budget = f"{trained.minutes:g} minutes more", f"--minutes {trained.minutes:g}"
+        more, budget = f"{trained.minutes:g} minutes more", f"minutes={trained.minutes:g}"
     elif trained.steps is None:
-        more, budget = "another pass over the text", "--epochs 1"
+        more, budget = "another pass over the text", "epochs=1"
     else:
-        more, budget = f"{progress.step:,} steps more", f"--steps {progress.step}"
+        more, budget = f"{progress.step:,} steps more", f"steps={progress.step}"
     raise CharRNNError(
         f"{what} has taken {progress.step:,} steps and reached the end of its budget.",
-        hint=f"For {more}: charrnn train --resume {word} {budget}",
+        hint=f"For {more}: `charrnn.resume({word!r}, {budget})`",
     )
 
 

@@ -1,6 +1,5 @@
 """What a run needs that goes on: its newest checkpoint, what may be changed of it, and its text."""
 
-import shlex
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from charrnn.data.corpus import Dataset, dataset
 from charrnn.errors import CharRNNError
 from charrnn.runs.checkpoint import Checkpoint
 from charrnn.runs.finding import find_run
-from charrnn.runs.folder import Run, shell_name
+from charrnn.runs.folder import Run, call_name
 from charrnn.runs.progress import CorpusRecord
 from charrnn.text.reader import read_text
 from charrnn.text.text import Text
@@ -49,15 +48,15 @@ def resumed_job(
         run = training.open(lambda: _run_in(name, out))
         checkpoint, path, warnings = run.load_newest()
         yield from map(Noticed, warnings)
-        word, what = shell_name(run), f"The run {run.name}"
+        word, what = call_name(run), f"The run {run.name}"
     else:
         run, checkpoint, path = Run(older.parent), read_older(older), older
-        word, what = shlex.quote(str(older)), f"The run of {older}"
+        word, what = str(older), f"The run of {older}"
     progress = checkpoint.progress
     if checkpoint.training is None or progress is None:
         raise CharRNNError(
             f"{path} holds a model but no training to resume.",
-            hint=f"A new run can begin with the model: charrnn train corpus.txt --init {shlex.quote(str(path))}",
+            hint=f"A new run can begin with the model: `charrnn.train('corpus.txt', init={str(path)!r})`",
         )
     trained, settings = checkpoint.training, dict(given)
     own_name = settings.pop("name", None) if older else None
@@ -125,14 +124,14 @@ def _resumed_data(
     changed_ok: bool,
     word: str,
 ) -> Generator[Noticed, None, Dataset]:
-    """Return what the run was trained on, checked by its content; `word` names the run on a command line."""
+    """Return what the run was trained on, checked by its content; `word` names the run in a call."""
     sources = run.found_again(recorded.sources)
     include = recorded.include or ()
     named = [*([] if corpus else sources), *(recorded.val_sources or ())]
     if named:
         yield Noticed(f"Reading the text that the run names: {shown(named)}", is_advice=True)
         if not corpus:
-            check_ordinary(sources, include, f"If it lies elsewhere now: charrnn train NEWPLACE --resume {word}")
+            check_ordinary(sources, include, f"If it lies elsewhere now: `charrnn.resume({word!r}, corpus='NEWPLACE')`")
         check_ordinary(recorded.val_sources or (), include, "Put back the file that validates.")
 
     def unchanged(sources: Sequence[str], sha256: str, what: str) -> Generator[Noticed, None, Text]:
@@ -155,10 +154,14 @@ def _resumed_data(
     validation = None
     if recorded.val_sources is not None and recorded.val_sha256 is not None:
         validation = yield from unchanged(recorded.val_sources, recorded.val_sha256, "text of `val_file`")
-    validating = [part for source in recorded.val_sources or () for part in ("--val-file", source)]
-    anew = ["charrnn", "train", *(corpus or sources), *validating]
+    other = f"val_file={_named(recorded.val_sources)!r}, " if recorded.val_sources else ""
     hint = (
         "A run keeps its characters. A new run can begin with what this one has learnt: "
-        f"{shlex.join(anew)} --init {word}"
+        f"`charrnn.train({_named(corpus or sources)!r}, {other}init={word!r})`"
     )
     return dataset(text, checkpoint.vocab, config, validation, hint)
+
+
+def _named(sources: Sequence[str]) -> str | list[str]:
+    """Return sources as a call names them."""
+    return sources[0] if len(sources) == 1 else list(sources)

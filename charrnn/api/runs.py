@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charrnn.api.evaluation import Evaluation
+from charrnn.api.given import check_given
 from charrnn.api.history import Record, evaluation_of, figures_of, history_of
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError
@@ -84,6 +85,7 @@ class Run:
 
 def list_runs(out: str | Path | None = None) -> list[Run]:
     """Return the runs in a folder, the newest first; by default that of CHARRNN_CHECKPOINTS, or `checkpoints`."""
+    check_given(out=out)
     return [run_of(run) for run in finding.list_runs(None if out is None else Path(out))]
 
 

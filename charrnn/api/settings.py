@@ -58,7 +58,7 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     check_names(given, NAMES)
     given = {name: plain(value) for name, value in given.items()}
     preset = given.get("preset")
-    if preset is not None and preset not in PRESETS:
+    if preset is not None and preset not in tuple(PRESETS):
         raise CharRNNError(
             f"There is no preset {preset!r}; there is {', '.join(PRESETS)}.", did_you_mean(str(preset), PRESETS)
         )
@@ -121,7 +121,7 @@ def check_types(kind: Any, values: Mapping[str, Any]) -> None:
 
 def plain(value: Any) -> Any:
     """Return a number of NumPy's as Python's: only that can be written to a file."""
-    return value.item() if hasattr(value, "item") else value
+    return value.item() if getattr(value, "size", None) == 1 and hasattr(value, "item") else value
 
 
 def _cell(cell: str, activation: str | None) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from charrnn.api.datasets import Sources
 from charrnn.api.events import Measured, Noticed
 from charrnn.api.generation import Notify, unheard
+from charrnn.api.given import check_given, check_whole, unfit
 from charrnn.api.hardware import place
 from charrnn.api.named import Corpus, names
 from charrnn.api.new_run import new_job
@@ -88,12 +89,15 @@ def train_events(
 
     Raises:
         CharRNNError: A setting, the text or the run's folder cannot be used as asked; or training went wrong again and
-            again, or could not be saved at its end. But for the hardware, all of that is raised by the iteration.
+            again, or could not be saved at its end. All of that is raised by the iteration, but for the hardware and
+            for values of a wrong type.
     """
+    check_given(name=name, out=out, init=init, vocab=vocab, watch=watch)
+    check_whole("min_count", min_count, least=1)
     sources = Sources(
         names(corpus),
-        names(val_file),
-        names(include),
+        names(val_file, "val_file"),
+        names(include, "include"),
         None if vocab is None else Path(vocab),
         min_count,
         drop_unused,
@@ -140,10 +144,14 @@ def resume_events(
 
     The other arguments, what is returned and what is raised are as of `train_events`.
     """
+    named = run.path if isinstance(run, Run) else run
+    if named is None:
+        raise unfit("run", None, "the name of a run, a path, or a Run")
+    check_given(run=named, out=out, watch=watch)
     where = place(backend, device, processes, process_id, coordinator)
     prepare = partial(
         resumed_job,
-        name=os.fspath(run.path if isinstance(run, Run) else run),
+        name=os.fspath(named),
         corpus=names(corpus),
         corpus_changed_ok=corpus_changed_ok,
         out=None if out is None else Path(out),
@@ -154,6 +162,7 @@ def resume_events(
 
 def _whole(training: Training, notify: Notify) -> Run:
     """Train to the end and return the run, with what its exact evaluation said."""
+    check_given(notify=notify)
     evaluations: dict[str, Any] = {}
     with training, _stoppable(training):
         for event in training:

@@ -3,6 +3,7 @@
 import codecs
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ STARTED = time.perf_counter()
 
 # The library names a parameter in its messages as `name` or `name=value`.
 _PARAMETER = re.compile(r"`([a-z][a-z_]*)(?:=([^`]*))?`")
+# A call that it proposes, which is a command here.
+_CALL = re.compile(r"`(?=charrnn\.(train|resume)\()([^`]*)`")
 # Options that are called otherwise than the parameter.
 _OPTIONS = {"temperature": "temp"}
 
@@ -60,7 +63,10 @@ def _print(message: str) -> None:
 
 
 def as_options(message: str) -> str:
-    """Return a message of the library with its parameters spelled as options: `val=0.1` becomes --val 0.1."""
+    """Return a message of the library with its parameters spelled as options: `val=0.1` becomes --val 0.1.
+
+    A call becomes a command: `charrnn.resume('run', steps=9)` charrnn train --resume run --steps 9.
+    """
 
     def option(parameter: re.Match[str]) -> str:
         name, value = parameter.groups()
@@ -70,7 +76,22 @@ def as_options(message: str) -> str:
         quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
         return f"{spelled} {value[1:-1] if quoted else value}"
 
-    return _PARAMETER.sub(option, message)
+    return _PARAMETER.sub(option, _CALL.sub(_as_command, message))
+
+
+def _as_command(call: re.Match[str]) -> str:
+    """Return the command that does what a call of `train` or `resume` does."""
+    import ast
+
+    made = ast.parse(call[2], mode="eval").body
+    assert isinstance(made, ast.Call)
+    first, given = made.args[0], {word.arg or "": ast.literal_eval(word.value) for word in made.keywords}
+    named = {"corpus" if call[1] == "train" else "resume": ast.literal_eval(first)}
+    words = ["charrnn", "train"]
+    for name, value in sorted({**named, **given}.items(), key=lambda item: item[0] != "corpus"):
+        for one in value if isinstance(value, list) else [value]:
+            words += [*([] if name == "corpus" else ["--" + name.replace("_", "-")]), str(one)]
+    return shlex.join(words)
 
 
 def printable(text: str) -> str:

@@ -214,10 +214,15 @@ def runs_folder() -> Path:
 
 
 def shell_name(run: Run) -> str:
-    """Return how to name a run on the command line: its name if it lies in the folder of runs, else its path."""
+    """Return how to name a run on the command line (`call_name`)."""
+    return shlex.quote(call_name(run))
+
+
+def call_name(run: Run) -> str:
+    """Return how to name a run: its name if it lies in the folder of runs, else its path."""
     inside = run.path.parent.resolve() == runs_folder().resolve()
     path = str(run.path) if os.sep in str(run.path) else f".{os.sep}{run.path}"
-    return shlex.quote(run.name if inside else path)
+    return run.name if inside else path
 
 
 def create_run(name: str | None, default_name: str, out: Path | None = None) -> Run:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import charrnn
 from charrnn.cli.app import app
+from charrnn.cli.console import as_options
 from charrnn.config import TrainConfig
 from charrnn.errors import CharRNNError
 from charrnn.runs.checkpoint import read_checkpoint
@@ -60,7 +61,8 @@ def test_new_characters_on_resume_name_the_new_run_that_can_have_them(folder):
     (folder / "new text.txt").write_text(TEXT + "é☞\n")
     with pytest.raises(CharRNNError, match=r"lacks characters of new text\.txt: 'é'") as caught:
         charrnn.resume("run", corpus="new text.txt", corpus_changed_ok=True, steps=9)
-    assert caught.value.hint.endswith(": charrnn train 'new text.txt' --init run")
+    assert caught.value.hint.endswith(": `charrnn.train('new text.txt', init='run')`")
+    assert as_options(caught.value.hint).endswith(": charrnn train 'new text.txt' --init run")
     list(charrnn.train_events("new text.txt", init="run", steps=3))
     assert {"run", "new-text"} == {run.name for run in charrnn.list_runs()}
 
@@ -71,7 +73,7 @@ def test_a_text_that_grew_where_it_lies_is_named_as_the_run_knows_it(folder):
         file.write("ß")
     with pytest.raises(CharRNNError) as caught:
         charrnn.resume("elsewhere/run", corpus_changed_ok=True, steps=9)
-    assert caught.value.hint.endswith(f": charrnn train {folder / 'text.txt'} --init elsewhere/run")
+    assert as_options(caught.value.hint).endswith(f": charrnn train {folder / 'text.txt'} --init elsewhere/run")
 
 
 def test_new_characters_of_the_text_that_validates(folder):
@@ -80,7 +82,9 @@ def test_new_characters_of_the_text_that_validates(folder):
     (folder / "val.txt").write_text(TEXT + "ß")
     with pytest.raises(CharRNNError, match=r"lacks characters of .*val\.txt") as caught:
         charrnn.resume("run", corpus="text.txt", corpus_changed_ok=True, steps=9)
-    assert caught.value.hint.endswith(f": charrnn train text.txt --val-file {folder / 'val.txt'} --init run")
+    assert as_options(caught.value.hint).endswith(
+        f": charrnn train text.txt --val-file {folder / 'val.txt'} --init run"
+    )
 
 
 @pytest.mark.parametrize("lacking", [{"corpus": "new.txt"}, {"corpus": "text.txt", "val_file": "new.txt"}])
@@ -139,9 +143,9 @@ def test_without_a_budget_the_recorded_one_is_finished(folder):
 @pytest.mark.parametrize(
     ("budget", "says"),
     [
-        ({"steps": 20}, "For 20 steps more: charrnn train --resume run --steps 20"),
-        ({"steps": None, "epochs": 1}, "For another pass over the text: charrnn train --resume run --epochs 1"),
-        ({"steps": 3, "minutes": 0.5}, "For 0.5 minutes more: charrnn train --resume run --minutes 0.5"),
+        ({"steps": 20}, "For 20 steps more: `charrnn.resume('run', steps=20)`"),
+        ({"steps": None, "epochs": 1}, "For another pass over the text: `charrnn.resume('run', epochs=1)`"),
+        ({"steps": 3, "minutes": 0.5}, "For 0.5 minutes more: `charrnn.resume('run', minutes=0.5)`"),
     ],
 )
 def test_a_finished_run_names_the_command_that_goes_on(budget, says, folder):
@@ -150,7 +154,7 @@ def test_a_finished_run_names_the_command_that_goes_on(budget, says, folder):
     with pytest.raises(CharRNNError) as caught:
         charrnn.resume("run")
     assert caught.value.hint == says
-    _, *arguments = says.split("charrnn ")[1].split()
+    _, *arguments = as_options(says).split("charrnn ")[1].split()
     assert command(*arguments)[0] == 0 and totals()[0] > before
 
 

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from charrnn.cli.console import LAYOUT, TextWriter, each_printable, printable, say
+from charrnn.cli.console import LAYOUT, TextWriter, as_options, each_printable, printable, say
 from charrnn.cli.views.table import aligned
 from charrnn.config import TextConfig
 from charrnn.text.vocabulary import Vocabulary
@@ -53,6 +53,25 @@ def test_text_of_all_scripts_is_shown(text):
 @pytest.mark.parametrize("text", ESCAPED)
 def test_what_a_terminal_would_obey_or_hide_is_escaped(text):
     assert printable(text) == "".join(each_printable(text, LAYOUT)) == ESCAPED[text]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Use `val=0.1`, or no `drop_unused`.", "Use --val 0.1, or no --drop-unused."),
+        ("`charrnn.resume('my run', steps=9)`", "charrnn train --resume 'my run' --steps 9"),
+        (
+            "So: `charrnn.resume('./p', corpus='NEW', clip_norm=0.5)`.",
+            "So: charrnn train NEW --resume ./p --clip-norm 0.5.",
+        ),
+        (
+            "`charrnn.train(['a b', '-'], val_file=['v', \"it's\"], init='x')` or `steps=3`",
+            """charrnn train 'a b' - --val-file v --val-file 'it'"'"'s' --init x or --steps 3""",
+        ),
+    ],
+)
+def test_what_the_library_names_is_spelled_as_it_is_typed(said, shown):
+    assert as_options(said) == shown
 
 
 def test_talk_begins_on_a_line_of_its_own(monkeypatch):

@@ -109,7 +109,7 @@ def test_what_is_no_ordinary_file_is_not_opened(stranger: Stranger, source: str)
         CharRNNError, match=r"(no ordinary file.* as its text|as its text, which is no ordinary file)"
     ) as refused:
         resume(run, steps=20, notify=told.append)
-    assert f"charrnn train NEWPLACE --resume {run}" in (refused.value.hint or "")
+    assert f"`charrnn.resume({str(run)!r}, corpus='NEWPLACE')`" in (refused.value.hint or "")
     assert told[1:] == [f"Reading the text that the run names: {stranger.named(source)}"]
 
 
@@ -129,7 +129,7 @@ def test_a_text_that_was_moved_can_be_named_anew(stranger: Stranger) -> None:
     (stranger.folder / "text.txt").rename(stranger.folder / "elsewhere.txt")
     with pytest.raises(CharRNNError, match=r"text\.txt does not exist, which the checkpoint names") as refused:
         resume(run, steps=20)
-    assert f"charrnn train NEWPLACE --resume {run}" in (refused.value.hint or "")
+    assert f"`charrnn.resume({str(run)!r}, corpus='NEWPLACE')`" in (refused.value.hint or "")
     resume(run, steps=20, corpus=[str(stranger.folder / "elsewhere.txt")])
 
 

@@ -64,7 +64,7 @@ def complete(
     A model trained with --lines --loss-after on lines of SOURCE, a separator and TARGET answers SOURCE with TARGET.
     """
     from charrnn.api.completion import Targets
-    from charrnn.api.model import check_unknown
+    from charrnn.api.given import check_unknown
     from charrnn.cli.views.samples import as_line
     from charrnn.text.decoding import readable
     from charrnn.text.lines import portions

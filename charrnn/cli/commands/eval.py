@@ -38,7 +38,7 @@ def eval(
     as_json: o.AsJson = False,
 ) -> None:
     """Measure how well a model predicts a text: bits and nats per character, perplexity, over the whole of it."""
-    from charrnn.api.model import check_unknown
+    from charrnn.api.given import check_unknown
     from charrnn.cli.views.reading import Reading
 
     check_unknown(unknown)

@@ -59,7 +59,7 @@ def score(
     A line stands for itself: what is before it does not matter. A character that the model has never seen costs 20.1
     bits, what it takes to name one out of all of Unicode, unless --unknown says otherwise.
     """
-    from charrnn.api.model import check_unknown
+    from charrnn.api.given import check_unknown
     from charrnn.api.records import check_rank, chosen, records
     from charrnn.cli.views.scores import Form, Page, print_text
 

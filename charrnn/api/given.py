@@ -1,0 +1,75 @@
+"""What callers give: its type is checked before anything takes it for granted."""
+
+import math
+import os
+import reprlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from charrnn.config import UNKNOWN
+from charrnn.errors import CharRNNError, did_you_mean
+
+_TEXT, _NUMBER, _WHOLE = (str, bytes), (int, float, np.number), (int, np.integer)
+_NAME: tuple[Any, str] = (str, "a str")
+_PATH: tuple[Any, str] = ((str, os.PathLike), "a path")
+_RUN: tuple[Any, str] = ((str, os.PathLike), "the name of a run, or a path")
+_CALLED: tuple[Any, str] = (Callable, "a function")
+# What parameters must be, by their names; each means the same wherever it is taken.
+_KINDS: dict[str, tuple[Any, str]] = {
+    **dict.fromkeys(("run", "init"), _RUN),
+    **dict.fromkeys(("out", "vocab"), _PATH),
+    **dict.fromkeys(("name", "backend", "device", "coordinator", "encoding", "errors", "part"), _NAME),
+    **dict.fromkeys(("notify", "watch"), _CALLED),
+    **dict.fromkeys(("temperature", "top_p", "min_p", "typical"), (_NUMBER, "a number")),
+    **dict.fromkeys(("top_k", "seed", "processes", "process_id"), (_WHOLE, "a whole number")),
+    **dict.fromkeys(("allow", "forbid", "append"), (_TEXT, "a str, or bytes")),
+    "prime": ((*_TEXT, np.ndarray), "a str, bytes, or an array of ids"),
+    "data": (bytes, "bytes"),
+}
+_NEVER_NONE = ("prime", "data", "device")
+
+
+def check_given(**given: object) -> None:
+    """Raise CharRNNError if a parameter is of another type than those of its name; None is, as a rule, left out."""
+    for name, value in given.items():
+        kinds, what = _KINDS.get(name, (object, ""))
+        if not isinstance(value, kinds) and (value is not None or name in _NEVER_NONE):
+            raise unfit(name, value, what)
+
+
+def check_whole(name: str, value: object, least: int, most: float = math.inf) -> None:
+    """Raise CharRNNError unless a parameter is a whole number from `least` on: another one may never be reached."""
+    if not isinstance(value, int | np.integer) or not least <= value <= most:
+        up_to = "" if most == math.inf else f" and at most {most}"
+        raise unfit(name, value, f"a whole number, at least {least}{up_to}")
+
+
+def checked_ids(name: str, ids: np.ndarray, size: int) -> np.ndarray:
+    """Return an array of ids below `size`, (characters,); CharRNNError if it is none."""
+    if ids.ndim != 1 or (len(ids) and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= size)):
+        raise unfit(name, ids, f"ids from 0 to {size - 1}, whole numbers in an array of one dimension")
+    return ids
+
+
+def one_or_several(name: str, given: Any, kinds: Any, what: str) -> list[Any]:
+    """Return what is given as a list: it is one of some types, or several; CharRNNError for anything else."""
+    several = [given] if isinstance(given, kinds) else list(given) if isinstance(given, Iterable) else [None]
+    for one in several:
+        if not isinstance(one, kinds):
+            raise unfit(name, given, what)
+    return several
+
+
+def check_unknown(policy: str | None) -> None:
+    """Raise CharRNNError unless `unknown` is a policy or not given."""
+    if policy is not None and policy not in UNKNOWN:
+        raise CharRNNError(
+            f"`unknown` is {policy!r}; it must be one of {', '.join(UNKNOWN)}.", did_you_mean(str(policy), UNKNOWN)
+        )
+
+
+def unfit(name: str, value: object, what: str) -> CharRNNError:
+    """Return the error of a parameter that is not what it must be."""
+    return CharRNNError(f"`{name}` is {reprlib.repr(value)}; it must be {what}.")
