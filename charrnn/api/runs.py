@@ -25,8 +25,9 @@ class Run:
 
     path: its folder. steps: how many it was trained. best_bits_per_char: the lowest estimate of its validation loss, a
     `unit`: "character", or "byte" of a model of bytes. modified: when it was last saved. bytes: what it takes on disk.
-    validation, test: the exact evaluations of its best checkpoint at the end of its training, None before it. sources,
-    sha256: of the text that it was trained on.
+    why: what is wrong with its checkpoints, if none can be used, and what mends it. validation, test: the exact
+    evaluations of its best checkpoint at the end of its training, None before it. sources, sha256: of the text that it
+    was trained on.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Run:
     sources: tuple[str, ...] = ()
     sha256: str | None = None
     unit: str | None = None
+    why: str | None = None
 
     def load(self) -> "Model":
         """Return the model of the run's best checkpoint."""
@@ -80,6 +82,7 @@ class Run:
             "bytes": self.bytes,
             "path": str(self.path),
             "note": self.note,
+            "why": self.why,
         }
 
 
@@ -97,8 +100,8 @@ def run_of(run: folder.Run) -> Run:
     for path in files:
         try:
             header = read_header(path)
-        except CharRNNError:
-            about = replace(about, note="no checkpoint can be used")
+        except CharRNNError as error:
+            about = replace(about, note="no checkpoint can be used", why=str(error))
         else:
             return _told(about, run, header)
     return about
@@ -111,6 +114,7 @@ def _told(about: Run, run: folder.Run, header: Checkpoint) -> Run:
         steps=header.step,
         model=header.model,
         note=None,
+        why=None,
         unit=header.text.unit,
         parameters=parameter_count(header.model, header.vocab.size),
         seed=None if header.training is None else header.training.seed,

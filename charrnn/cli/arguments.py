@@ -1,13 +1,14 @@
 """What is meant by the arguments for a run, a text, a prime or a character."""
 
 import os
+import shlex
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import typer
 
-from charrnn.cli.console import notify, printable, say
+from charrnn.cli.console import notify, printable, say, typed_without
 from charrnn.cli.escapes import unescaped
 from charrnn.errors import CharRNNError
 
@@ -70,18 +71,21 @@ def run_and_lines(arguments: list[str], command: str) -> tuple[str | None, str]:
     """Return the run, None for the newest, and the one text whose lines a command reads, stdin by default."""
     run, texts = split_run(arguments)
     if len(texts) > 1:
+        named = f"{len(texts)} texts were named: {', '.join(texts)}; charrnn {command} reads one."
+        if any(os.path.isfile(text) for text in texts):
+            raise CharRNNError(named, hint=f"Join them: {shlex.join(['cat', *texts])} | {typed_without(texts)}")
+        line = shlex.quote(" ".join(texts))
         raise CharRNNError(
-            f"Two texts were named, {texts[0]} and {texts[1]}.", hint=f"Join them: cat A B | charrnn {command}"
+            f"{named} There are no such files.", hint=f"A line comes from stdin: echo {line} | {typed_without(texts)}"
         )
     if texts and texts[0] != "-" and not os.path.exists(texts[0]):
         raise CharRNNError(
             f"There is neither a run nor a file {texts[0]!r}.", hint="Check its path; charrnn runs lists the runs."
         )
     if texts and os.path.isdir(texts[0]):
-        named = f" {run}" if run else ""
         raise CharRNNError(
             f"{texts[0]} is a folder; charrnn {command} reads the lines of one text.",
-            hint=f"Join its files: cat {texts[0]}/* | charrnn {command}{named}",
+            hint=f"Join its files: cat {shlex.quote(texts[0].rstrip('/'))}/* | {typed_without(texts)}",
         )
     source = texts[0] if texts else "-"
     say_if_typed([source], "Reading lines from the terminal; Ctrl-D ends them.")

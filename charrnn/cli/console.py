@@ -6,7 +6,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from charrnn.errors import CharRNNError
@@ -26,6 +26,9 @@ LAYOUT = "\n\t\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u
 # ZWNJ and ZWJ: Persian and Hindi words and many emoji have them. A flag's tags name its country.
 _JOINERS = frozenset("\u200c\u200d")
 _FLAG, _TAGS = "\U0001f3f4", frozenset(map(chr, range(0xE0020, 0xE0080)))
+
+# The files of --cells, as they were typed: a command that is proposed needs them too.
+typed_cells: list[str] = []
 
 _hushed = False
 # Whether what stdout has shown last on a terminal is a line without its end.
@@ -91,7 +94,22 @@ def _as_command(call: re.Match[str]) -> str:
     for name, value in sorted({**named, **given}.items(), key=lambda item: item[0] != "corpus"):
         for one in value if isinstance(value, list) else [value]:
             words += [*([] if name == "corpus" else ["--" + name.replace("_", "-")]), str(one)]
-    return shlex.join(words)
+    return shlex.join(words) + with_cells()
+
+
+def with_cells() -> str:
+    """Return the options --cells that were typed, as the end of a command that is proposed."""
+    return "".join(f" --cells {shlex.quote(file)}" for file in typed_cells)
+
+
+def typed_without(left_out: Sequence[str]) -> str:
+    """Return the command that was typed, without some words of it; of equal words the last ones are left out."""
+    words = sys.argv[1:]
+    for word in reversed(left_out):
+        place = next((place for place in reversed(range(len(words))) if words[place] == word), None)
+        if place is not None:
+            del words[place]
+    return shlex.join(["charrnn", *words])
 
 
 def printable(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from charrnn.cli.console import typed_cells
 from charrnn.config import (
     ACTIVATIONS,
     CELLS_VARIABLE,
@@ -31,6 +32,7 @@ def _off(value: float | None) -> float | None:
 
 def _load_cells(files: list[str] | None) -> None:
     """Make the cells of these files known, and those of the environment; no file is read where there is none."""
+    typed_cells[:] = files or ()
     if files or os.environ.get(CELLS_VARIABLE):
         from charrnn.api.own_cells import load_cells
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from charrnn.cli.console import typed_without
 from charrnn.errors import CharRNNError, did_you_mean
 
 # The base of what Typer raises of a command line; it has no public name.
@@ -83,8 +84,7 @@ def _said(error: Any, command: str, options: Sequence[str], typed: Sequence[str]
     if extra is None:
         return error.format_message(), helps
     if command == "charrnn sample":
-        option = "--prime-file" if os.path.isfile(extra[1]) else "--prime"
-        helps = f"A text to go on from is given with {option}: {option} {extra[1]!r}"
+        helps = f"A text to go on from is given with {_with_prime(extra[1], typed)}"
     return f"{command} takes no further argument: {extra[1]}.", helps
 
 
@@ -107,6 +107,27 @@ def _other_option(error: Any, command: str, options: Sequence[str], typed: Seque
         file = words.pop(place).partition("=")[2] or (words.pop(place) if place < len(words) else "FILE")
         return f"It writes to stdout: {shlex.join(['charrnn', *words])} > {shlex.quote(file)}"
     return near
+
+
+def _with_prime(text: str, typed: Sequence[str]) -> str:
+    """Return how `sample` is given a text that was typed without an option: the whole command, as it should be."""
+    # Of words that are there twice, as the name of a run may be, the last ones are of the text.
+    extra: list[str] = []
+    left = text
+    for word in reversed(typed):
+        if word and (left == word or left.endswith(f" {word}")):
+            extra.insert(0, word)
+            left = left.removesuffix(word).removesuffix(" ")
+    if extra[1:] and all(map(os.path.isfile, extra)):
+        return f"--prime: {shlex.join(['cat', *extra])} | {typed_without(extra)} --prime -"
+    words = shlex.split(typed_without(extra))
+    for place, word in enumerate(words[1:], 1):
+        before = words[place - 1]
+        if before in ("--prime", "-p") or word.startswith("--prime="):
+            words[place] += f" {text}"
+            return f"--prime, in quotes: {shlex.join(words)}"
+    option = "--prime-file" if os.path.isfile(text) else "--prime"
+    return f"{option}: {shlex.join([*words, option, text])}"
 
 
 def _bad_value(error: Any) -> str:

@@ -5,15 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from charrnn.api import own_cells
 from charrnn.cells import CELLS
+from charrnn.cli.app import app
+from charrnn.cli.console import as_options
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference.model import Model
 from charrnn.network.parameters import initial_weights
 from charrnn.runs.checkpoint import Checkpoint, serialise, write_checkpoint
 from charrnn.text.vocabulary import Vocabulary
+from support.fake_training import train_fakes
 
 HEAD = "from charrnn.cells import CELLS, Cell, Hidden, Matrix\n"
 STEP = "def step(xp, zx, state, dot, w):\n    return Hidden(xp.tanh(zx + dot(state.h, 'U')))\n"
@@ -101,3 +105,24 @@ def test_a_checkpoint_says_which_file_it_wants() -> None:
 def test_the_files_of_other_cells_name_none() -> None:
     config, vocab = ModelConfig("rnn", 1, 3), Vocabulary.of("ab")
     assert b"model_file" not in serialise(Checkpoint(config, vocab, initial_weights(config, vocab.size, 1)))
+
+
+def test_what_is_proposed_names_the_file_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `train` says at the end and what a finished run is told; `runs` names it where it cannot read a run."""
+    train_fakes(monkeypatch)
+    write_cell("my cell.py")
+    Path("text.txt").write_text("a bad cafe\n" * 40)
+    tiny = ["--units", "4", "--layers", "1", "--batch", "2", "--seq", "8", "--steps", "9"]
+    cells = ["--cells", "my cell.py"]
+    said = CliRunner().invoke(app, ["train", "text.txt", "--cell", "mine", "--name", "x", *cells, *tiny]).stderr
+    assert said.endswith("Sample from it: charrnn sample x --cells 'my cell.py' --temp 0.8\n")
+    error = CliRunner().invoke(app, ["train", "--resume", "x", *cells]).exception
+    assert isinstance(error, CharRNNError)
+    assert as_options(error.hint or "").endswith(": charrnn train --resume x --steps 9 --cells 'my cell.py'")
+    assert CliRunner().invoke(app, ["runs", *cells]).stderr == ""
+    del CELLS["mine"]
+    listed = CliRunner().invoke(app, ["runs"])
+    assert "no checkpoint can be used" in listed.stdout and "--cells my cell.py, or CHARRNN_CELLS" in listed.stderr
+    # Another command is not told of the files of this one.
+    said = CliRunner().invoke(app, ["train", "text.txt", "--cell", "rnn", "--name", "y", *tiny]).stderr
+    assert said.endswith("Sample from it: charrnn sample y --temp 0.8\n")

@@ -690,7 +690,10 @@ def test_a_page_of_what_failed_is_not_called_the_heat_map(here):
         (("missing.safetensors", "text.txt"), "missing.safetensors"),
         (("text.txt",), "There is no run in"),
         (("plain.safetensors", "folder"), "folder is a folder; charrnn score reads the lines of one text"),
-        (("plain.safetensors", "text.txt", "known.txt"), "Two texts were named"),
+        (
+            ("plain.safetensors", "text.txt", "known.txt"),
+            "2 texts were named: text.txt, known.txt; charrnn",
+        ),
         (("plain.safetensors", "text.txt", "--unbuffered", "--sort"), "--unbuffered prints each line as it comes"),
         (("plain.safetensors", "text.txt", "--unbuffered", "--top", "2"), "--unbuffered"),
         (("plain.safetensors", "text.txt", "--unbuffered", "--file"), "--unbuffered"),

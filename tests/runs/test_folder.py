@@ -376,6 +376,7 @@ def test_runs_command_gives_json(folder):
         "bytes": sum(path.stat().st_size for path in run.path.iterdir()),
         "path": "checkpoints/play",
         "note": None,
+        "why": None,
     }
     assert json.loads(charrnn_runs("--json", "--out", "nowhere")[0]) == []
 
@@ -397,7 +398,9 @@ def test_runs_command_lists_what_is_damaged_empty_or_odd(folder):
     assert facts["empty"]["note"] == "no checkpoint yet" and facts["empty"]["bytes"] == 0
     assert facts["half"]["steps"] == 1 and facts["half"]["note"] is None
     assert facts["odd"]["steps"] is None and facts["odd"]["note"] == "no checkpoint can be used"
-    out, _ = charrnn_runs()
+    assert "is cut short" in facts["broken"]["why"] and facts["half"]["why"] is facts["empty"]["why"] is None
+    out, said = charrnn_runs()
+    assert len(said.splitlines()) == 2 and "broken/step-00000001.safetensors is" in said
     assert len(out.splitlines()) == 6 and "no checkpoint can be used" in out and "\x1b" not in out
 
 

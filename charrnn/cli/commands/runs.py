@@ -8,7 +8,7 @@ import typer
 
 from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
-from charrnn.cli.console import printable, say, write_data
+from charrnn.cli.console import as_options, printable, say, write_data
 from charrnn.cli.views.table import aligned
 from charrnn.cli.views.units import age, short, size
 
@@ -31,6 +31,9 @@ def runs(
     elif found:
         heads = ("run", "steps", "model", "best bits", "trained", "on disk")
         write_data(aligned([heads, *map(_row, found)], "<><>>>"))
+        for run in found:
+            if run.why:
+                say(printable(as_options(run.why)))
     else:
         say(f"There is no run in {printable(str(out or runs_folder()))} yet. Train one: charrnn train corpus.txt")
 

@@ -4,7 +4,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from charrnn.api.json_text import json_text
-from charrnn.cli.console import printable, say, show_error, write_data
+from charrnn.cli.console import printable, say, show_error, with_cells, write_data
 from charrnn.cli.signals import show_cursor
 from charrnn.runs.folder import shell_name
 
@@ -93,7 +93,7 @@ def leave(training: "Training", received: int | None) -> None:
         say(f"Stopped after step {end.step:,}, saved. {go_on(run)}")
         # The signal may have reached another process only.
         raise SystemExit(128 + (received or signal.SIGINT))
-    say(f"Sample from it: charrnn sample {shell_name(run)} --temp 0.8")
+    say(f"Sample from it: charrnn sample {shell_name(run)}{with_cells()} --temp 0.8")
 
 
 def last_words(training: "Training") -> str:
@@ -104,7 +104,7 @@ def last_words(training: "Training") -> str:
     if not training.is_first:
         return "Interrupted: process 0 says what is saved."
     if training.ended:
-        return f"The run is saved. Sample from it: charrnn sample {shell_name(run)}"
+        return f"The run is saved. Sample from it: charrnn sample {shell_name(run)}{with_cells()}"
     return go_on(run) if run.newest() else "Interrupted before anything was saved."
 
 
@@ -116,4 +116,4 @@ def lost(error: "CharRNNError") -> None:
 
 def go_on(run: "Run") -> str:
     """Return how to say that a run can be resumed."""
-    return f"Go on with: charrnn train --resume {shell_name(run)}"
+    return f"Go on with: charrnn train --resume {shell_name(run)}{with_cells()}"
