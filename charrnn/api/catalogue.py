@@ -21,9 +21,9 @@ def check_name(name: str) -> None:
         raise CharRNNError(f"There is no cell or stack {name!r}.", hint=hint)
 
 
-def equations(stack: str) -> str:
-    """Return what a stack computes."""
-    return inspect.cleandoc(EQUATIONS[stack])
+def equations(name: str) -> str:
+    """Return what a cell, or a stack, computes."""
+    return inspect.cleandoc(EQUATIONS[name] if name in STACKS else CELLS[name].step.__doc__ or "")
 
 
 def facts_of(model: ModelConfig) -> dict[str, Any]:
@@ -40,6 +40,7 @@ def facts_of(model: ModelConfig) -> dict[str, Any]:
         "blocks": list(cell.blocks or cell.matrices["U"].blocks),
         "parameters": parameters,
         "state": list(cell.state_fields),
+        "equations": equations(model.cell),
     }
 
 
@@ -47,7 +48,6 @@ def describe(model: ModelConfig) -> str:
     """Return the equations of a cell, and what its highest layer holds."""
     *_, cell = layers = layers_of(model)
     units = model.units
-    equations = inspect.cleandoc(CELLS[model.cell].step.__doc__ or "")
     shapes = []
     for parameter in parameters(model, VOCAB):
         if parameter.layer != len(layers) - 1:
@@ -67,4 +67,4 @@ def describe(model: ModelConfig) -> str:
         shapes.append((f"{name} (batch, {units})", "of the layer below, as it is"))
     width = max(len(shape) for shape, _ in shapes)
     lines = "".join(f"  {shape:<{width}}  {what}\n" for shape, what in shapes)
-    return f"{cell.name}: {equations}\n\n{lines}"
+    return f"{cell.name}: {equations(model.cell)}\n\n{lines}"

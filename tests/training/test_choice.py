@@ -9,6 +9,8 @@ import pytest
 
 from charrnn.errors import CharRNNError
 from charrnn.training.backends.choice import BACKENDS, choose
+from charrnn.training.backends.contract import NoSuchDevice
+from charrnn.training.backends.start import start
 from support.commands import HEAVY
 
 # Trains twice, as a notebook may, on other batches; prints the shards that could be had and the losses.
@@ -105,6 +107,20 @@ def test_a_process_may_train_twice():
     # JAX has the two devices of the first start; nine rows cannot be cut in two.
     assert [count for count, _ in runs] == {"tensorflow": [2, 4, 3, 1, 2], "jax": [2, 2, 1, 1, 2]}[name]
     assert runs[0] == runs[4] and all(0 < nats < 3 for _, losses in runs for nats in losses)
+
+
+@pytest.mark.parametrize("error", [NoSuchDevice(), ModuleNotFoundError("no jax"), CharRNNError("two"), RuntimeError()])
+def test_native_talk_is_shown_where_nothing_else_explains_a_failure(error, no_keras, capfd):
+    """Such as that of TensorFlow, which says of a GPU that is not there what the error says in one line."""
+
+    def fail(*arguments):
+        os.write(2, b"I0000 00:00 Could not find cuda drivers\n")
+        raise error
+
+    no_keras.setattr(choose("tensorflow"), "start", fail)
+    with pytest.raises((CharRNNError, RuntimeError)):
+        start(2, device="gpu")
+    assert ("cuda drivers" in capfd.readouterr().err) is isinstance(error, RuntimeError)
 
 
 @pytest.mark.backend

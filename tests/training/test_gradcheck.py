@@ -77,6 +77,8 @@ def test_the_commands(tmp_path):
     assert {fact["name"]: fact["parameters"] for fact in listed}["gru"] == parameter_count(
         ModelConfig("gru", 2, 512), 65
     )
+    assert all(fact["equations"] for fact in listed)
+    assert "c' = f * c + i * g; h' = o * tanh(c')." in listed[list(CELLS).index("lstm")]["equations"]
     table = charrnn_in(tmp_path, "cells").stdout.decode().splitlines()
     assert len(table) == 1 + len(CELLS) and any("Hochreiter & Schmidhuber 1997" in line for line in table)
     one = charrnn_in(tmp_path, "cells", "lstm-peephole").stdout.decode()

@@ -95,13 +95,18 @@ _computes_on: str | None = None
 
 @contextmanager
 def _stderr_held_back() -> Iterator[None]:
-    """Keep back what native code writes to descriptor 2 (TensorFlow greets there at any log level) unless it fails."""
+    """Keep back what native code writes to descriptor 2 (TensorFlow greets there at any log level) unless it fails.
+
+    Failures that are explained to users need no more words.
+    """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         saved = os.dup(2)
         os.dup2(held.fileno(), 2)
         try:
             yield
+        except (CharRNNError, ModuleNotFoundError, NoSuchDevice):
+            raise
         except Exception:
             held.seek(0)
             os.write(saved, held.read())
