@@ -27,10 +27,14 @@ PLACES = 3
 
 @dataclass(frozen=True)
 class Characters:
-    """The characters of a text, or of a model or vocabulary file: its vocabulary, and what there is to say of them."""
+    """The characters of a text, or of a model or vocabulary file: its vocabulary, and what there is to say of them.
+
+    of_bytes: whether they are bytes.
+    """
 
     vocabulary: Vocabulary
     report: dict[str, Any]
+    of_bytes: bool
 
 
 def characters_of(
@@ -52,6 +56,13 @@ def characters_of(
     other = _vocabulary_alone(corpus)
     if other is not None:
         _check_unread(corpus[0], given, include)
+        alone = TextConfig(bytes=_is_of_bytes(corpus[0]))
+        if against is not None and not against.endswith(".json") and alone.bytes != form.bytes:
+            raise CharRNNError(
+                f"{corpus[0]} and {against}: one is a model of bytes, and one is not.",
+                hint="Compare models of bytes, or models of characters.",
+            )
+        form = alone
         symbols = [_named(symbol, form.bytes) for symbol in other.symbols]
         report: dict[str, Any] = {"distinct": len(other.symbols), "symbols": symbols}
         counts: Iterable[str] = other.symbols
@@ -67,7 +78,7 @@ def characters_of(
         if other is None:
             places = text.places([symbol["character"] for symbol in report["symbols"]], PLACES)
             report["symbols"] = [{**symbol, "places": places[symbol["character"]]} for symbol in report["symbols"]]
-    return Characters(Vocabulary.of(counts, other is not None and other.has_unknown), report)
+    return Characters(Vocabulary.of(counts, other is not None and other.has_unknown), report, form.bytes)
 
 
 def _known(target: str, given: Mapping[str, Any]) -> tuple[Vocabulary, TextConfig]:
@@ -83,6 +94,10 @@ def _known(target: str, given: Mapping[str, Any]) -> tuple[Vocabulary, TextConfi
 def vocabulary_of(target: str) -> Vocabulary:
     """Return the vocabulary of a model or of a vocabulary file."""
     return Vocabulary.load(target) if target.endswith(".json") else read_header(find_checkpoint(target)).vocab
+
+
+def _is_of_bytes(target: str) -> bool:
+    return not target.endswith(".json") and read_header(find_checkpoint(target)).text.bytes
 
 
 def _vocabulary_alone(corpus: Sequence[str]) -> Vocabulary | None:

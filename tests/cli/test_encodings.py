@@ -96,6 +96,26 @@ def facts_encoding(model: str) -> str:
     return "latin-1" if model.startswith("bytes") else "utf-8"
 
 
+def test_the_characters_of_a_model_of_bytes_are_bytes(here):
+    rows = charrnn("vocab", "bytes.safetensors").decode().splitlines()
+    assert rows[1].split(maxsplit=2)[1:] == ["0x00", "BYTE 0"] and rows[256].startswith(
+        "'\\xff'     0xFF        BYTE 255"
+    )
+    # A text is read as the model reads it, and a model of bytes has seen every byte.
+    (here / "russian.txt").write_text("Привет\n" * 3, encoding="utf-8")
+    for options in ((), ("--bytes",)):
+        printed = charrnn("vocab", "russian.txt", "--against", "bytes.safetensors", *options).decode()
+        assert "0 of the distinct are unknown" in printed and "39 characters, " in printed
+        assert "known ones do not occur: \\x00\\x01" in printed
+    back = charrnn("vocab", "bytes.safetensors", "--against", "bytes.safetensors").decode()
+    assert back == "256 distinct\n0 of the distinct are unknown\n0 known ones do not occur\n"
+    for one, other in (("bytes", "latin"), ("latin", "bytes")):
+        said = refused("vocab", f"{one}.safetensors", "--against", f"{other}.safetensors")
+        assert "one is a model of bytes, and one is not." in said
+    said = refused("vocab", "russian.txt", "--bytes", "--against", "latin.safetensors")
+    assert "latin.safetensors is a model of characters, which reads no bytes." in said
+
+
 def test_a_mark_is_written_once():
     written = charrnn("sample", "utf16.safetensors", "-c", 5, "-n", 9, "--encoding", "utf-16")
     assert written.decode("utf-16").count("\ufeff") == 0 and written.startswith((b"\xff\xfe", b"\xfe\xff"))

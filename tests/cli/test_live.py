@@ -67,7 +67,8 @@ class FakeTraining:
         self.is_first, self.text = first, text
 
     def model(self, event):
-        return SimpleNamespace(sample=lambda length, temperature, seed: self.text)
+        form = self.job.data.corpus.text.config
+        return SimpleNamespace(sample=lambda length, temperature, seed: self.text, text=form)
 
 
 class Clock:
@@ -237,7 +238,9 @@ def test_another_number_of_steps_is_said_if_it_is_another_one(tmp_path, clock, s
 
 
 def test_a_model_of_bytes_is_told_in_bytes(tmp_path, clock, said):
-    with View(FakeTraining(tmp_path, form=TextConfig(bytes=True)), quiet=False) as view:
+    sample = "Привет\n☞".encode() + b"\xff"
+    of_bytes = FakeTraining(tmp_path, sample.decode("latin-1"), form=TextConfig(bytes=True))
+    with View(of_bytes, quiet=False) as view:
         show(view, clock, *story(tmp_path)[:-1])
         measured = Evaluation(100, 1.5, unit="byte")
         view.show(Measured("validation", measured, 100, 100, {"xz": 3.25}, frequency_nats=1.0))
@@ -249,6 +252,8 @@ def test_a_model_of_bytes_is_told_in_bytes(tmp_path, clock, said):
         "epoch 1.29, step 9: train 3.0000, validation 2.5000 bits per byte (best so far)",
         "Validation: 2.1640 bits per byte (1.5000 nats), exactly, on 100 bytes it was not trained on.",
         "  For comparison, compressors on the same text alone, bits per byte: xz 3.250.",
+        "  | Привет",
+        "  | ☞\\xff",
     ):
         assert expected in lines
     assert not any("char" in line for line in lines)

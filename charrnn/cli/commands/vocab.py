@@ -54,16 +54,16 @@ def vocab(
     report = characters.report
     if output is not None:
         characters.vocabulary.save(output)
-    write_data(json_text(report, ascii_only=False, indent=2) if json else _table(report))
+    write_data(json_text(report, ascii_only=False, indent=2) if json else _table(report, characters.of_bytes))
     if output is not None:
         say(f"Wrote {output}: {report['distinct']:,} characters. Next: charrnn train CORPUS --vocab {output}")
 
 
-def _table(report: dict[str, Any]) -> str:
+def _table(report: dict[str, Any], of_bytes: bool) -> str:
     heads = {"character": "CHARACTER", "code_point": "CODE POINT", "name": "NAME", "count": "COUNT", "share": "SHARE"}
     present = [key for key in (*heads, "places") if any(key in symbol for symbol in report["symbols"])]
     rows = [[heads.get(key, "PLACES") for key in present]]
-    rows += [[_cell(key, symbol[key]) for key in present] for symbol in report["symbols"]]
+    rows += [[_cell(key, symbol[key], of_bytes) for key in present] for symbol in report["symbols"]]
     table = aligned(rows, "".join(">" if key in ("count", "share") else "<" for key in present))
     totals = f"{report['distinct']:,} distinct\n"
     if "characters" in report:
@@ -72,16 +72,20 @@ def _table(report: dict[str, Any]) -> str:
         unseen = sum(symbol.get("count", 0) for symbol in report["symbols"])
         in_all = f", {unseen:,} characters in all" if "characters" in report else ""
         totals += f"{len(report['symbols']):,} of the distinct are unknown{in_all}\n"
-        unused = printable("".join(report["unused"][:60])) + (" …" if len(report["unused"]) > 60 else "")
+        unused = "".join(_cell("unused", symbol, of_bytes) for symbol in report["unused"][:60]) + (
+            " …" if len(report["unused"]) > 60 else ""
+        )
         totals += f"{len(report['unused']):,} known ones do not occur" + (f": {unused}\n" if unused else "\n")
     return (f"{table}\n" if report["symbols"] else "") + totals
 
 
-def _cell(key: str, value: Any) -> str:
+def _cell(key: str, value: Any, of_bytes: bool) -> str:
     """Return how a fact of a character is shown."""
     match key:
         case "character":
-            return repr(value)
+            return f"'{_byte(value)}'" if of_bytes else repr(value)
+        case "unused":
+            return _byte(value) if of_bytes else printable(value)
         case "count":
             return f"{value:,}"
         case "share":
@@ -89,3 +93,8 @@ def _cell(key: str, value: Any) -> str:
         case "places":
             return printable(" ".join(value))
     return str(value)
+
+
+def _byte(value: str) -> str:
+    """Return a byte as the character that it is in ASCII, or its number."""
+    return printable(value) if value < "\x7f" else f"\\x{ord(value):02x}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.console import as_options, notify, printable, say
 from charrnn.cli.views.units import short
+from charrnn.text.decoding import readable
 
 if TYPE_CHECKING:
     from charrnn.api.events import Began, Evaluated, Event, Stepped
@@ -195,8 +196,9 @@ class View:
             f"bits per {self.unit}{' (best so far)' if event.best and event.val_nats is not None else ''}"
         )
         if not self.quiet:
-            sample = self.training.model(event).sample(SAMPLE, temperature=TEMPERATURE, seed=event.step)
-            for line in sample.splitlines():
+            model = self.training.model(event)
+            sample = model.sample(SAMPLE, temperature=TEMPERATURE, seed=event.step)
+            for line in readable(sample, model.text).splitlines():
                 self._say("  | " + printable(line), whole=True)
 
     def _warn(self, line: str) -> None:
