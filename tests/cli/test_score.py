@@ -725,11 +725,6 @@ def test_bad_requests_get_one_clear_message(arguments, said, here, monkeypatch):
     assert {path: path.read_bytes() for path in here.iterdir() if path.is_file()} == before
 
 
-def test_of_two_texts_it_is_said_how_to_join_them_for_the_model():
-    result = CliRunner().invoke(app, ["score", "plain.safetensors", "text.txt", "known.txt"])
-    assert result.exception.hint == "Join them: cat text.txt known.txt | charrnn score plain.safetensors"
-
-
 def test_wrong_usage_is_explained():
     for wrong in (("--top", "0"), ("--top", "many"), ("--threshold", "much"), ("--tpo", "1")):
         assert CliRunner().invoke(app, ["score", "plain.safetensors", "text.txt", *wrong]).exit_code == 1
