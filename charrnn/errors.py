@@ -1,6 +1,7 @@
 """The exceptions that users are shown, and the hint of a mistyped word."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 
 class CharRNNError(Exception):
@@ -21,6 +22,28 @@ class CharRNNError(Exception):
 
 class NotWritten(CharRNNError):
     """A file could not be written (the disk is full, say); what stood there before is intact."""
+
+
+class NoText(CharRNNError):
+    """What should be a text cannot be read as one; `ways` say what mends that, each by the parameter that it takes.
+
+    Who reads texts and lacks some of these parameters says so: `readable_by`.
+    """
+
+    def __init__(self, message: str, hint: str, ways: Mapping[str, str]):
+        super().__init__(message, " ".join(filter(None, [hint, *ways.values()])))
+        self.general, self.ways = hint, ways
+
+
+@contextmanager
+def readable_by(*parameters: str) -> Iterator[None]:
+    """Let a NoText name no other parameters than these, which are all that one has who reads here."""
+    try:
+        yield
+    except NoText as error:
+        ways = {name: way for name, way in error.ways.items() if name in parameters}
+        hint = error.general or ("" if ways else "Use another text.")
+        raise NoText(error.message, hint, ways) from None
 
 
 def did_you_mean(word: str, known: Iterable[str], most: int = 1, command: str = "") -> str | None:

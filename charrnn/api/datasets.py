@@ -69,7 +69,8 @@ def new_dataset(
     validation = read_text(sources.val_file, form, sources.include, watch) if sources.val_file else None
     fitted = _fitted(config, text, validation is not None, "split" in chosen.named)
     data = dataset(text, vocabulary(sources, text, validation, trained), fitted, validation, _VOCAB_HINT)
-    yield from map(Noticed, [*data.notices, *_empty_documents(text)])
+    returns = [notice for read in (text, validation) if read is not None for notice in read.carriage_returns()]
+    yield from map(Noticed, [*data.notices, *returns, *_empty_documents(text)])
     if (fitted.batch, fitted.seq) != (config.batch, config.seq):
         yield Noticed(
             f"The text is short ({len(text):,} characters): training with `batch={fitted.batch}` `seq={fitted.seq}` "

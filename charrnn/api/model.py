@@ -14,7 +14,7 @@ from charrnn.api.generation import How, Notify, Sample, by_lines, check_beam, ge
 from charrnn.api.given import check_given, check_unknown, check_whole, checked_ids
 from charrnn.api.named import Corpus, lines_of, names, names_and_patterns
 from charrnn.config import ModelConfig, TextConfig
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, readable_by
 from charrnn.inference import generation as made
 from charrnn.inference import model as inference
 from charrnn.inference.generation import Character, generate_one
@@ -256,7 +256,8 @@ class Model:
         check_unknown(unknown)
         named, patterns = names_and_patterns(sources, include)
         config = self.read_as(encoding, errors)
-        text = read_text(named, config, patterns, watch)
+        with readable_by("encoding", "errors"):
+            text = read_text(named, config, patterns, watch)
         corpus = as_ids(text, self.vocab, unknown)
         for notice in (*corpus.text.notices, *familiar(self.path, text)):
             self._notify(notice)
@@ -302,7 +303,8 @@ class Model:
         check_given(prime=text)
         if isinstance(text, np.ndarray):
             return checked_ids("prime", text, self.vocab.size)
-        text = self._decoded(text, where, None) if isinstance(text, bytes) else prepare(text, self.network.reads)
+        with readable_by():
+            text = self._decoded(text, where, None) if isinstance(text, bytes) else prepare(text, self.network.reads)
         return self._admitted(text, unknown, where)
 
     def encode_file(
@@ -316,9 +318,10 @@ class Model:
         from charrnn.text.formats import kind_of, no_text
 
         check_given(data=data)
-        if not self.text.bytes and (kind := kind_of(data)):
-            raise no_text(where, None, kind)
-        text = self._decoded(data, where, encoding)
+        with readable_by("encoding"):
+            if not self.text.bytes and (kind := kind_of(data)):
+                raise no_text(where, None, kind)
+            text = self._decoded(data, where, encoding)
         return self._admitted(text.removesuffix("\n").removesuffix("\r"), unknown, where)
 
     def _decoded(self, data: bytes, where: str, encoding: str | None) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from charrnn.api.generation import Notify
 from charrnn.api.recorded import check_ordinary, shown
 from charrnn.config import TextConfig
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, readable_by
 from charrnn.inference.generation import Sample
 from charrnn.inference.model import Model
 from charrnn.runs.checkpoint import read_header
@@ -39,7 +39,8 @@ def known_text(
 ) -> Known:
     """Return what occurs in `sources` or, if there are none, in the text that a checkpoint was trained on."""
     if sources:
-        return Known(read_text(sources, config, watch=watch).decode(), config.lines)
+        with readable_by("encoding"):
+            return Known(read_text(sources, config, watch=watch).decode(), config.lines)
     recorded = _recorded(checkpoint)
     notify(f"Comparing with the text that the model names: {shown(recorded.sources)}")
     check_ordinary(recorded.sources, recorded.include or (), _HINT)

@@ -8,6 +8,7 @@ import numpy as np
 from charrnn.api.generation import Notify
 from charrnn.config import TextConfig
 from charrnn.data.corpus import as_ids
+from charrnn.errors import readable_by
 from charrnn.inference.model import Model
 from charrnn.inference.scoring import score_part
 from charrnn.text.reader import Watch, read_text
@@ -19,7 +20,8 @@ class Pieces:
     def __init__(
         self, model: Model, source: str, config: TextConfig, unknown: str | None, watch: Watch | None, notify: Notify
     ):
-        text = read_text([source], config, watch=watch)
+        with readable_by("encoding", "errors"):
+            text = read_text([source], config, watch=watch)
         self.corpus = as_ids(text, model.vocab, unknown)
         for notice in self.corpus.text.notices:
             notify(notice)

@@ -10,7 +10,7 @@ from typing import Any
 
 from charrnn.api.generation import Notify
 from charrnn.config import TextConfig
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, readable_by
 from charrnn.inference.model import read_by
 from charrnn.runs.checkpoint import read_header
 from charrnn.runs.finding import find_checkpoint
@@ -68,8 +68,11 @@ def characters_of(
         counts: Iterable[str] = other.symbols
     else:
         check_include(include, corpus)
-        text = read_text(corpus, form, include, watch)
-        for notice in text.notices:
+        # A model says whether it reads bytes.
+        with readable_by("encoding", "errors", *(() if against else ("bytes",))):
+            text = read_text(corpus, form, include, watch)
+        # What a model makes of carriage returns, it has learnt already.
+        for notice in (*text.notices, *(text.carriage_returns() if against is None else ())):
             notify(notice)
         counts, report = text.counted, _counted(text)
     if known is not None:

@@ -10,7 +10,7 @@ import typer
 
 from charrnn.cli.console import notify, printable, say, typed_without
 from charrnn.cli.escapes import unescaped
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, readable_by
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,7 +103,8 @@ def prime_ids(model: "Model", prime: str, file: str | None, unknown: str | None,
     source = prime if file is None else file
     say_if_typed([source])
     document = one_document(source)
-    data = b"".join(block for block, _ in document.blocks(raw=model.text.bytes))
+    with readable_by("encoding"):
+        data = b"".join(block for block, _ in document.blocks(raw=model.text.bytes))
     return model.encode_file(data, unknown, document.name, encoding)
 
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from charrnn.errors import CharRNNError
+from charrnn.errors import NoText
 from charrnn.text.cache import IN_MEMORY
 
 _POINTS = 0x110000
@@ -43,9 +43,10 @@ class CodeWriter:
         try:
             points = np.frombuffer(text.encode("utf-32-le"), "<u4")
         except UnicodeEncodeError as error:
-            raise CharRNNError(
+            raise NoText(
                 f"{where} holds the lone surrogate U+{ord(text[error.start]):04X}, which is no character.",
-                hint="Remove it from the text, or have such bytes replaced: `errors='replace'`",
+                "Remove it from the text.",
+                {"errors": "Or have such bytes replaced: `errors='replace'`."},
             ) from None
         codes = self._table.take(points, mode="clip")
         if codes.max() == self._new:

@@ -5,7 +5,7 @@ import io
 import unicodedata
 
 from charrnn.config import TextConfig
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, NoText
 from charrnn.text.guess import likely_encodings
 
 # Longer ones first: the mark of UTF-32 begins with that of UTF-16.
@@ -35,7 +35,6 @@ class Decoder:
     def __init__(self, config: TextConfig, where: str, head: int = _HEAD):
         self.config, self.where, self.head = config, where, head
         self.notices: list[str] = []
-        self.returns = 0
         self._head: bytes | None = b""
         self._fed = self._line_breaks = 0
         self._held = ""
@@ -57,14 +56,8 @@ class Decoder:
         return self._prepared(self._decoded(data, last), last)
 
     def close(self) -> str:
-        """Return the text that is left at the end of the document, and settle the notices."""
-        text = self.feed(b"", last=True)
-        if self.returns:
-            self.notices.append(
-                f"{self.where} has carriage returns ({self.returns:,}: line ends of Windows or of old), which the "
-                "model would learn; `newlines='lf'` makes plain line ends of them."
-            )
-        return text
+        """Return the text that is left at the end of the document."""
+        return self.feed(b"", last=True)
 
     def _recognised(self, head: bytes) -> tuple[str, bytes]:
         """Return the encoding of a document that begins with `head`, and its mark."""
@@ -99,11 +92,15 @@ class Decoder:
             begin = good.rfind(b"\n") + 1
             guessed = likely_encodings(error.object[begin:], self.encoding)[:2]
             likely = ", or ".join(f"`encoding='{name}'`" for name in guessed)
-            raise CharRNNError(
+            raise NoText(
                 f"{self.where} is not {self.encoding.upper()}: byte 0x{left[0]:02x} at offset "
                 f"{self._fed - len(left):,}, line {line:,}.",
-                hint=f"Name its encoding ({likely}, say), have such bytes replaced (`errors='replace'`), "
-                "or train on raw bytes (`bytes=True`).",
+                "",
+                {
+                    "encoding": f"Name its encoding ({likely}, say).",
+                    "errors": "Or have such bytes replaced: `errors='replace'`.",
+                    "bytes": "Or train on raw bytes: `bytes=True`.",
+                },
             ) from None
         except ValueError as error:
             raise CharRNNError(f"{self.where} cannot be decoded as {self.encoding}: {error}.") from None
@@ -113,8 +110,6 @@ class Decoder:
     def _prepared(self, text: str, last: bool) -> str:
         if self._newlines:
             text = self._newlines.decode(text, last)
-        else:
-            self.returns += 0 if self.config.bytes else text.count("\r")
         if self.config.normalize is None and not self.config.lower:
             return text
         text = self._held + text

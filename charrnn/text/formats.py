@@ -8,11 +8,11 @@ import re
 import shlex
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, NoText
 
 # So many first bytes tell a packed file.
 TELLING = 10
@@ -78,16 +78,21 @@ class PutBack(io.RawIOBase):
 
 
 class Kind(NamedTuple):
-    """What a file is that is no text, and what its user can do; {file} and {text} are its name and that of its text."""
+    """What a file is that is no text, and what its user can do; {file} and {text} are its name and that of its text.
+
+    ways: what can be done besides with a parameter, as of NoText.
+    """
 
     what: str
     hint: str
+    ways: Mapping[str, str] = {}
 
 
 _PANDOC = "Get its text first: pandoc -f {kind} {{file}} -t plain -o {{text}}"
 _SAVE = "Save it as text in the program that it belongs to, and name that."
 _IMAGE = "Charrnn reads no images. If it shows a text: tesseract {file} stdout > {text}"
-_DATA = "Write what is text in it to a file, and name that; a model of bytes (`bytes=True`) takes it as it is."
+_DATA = "Write what is text in it to a file, and name that."
+_AS_BYTES = {"bytes": "A model of bytes (`bytes=True`) takes it as it is."}
 
 _ZIP = rb"PK(?:\x03\x04|\x05\x06|\x07\x08)"
 # By the names in the archive, or the type that stands first in it.
@@ -98,7 +103,7 @@ _ZIPPED = (
     (rb"vnd\.oasis\.opendocument\.text", Kind("an OpenDocument text (a zip archive)", _PANDOC.format(kind="odt"))),
     (rb"vnd\.oasis\.opendocument", Kind("an OpenDocument file (a zip archive)", _SAVE)),
     (rb"epub\+zip|META-INF/container\.xml", Kind("an EPUB book (a zip archive)", _PANDOC.format(kind="epub"))),
-    (rb"\.npy\b|/data\.pkl\b", Kind("a file of arrays (a zip archive, of NumPy or PyTorch)", _DATA)),
+    (rb"\.npy\b|/data\.pkl\b", Kind("a file of arrays (a zip archive, of NumPy or PyTorch)", _DATA, _AS_BYTES)),
     (b"", Kind("a zip archive", "Unpack it first: unzip {file} -d {folder}, and name that folder.")),
 )
 # What also begins a text, such as %PDF, counts only with what comes after it in such a file, and in no text.
@@ -121,24 +126,28 @@ _KINDS = (
         rb"SQLite format 3\0",
         Kind("an SQLite database", "Get its text first: sqlite3 {file} 'SELECT column FROM table' > {text}"),
     ),
-    (rb"\x89HDF\r\n\x1a\n", Kind("an HDF5 file", _DATA)),
+    (rb"\x89HDF\r\n\x1a\n", Kind("an HDF5 file", _DATA, _AS_BYTES)),
     (
         rb"\x80[\x04\x05]\x95.{6}\0\0|\x80[\x02\x03](?:[]}]q|\([^\0]|c[a-z_]|\x8a\n|X..\0\0)",
-        Kind("a pickle of Python", _DATA),
+        Kind("a pickle of Python", _DATA, _AS_BYTES),
     ),
-    (rb"\x93NUMPY[\x01-\x03]\0", Kind("a NumPy array", _DATA)),
+    (rb"\x93NUMPY[\x01-\x03]\0", Kind("a NumPy array", _DATA, _AS_BYTES)),
     (
         rb'.{4}\0{4}\{"__metadata__":\{"charrnn":',
-        Kind("a checkpoint of charrnn", "`init={file}` begins with its weights, `resume={file}` goes on with its run."),
+        Kind(
+            "a checkpoint of charrnn",
+            "Name a text.",
+            {"init": "`init={file}` begins with its weights.", "resume": "`resume={file}` goes on with its run."},
+        ),
     ),
-    (rb'.{4}\0{4}\{\s*"', Kind("a safetensors file", _DATA)),
+    (rb'.{4}\0{4}\{\s*"', Kind("a safetensors file", _DATA, _AS_BYTES)),
     (rb"7z\xbc\xaf\x27\x1c", Kind("a 7z archive", "Unpack it first: 7z x {file} -o{folder}, and name that folder.")),
     (rb"Rar!\x1a\x07", Kind("a RAR archive", "Unpack it first: unrar x {file} {folder}/, and name that folder.")),
     (
         rb".{257}ustar(?:\0|  \0)",
         Kind("a tar archive", "Unpack it first: mkdir {folder}; tar -xf {file} -C {folder}, and name that folder."),
     ),
-    (rb"\x7fELF[\x01\x02][\x01\x02]\x01", Kind("a program or library (ELF)", _DATA)),
+    (rb"\x7fELF[\x01\x02][\x01\x02]\x01", Kind("a program or library (ELF)", _DATA, _AS_BYTES)),
 )
 
 
@@ -167,5 +176,6 @@ def no_text(name: str, path: Path | None, kind: Kind) -> CharRNNError:
     if file in (folder, text):
         folder, text = Path(f"{file}-files"), Path(f"{file}.txt")
     places = {"file": file, "text": text, "folder": folder}
-    hint = kind.hint.format(**{what: shlex.quote(str(place)) for what, place in places.items()})
-    return CharRNNError(f"{name} is {kind.what}, not a text.", hint)
+    quoted = {what: shlex.quote(str(place)) for what, place in places.items()}
+    ways = {name: way.format(**quoted) for name, way in kind.ways.items()}
+    return NoText(f"{name} is {kind.what}, not a text.", kind.hint.format(**quoted), ways)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from charrnn.config import TextConfig
+from charrnn.errors import readable_by
 from charrnn.text.decoding import BYTES, Decoder, prepare
 from charrnn.text.sources import Document, one_document
 
@@ -26,16 +27,18 @@ def portions(
     """Yield the lines of `lines` in portions of about one size; with `as_they_come` whatever is there."""
     waiting: list[str] = []
     characters = 0
-    for some in lines(source, config, as_they_come, notify):
-        for line in some:
-            waiting.append(line)
-            characters += len(line)
-            if len(waiting) == PORTION or characters > CHARACTERS:
+    # Who reads lines reads for a model, which says the rest.
+    with readable_by("encoding", "errors"):
+        for some in lines(source, config, as_they_come, notify):
+            for line in some:
+                waiting.append(line)
+                characters += len(line)
+                if len(waiting) == PORTION or characters > CHARACTERS:
+                    yield waiting
+                    waiting, characters = [], 0
+            if as_they_come and waiting:
                 yield waiting
                 waiting, characters = [], 0
-        if as_they_come and waiting:
-            yield waiting
-            waiting, characters = [], 0
     if waiting:
         yield waiting
 

@@ -22,7 +22,7 @@ from charrnn.text.text import Text
 
 NOTICES = 3
 # Changed when the same bytes would be encoded in another way.
-_FORMAT = 2
+_FORMAT = 3
 # A file that was changed less than so many seconds ago may change again within the same tick of its clock.
 SETTLED = 2.0
 

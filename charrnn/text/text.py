@@ -78,6 +78,19 @@ class Text:
             groups = [alike for group in groups for alike in _alike(group, key)]
         return sorted((earlier, later) for earlier, *others in groups for later in others)
 
+    def carriage_returns(self) -> list[str]:
+        """Return what a person should know who trains on a text in which carriage returns were kept."""
+        count = 0 if self.config.bytes else self.counted.get("\r", 0)
+        if not count:
+            return []
+        where, first = self.names[0], ""
+        if len(self.names) > 1:
+            where, first = "The text", f", the first at {self.places(chr(13), 1)[chr(13)][0]}"
+        return [
+            f"{where} has carriage returns ({count:,}: line ends of Windows or of old{first}), which the model would "
+            "learn; `newlines='lf'` makes plain line ends of them."
+        ]
+
     def empty_lines(self) -> int:
         """Return how many lines hold nothing, or the CR of a line end of Windows alone; the text ends with its line."""
         line_break, carriage_return = self.symbols.find("\n"), self.symbols.find("\r")

@@ -4,8 +4,12 @@ import os
 import re
 
 import pytest
+from typer.main import get_command
 
+from charrnn.cli.app import app
+from charrnn.text.vocabulary import Vocabulary
 from support.commands import PYTHON, several
+from support.models import write_model
 
 # Every way to name a text, which goes where None is.
 READERS = {
@@ -20,9 +24,71 @@ READERS = {
     "prime-file": ("sample", "small", "-n", 0, "--prime-file", None),
     "novel-to": ("sample", "small", "-n", 3, "--novel-to", None),
 }
+COMMANDS_OF = {reader: str(words[0]) for reader, words in READERS.items()} | {"bench": "bench"}
 LONG = "x" * 300
 # What reads a device to its end would fill memory and disk.
 LIMITED = f"""sh -c 'ulimit -t 60; ulimit -v 4000000; ulimit -f 200000; exec "$0" "$@"' {PYTHON}"""
+
+
+@pytest.fixture(scope="module")
+def advice(small):
+    """Return what each command says of texts that it cannot read as they are, and of carriage returns."""
+    texts = {"latin": b"bad caf\xe9\n", "array": b"\x93NUMPY\x01\0\0\0", "binary": b"abc\xff\xfe\0def\n" * 9}
+    texts["checkpoint"] = (small / "checkpoints/small/best.safetensors").read_bytes()
+    folder = small / "odd"
+    folder.mkdir()
+    for name, content in texts.items():
+        (folder / name).write_bytes(content)
+    write_model(folder / "returns.safetensors", Vocabulary.of("ab\r\n"))
+    (folder / "windows").write_bytes(b"ab\r\n" * 20)
+    readers = {**READERS, "bench": ("bench", "--seconds", "0.1", None)}
+    calls = [
+        (f"{reader}: {what}", "", *(f"odd/{what}" if word is None else word for word in words))
+        for reader, words in readers.items()
+        for what in texts
+    ]
+    for reader in ("score", "complete"):
+        calls.append((f"{reader}: latin strict", "", reader, "small", "odd/latin", "--errors", "strict"))
+    model = "odd/returns.safetensors"
+    calls += [
+        (
+            f"{reader}: returns",
+            "",
+            *(model if word == "small" else "odd/windows" if word is None else word for word in words),
+        )
+        for reader, words in READERS.items()
+        if reader in ("vocab", "eval", "score", "score --file", "complete", "prime-file")
+    ]
+    calls.append(("vocab: returns against", "", "vocab", "odd/windows", "--against", model))
+    calls.append(("vocab: latin against", "", "vocab", "odd/latin", "--against", model))
+    return several(small, *calls)
+
+
+def test_advice_names_only_options_that_the_command_has(advice):
+    commands = get_command(app)
+    named = set()
+    for name, (text, _) in advice.items():
+        reader, what = name.split(": ")
+        command = COMMANDS_OF[reader]
+        options = {option for parameter in commands.get_command(None, command).params for option in parameter.opts}
+        words = set(re.findall(r"(?<!\w)--[a-z-]+", text))
+        assert words <= options, (name, text)
+        named |= {(command, what, word) for word in words}
+    # What there is to do is still told.
+    assert {word for _, what, word in named if what == "latin"} >= {"--encoding", "--errors", "--bytes"}
+    for command, option in (("eval", "--errors"), ("sample", "--encoding"), ("train", "--bytes"), ("vocab", "--bytes")):
+        assert (command, "latin", option) in named
+    for command in ("score", "complete"):
+        assert (command, "latin strict", "--errors") in named
+    assert ("vocab", "latin against", "--errors") in named and ("vocab", "latin against", "--bytes") not in named
+    assert ("train", "checkpoint", "--init") in named and ("train", "array", "--bytes") in named
+
+
+def test_a_model_that_knows_the_carriage_return_needs_no_notice_of_it(advice):
+    returns = {name: text for name, (text, _) in advice.items() if ": returns" in name}
+    assert "has carriage returns (20: line ends" in returns.pop("vocab: returns")
+    assert len(returns) == 6 and {text.splitlines()[-1] for text in returns.values()} == {"exit 0"}
+    assert not any("carriage return" in text or "newlines" in text for text in returns.values())
 
 
 @pytest.fixture(scope="module")

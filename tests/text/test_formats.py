@@ -25,7 +25,7 @@ from support.commands import charrnn_in, refused, several
 TEXT = "naïve text\n" * 3000
 PACK = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
 IMAGE = "Charrnn reads no images. If it shows a text: tesseract f stdout > f.txt"
-DATA = "Write what is text in it to a file, and name that; a model of bytes (`bytes=True`) takes it as it is."
+DATA = "Write what is text in it to a file, and name that."
 SAVE = "Save it as text in the program that it belongs to, and name that."
 
 
@@ -140,6 +140,8 @@ def test_what_is_no_text_is_named_and_how_to_get_its_text(what, tmp_path, monkey
             read()
         assert caught.value.message.startswith(f"f is {what}") and caught.value.message.endswith(", not a text.")
         assert hint in caught.value.hint
+        # Whoever reads lines has a model, which is of bytes or not.
+        assert ("`bytes=True`" in caught.value.hint) == (hint == DATA and "read_text" in read.__code__.co_names)
     plain = gzip.decompress(content) if what == "a tar" else content
     assert read_text(["f"], TextConfig(bytes=True)).decode() == plain.decode("latin-1")
     # Of a folder it is no part.
@@ -222,7 +224,8 @@ def test_a_short_line_of_a_live_stream_waits_for_no_more(beginning, tmp_path):
 
 def test_a_text_in_the_cache_is_not_what_an_older_charrnn_took_it_for():
     # Version 1 unpacked by names alone, and knew no formats.
-    assert reader._FORMAT == 2
+    # Version 2 had notices of carriage returns, which are told elsewhere.
+    assert reader._FORMAT == 3
 
 
 def test_every_reader_of_texts_says_so(small):
@@ -248,5 +251,6 @@ def test_every_reader_of_texts_says_so(small):
     piped = refused(charrnn_in(small, "vocab", "-", stdin=DOCX))
     assert piped.startswith("charrnn: stdin is a Word document") and "pandoc -f docx FILE " in piped
     said = several(small, ("model", "", "train", "text.txt", checkpoint), ("packed", "packed", "vocab", "-"))
-    assert f"{checkpoint} is a checkpoint of charrnn, not a text.\n  --init {checkpoint} begins" in said["model"][0]
+    what = f"{checkpoint} is a checkpoint of charrnn, not a text."
+    assert f"{what}\n  Name a text. --init {checkpoint} begins" in said["model"][0]
     assert said["packed"] == ("exit 0\n", 0)

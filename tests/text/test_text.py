@@ -64,10 +64,21 @@ def test_bytes_that_are_no_text_are_named_with_their_place():
 
 
 def test_line_ends_stay_unless_told_otherwise():
-    text, notices = decode(b"a\r\nb\rc\n\r\r\n", DEFAULT_TEXT, "a.txt")
-    assert text == "a\r\nb\rc\n\r\r\n"
-    assert len(notices) == 1 and "a.txt has carriage returns (4:" in notices[0] and "`newlines='lf'`" in notices[0]
+    assert decode(b"a\r\nb\rc\n\r\r\n", DEFAULT_TEXT, "a.txt") == ("a\r\nb\rc\n\r\r\n", [])
     assert decode(b"a\r\nb\rc\n\r\r\n", TextConfig(newlines="lf"), "a.txt") == ("a\nb\nc\n\n\n", [])
+
+
+def test_carriage_returns_are_told_to_who_trains(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"a\r\nb\rc\n\r\r\n")
+    (tmp_path / "b.txt").write_bytes(b"plain\n")
+    (notice,) = read_text([tmp_path / "a.txt"]).carriage_returns()
+    assert "a.txt has carriage returns (4:" in notice and "`newlines='lf'`" in notice
+    (notice,) = read_text([tmp_path / "b.txt", tmp_path / "a.txt"]).carriage_returns()
+    assert notice.startswith("The text has carriage returns (4:")
+    assert f"the first at {tmp_path / 'a.txt'}:1:2)" in notice
+    for form in (TextConfig(newlines="lf"), TextConfig(bytes=True)):
+        assert read_text([tmp_path / "a.txt"], form).carriage_returns() == []
+    assert read_text([tmp_path / "b.txt"]).carriage_returns() == []
 
 
 @pytest.mark.parametrize("form", ["nfc", "nfd", "nfkc", "nfkd"])
@@ -78,7 +89,7 @@ def test_unicode_forms_and_case(form):
 
 def test_notices_of_many_files_are_brief(tmp_path):
     for number in range(9):
-        (tmp_path / f"{number}.txt").write_bytes(b"a%d\r\n" % number)
+        (tmp_path / f"{number}.txt").write_text(f"a{number}\n", encoding="utf-16")
     notices = read_text([tmp_path]).notices
     assert len(notices) == 4 and notices[-1] == "… and 6 more such notices."
 

@@ -35,12 +35,13 @@ def bench(
     from charrnn.api import benchmark
     from charrnn.api.hardware import place
     from charrnn.cli.views.reading import Reading
+    from charrnn.errors import readable_by
     from charrnn.text.reader import read_text
 
     library = place(backend, device, None, None, None).choose().name
     model = ModelConfig(cell, layers, units, embedding, stack)
     config = TrainConfig(batch=batch, seq=seq, dropout=dropout, precision=precision)
-    with Reading() as reading:
+    with Reading() as reading, readable_by():
         text = read_text(corpus, watch=reading.show) if corpus else None
     vocab_size = len(text.symbols) if text else benchmark.VOCAB
     say("Measuring the peak of this machine's matrix products …")

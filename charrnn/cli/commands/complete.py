@@ -90,7 +90,7 @@ def complete(
         how["until"] = each_unescaped(until, of_bytes)
     answers = model.answers(length, beam=beam, append=unescaped(append, of_bytes), unknown=unknown, **how)
     config = model.read_as(encoding, errors or ("strict" if of_bytes else "replace"))
-    targets = Targets(model.network, check, model.read_as(encoding)) if check is not None else None
+    targets = Targets(model.network, check, model.read_as(encoding, errors)) if check is not None else None
     writer = TextWriter(config.encoding, of_bytes)
     lines = 0
     for portion in portions(source, config, unbuffered, notify):
