@@ -26,9 +26,12 @@ def check_unfinished(
         more, budget = "another pass over the text", "epochs=1"
     else:
         more, budget = f"{progress.step:,} steps more", f"steps={progress.step}"
+    given = "".join(f", {name}={value!r}" for name, value in changed.items() if value is not None)
+    slow = trained.schedule == "cosine" and not set(changed) & set(SCHEDULE)
+    faster = f" The learning rate has fallen to a hundredth: with `lr={trained.rate:g}` a new schedule begins."
     raise CharRNNError(
         f"{what} has taken {progress.step:,} steps and reached the end of its budget.",
-        hint=f"For {more}: `charrnn.resume({word!r}, {budget})`",
+        hint=f"For {more}: `charrnn.resume({word!r}, {budget}{given})`{faster if slow else ''}",
     )
 
 

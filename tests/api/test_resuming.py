@@ -153,9 +153,19 @@ def test_a_finished_run_names_the_command_that_goes_on(budget, says, folder):
     before, _ = totals()
     with pytest.raises(CharRNNError) as caught:
         charrnn.resume("run")
-    assert caught.value.hint == says
+    slow = " The learning rate has fallen to a hundredth: with `lr=0.005` a new schedule begins."
+    assert caught.value.hint == says + slow
     _, *arguments = as_options(says).split("charrnn ")[1].split()
     assert command(*arguments)[0] == 0 and totals()[0] > before
+
+
+def test_what_was_given_is_in_the_command_that_goes_on(folder):
+    trained(steps=20)
+    with pytest.raises(CharRNNError) as caught:
+        charrnn.resume("run", lr=0.25, keep=2)
+    assert caught.value.hint == "For 20 steps more: `charrnn.resume('run', steps=20, lr=0.25, keep=2)`"
+    said = as_options(caught.value.hint)
+    assert said.endswith("charrnn train --resume run --steps 20 --lr 0.25 --keep 2")
 
 
 # The learning rate
