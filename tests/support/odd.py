@@ -273,6 +273,9 @@ class Odd:
             "--normalize": lambda: rng.choice(["nfc", "nfd", "nfkc", "nfkd"]),
             "--include": lambda: rng.choice(["*.txt", "*", "[", "", "\n*", "*.gz"]),
         }
+        if self.mild:
+            # Its sources are files, nearly all of them, of which it chooses none.
+            del usual["--include"]
         words: list[str] = []
         for option, value in usual.items():
             if rng.random() < 0.25:
