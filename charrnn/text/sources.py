@@ -211,11 +211,21 @@ def documents(source: str, include: Sequence[str] = ()) -> list[Document]:
 
 
 def check_include(include: Sequence[str], sources: Sequence[str]) -> None:
-    """Raise CharRNNError if there are patterns for the files of folders, and no source can be a folder."""
-    if include and not any(os.path.isdir(source) or glob.has_magic(source) for source in sources):
+    """Raise CharRNNError if `include` can have no effect, as none of the sources, which are there, is a folder."""
+    if not include or any(map(_names_folders, sources)):
+        return
+    if all(source == STDIN or os.path.exists(source) or glob.has_magic(source) for source in sources):
         raise CharRNNError(
-            "`include` chooses files of folders; no folder was named.", hint="Leave it out, or name a folder."
+            "`include` has no effect: it chooses among the files of folders, and no folder was named.",
+            hint="Leave it out. A pattern may be named as the text itself, in quotes: 'books/*.txt'",
         )
+
+
+def _names_folders(source: str) -> bool:
+    if os.path.exists(source):
+        return os.path.isdir(source)
+    # With ** the files of a folder match by themselves.
+    return "**" not in source and any(map(os.path.isdir, glob.glob(source)))
 
 
 def _pattern(pattern: str, include: Sequence[str]) -> list[Document]:

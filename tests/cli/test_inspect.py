@@ -555,6 +555,30 @@ def test_a_picture_that_cannot_be(run, tmp_path):
     assert not list(tmp_path.glob("*curve*"))
 
 
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_only_a_picture_of_ours_is_replaced(run, tmp_path, suffix):
+    from matplotlib.figure import Figure
+
+    path = tmp_path / f"curve.{suffix}"
+    # Another picture, even one that the same library drew.
+    Figure().savefig(path)
+    theirs = path.read_bytes()
+    (tmp_path / f"link.{suffix}").symlink_to(path)
+    assert "exists already, and was not drawn by charrnn" in refused("play", "--plot", path).message
+    for name in ("link", "dangling", "folder"):
+        other = tmp_path / f"{name}.{suffix}"
+        if name == "dangling":
+            other.symlink_to("nowhere")
+        elif name == "folder":
+            other.mkdir()
+        assert "is a link, a folder or a device" in refused("play", "--plot", other).message
+    assert path.read_bytes() == theirs
+    path.write_bytes(b"")
+    for _ in range(2):
+        inspected("play", "--plot", path)
+    assert path.stat().st_size > 5000
+
+
 def test_without_matplotlib_the_way_to_it_is_told(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     error = refused("play", "--plot", tmp_path / "curve.png")

@@ -8,7 +8,7 @@ from typer.main import get_command
 
 from charrnn.cli.app import app
 from charrnn.text.vocabulary import Vocabulary
-from support.commands import PYTHON, several
+from support.commands import PYTHON, charrnn_in, several
 from support.models import write_model
 
 # Every way to name a text, which goes where None is.
@@ -174,3 +174,21 @@ def test_names_and_places_are_refused_before_anything_is_done(small):
     assert "at most 255 bytes, and this one has 300" in answers["name: long"][0]
     assert "cannot be written to file/x.txt: file is a file" in answers["corpus: no folder"][0]
     assert (small / "file").read_text(encoding="utf-8") == "text" and not (small / "checkpoints" / "text").exists()
+
+
+def test_patterns_that_choose_from_no_folder_are_refused(small):
+    include = ("--include", "*.txt")
+    calls = {
+        "train": ("train", "text.txt", "--steps", 1, *include),
+        "val-file": ("train", "text.txt", "--val-file", "text.txt", "--steps", 1, *include),
+        "vocab": ("vocab", "text.txt", *include),
+        "eval": ("eval", "small", "text.txt", *include),
+    }
+    answers = several(small, *((name, "", *words) for name, words in calls.items()))
+    for name, (text, _) in answers.items():
+        assert text.startswith("charrnn: --include has no effect") and text.endswith("exit 1\n"), (name, text)
+    (small / "chosen").mkdir()
+    (small / "chosen" / "a.txt").write_text("bad")
+    (small / "chosen" / "b.md").write_text("deed")
+    for words in (("vocab", "chosen"), ("eval", "small", "chosen")):
+        assert charrnn_in(small, *words, *include).returncode == 0

@@ -13,7 +13,7 @@ import pytest
 from charrnn.errors import CharRNNError
 from charrnn.runs.folder import Run
 from charrnn.text.reader import read_text
-from charrnn.text.sources import comes_once, documents
+from charrnn.text.sources import check_include, comes_once, documents
 from support.commands import COMMAND, charrnn_in
 from support.terminal import LIMIT, Terminal
 
@@ -160,3 +160,13 @@ def test_one_ctrl_d_ends_a_text_that_is_typed(command, small):
 
 def test_a_text_that_is_not_typed_needs_no_word(small):
     assert charrnn_in(small, "vocab", "-", stdin=b"bad\ncafe\n").stderr == ""
+
+
+def test_patterns_for_folders_need_a_folder(books, monkeypatch):
+    monkeypatch.chdir(books)
+    for sources in (["deep"], ["a.txt", "deep"], ["d*"], ["[a-d]*"], ["missing"], ["a.txt", "missing"]):
+        check_include(["*.txt"], sources)
+    for sources in (["a.txt"], ["a.txt", "c.md"], ["-"], ["*.txt"], ["**"], ["nothing*"]):
+        with pytest.raises(CharRNNError, match="`include` has no effect"):
+            check_include(["*.txt"], sources)
+        check_include([], sources)

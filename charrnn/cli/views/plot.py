@@ -1,16 +1,20 @@
 """The losses of a training run as a picture, drawn by matplotlib."""
 
 import io
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from charrnn.api.history import Losses, Record, losses, number
+from charrnn.atomic import replacing
 from charrnn.cli.console import printable
 from charrnn.errors import CharRNNError
 
 SUFFIXES = (".png", ".svg", ".pdf")
+# By this, which is in its metadata, a picture of ours is known.
+_MARK = "charrnn inspect --plot"
 # The same in all pictures; blue and orange are told apart by those who cannot tell red and green.
 _TRAIN, _VALIDATION, _RATE = "tab:blue", "tab:orange", "0.45"
 
@@ -25,6 +29,31 @@ def check_picture(path: Path) -> None:
         raise CharRNNError(
             "--plot draws with matplotlib, which is not installed.", hint="pip install 'charrnn[plot]'"
         ) from None
+    _refuse_to_replace(path)
+
+
+def _refuse_to_replace(path: Path) -> None:
+    """Raise CharRNNError if a path is something else than a picture of ours, or an empty file."""
+    if not os.path.lexists(path):
+        return
+    if path.is_symlink() or not path.is_file():
+        raise CharRNNError(f"{path} is a link, a folder or a device.", hint="Name a file for the picture.")
+    try:
+        before = path.read_bytes()
+    except OSError as error:
+        raise _not_written(path, error) from error
+    if before and _MARK.encode() not in before:
+        raise CharRNNError(
+            f"{path} exists already, and was not drawn by charrnn.",
+            hint="Name another file; only a picture of `charrnn inspect` is replaced.",
+        )
+
+
+def _not_written(path: Path, error: OSError) -> CharRNNError:
+    return CharRNNError(
+        f"The picture cannot be written to {path}: {error.strerror or error}.",
+        hint="Name a file in a folder that exists and may be written to.",
+    )
 
 
 def write_picture(path: Path, history: list[Record], title: str, unit: str = "character") -> None:
@@ -41,16 +70,15 @@ def write_picture(path: Path, history: list[Record], title: str, unit: str = "ch
     with matplotlib.rc_context(settings), warnings.catch_warnings(), io.BytesIO() as picture:
         # The font may lack a character of a run's name: a box will do.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
-        dated = {} if kind == "png" else {"Date" if kind == "svg" else "CreationDate": None}
-        _figure(history, found, title, unit).savefig(picture, format=kind, dpi=150, metadata=dated)
+        undated = {} if kind == "png" else {"Date" if kind == "svg" else "CreationDate": None}
+        about = {"Software" if kind == "png" else "Creator": _MARK, **undated}
+        _figure(history, found, title, unit).savefig(picture, format=kind, dpi=150, metadata=about)
         data = picture.getvalue()
     try:
-        path.write_bytes(data)
+        with replacing(path) as file:
+            file.write(data)
     except OSError as error:
-        raise CharRNNError(
-            f"The picture cannot be written to {path}: {error.strerror or error}.",
-            hint="Name a file in a folder that exists and may be written to.",
-        ) from error
+        raise _not_written(path, error) from error
 
 
 def _figure(history: list[Record], found: Losses, title: str, unit: str) -> Any:
