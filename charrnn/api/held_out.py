@@ -3,7 +3,8 @@
 import bz2
 import lzma
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -12,11 +13,13 @@ import numpy as np
 
 from charrnn.api.evaluation import Evaluation
 from charrnn.api.events import Measured
+from charrnn.api.generation import Notify
 from charrnn.config import ModelConfig
-from charrnn.data.corpus import Dataset
+from charrnn.data.corpus import Corpus, Dataset
 from charrnn.data.parts import Part
 from charrnn.data.repeated import Repeated
 from charrnn.data.splits import Split
+from charrnn.errors import CharRNNError
 from charrnn.inference.evaluation import mean_nats
 from charrnn.inference.model import Model
 from charrnn.inference.scoring import Reader
@@ -93,6 +96,45 @@ def measure(part: str, model: Model, parts: Sequence[Part], repeated: Repeated |
     evaluation = Evaluation(counted, mean_nats(model, read), unit=model.text.unit, repeated=repeated)
     read_of = sum(map(len, read)), sum(map(len, parts))
     return Measured(part, evaluation, *read_of, loss_after=model.text.loss_after, step=model.step)
+
+
+def evaluate_part(part: str, model: Model, data: Dataset, notify: Notify) -> Evaluation:
+    """Evaluate a model exactly on a part that is held out, in bits a byte too where all of it is predicted.
+
+    CharRNNError if there is no such part.
+    """
+    held = parts_of(data)
+    if part not in tuple(held):
+        there_is = f"there is {' and '.join(held)}" if held else "nothing was held out"
+        raise CharRNNError(f"The run has no part {part!r}; {there_is}.", hint="Evaluate a text of your own.")
+    parts, of = held[part], data.repeated.get(part)
+    if of:
+        notify(f"{of} of this part also occur in what trains: the figure is lower than for new text.")
+    evaluation = measure(part, model, parts, of).evaluation
+    corpus = data.validation if data.validation and part == "validation" else data.corpus
+    if not corpus.complete or corpus.text.config.loss_after is not None:
+        return evaluation
+    bits = evaluation.bits_per_char * evaluation.characters / _byte_count(held_out(parts), corpus)
+    return replace(evaluation, bits_per_byte=bits)
+
+
+def _byte_count(parts: Sequence[Part], corpus: Corpus) -> float:
+    """Return how many bytes of a corpus's files some parts are: their share of its characters, each by its own bytes.
+
+    That is exact unless reading changed the text, or a mark told another encoding than that of the settings.
+    """
+    config = corpus.text.config
+    encoding = BYTES if config.bytes else config.encoding
+
+    def size(counted: Mapping[str, int]) -> int:
+        # The second of two has no mark before it.
+        return sum(
+            count * (len((2 * symbol).encode(encoding, "replace")) - len(symbol.encode(encoding, "replace")))
+            for symbol, count in counted.items()
+        )
+
+    here = sum(size(Counter(corpus.vocab.decode(part.ids()))) for part in parts)
+    return corpus.text.byte_count * here / size(corpus.text.counted)
 
 
 def frequency_nats(train: Part, parts: Sequence[Part], vocab_size: int) -> float:

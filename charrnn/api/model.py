@@ -272,18 +272,10 @@ class Model:
 
         The text is read again from where it lay when the run began; one that has changed is a CharRNNError.
         """
-        from charrnn.api.held_out import measure, parts_of
+        from charrnn.api.held_out import evaluate_part
         from charrnn.api.recorded import recorded_data
 
-        data = recorded_data(self.path, watch, self._notify)
-        parts = parts_of(data)
-        if part not in tuple(parts):
-            there_is = f"there is {' and '.join(parts)}" if parts else "nothing was held out"
-            raise CharRNNError(f"The run has no part {part!r}; {there_is}.", hint="Evaluate a text of your own.")
-        of = data.repeated.get(part)
-        if of:
-            self._notify(f"{of} of this part also occur in what trains: the figure is lower than for new text.")
-        return measure(part, self.network, parts[part], of).evaluation
+        return evaluate_part(part, self.network, recorded_data(self.path, watch, self._notify), self._notify)
 
     def read_as(self, encoding: str | None = None, errors: str | None = None) -> TextConfig:
         """Return how a text is read: in UTF-8 and otherwise as in training, but for what is given."""

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -166,11 +167,58 @@ def test_a_part_is_evaluated_again_exactly(folder, settings):
         facts = json.loads(said("eval", "toy", "--part", part, "--json"))
         assert facts["nats_per_char"] == event.evaluation.nats_per_char
         assert facts["characters"] == event.evaluation.characters
+        # The text is ASCII; its last line may get an end.
+        whole = settings.get("form", TextConfig()).loss_after is None
+        assert facts["bits_per_byte"] == (pytest.approx(facts["bits_per_char"], rel=1e-3) if whole else None)
     assert "bits per character" in said("eval", "--part", "validation")
+
+
+@pytest.mark.parametrize(
+    ("form", "encoding", "exact"),
+    [
+        (TextConfig(), "utf-8", True),
+        (TextConfig(), "utf-16", False),
+        (TextConfig(encoding="utf-16-le"), "utf-16-le", True),
+        (TextConfig(encoding="utf-16"), "utf-16", False),
+        (TextConfig(encoding="shift_jis"), "shift_jis", True),
+        (TextConfig(bytes=True), "utf-8", True),
+        (TextConfig(newlines="lf"), "utf-8", False),
+    ],
+)
+def test_a_part_has_bits_a_byte_as_a_text_of_its_own_has(folder, form, encoding, exact, monkeypatch):
+    """What is held out, in a file of its own, costs as much a byte; but for rounding where reading changes the text."""
+    text = "a☆bд" * 250 + "aaaдb" * 400
+    held = text[int(len(text) * 0.7) :]
+    if form.newlines == "lf":
+        text, held = text.replace("b", "\r\n"), held.replace("b", "\r\n")
+    symbols = map(chr, range(256)) if form.bytes else set(text)
+    monkeypatch.setattr(sys.modules[__name__], "VOCAB", Vocabulary.of(symbols))
+    (folder / "text.txt").write_bytes(text.encode(encoding))
+    finished(folder, form=form, val=0.0, test=0.3)
+    part = charrnn.load("toy").evaluate_part("test")
+    if form.bytes:
+        assert part.bits_per_byte == pytest.approx(part.bits_per_char)
+        return
+    (folder / "held.txt").write_bytes(held.encode(encoding))
+    alone = charrnn.load("toy").evaluate("held.txt", encoding=form.encoding)
+    # The state at the beginning is another.
+    assert part.bits_per_char == pytest.approx(alone.bits_per_char, rel=0.02)
+    ratio = part.bits_per_byte / part.bits_per_char
+    assert ratio == pytest.approx(alone.bits_per_byte / alone.bits_per_char, rel=1e-9 if exact else 0.2)
+    assert "bits per byte" in said("eval", "toy", "--part", "test")
+
+
+def test_a_part_with_characters_that_became_the_unknown_symbol_has_no_bits_a_byte(folder, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "VOCAB", Vocabulary.of("abcdefg \n", has_unknown=True))
+    finished(folder)
+    facts = json.loads(said("eval", "toy", "--part", "test", "--json"))
+    assert facts["bits_per_byte"] is None and facts["bits_per_char"] > 0
 
 
 def test_of_a_model_of_bytes_all_is_in_bytes(folder):
     _, events = finished(folder, form=TextConfig(bytes=True))
+    part = json.loads(said("eval", "toy", "--part", "test", "--json"))
+    assert part["unit"] == "byte" and part["bits_per_byte"] == pytest.approx(part["bits_per_char"])
     assert events["test"].evaluation.unit == charrnn.list_runs()[0].test.unit == "byte"
     facts, told = json.loads(said("eval", "text.txt", "--json")), said("eval", "text.txt")
     assert facts["unit"] == "byte" and facts["bits_per_byte"] == pytest.approx(facts["bits_per_char"])

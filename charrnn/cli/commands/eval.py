@@ -16,8 +16,9 @@ def eval(
     arguments: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN|FILE] TEXT",
-            help="A run or checkpoint (by default the newest run's best), then text files, folders, or - for stdin.",
+            metavar="[RUN|FILE] [TEXT]",
+            help="A run or checkpoint (by default the newest run's best), then text files, folders, or - for stdin; "
+            "with --part no text.",
         ),
     ] = None,
     part: Annotated[
