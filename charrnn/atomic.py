@@ -4,12 +4,12 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from charrnn.errors import NotWritten
+from charrnn.errors import CharRNNError, NotWritten
 
 # The end of the name of a file that is being written, or was when a crash came.
 TEMPORARY = ".charrnn-tmp"
@@ -42,6 +42,24 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink()
         raise
     sync_folder(path.parent)
+
+
+def check_replaceable(path: Path, kind: str, is_ours: Callable[[Path], bool]) -> None:
+    """Raise CharRNNError if a file cannot be written as `kind`, such as "heat map", without a loss to the user.
+
+    What is there may be empty or, as `is_ours` tells, a file of this kind; no other one, no link and no device.
+    """
+    if not os.path.lexists(path):
+        return
+    if path.is_dir():
+        raise CharRNNError(f"{path} is a folder; a {kind} is a file.", hint="Name a file in it.")
+    if path.is_symlink() or not path.is_file():
+        raise CharRNNError(f"{path} is a link or a device.", hint=f"Name a file for the {kind}.")
+    if path.stat().st_size and not is_ours(path):
+        raise CharRNNError(
+            f"{path} exists already, and is no {kind} of charrnn.",
+            hint=f"Name another file; only a {kind} is replaced.",
+        )
 
 
 def write_durably(path: Path, data: Content) -> None:

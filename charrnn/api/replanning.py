@@ -28,10 +28,10 @@ def check_unfinished(
         more, budget = f"{progress.step:,} steps more", f"steps={progress.step}"
     given = "".join(f", {name}={value!r}" for name, value in changed.items() if value is not None)
     slow = trained.schedule == "cosine" and not set(changed) & set(SCHEDULE)
-    faster = f" The learning rate has fallen to a hundredth: with `lr={trained.rate:g}` a new schedule begins."
+    faster = f"The learning rate has fallen to a hundredth: with `lr={trained.rate:g}` a new schedule begins. "
     raise CharRNNError(
         f"{what} has taken {progress.step:,} steps and reached the end of its budget.",
-        hint=f"For {more}: `charrnn.resume({word!r}, {budget}{given})`{faster if slow else ''}",
+        hint=f"{faster if slow else ''}For {more}: `charrnn.resume({word!r}, {budget}{given})`",
     )
 
 

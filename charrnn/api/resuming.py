@@ -13,7 +13,7 @@ from charrnn.api.session import Job, Training
 from charrnn.api.settings import NAMES, check_effects, check_names, check_types, plain
 from charrnn.config import BUDGET, FREE_ON_RESUME, TrainConfig
 from charrnn.data.corpus import Dataset, dataset
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, readable_by
 from charrnn.runs.checkpoint import Checkpoint
 from charrnn.runs.finding import find_run
 from charrnn.runs.folder import Run, call_name
@@ -135,7 +135,8 @@ def _resumed_data(
         check_ordinary(recorded.val_sources or (), include, "Put back the file that validates.")
 
     def unchanged(sources: Sequence[str], sha256: str, what: str) -> Generator[Noticed, None, Text]:
-        text = read_text(sources, checkpoint.text, include, training.watch, keep=True)
+        with readable_by():
+            text = read_text(sources, checkpoint.text, include, training.watch, keep=True)
         if text.sha256 != sha256:
             digests = f"its SHA-256 is {text.sha256}, it was {sha256}"
             if not changed_ok:

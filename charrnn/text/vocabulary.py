@@ -1,9 +1,9 @@
 """The alphabet of a model: characters to ids and back, exactly."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.atomic import replacing
+from charrnn.atomic import check_replaceable, replacing
 from charrnn.errors import CharRNNError
 
 FORMAT = "charrnn-vocab"
@@ -215,7 +215,7 @@ class Vocabulary:
     def save(self, path: str | Path) -> None:
         """Write vocab.json; only another vocabulary is replaced, and only when the new file is whole."""
         path = Path(path)
-        _refuse_to_replace(path)
+        check_replaceable(path, "vocabulary", _is_vocabulary)
         content = json.dumps(self.to_json(), ensure_ascii=False) + "\n"
         try:
             with replacing(path) as file:
@@ -241,20 +241,11 @@ class Vocabulary:
         return cls.from_json(data, str(path))
 
 
-def _refuse_to_replace(path: Path) -> None:
-    """Raise CharRNNError if a path is something else than a vocabulary: a text, say, or a device."""
-    if not os.path.exists(path):
-        return
-    if path.is_dir():
-        raise CharRNNError(f"{path} is a folder; a vocabulary is a file.", hint="Name a file in it.")
-    if path.is_symlink() or not path.is_file():
-        raise CharRNNError(f"{path} is a link or a device.", hint="Name a file for the vocabulary.")
-    try:
+def _is_vocabulary(path: Path) -> bool:
+    with suppress(CharRNNError):
         Vocabulary.load(path)
-    except CharRNNError:
-        raise CharRNNError(
-            f"{path} exists already, and is no vocabulary.", hint="Name another file; only a vocabulary is replaced."
-        ) from None
+        return True
+    return False
 
 
 def nothing_left(where: str) -> CharRNNError:

@@ -153,8 +153,8 @@ def test_a_finished_run_names_the_command_that_goes_on(budget, says, folder):
     before, _ = totals()
     with pytest.raises(CharRNNError) as caught:
         charrnn.resume("run")
-    slow = " The learning rate has fallen to a hundredth: with `lr=0.005` a new schedule begins."
-    assert caught.value.hint == says + slow
+    slow = "The learning rate has fallen to a hundredth: with `lr=0.005` a new schedule begins. "
+    assert caught.value.hint == slow + says
     _, *arguments = as_options(says).split("charrnn ")[1].split()
     assert command(*arguments)[0] == 0 and totals()[0] > before
 

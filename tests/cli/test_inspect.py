@@ -564,14 +564,15 @@ def test_only_a_picture_of_ours_is_replaced(run, tmp_path, suffix):
     Figure().savefig(path)
     theirs = path.read_bytes()
     (tmp_path / f"link.{suffix}").symlink_to(path)
-    assert "exists already, and was not drawn by charrnn" in refused("play", "--plot", path).message
+    assert "exists already, and is no picture of charrnn" in refused("play", "--plot", path).message
     for name in ("link", "dangling", "folder"):
         other = tmp_path / f"{name}.{suffix}"
         if name == "dangling":
             other.symlink_to("nowhere")
         elif name == "folder":
             other.mkdir()
-        assert "is a link, a folder or a device" in refused("play", "--plot", other).message
+        said = "is a folder; a picture is a file" if name == "folder" else "is a link or a device"
+        assert said in refused("play", "--plot", other).message
     assert path.read_bytes() == theirs
     path.write_bytes(b"")
     for _ in range(2):

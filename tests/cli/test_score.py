@@ -712,7 +712,9 @@ def test_a_page_of_what_failed_is_not_called_the_heat_map(here):
         (("plain.safetensors", "text.txt", "--encoding", "klingon"), "--encoding is 'klingon'"),
         (("plain.safetensors", "text.txt", "--errors", "ignore"), "errors"),
         (("plain.safetensors", "text.txt", "--html", "nowhere/page.html"), "nowhere/page.html cannot be written"),
-        (("plain.safetensors", "text.txt", "--html", "./text.txt"), "--html would overwrite text.txt, the text itself"),
+        (("plain.safetensors", "text.txt", "--html", "./text.txt"), "text.txt exists already, and is no heat map"),
+        (("plain.safetensors", "text.txt", "--html", "checkpoints"), "checkpoints is a folder; a heat map is a file."),
+        (("plain.safetensors", "text.txt", "--html", "/dev/null"), "/dev/null is a link or a device."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

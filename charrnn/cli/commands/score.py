@@ -1,6 +1,5 @@
 """`charrnn score`: what a model makes of each line, or of a whole text."""
 
-import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -74,8 +73,6 @@ def score(
             f"{prints}; --by has no effect with it and without --sort, --top or --threshold.", hint="Leave it out."
         )
     run, source = run_and_lines(arguments or [], "score")
-    if html and source != "-" and os.path.exists(html) and html.samefile(source):
-        raise CharRNNError(f"--html would overwrite {source}, the text itself.", hint="Name another file.")
     model = loaded(run)
     check_rank(by, threshold, model)
     # A record that cannot be decoded is an odd one; of a whole text a person should know.

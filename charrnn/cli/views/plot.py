@@ -1,14 +1,13 @@
 """The losses of a training run as a picture, drawn by matplotlib."""
 
 import io
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from charrnn.api.history import Losses, Record, losses, number
-from charrnn.atomic import replacing
+from charrnn.atomic import check_replaceable, replacing
 from charrnn.cli.console import printable
 from charrnn.errors import CharRNNError
 
@@ -29,24 +28,10 @@ def check_picture(path: Path) -> None:
         raise CharRNNError(
             "--plot draws with matplotlib, which is not installed.", hint="pip install 'charrnn[plot]'"
         ) from None
-    _refuse_to_replace(path)
-
-
-def _refuse_to_replace(path: Path) -> None:
-    """Raise CharRNNError if a path is something else than a picture of ours, or an empty file."""
-    if not os.path.lexists(path):
-        return
-    if path.is_symlink() or not path.is_file():
-        raise CharRNNError(f"{path} is a link, a folder or a device.", hint="Name a file for the picture.")
     try:
-        before = path.read_bytes()
+        check_replaceable(path, "picture", lambda before: _MARK.encode() in before.read_bytes())
     except OSError as error:
         raise _not_written(path, error) from error
-    if before and _MARK.encode() not in before:
-        raise CharRNNError(
-            f"{path} exists already, and was not drawn by charrnn.",
-            hint="Name another file; only a picture of `charrnn inspect` is replaced.",
-        )
 
 
 def _not_written(path: Path, error: OSError) -> CharRNNError:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from charrnn.api.json_text import json_text, written
 from charrnn.api.members import Passing
+from charrnn.atomic import check_replaceable
 from charrnn.cli.console import TextWriter, Writer, notify, printable, say, write_data
 from charrnn.cli.views.whole import Whole, byte_count
 from charrnn.errors import CharRNNError
@@ -140,10 +141,7 @@ class Page:
         from charrnn.cli.views.heat_page import BEGIN, HeatPage
 
         try:
-            if self.path.is_file():
-                with open(self.path, "rb") as before:
-                    if before.read(len(BEGIN)) not in (b"", BEGIN.encode()):
-                        raise CharRNNError(f"{self.path} exists already, and is no heat map.", "Name another file.")
+            check_replaceable(self.path, "heat map", lambda before: before.read_bytes().startswith(BEGIN.encode()))
             self.file: TextIO = open(self.path, "w", encoding="utf-8")
         except OSError as error:
             raise CharRNNError(
