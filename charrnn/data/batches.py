@@ -1,13 +1,16 @@
 """The order in which training reads its text."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from charrnn.data.parts import Part
 from charrnn.errors import CharRNNError
+
+# A stream starts with a document that begins within a quarter of its length.
+SOON = 4
 
 
 class Window(NamedTuple):
@@ -33,7 +36,8 @@ class Streams:
     """`batch` contiguous streams of a text, read `seq` characters a window.
 
     Every window is a pure function of the fields and the step. Each epoch starts at another place of the text, which is
-    read as a ring; `start` is the id of the symbol that stands before a text.
+    read as a ring; `start` is the id of the symbol that stands before a text. Where the model forgets at documents,
+    streams start with one, if it begins soon: the model would learn that documents may begin in their middle.
     """
 
     part: Part
@@ -41,6 +45,8 @@ class Streams:
     seq: int
     seed: int
     start: int
+    # Where the streams of an epoch start: of one epoch, as it takes a search.
+    _starts: dict[int, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.steps_per_epoch < 1:
@@ -67,8 +73,7 @@ class Streams:
         """
         n = len(self.part)
         epoch, window = divmod(step, self.steps_per_epoch)
-        first = self._offset(epoch) + n // self.batch * np.arange(self.batch)[rows]
-        place = (first + window * self.seq + np.arange(self.seq)[:, None]) % n
+        place = (self._first(epoch)[rows] + window * self.seq + np.arange(self.seq)[:, None]) % n
         targets, inputs = self.part.at(place), self.part.at(place - 1)
         reset = self.part.begins(place) if self.part.resets else None
         inputs[(place == 0) if reset is None else reset] = self.start
@@ -76,6 +81,21 @@ class Streams:
             inputs[0] = self.start
         weights = None if self.part.loss_after is None else self.part.counts(place).astype(np.float32)
         return Window(inputs, targets, reset, weights)
+
+    def _first(self, epoch: int) -> np.ndarray:
+        """Return the place where each stream of an epoch starts, (batch,)."""
+        known = self._starts.get(epoch)
+        if known is not None:
+            return known
+        n, length = len(self.part), len(self.part) // self.batch
+        first = (self._offset(epoch) + length * np.arange(self.batch)) % n
+        if self.part.resets:
+            # Further on, streams would read too much of the same text.
+            begins = [self.part.next_begin(place, max(1, length // SOON)) for place in first.tolist()]
+            first = np.array([place if begin is None else begin for place, begin in zip(first, begins, strict=True)])
+        self._starts.clear()
+        self._starts[epoch] = first
+        return first
 
     def _offset(self, epoch: int) -> int:
         # The raw stream of Philox is promised never to change; what Generator.integers makes of it is not.

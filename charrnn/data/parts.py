@@ -11,6 +11,8 @@ from charrnn.text.text import BLOCK
 
 # Characters of a line that are looked at first for what stands before a place in it; then ever more.
 LOOK_BACK = 32
+# Characters that are looked at together for the end of a line.
+LOOK_AHEAD = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,25 @@ class Part:
             return first
         after = np.searchsorted(self.starts, places)
         return first | (self.starts[np.minimum(after, len(self.starts) - 1)] == places)
+
+    def next_begin(self, place: int, limit: int) -> int | None:
+        """Return where the next document begins, at a place or less than `limit` after it; the end of the text counts.
+
+        None if none does.
+        """
+        if self.begins(np.array([place]))[0]:
+            return place
+        until = min(place + limit, len(self) + 1)
+        if self.line_end is None:
+            starts = np.zeros(0, np.int64) if self.starts is None else self.starts
+            nearest = np.searchsorted(starts, place)
+            begin = int(starts[nearest]) if nearest < len(starts) else len(self)
+            return begin if begin < until else None
+        for low in range(place, until - 1, LOOK_AHEAD):
+            ends = np.flatnonzero(self.codes[low : min(low + LOOK_AHEAD, until - 1)] == self.line_end)
+            if len(ends):
+                return low + int(ends[0]) + 1
+        return len(self) if until > len(self) else None
 
     def counts(self, places: np.ndarray) -> np.ndarray:
         """Return whether the character at each of some places counts in a loss, bool of their shape.

@@ -22,8 +22,10 @@ class Diverged(Exception):
         self.step = step
 
 
-def watch(known: Stability, step: int, nats: float, share: float = 1.0) -> Stability:
+def watch(known: Stability, step: int, nats: float, share: float = 1.0, starts: bool = False) -> Stability:
     """Return what is known after the loss of step `step` (from 1), in which a `share` of the characters counted.
+
+    Of a step that `starts` an epoch, whose streams start in the middle of documents, the loss is always higher.
 
     A loss that is not finite, or leaps, raises Diverged.
 
@@ -32,6 +34,8 @@ def watch(known: Stability, step: int, nats: float, share: float = 1.0) -> Stabi
     """
     if not math.isfinite(nats):
         raise Diverged(f"the loss became {nats}", step)
+    if starts:
+        return known
     mean, deviation = known.loss_mean, known.loss_deviation
     if mean is None:
         # A step knows nothing yet of how far losses stray: at first only a leap of many nats counts.

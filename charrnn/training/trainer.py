@@ -198,7 +198,8 @@ class Trainer(Keeper):
         share = self._share(counted)
         counts = share > 0 or not math.isfinite(nats)
         if counts:
-            stability = divergence.watch(now.stability, step + 1, nats, share)
+            starts = step % self.learner.steps_per_epoch == 0
+            stability = divergence.watch(now.stability, step + 1, nats, share, starts)
             self._note(stability=stability, loss_sum=now.loss_sum + nats, loss_steps=now.loss_steps + 1)
         self._note(step=step + 1)
         return Stepped(step + 1, now.total, self.epoch, nats if counts else None, rate)

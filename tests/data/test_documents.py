@@ -90,7 +90,11 @@ def test_a_window_forgets_just_where_documents_begin(lengths, by_lines, resets, 
         assert (reset is not None) == resets and weights is None
         if streams.starts(step):
             plain = Streams(Part(np.arange(n)), batch, seq, seed, start=n + 1)
-            place = plain.window(step).targets[0]
+            place = plain.window(step).targets[0].tolist()
+            if resets:
+                # Streams start with a document, if one begins soon; the end of the text is its beginning.
+                soon = [range(at, min(at + max(1, n // batch // 4), n + 1)) for at in place]
+                place = [next((at for at in near if at % n in begins), near[0]) for near in soon]
         for t in range(seq):
             for row in range(batch):
                 at = int(place[row] + step % streams.steps_per_epoch * seq + t) % n
@@ -347,3 +351,32 @@ def test_a_model_of_bytes_writes_bytes(models):
     assert evaluated.returncode == 0 and b'"characters": 1024' in evaluated.stdout
     refused = charrnn_in(models, "eval", "bytes.safetensors", "binary", "--encoding", "utf-16")
     assert refused.returncode == 1 and "is a model of bytes, which have no encoding" in refused.stderr
+
+
+@pytest.mark.parametrize("block", [1, 3, 4096])
+@pytest.mark.parametrize("by_lines", [True, False])
+def test_the_next_document_is_looked_for_within_a_limit(by_lines, block, monkeypatch):
+    monkeypatch.setattr("charrnn.data.parts.LOOK_AHEAD", block)
+    #                         0  1  2  3  4  5  6  7  8  9
+    codes = np.array([5, 5, 0, 5, 5, 5, 0, 0, 5, 5])
+    part = Part(codes, line_end=0) if by_lines else Part(codes, starts=np.array([0, 3, 7, 8]))
+    for place in range(10):
+        for limit in range(1, 12):
+            begins = [at for at in range(place, place + limit) if at in (0, 3, 7, 8, 10)]
+            assert part.next_begin(place, limit) == (begins[0] if begins else None)
+
+
+def test_streams_of_lines_start_with_a_line_and_read_all_text():
+    lines = [f"{number:03}"[:: 1 if number % 2 else -1] + "\n" for number in range(400)]
+    text = "".join(lines)
+    part = Part(np.frombuffer(text.encode(), np.uint8).astype(np.int32), line_end=10, resets=True)
+    streams, seen = Streams(part, 8, 16, 3, start=99), set()
+    for epoch in range(20):
+        first = streams.window(epoch * streams.steps_per_epoch)
+        assert first.reset[0].all() and (first.inputs[0] == 99).all()
+        starts = streams._first(epoch)
+        assert (np.diff(np.sort(starts % len(part))) >= 150).all(), "no text is read by two streams"
+        for step in range(streams.steps_per_epoch):
+            place = (starts + step * 16 + np.arange(16)[:, None]) % len(part)
+            seen.update(place.ravel().tolist())
+    assert len(seen) == len(part)

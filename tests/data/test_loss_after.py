@@ -129,7 +129,7 @@ def test_windows_weigh_what_counts(text, batch, seq, seed):
         return
     expected = np.array(counting(text), np.float32)
     # What is read tells where.
-    places = Streams(Part(np.arange(n)), batch, seq, seed, start=n)
+    places = Streams(places_of(text), batch, seq, seed, start=n)
     streams = Streams(text, batch, seq, seed, start=9)
     wrapped = 0
     for step in range(3 * streams.steps_per_epoch):
@@ -139,13 +139,19 @@ def test_windows_weigh_what_counts(text, batch, seq, seed):
     assert Streams(replace(text, loss_after=None), batch, seq, seed, start=9).window(0).weights is None
 
 
+def places_of(text: Part) -> Part:
+    """Return a part with the documents of another, whose ids are places."""
+    places = np.arange(len(text))
+    return Part(places, starts=np.flatnonzero(text.begins(places)), resets=text.resets)
+
+
 def test_windows_wrap_around():
     """Otherwise the test above would not see what stands behind the end of the ring, which its beginning forgets."""
     text = Part(np.array([2, 3, 1, 4, 5, 1, 2, 3, 4, 1], np.uint8), None, None, END, True, SEPARATOR)
     expected, inside = np.array(counting(text)), 0
     assert expected.tolist() == [False] * 3 + [True] * 7
     for step in range(40):
-        read = Streams(Part(np.arange(10)), 2, 5, 0, start=9).window(step).targets
+        read = Streams(places_of(text), 2, 5, 0, start=9).window(step).targets
         inside += (read[1:] == 0).any()
         assert (Streams(text, 2, 5, 0, start=9).window(step).weights == expected[read]).all()
     assert inside > 10

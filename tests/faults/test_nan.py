@@ -153,3 +153,14 @@ def test_a_leap_is_judged_by_how_far_losses_stray(step, leaps):
     else:
         guard.watch(known, step, 3.5)
     guard.watch(known, step, 2.9)
+
+
+def test_the_first_step_of_an_epoch_may_leap_but_must_be_a_number():
+    known = Stability()
+    for step in range(1, 400):
+        known = guard.watch(known, step, 2.0)
+    assert guard.watch(known, 400, 9.0, starts=True) == known
+    with pytest.raises(guard.Diverged, match="leapt"):
+        guard.watch(known, 400, 9.0)
+    with pytest.raises(guard.Diverged, match="nan"):
+        guard.watch(known, 400, float("nan"), starts=True)
