@@ -89,12 +89,14 @@ def _doubts(data: Dataset) -> Iterator[Noticed]:
         validate = f"{unit} validates" if characters == 1 else f"{unit}s validate"
         yield Noticed(
             f"Only {characters:,} {validate}: the loss over so few is mostly chance, and the best checkpoint is chosen "
-            f"by it. Use {longer}.",
-            is_advice=True,
+            f"by it. Use {longer}."
         )
     for part, of in data.repeated.items():
         verb, loss = ("validate", "validation loss") if part == "validation" else ("test", "test loss")
         mend = "`sort -u` removes repetitions." if of.kind == "lines" else "Leave out what is there twice."
+        form = data.corpus.text.config
+        if of.kind == "lines" and (form.lower or form.normalize):
+            mend = "Lines that differ only as `lower` and `normalize` make them alike count as repetitions."
         yield Noticed(f"{of} that {verb} also occur in what trains: the {loss} is lower than for new text. {mend}")
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from charrnn.api.given import check_given, check_whole, one_or_several
+from charrnn.api.given import check_given, check_unknown, check_whole, one_or_several
 from charrnn.errors import CharRNNError
 from charrnn.inference.generation import Ending, Generation
 from charrnn.inference.model import Model
@@ -53,6 +53,7 @@ class How(TypedDict, total=False):
     (`charrnn.inference.sampling.Sampling`). until: texts before which generation stops. lines: after how many lines it
     stops. allow, forbid: the only characters that are drawn; those that never are. no_repeat: never write so many
     characters that have occurred already. seed: of the random numbers; without one each call gives another text.
+    unknown: what becomes of characters of the prime that the model has never seen: "error", "skip" or "replace".
     For a model of bytes a str is its UTF-8; `b"\\xff"` is a byte that UTF-8 has not.
     """
 
@@ -67,6 +68,7 @@ class How(TypedDict, total=False):
     forbid: str | bytes | None
     no_repeat: int | None
     seed: int | None
+    unknown: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,12 +153,13 @@ def _given(how: How, names: Sequence[str]) -> str:
 
 def generation(model: Model, length: int, how: How, notify: Notify) -> Generation:
     """Return how texts are generated; CharRNNError if what is asked for cannot be had of this model."""
-    unknown = set(how) - set(How.__annotations__)
-    if unknown:
+    foreign = set(how) - set(How.__annotations__)
+    if foreign:
         raise CharRNNError(
-            f"Sampling has no parameter `{min(unknown)}`.", hint=f"It has {', '.join(How.__annotations__)}."
+            f"Sampling has no parameter `{min(foreign)}`.", hint=f"It has {', '.join(How.__annotations__)}."
         )
     check_given(**how)
+    check_unknown(how.get("unknown"))
     check_whole("length", length, least=0)
     for name, least, most in (("lines", 1, math.inf), ("no_repeat", 1, math.inf), ("seed", 0, 2**63 - 1)):
         if how.get(name) is not None:

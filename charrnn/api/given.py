@@ -25,10 +25,10 @@ _KINDS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(("temperature", "top_p", "min_p", "typical"), (_NUMBER, "a number")),
     **dict.fromkeys(("top_k", "seed", "processes", "process_id"), (_WHOLE, "a whole number")),
     **dict.fromkeys(("allow", "forbid", "append"), (_TEXT, "a str, or bytes")),
-    "prime": ((*_TEXT, np.ndarray), "a str, bytes, or an array of ids"),
+    **dict.fromkeys(("prime", "text"), ((*_TEXT, np.ndarray), "a str, bytes, or an array of ids")),
     "data": (bytes, "bytes"),
 }
-_NEVER_NONE = ("prime", "data", "device")
+_NEVER_NONE = ("prime", "text", "data", "device")
 
 
 def check_given(**given: object) -> None:

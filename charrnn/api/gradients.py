@@ -22,7 +22,9 @@ def check_gradients(
     backend: str | None = None,
 ) -> Iterator[tuple[str, str, tuple[int, ...], float]]:
     """Yield cell, parameter, its shape and the worst relative error of its gradient; None is every cell that fits."""
-    names = [cell] if cell else [name for name in CELLS if fits(CELLS[name], stack)]
+    names = (
+        [cell] if cell else [name for name in CELLS if fits(CELLS[name], stack) and layers > bool(CELLS[name].lowest)]
+    )
     models = [ModelConfig(name, layers, units, embedding, stack) for name in names]
     choose(backend)
     start(1, float64=True)

@@ -14,6 +14,7 @@ import numpy as np
 from charrnn.api.evaluation import Evaluation
 from charrnn.api.events import Measured
 from charrnn.api.generation import Notify
+from charrnn.api.history import number
 from charrnn.config import ModelConfig
 from charrnn.data.corpus import Corpus, Dataset
 from charrnn.data.parts import Part
@@ -67,7 +68,9 @@ def measured(run: Run, data: Dataset, history: Sequence[dict[str, Any]]) -> Iter
         return
     model = Model.load(best)
     model.limit_threads()
-    train_nats = history[-1]["train_nats"] if history else None
+    # What has been read once is not known by heart.
+    read_again = bool(history) and (number(history[-1].get("epoch")) or 0) > 1
+    train_nats = history[-1]["train_nats"] if read_again else None
     for part in parts_of(data):
         yield measure_in(part, model, data, train_nats)
 
@@ -145,7 +148,7 @@ def frequency_nats(train: Part, parts: Sequence[Part], vocab_size: int) -> float
     blocks = list(train.blocks())
     spread = np.unique(np.linspace(0, len(blocks) - 1, min(len(blocks), COUNTED_STRETCHES)).astype(int))
     trained, held = np.ones(vocab_size), np.zeros(vocab_size)
-    for low, high in (blocks[number] for number in spread):
+    for low, high in (blocks[place] for place in spread):
         trained += _frequencies(train, low, high, vocab_size)
     for part in held_out(parts):
         held += _frequencies(part, 0, len(part), vocab_size)

@@ -94,8 +94,8 @@ class Model:
         self, length: int = 2000, *, prime: Prime = "", with_nats: bool = False, **how: Unpack[How]
     ) -> Iterator[Character]:
         """Yield the characters of a new text as ids, with what each costs the model in nats if that is wanted."""
-        before = self.network.before(self.encode(prime))
-        return generate_one(self.network, before, generation(self.network, length, how, self._notify), with_nats)
+        wanted = generation(self.network, length, how, self._notify)
+        return generate_one(self.network, self._before(prime, how), wanted, with_nats)
 
     def sample_many(
         self,
@@ -135,12 +135,13 @@ class Model:
     ) -> Iterator[Sample]:
         """Yield new texts as `sample_many` returns them, each with its probability."""
         check_whole("count", count, least=0)
-        ids = self.encode(prime)
         how = by_lines(self.network, how)
         if self.text.lines and how.get("lines"):
             # Lines know nothing of each other: each is a sample of its own.
+            check_whole("lines", how["lines"], least=1)
             count, how = count * (how["lines"] or 1), {**how, "lines": 1}
         wanted = generation(self.network, length, how, self._notify)
+        ids = self.encode(prime, how.get("unknown"), "`prime`")
         if not (unique or novel or novel_to):
             return self._named(self._many(ids, wanted, count, skipping=False))
         from charrnn.api.novelty import known_text, new_samples
@@ -162,8 +163,13 @@ class Model:
         from charrnn.inference.beam import beam_search
 
         check_beam(beam, how)
+        if self.text.lines and (how.get("lines") or 1) != 1:
+            raise CharRNNError(
+                "`lines` has no effect with `beam`: lines know nothing of each other, and each would be the same.",
+                hint="Leave it out.",
+            )
         wanted = generation(self.network, length, by_lines(self.network, how), self._notify)
-        before = self.network.before(self.encode(prime))
+        before = self._before(prime, how)
         return self._named_one(beam_search(self.network, before, beam, wanted.ending, wanted.banned))
 
     def complete(
@@ -174,16 +180,15 @@ class Model:
         length: int = 200,
         beam: int | None = None,
         append: str | bytes | None = None,
-        unknown: str | None = None,
         **how: Unpack[How],
     ) -> list[str]:
         """Return what follows each line, up to the end of the line, by default the likeliest character each time.
 
         beam: search for the likeliest completion along so many beginnings. append: is put after each line; by default
-        the model's `loss_after`, where a line lacks it. unknown: as of `encode`. `until` in `how` replaces the line's
+        the model's `loss_after`, where a line lacks it. `until` in `how` replaces the line's
         end, and `temperature` is 0 unless it is given.
         """
-        answers = self.answers(length, beam=beam, append=append, unknown=unknown, **how)
+        answers = self.answers(length, beam=beam, append=append, **how)
         return [sample.text for sample in answers.to(lines_of(lines, self.text.bytes))]
 
     def answers(
@@ -192,15 +197,13 @@ class Model:
         *,
         beam: int | None = None,
         append: str | bytes | None = None,
-        unknown: str | None = None,
         **how: Unpack[How],
     ) -> "Answers":
         """Return what completes lines, some at a time; the arguments are those of `complete`."""
         from charrnn.api.completion import Answers, completing
 
-        check_unknown(unknown)
         wanted = generation(self.network, length, completing(self.network, how, beam), self._notify)
-        return Answers(self.network, wanted, beam, append, unknown, self._notify)
+        return Answers(self.network, wanted, beam, append, how.get("unknown"), self._notify)
 
     def score(self, lines: Iterable[str], *, unknown: str | None = None, line_ends: bool = False) -> "list[Score]":
         """Return what each line costs the model in bits, each scored by itself.
@@ -285,16 +288,16 @@ class Model:
             raise CharRNNError(f"{self.run} is a model of bytes, which have no encoding.", hint="Leave out `encoding`.")
         return replace(own, encoding=encoding or own.encoding, errors=errors or own.errors)
 
-    def encode(self, text: Prime, unknown: str | None = None, where: str = "`prime`") -> np.ndarray:
+    def encode(self, text: Prime, unknown: str | None = None, where: str = "`text`") -> np.ndarray:
         """Return the ids of a text, int32 (characters,), as the model was trained to see it.
 
-        unknown: what becomes of characters that the model has never seen: "error" (a CharRNNError that names `where`),
+        unknown: what becomes of characters that the model has never seen: "error" (a CharRNNError that says `where`),
         "skip", or "replace" by the unknown symbol, U+FFFD, ? or a space.
         """
         check_unknown(unknown)
-        check_given(prime=text)
+        check_given(**{where.strip("`"): text})
         if isinstance(text, np.ndarray):
-            return checked_ids("prime", text, self.vocab.size)
+            return checked_ids(where.strip("`"), text, self.vocab.size)
         with readable_by():
             text = self._decoded(text, where, None) if isinstance(text, bytes) else prepare(text, self.network.reads)
         return self._admitted(text, unknown, where)
@@ -315,6 +318,9 @@ class Model:
                 raise no_text(where, None, kind)
             text = self._decoded(data, where, encoding)
         return self._admitted(text.removesuffix("\n").removesuffix("\r"), unknown, where)
+
+    def _before(self, prime: Prime, how: How) -> np.ndarray:
+        return self.network.before(self.encode(prime, how.get("unknown"), "`prime`"))
 
     def _decoded(self, data: bytes, where: str, encoding: str | None) -> str:
         decoder = Decoder(self.read_as(encoding), where)

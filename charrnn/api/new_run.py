@@ -7,7 +7,7 @@ from typing import Any
 from charrnn.api.advice import advice, rarity
 from charrnn.api.datasets import Sources, new_dataset
 from charrnn.api.events import Noticed
-from charrnn.api.pretrained import trained_model, transferred
+from charrnn.api.pretrained import known_to, trained_model, transferred
 from charrnn.api.session import Job, Training
 from charrnn.api.settings import settings
 from charrnn.config import DEFAULT_TEXT
@@ -31,7 +31,8 @@ def new_job(
     place = training.place
     if not sources.corpus:
         raise CharRNNError(
-            "No text to train on was named.", hint="Name one: charrnn train corpus.txt (charrnn corpus gets you one)."
+            "No text to train on was named.",
+            hint="Name one: `charrnn.train('corpus.txt')` (charrnn corpus gets you one).",
         )
     trained = trained_model(init, given) if init is not None else None
     chosen = settings(given, trained.text if trained else DEFAULT_TEXT)
@@ -51,6 +52,7 @@ def new_job(
         yield Noticed(hint, is_advice=True)
     weights = None
     if trained:
+        yield from map(Noticed, known_to(trained, data.corpus.text))
         weights = yield from transferred(trained, data.corpus, config.seed)
     shards = shard_count(config.batch, place.processes.count)
     run = training.make(name, data.corpus.text.name, out)

@@ -12,6 +12,8 @@ from charrnn.errors import CharRNNError
 from charrnn.network.parameters import check_weights
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
 from charrnn.runs.finding import find_checkpoint
+from charrnn.text.sources import STDIN
+from charrnn.text.text import Text
 from charrnn.training.transfer import transfer
 
 # Characters that a notice names.
@@ -33,6 +35,17 @@ def trained_model(init: str, given: Mapping[str, Any]) -> Checkpoint:
                 hint="A model keeps its cell and size; leave the setting out.",
             )
     return checkpoint
+
+
+def known_to(trained: Checkpoint, text: Text) -> list[str]:
+    """Return what to say of a text that the model to begin with was trained on, or on a part of it."""
+    before = trained.progress and trained.progress.corpus
+    if not before or (before.sha256 != text.sha256 and not {*before.sources} & {*text.sources} - {STDIN}):
+        return []
+    return [
+        "The model that it begins with was trained on this text: what validates now may have trained it, and costs "
+        "less than new text."
+    ]
 
 
 def transferred(trained: Checkpoint, corpus: Corpus, seed: int) -> Generator[Noticed, None, dict[str, np.ndarray]]:

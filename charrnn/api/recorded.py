@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from charrnn.api.generation import Notify
@@ -66,7 +67,7 @@ def recorded_data(checkpoint: Path, watch: Watch | None, notify: Notify) -> Data
     header = read_header(checkpoint)
     if header.training is None or header.progress is None:
         raise CharRNNError(f"{checkpoint} does not say what it was trained on.", hint="Evaluate a text of your own.")
-    recorded = header.progress.corpus
+    recorded = _newest(checkpoint, header.progress.corpus)
     held = [(Run(checkpoint.parent).found_again(recorded.sources), recorded.sha256)]
     if recorded.val_sources is not None and recorded.val_sha256 is not None:
         held.append((list(recorded.val_sources), recorded.val_sha256))
@@ -85,6 +86,16 @@ def recorded_data(checkpoint: Path, watch: Watch | None, notify: Notify) -> Data
             )
         texts.append(text)
     return dataset(texts[0], header.vocab, header.training, texts[1] if texts[1:] else None)
+
+
+def _newest(checkpoint: Path, recorded: CorpusRecord) -> CorpusRecord:
+    """Return the text on which a run goes on now, where its best checkpoint is of another one, which it had before."""
+    run = Run(checkpoint.parent)
+    newest = run.newest() if checkpoint == run.best else None
+    with suppress(CharRNNError):
+        progress = None if newest is None else read_header(newest).progress
+        return recorded if progress is None else progress.corpus
+    return recorded
 
 
 def familiar(checkpoint: Path, text: Text) -> list[str]:

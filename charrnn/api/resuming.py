@@ -145,7 +145,10 @@ def _resumed_data(
                     hint="Put the old text back, train a new run, or go on with the new text: "
                     "`corpus_changed_ok=True`.",
                 )
-            yield Noticed(f"The {what} has changed ({digests}): going on with the new one.")
+            yield Noticed(
+                f"The {what} has changed ({digests}): going on with the new one. What validates now may have trained "
+                "before, and costs less than new text."
+            )
         return text
 
     text = yield from unchanged(corpus or sources, recorded.sha256, "text")

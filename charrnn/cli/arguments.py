@@ -10,7 +10,7 @@ import typer
 
 from charrnn.cli.console import notify, printable, say, typed_without
 from charrnn.cli.escapes import unescaped
-from charrnn.errors import CharRNNError, readable_by
+from charrnn.errors import CharRNNError, did_you_mean, readable_by
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,12 @@ def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
         last_is_text = rest and os.path.isfile(rest[-1]) and not rest[-1].endswith(".safetensors")
         if rest and not last_is_text and has_checkpoint(rest[-1]):
             return rest[-1], arguments[:-1]
-        return (first, rest) if rest and has_checkpoint(first) else (None, arguments)
+        if not has_checkpoint(first):
+            return None, arguments
+        if rest:
+            return first, rest
+        say(f"{printable(first)} is a run too: it is taken for the file. For the run name its folder or a checkpoint.")
+        return None, arguments
     try:
         find_run(first)
     except CharRNNError:
@@ -71,6 +76,9 @@ def run_and_lines(arguments: list[str], command: str) -> tuple[str | None, str]:
     """Return the run, None for the newest, and the one text whose lines a command reads, stdin by default."""
     run, texts = split_run(arguments)
     if len(texts) > 1:
+        missing = [text for text in texts if text != "-" and not os.path.exists(text)]
+        if len(missing) == 1:
+            raise _neither(missing[0])
         named = f"{len(texts)} texts were named: {', '.join(texts)}; charrnn {command} reads one."
         if any(os.path.isfile(text) for text in texts):
             raise CharRNNError(named, hint=f"Join them: {shlex.join(['cat', *texts])} | {typed_without(texts)}")
@@ -79,9 +87,7 @@ def run_and_lines(arguments: list[str], command: str) -> tuple[str | None, str]:
             f"{named} There are no such files.", hint=f"A line comes from stdin: echo {line} | {typed_without(texts)}"
         )
     if texts and texts[0] != "-" and not os.path.exists(texts[0]):
-        raise CharRNNError(
-            f"There is neither a run nor a file {texts[0]!r}.", hint="Check its path; charrnn runs lists the runs."
-        )
+        raise _neither(texts[0])
     if texts and os.path.isdir(texts[0]):
         raise CharRNNError(
             f"{texts[0]} is a folder; charrnn {command} reads the lines of one text.",
@@ -90,6 +96,15 @@ def run_and_lines(arguments: list[str], command: str) -> tuple[str | None, str]:
     source = texts[0] if texts else "-"
     say_if_typed([source], "Reading lines from the terminal; Ctrl-D ends them.")
     return run, source
+
+
+def _neither(name: str) -> CharRNNError:
+    from charrnn.runs.finding import list_runs
+
+    near = did_you_mean(name, [run.name for run in list_runs()])
+    return CharRNNError(
+        f"There is neither a run nor a file {name!r}.", hint=near or "Check its path; charrnn runs lists the runs."
+    )
 
 
 def prime_ids(model: "Model", prime: str, file: str | None, unknown: str | None, encoding: str | None) -> "np.ndarray":

@@ -86,7 +86,8 @@ def _separator(text: Text, vocab: Vocabulary) -> int | None:
         return None
     if separator not in text.symbols:
         raise CharRNNError(
-            f"{separator!r} does not occur in the text ({text.names[0]}{', …' if len(text.names) > 1 else ''}); "
+            f"{separator!r} does not occur in the text as it is read ({text.names[0]}"
+            f"{', …' if len(text.names) > 1 else ''}); "
             "`loss_after` counts only what follows it.",
             hint="Use a text in which it stands between the two parts of each document.",
         )

@@ -24,7 +24,7 @@ def layers_of(model: ModelConfig) -> tuple[Cell, ...]:
     if model.stack == "gated-feedback":
         return (gated_feedback(cell, model.layers),)
     if cell.lowest and model.layers == 1:
-        raise CharRNNError(f"`cell='{cell.name}'` hears the layer below: it needs `layers=2` or more.")
+        raise CharRNNError(f"`cell='{cell.name}'` reads the layer below: it needs `layers=2` or more.")
     lowest = CELLS[cell.lowest] if cell.lowest else cell
     return (lowest, *(cell,) * (model.layers - 1))
 

@@ -190,7 +190,10 @@ class Run:
             else:
                 return checkpoint, path, [f"{error.message} Using {path.name} instead." for error in errors]
         if not errors:
-            raise CharRNNError(f"The run {self.path} has no checkpoint yet.", "Train it anew: charrnn train corpus.txt")
+            raise CharRNNError(
+                f"The run {self.path} has no checkpoint yet.",
+                f"If nothing trains it, remove it (rm -r {shlex.quote(str(self.path))}) and train it anew.",
+            )
         raise CharRNNError(f"No checkpoint of the run {self.path} can be used. {errors[0].message}", errors[0].hint)
 
     def _candidates(self) -> Iterator[Path]:
@@ -275,7 +278,11 @@ def check_name(name: str | None, out: Path | None = None) -> None:
 
 
 def _taken(path: Path) -> CharRNNError:
-    return CharRNNError(f"The run {path} exists already.", "Continue it with `resume`, or choose another `name`.")
+    hint = "Continue it with `resume`, or choose another `name`."
+    if path.is_dir() and not Run(path).newest() and not Run(path).best.is_file():
+        remove = f"rm -r {shlex.quote(str(path))}"
+        hint = f"It has no checkpoint. If nothing trains it, remove it ({remove}), or choose another `name`."
+    return CharRNNError(f"The run {path} exists already.", hint)
 
 
 def _no_folder(folder: Path, error: OSError) -> CharRNNError:

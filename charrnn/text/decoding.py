@@ -97,7 +97,7 @@ class Decoder:
                 f"{self._fed - len(left):,}, line {line:,}.",
                 "",
                 {
-                    "encoding": f"Name its encoding ({likely}, say).",
+                    "encoding": f"Name its encoding ({likely}, say)." if likely else "",
                     "errors": "Or have such bytes replaced: `errors='replace'`.",
                     "bytes": "Or train on raw bytes: `bytes=True`.",
                 },

@@ -39,17 +39,29 @@ _LOOKED_AT = 1 << 14
 def likely_encodings(data: bytes, failed: str = "") -> list[str]:
     """Return the encodings in which bytes make sense, the most likely first; latin-1, which any bytes are, if none.
 
+    Of damaged UTF-16 there is none but what has failed.
+
     data: bytes of a text in an unknown encoding that has ASCII within, from the beginning of a line; they may end
     within a character. failed: the encoding that they are not in.
     """
     if b"\0" in data[:100]:
-        return ["utf-16"]
+        return _utf16(data[:_LOOKED_AT], failed.lower())
     shares = {name: _share(data[:_LOOKED_AT], name, common) for name, common in _ENCODINGS}
     enough = max(_PLAUSIBLE, _NEAR * max(shares.values()))
     likely = sorted((name for name in shares if shares[name] >= enough), key=lambda name: -shares[name])
     # The two are the same but for a few signs, which either has or has not.
     unused = "latin-1" if shares["cp1252"] > shares["latin-1"] else "cp1252"
     return [name for name in likely if name not in (unused, failed.lower())] or ["latin-1"]
+
+
+def _utf16(data: bytes, failed: str) -> list[str]:
+    """Return the form of UTF-16 in which more characters are ASCII, or common ones."""
+    # A line begins after the byte 10, which is the first of two in one form, and the second in the other.
+    forms = {"utf-16-le": data.removeprefix(b"\0"), "utf-16-be": data}
+    texts = {name: form.decode(name, "ignore") for name, form in forms.items()}
+    common = {"\n", *map(chr, range(32, 127)), *_UTF16}
+    best = max(texts, key=lambda name: sum(character in common for character in texts[name]))
+    return [] if best == failed else [best]
 
 
 def _share(data: bytes, encoding: str, common: str) -> float:

@@ -4,8 +4,10 @@ import hashlib
 import itertools
 import os
 import re
+import shlex
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from charrnn.config import DEFAULT_TEXT, TextConfig, to_json
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, NoText
 from charrnn.text import cache
 from charrnn.text.codes import CodeWriter
 from charrnn.text.decoding import Decoder
@@ -21,8 +23,10 @@ from charrnn.text.sources import STDIN, Document, comes_once, documents
 from charrnn.text.text import Text
 
 NOTICES = 3
+# Of a text with more than this share of NULs one should know.
+NULLS = 0.01
 # Changed when the same bytes would be encoded in another way.
-_FORMAT = 3
+_FORMAT = 4
 # A file that was changed less than so many seconds ago may change again within the same tick of its clock.
 SETTLED = 2.0
 
@@ -67,7 +71,7 @@ def read_text(
         include=tuple(include),
         notices=tuple(facts["notices"]),
     )
-    return replace(text, notices=(*text.notices, *_repetition(text)))
+    return replace(text, notices=(*text.notices, *_repetition(text), *_nulls(text)))
 
 
 def _recorded(named: Sequence[str]) -> tuple[str, ...]:
@@ -105,7 +109,8 @@ def _encoded(
         for (source, of), spool in zip(found, spools, strict=True):
             before = reading.byte_count
             for document in of:
-                reading.read(document, spool)
+                with _among_others(reading, document):
+                    reading.read(document, spool)
             if reading.byte_count == before:
                 raise _no_text(source, include)
         if watch is not None:
@@ -132,6 +137,7 @@ class _Reading:
         self._names: list[str] = []
         self._starts: list[int] = []
         self._notices: list[str] = []
+        self._passed_over: list[str] = []
 
     def read(self, document: Document, spool: BinaryIO | None) -> None:
         """Append a document, and its bytes to the spool if there is one."""
@@ -149,6 +155,8 @@ class _Reading:
         tail = self._add(decoder.close(), document) or tail
         self._done += on_disk
         self._notices += decoder.notices
+        if self.codes.length == begin and document.text_only and document.stamp and document.stamp.size:
+            self._passed_over.append(document.name)
         if self.codes.length > begin:
             self._names.append(document.name)
             self._starts.append(begin)
@@ -164,7 +172,7 @@ class _Reading:
             "counts": self.codes.counts.tolist(),
             "dtype": self.codes.dtype.name,
             "names": self._names,
-            "notices": _brief(self._notices),
+            "notices": [*_brief(self._notices), *_left_out(self._passed_over)],
             "sha256": self._digest.hexdigest(),
             "starts": self._starts,
             "symbols": self.codes.symbols,
@@ -177,10 +185,34 @@ class _Reading:
         return text[-1:]
 
 
+@contextmanager
+def _among_others(reading: _Reading, document: Document) -> Iterator[None]:
+    """Let the error of a document that cannot be decoded, after others that could, say that it may differ from them."""
+    try:
+        yield
+    except NoText as error:
+        encoding = error.ways.get("encoding")
+        if not reading.codes.length or not encoding:
+            raise
+        differs = (
+            f"The files before it are in {reading.config.encoding.upper()}: if it alone is in another encoding, "
+            f"convert it: iconv -f ENCODING -t {reading.config.encoding} {shlex.quote(document.name)} > FILE."
+        )
+        raise NoText(error.message, differs, {**error.ways, "encoding": f"If all are: {encoding}"}) from None
+
+
 def _brief(notices: list[str]) -> list[str]:
     """Return the first few of many notices."""
     more = len(notices) - NOTICES
     return notices if more <= 0 else [*notices[:NOTICES], f"… and {more:,} more such notices."]
+
+
+def _left_out(names: list[str]) -> list[str]:
+    """Return what to say of files of folders that are no texts."""
+    if not names:
+        return []
+    shown = ", ".join(names[:NOTICES]) + (f" and {len(names) - NOTICES:,} more" if names[NOTICES:] else "")
+    return [f"Passed over, as no text: {shown}."]
 
 
 def _repetition(text: Text) -> list[str]:
@@ -191,6 +223,17 @@ def _repetition(text: Text) -> list[str]:
     return [
         f"{first} and {second} have the same content: {len(copies):,} of {len(text.names):,} files "
         f"{'repeats' if len(copies) == 1 else 'repeat'} an earlier one."
+    ]
+
+
+def _nulls(text: Text) -> list[str]:
+    """Return what to say of a text with many characters that no text has."""
+    nulls = text.counted.get("\0", 0)
+    if text.config.bytes or nulls < max(2, NULLS * len(text)):
+        return []
+    return [
+        f"{nulls:,} of {len(text):,} characters are NUL, which texts have not. If it is UTF-16 without a mark, name "
+        "that: `encoding='utf-16-le'` or `encoding='utf-16-be'`."
     ]
 
 

@@ -50,7 +50,7 @@ OF_A_MODEL = [
     ("sources", "a file, folder or pattern, or several", lambda model: model.evaluate([None])),
     ("include", "a pattern, or several", lambda model: model.evaluate("text.txt", include=5)),
     ("encoding", "a str", lambda model: model.evaluate("text.txt", encoding=5)),
-    ("prime", "a str, bytes, or an array of ids", lambda model: model.encode(5)),
+    ("text", "a str, bytes, or an array of ids", lambda model: model.encode(5)),
     ("data", "bytes", lambda model: model.encode_file("abc")),
 ]
 OF_ALL = [

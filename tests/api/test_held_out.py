@@ -11,6 +11,9 @@ from charrnn.api.evaluation import Evaluation
 from charrnn.api.events import Measured
 from charrnn.cli.views import report
 from charrnn.data.parts import Part
+from charrnn.runs.folder import Run
+from charrnn.text.vocabulary import Vocabulary
+from support.models import write_model
 
 
 def told(capsys, nats, **facts):
@@ -61,3 +64,12 @@ def test_of_a_long_text_some_stretches_are_counted(monkeypatch):
     monkeypatch.setattr(held_out, "COUNTED_STRETCHES", 2)
     # The first and the last.
     assert held_out.frequency_nats(part("aaaabbbbcccc"), [part("ac")], 4) == pytest.approx(guessed("aaaacccc", "ac"))
+
+
+@pytest.mark.parametrize(("epoch", "known"), [(0.85, False), (1.5, True), ("x", False)])
+def test_what_was_read_once_is_not_known_by_heart(epoch, known, monkeypatch, tmp_path):
+    monkeypatch.setattr(held_out, "parts_of", lambda data: {"validation": ()})
+    monkeypatch.setattr(held_out, "measure_in", lambda part, model, data, train_nats: train_nats)
+    write_model(tmp_path / "best.safetensors", Vocabulary.of("ab"))
+    (train_nats,) = held_out.measured(Run(tmp_path), None, [{"train_nats": 0.5, "epoch": epoch}])
+    assert train_nats == (0.5 if known else None)

@@ -287,3 +287,18 @@ def test_one_text_is_not_lines(model):
     for use in (model.score, model.complete):
         with pytest.raises(CharRNNError, match="Lines were expected, and one text was given"):
             use("bad cafe")
+
+
+def test_what_a_prime_has_that_is_unknown_is_treated_as_wished(model):
+    known = {"seed": 1, "length": 9}
+    expected = model.sample(prime="ab", **known)
+    assert model.sample(prime="aZb", unknown="skip", **known) == expected
+    assert "".join(model.stream(prime="aZb", unknown="skip", **known)) == expected
+    for how in ({"prime": "aZb"}, {"prime": "aZb", "unknown": "error"}):
+        with pytest.raises(CharRNNError, match="lacks characters of `prime`"):
+            model.sample(**how, **known)
+    (many,) = model.sample_many(1, prime="aZb", unknown="skip", **known)
+    assert many == expected
+    assert model.likeliest(2, 5, prime="aZb", unknown="skip").text == model.likeliest(2, 5, prime="ab").text
+    with pytest.raises(CharRNNError, match="`unknown` is 'never'"):
+        model.sample(prime="ab", unknown="never", **known)

@@ -41,7 +41,7 @@ from support.commands import COMMAND
 from support.terminal import SEQUENCE, Terminal, as_standard_streams, widths
 
 LN2 = 0.6931471805599453
-MODEL, SETTINGS = ModelConfig("lstm", 2, 16), TrainConfig(batch=8, seq=16, steps=40)
+MODEL, SETTINGS = ModelConfig("lstm", 2, 16), TrainConfig(batch=8, seq=16, minutes=1)
 # A bar: the share that is done, a bar, facts, and the time left.
 BAR = re.compile(r" *(\d+)% .* (-:--:--|--:--|[\d:]+)$")
 SIZE_AND_COLOUR = ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
@@ -216,7 +216,7 @@ def test_plain_lines(tmp_path, clock, said):
         "  | a sample",
         "  | of two lines",
         f"The model is {tmp_path / 'toy/best.safetensors'} (step 20).",
-        "Validation: 2.1640 bits per character (1.5000 nats), exactly, on 100 characters it was not trained on.",
+        "Validation: 2.1640 bits per character (1.5000 nats), exactly, on 100 held-out characters.",
         "  For comparison, compressors on the same text alone, bits per character: xz 3.250.",
         "  It has begun to learn its text by heart: training loss 0.50 nats, validation 1.50. "
         "More text, more --dropout or fewer --units would help.",
@@ -234,7 +234,15 @@ def test_another_number_of_steps_is_said_if_it_is_another_one(tmp_path, clock, s
         show(view, clock, began(tmp_path, total=None), BudgetFixed(40, 12345.6))
         said()
         show(view, clock, BudgetFixed(43, 13000.0, 40), BudgetFixed(80, 24000.0, 43))
-    assert said() == ["24,000 characters/s: 80 steps fit the time instead of 43, 11 passes over the text."]
+        # What was said last is what it is compared with.
+        show(view, clock, BudgetFixed(75, 22000.0, 80), BudgetFixed(73, 21000.0, 75))
+        assert said() == ["24,000 characters/s: 80 steps fit the time instead of 40, 11 passes over the text."]
+        show(view, clock, BudgetFixed(30, 9000.0, 73))
+        assert said() == ["9,000 characters/s: 30 steps fit the time instead of 80, 4.3 passes over the text."]
+        # So many were asked for: more would fit.
+        view.began = replace(began(tmp_path), training=replace(SETTINGS, steps=7))
+        show(view, clock, BudgetFixed(7, 9000.0))
+        assert said() == []
 
 
 def test_a_model_of_bytes_is_told_in_bytes(tmp_path, clock, said):
@@ -250,7 +258,7 @@ def test_a_model_of_bytes_is_told_in_bytes(tmp_path, clock, said):
         "12,346 bytes/s: 40 steps fit the time, 5.7 passes over the text.",
         "step 10/40, epoch 1.43, 256 bytes/s, train 2.000, val 2.500 bits/byte, lr 2.0e-03, 1 min left",
         "epoch 1.29, step 9: train 3.0000, validation 2.5000 bits per byte (best so far)",
-        "Validation: 2.1640 bits per byte (1.5000 nats), exactly, on 100 bytes it was not trained on.",
+        "Validation: 2.1640 bits per byte (1.5000 nats), exactly, on 100 held-out bytes.",
         "  For comparison, compressors on the same text alone, bits per byte: xz 3.250.",
         "  | Привет",
         "  | ☞\\xff",

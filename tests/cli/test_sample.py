@@ -656,3 +656,17 @@ def test_pipes_and_interrupts(folder):
         for process in processes:
             process.kill()
             process.wait()
+
+
+def test_one_sample_of_a_model_of_lines_is_a_line(sample):
+    (line,) = sample("names", "-c", 1, "--seed", 2).out.splitlines()
+    assert sample("names", "-c", 2, "--seed", 2).out.splitlines()[0] == line
+    # Unless it is asked for, text flows; so it does where lines are no documents.
+    assert len(sample("names", "--seed", 2).out) >= 2000 <= len(sample("story", "-c", 1, "--seed", 2).out)
+
+
+def test_a_beam_of_several_lines_is_refused(sample, folder):
+    for options in (("--lines", 3), ("--lines", 2, "-n", 9)):
+        done = sample("names", "--beam", 3, *options)
+        assert done.code == 1 and "--lines has no effect with --beam" in done.said and not done.out
+    assert load(folder / "checkpoints/names/best.safetensors").likeliest(3, lines=1).text.endswith("\n")

@@ -431,7 +431,7 @@ def test_a_line_without_the_member_is_told_of_and_passed_over(bad, monkeypatch):
     texts = ["a", "bad", "cafe", None, "dead"]
     lines = [bad if text is None else json.dumps({"t": text}) for text in texts]
     stdin = "".join(line + "\n" for line in lines).encode()
-    numbers = ("bits_per_char", "worst", "excess", "bits", "characters", "unknown", "surprisal")
+    numbers = ("bits_per_char", "worst", "excess", "bits", "characters", "unknown", "surprisal", "read")
     nothing = dict.fromkeys((*numbers, "text")) | {"line": 4, "run": "plain.safetensors"}
     kept = json.loads(bad) if bad.startswith("{") else {}
     for options in ((), ("--unbuffered",)):

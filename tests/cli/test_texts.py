@@ -281,7 +281,7 @@ def test_of_long_parts_the_beginning_is_evaluated_and_that_is_said(monkeypatch, 
         assert reported(part, parts) == pytest.approx(
             mean_nats(model, [part.cut(0, 60 // len(parts)) for part in parts])
         )
-    assert "on 60 characters it was not trained on (the first of 100)." in said["validation"]
+    assert "on 60 held-out characters (the first of 100)." in said["validation"]
     assert "on 60 characters that nothing was chosen by (the first of 90)." in said["test"]
     reported("test", [Part(np.zeros(9, int))])
     assert said["test"].endswith("on 9 characters that nothing was chosen by.\n")

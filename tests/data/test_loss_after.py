@@ -400,7 +400,7 @@ def test_the_report_tells_of_what_counts(monkeypatch, capsys):
 
     nats, said = reported("validation")
     assert nats == pytest.approx(mean_nats(model, [text]))
-    assert r", exactly, on 27 characters after '\t' it was not trained on (of 96)." in said
+    assert r", exactly, on 27 held-out characters after '\t' (of 96)." in said
     monkeypatch.setattr(held_out, "EXACT", 30)
     assert r"on 18 characters after '\t' that nothing was chosen by (of the first 30 of 96)." in reported("test")[1]
     monkeypatch.setattr(held_out, "EXACT", 2)

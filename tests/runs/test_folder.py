@@ -74,6 +74,10 @@ def test_runs_are_named_after_the_corpus_and_never_overwritten(folder):
     assert create_run("mine", "play").name == "mine"
     with pytest.raises(CharRNNError, match="exists already") as caught:
         create_run("mine", "play")
+    assert "rm -r checkpoints/mine" in caught.value.hint
+    (folder / "mine/best.safetensors").touch()
+    with pytest.raises(CharRNNError, match="exists already") as caught:
+        create_run("mine", "play")
     assert "`resume`" in caught.value.hint
     assert create_run(None, "play", folder / "deeper" / "still").path == folder / "deeper" / "still" / "play"
 

@@ -225,7 +225,7 @@ def test_a_short_line_of_a_live_stream_waits_for_no_more(beginning, tmp_path):
 def test_a_text_in_the_cache_is_not_what_an_older_charrnn_took_it_for():
     # Version 1 unpacked by names alone, and knew no formats.
     # Version 2 had notices of carriage returns, which are told elsewhere.
-    assert reader._FORMAT == 3
+    assert reader._FORMAT == 4
 
 
 def test_every_reader_of_texts_says_so(small):

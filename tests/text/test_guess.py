@@ -52,7 +52,14 @@ def test_a_sentence_is_known_by_its_bytes(encoding: str, sentences: tuple[str, .
 def test_what_makes_no_sense_is_latin_1() -> None:
     for data in (b"", b"plain", b"\xff", b"abc\xff\xfedef", bytes(range(1, 256)), b"\x80\x81" * 99):
         assert likely_encodings(data) == ["latin-1"]
-    assert likely_encodings(b"a\0b\0\xff") == ["utf-16"]
+    assert likely_encodings(b"a\0b\0\xff") == ["utf-16-le"]
+    for text in ("ab cd\n", JAPANESE[0] + " a\n" + JAPANESE[0], RUSSIAN[0] + "\n"):
+        for form in ("utf-16-le", "utf-16-be"):
+            data = text.encode(form)
+            assert likely_encodings(data) == [form]
+            # From the byte after that of a line break, and never what has failed.
+            assert likely_encodings(b"\0" * (form == "utf-16-le") + data) == [form]
+            assert likely_encodings(data, form) == []
 
 
 def test_the_hint_proposes_it() -> None:

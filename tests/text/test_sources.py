@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.runs.folder import Run
 from charrnn.text.reader import read_text
@@ -170,3 +171,38 @@ def test_patterns_for_folders_need_a_folder(books, monkeypatch):
         with pytest.raises(CharRNNError, match="`include` has no effect"):
             check_include(["*.txt"], sources)
         check_include([], sources)
+
+
+def test_files_that_are_passed_over_are_named(tmp_path):
+    for name in ("a.txt", "b.png", "c.bin", "d.bin", "e.bin", "empty"):
+        (tmp_path / name).write_bytes({"t": b"text", "y": b""}.get(name[-1], b"\0\1"))
+    (notice,) = read_text([str(tmp_path)]).notices
+    assert notice == f"Passed over, as no text: {tmp_path}/b.png, {tmp_path}/c.bin, {tmp_path}/d.bin and 1 more."
+    for name in "bcde":
+        next(tmp_path.glob(f"{name}.*")).unlink()
+    assert read_text([str(tmp_path)]).notices == ()
+
+
+def test_a_file_in_another_encoding_than_those_before_it(tmp_path):
+    (tmp_path / "1.txt").write_text("naïve “quotes”")
+    (tmp_path / "2.txt").write_bytes("naïve “quotes”".encode("cp1252"))
+    with pytest.raises(CharRNNError) as caught:
+        read_text([str(tmp_path)])
+    assert (
+        "The files before it are in UTF-8" in caught.value.hint and "iconv -f ENCODING -t utf-8 " in caught.value.hint
+    )
+    assert "If all are: Name its encoding (`encoding='cp1252'`, say)." in caught.value.hint
+    with pytest.raises(CharRNNError) as caught:
+        read_text([str(tmp_path / "2.txt")])
+    assert "iconv" not in caught.value.hint
+
+
+def test_many_nulls_are_told(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_bytes("Привет, мир\n".encode("utf-16-le") * 9)
+    (notice,) = read_text([path]).notices
+    assert "characters are NUL" in notice and "`encoding='utf-16-le'`" in notice
+    assert read_text([path], TextConfig(encoding="utf-16-le")).notices == ()
+    assert read_text([path], TextConfig(bytes=True)).notices == ()
+    path.write_bytes(b"a single \0 is no sign")
+    assert read_text([path]).notices == ()

@@ -64,12 +64,10 @@ def complete(
     A model trained with --lines --loss-after on lines of SOURCE, a separator and TARGET answers SOURCE with TARGET.
     """
     from charrnn.api.completion import Targets
-    from charrnn.api.given import check_unknown
     from charrnn.cli.views.samples import as_line
     from charrnn.text.decoding import readable
     from charrnn.text.lines import portions
 
-    check_unknown(unknown)
     run, source = run_and_lines(arguments or [], "complete")
     if check == source == "-":
         raise CharRNNError("The lines and the targets of --check cannot both come from stdin.", hint="Name a file.")
@@ -85,10 +83,11 @@ def complete(
         "forbid": unescaped(forbid, of_bytes),
         "no_repeat": no_repeat,
         "seed": seed,
+        "unknown": unknown,
     }
     if until:
         how["until"] = each_unescaped(until, of_bytes)
-    answers = model.answers(length, beam=beam, append=unescaped(append, of_bytes), unknown=unknown, **how)
+    answers = model.answers(length, beam=beam, append=unescaped(append, of_bytes), **how)
     config = model.read_as(encoding, errors or ("strict" if of_bytes else "replace"))
     targets = Targets(model.network, check, model.read_as(encoding, errors)) if check is not None else None
     writer = TextWriter(config.encoding, of_bytes)

@@ -44,6 +44,10 @@ def corpus(
 
     known = known_corpora(manifest or MANIFEST)
     if name is None:
+        if output is not None or size is not None or force:
+            raise CharRNNError(
+                "No corpus was named; --output, --size and --force are for one.", hint="charrnn corpus lists them."
+            )
         write_data(_table(known))
         return
     if name not in known:

@@ -28,9 +28,15 @@ def sample(
         int | None, typer.Option("--lines", min=1, help="Stop behind so many lines.", show_default=False)
     ] = None,
     count: Annotated[
-        int,
-        typer.Option("--count", "-c", min=0, help="Samples, made side by side; in a model of lines each is a line."),
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--count",
+            "-c",
+            min=0,
+            help="Samples, made side by side; in a model of lines each is a line.",
+            show_default="1",
+        ),
+    ] = None,
     prime: Annotated[
         str,
         typer.Option("--prime", "-p", help=r"Text to go on from; it is printed first. \n is a line break, - is stdin."),
@@ -90,17 +96,17 @@ def sample(
     one_line = of_lines or lines == 1 or "\n" in stops
     output = Output(model, begun, jsonl, ids, show_surprisal, one_line, form.encoding)
     if beam is not None:
-        if count != 1 or skipping:
+        if count not in (None, 1) or skipping:
             raise CharRNNError("--beam finds one text; --count, --unique and --novel are for drawing.")
         output.samples([model.likeliest(beam, length, prime=begun, **how)])
-    elif count == 1 and not (skipping or jsonl or (lines and model.text.lines)):
+    elif count in (None, 1) and not (skipping or jsonl or (model.text.lines and (lines or count))):
         output.stream(model.characters(length, prime=begun, with_nats=show_surprisal, **how))
     else:
         from charrnn.cli.views.reading import Reading
 
         with Reading() as reading:
             made = model.samples(
-                count,
+                1 if count is None else count,
                 length,
                 prime=begun,
                 unique=unique,

@@ -38,6 +38,8 @@ class View:
         self.train_nats: float | None = None
         self.val_nats: float | None = None
         self.last_step: Stepped | None = None
+        # How many steps were last said to fit the time.
+        self.told: int | None = None
         self.last_line = time.perf_counter()
         self.speed = _Speed()
 
@@ -71,13 +73,8 @@ class View:
                     # It may be the last one, and stays on the terminal.
                     self._progress(self.last_step)
                 self.speed.restart()
-            case events.BudgetFixed(total, characters_per_second, before):
-                assert self.began is not None
-                passes = f"{total / self.began.steps_per_epoch:.2g} passes over the text"
-                instead = "" if before is None else f" instead of {before:,}"
-                if before is None or abs(total - before) > CHANGED * before:
-                    speed = f"{characters_per_second:,.0f} {self.unit}s/s"
-                    self._say(f"{speed}: {total:,} steps fit the time{instead}, {passes}.")
+            case events.BudgetFixed(total, characters_per_second):
+                self._fixed(total, characters_per_second)
                 self.speed.restart()
             case events.Saved(step):
                 self._say(f"Saved after step {step:,}.")
@@ -127,6 +124,17 @@ class View:
             f"seq {settings.seq}, dropout {settings.dropout:g}, {settings.optimizer}{at}. "
             f"Run: {printable(name)}"
         )
+
+    def _fixed(self, total: int, characters_per_second: float) -> None:
+        """Say how many steps fit the time, if that is news: other budgets may be smaller."""
+        assert self.began is not None
+        told, limit = self.told, self.began.training.steps
+        if total == limit or (told is not None and abs(total - told) <= CHANGED * told):
+            return
+        self.told = total
+        passes = f"{total / self.began.steps_per_epoch:.2g} passes over the text"
+        instead = "" if told is None else f" instead of {told:,}"
+        self._say(f"{characters_per_second:,.0f} {self.unit}s/s: {total:,} steps fit the time{instead}, {passes}.")
 
     def _stepped(self, event: "Stepped") -> None:
         self.last_step = event

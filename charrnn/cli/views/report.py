@@ -19,7 +19,7 @@ MEMORISED = 0.5
 # First weights cost about as much as guessing without any knowledge; what costs so much more has become worse.
 DIVERGED = 0.5
 # How the exact evaluation of each part is introduced, and what is special about it.
-_PARTS = {"validation": ("Validation", " it was not trained on"), "test": ("Test", " that nothing was chosen by")}
+_PARTS = {"validation": ("Validation", ""), "test": ("Test", " that nothing was chosen by")}
 
 
 def ended(training: "Training", event: "Ended") -> None:
@@ -49,11 +49,10 @@ def measured(event: "Measured") -> None:
     else:
         also = ""
         if event.evaluation.repeated is not None:
-            which = "" if event.part == "validation" else which
             also = f"; {event.evaluation.repeated} also occur in what trains"
         say(
             f"{what}: {event.evaluation.bits_per_char:.4f} bits per {unit} ({nats:.4f} nats), exactly, on "
-            f"{counted:,} {unit}s{after}{which}{of}{also}."
+            f"{counted:,} held-out {unit}{'' if counted == 1 else 's'}{after}{which}{of}{also}."
         )
     if event.compressors:
         sizes = ", ".join(f"{name} {bits:.3f}" for name, bits in event.compressors.items())

@@ -115,6 +115,8 @@ def _facts_of(record: "Record", form: Form) -> dict[str, str]:
         "run": form.run,
     }
     if form.characters:
+        # What the numbers are of: reading may have changed the text (`lower`, `normalize`).
+        facts["read"] = readable(score.read, form.text)
         facts["surprisal"] = score.surprisal.tolist()
     if record.lack:
         facts = dict.fromkeys(facts) | {"line": score.line, "run": form.run}
