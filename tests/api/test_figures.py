@@ -215,6 +215,21 @@ def test_a_part_with_characters_that_became_the_unknown_symbol_has_no_bits_a_byt
     assert facts["bits_per_byte"] is None and facts["bits_per_char"] > 0
 
 
+def test_a_part_is_that_of_the_text_on_which_the_run_goes_on(folder):
+    run, events = finished(folder)
+    (folder / "text.txt").write_text(TEXT[::-1])
+    assert "has changed since the run began" in refused("eval", "toy", "--part", "test")
+    # A newer checkpoint is of the new text; the best one is still that of the old one.
+    newest = run.path / "step-00000030.safetensors"
+    best = read_checkpoint(run.best, training=True)
+    data = dataset(read_text(["text.txt"]), VOCAB, best.training)
+    write_checkpoint(newest, replace(best, progress=replace(best.progress, corpus=corpus_record(data), step=30)))
+    again = json.loads(said("eval", "toy", "--part", "test", "--json"))
+    assert again["characters"] == 600 and again["nats_per_char"] != events["test"].evaluation.nats_per_char
+    # Of an older file by itself it is its own.
+    assert "has changed" in refused("eval", run.path / "step-00000020.safetensors", "--part", "test")
+
+
 def test_of_a_model_of_bytes_all_is_in_bytes(folder):
     _, events = finished(folder, form=TextConfig(bytes=True))
     part = json.loads(said("eval", "toy", "--part", "test", "--json"))

@@ -67,6 +67,23 @@ def test_new_characters_on_resume_name_the_new_run_that_can_have_them(folder):
     assert {"run", "new-text"} == {run.name for run in charrnn.list_runs()}
 
 
+def test_what_may_have_trained_before_is_told(folder, monkeypatch):
+    def told(events):
+        return " ".join(event.message for event in events if isinstance(event, charrnn.events.Noticed))
+
+    trained(steps=3)
+    (folder / "text.txt").write_text(TEXT[::-1])
+    train_nothing(monkeypatch)
+    said = told(charrnn.resume_events("run", corpus_changed_ok=True, steps=1))
+    assert "going on with the new one. What validates now may have trained before" in said
+    # The same place, or the same text elsewhere; a model that came from another text says nothing.
+    (folder / "copy.txt").write_text(TEXT)
+    (folder / "other.txt").write_text(TEXT[::-1])
+    for source, known in (("text.txt", True), ("copy.txt", True), ("other.txt", False)):
+        said = told(charrnn.train_events(source, init="run", steps=1, batch=2, seq=8))
+        assert ("was trained on this text: what validates now may have trained it" in said) == known, source
+
+
 def test_a_text_that_grew_where_it_lies_is_named_as_the_run_knows_it(folder):
     trained(out="elsewhere")
     with open(folder / "text.txt", "a") as file:

@@ -128,6 +128,7 @@ def test_records_of_json_have_the_same_numbers():
     assert found[1] == {**blank, "run": "plain.safetensors"}
     with_characters = as_records("plain", "text.txt", "--per-char")
     assert [len(record["surprisal"]) for record in with_characters] == [len(line) for line in TEXT.split("\n")]
+    assert [record["read"] for record in with_characters] == TEXT.split("\n")
     assert sum(with_characters[0]["surprisal"]) == pytest.approx(found[0]["bits"], rel=1e-5)
 
 
@@ -781,3 +782,11 @@ def test_scoring_imports_no_framework(here):
     result, loaded = loaded_by(here, "score", "plain.safetensors", "text.txt", "--html", "page.html", "--per-char")
     assert result.returncode == 0 and "charrnn.inference.scoring" in loaded
     assert {name for name in loaded if name.split(".")[0] in HEAVY} == set()
+
+
+def test_the_text_as_it_was_read_is_as_long_as_its_numbers(here):
+    write_model(here / "lower.safetensors", Vocabulary.of("abi\u0307"), TextConfig(lower=True))
+    (record,) = map(
+        json.loads, run("lower.safetensors", "--jsonl", "--per-char", stdin="İA\n".encode()).stdout.splitlines()
+    )
+    assert record["text"] == "İA" and record["read"] == "i\u0307a" and len(record["surprisal"]) == 3

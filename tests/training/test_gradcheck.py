@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from charrnn.api.gradients import check_gradients
 from charrnn.cells import CELLS
 from charrnn.cli.app import app
 from charrnn.config import STACKS, ModelConfig
@@ -90,6 +91,15 @@ def test_the_commands(tmp_path):
     assert {fact["name"] for fact in stacked if fact["parameters"] is None} >= {"mingru", "clockwork", "irnn"}
     (one,) = json.loads(charrnn_in(tmp_path, "cells", "gated-feedback", "--json").stdout)
     assert one["name"] == "gated-feedback" and "Chung et al. 2015" in one["equations"]
+
+
+def test_all_cells_are_those_that_fit(monkeypatch):
+    checked = []
+    monkeypatch.setattr("charrnn.training.gradcheck.check", lambda model, seed: checked.append(model.cell) or ())
+    for layers in (1, 2):
+        list(check_gradients(None, layers, 2, None, "plain", 0))
+    below = [name for name, cell in CELLS.items() if cell.lowest]
+    assert below and checked == [name for name in CELLS if name not in below] + list(CELLS)
 
 
 def test_a_wrong_gradient_ends_the_command_with_1(monkeypatch):
