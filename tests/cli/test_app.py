@@ -286,7 +286,8 @@ def test_what_a_run_leaves_behind(trained):
 def test_eval_agrees_with_what_training_reported(trained):
     folder, result = trained
     bits, nats, characters = found(
-        r"Validation: ([\d.]+) bits per character \(([\d.]+) nats\), exactly, on ([\d,]+) characters", result.stderr
+        r"Validation: ([\d.]+) bits per character \(([\d.]+) nats\), exactly, on ([\d,]+) held-out characters",
+        result.stderr,
     )
     (folder / "tail.txt").write_text(TEXT[-int(characters.replace(",", "")) :])
     facts = json.loads(charrnn_in(folder, "eval", "toy", "tail.txt", "--json").stdout)

@@ -76,7 +76,7 @@ def checkpoint_of(folder, run, step=3):
 
 def counted(said, what):
     """Return on how many characters the validation or the test was."""
-    match = re.search(rf"^{what}: [\d.]+ bits per \w+ .* on ([\d,]+) (?:character|byte)s", said, re.M)
+    match = re.search(rf"^{what}: [\d.]+ bits per \w+ .* on ([\d,]+) held-out (?:character|byte)s", said, re.M)
     assert match, said
     return int(match[1].replace(",", ""))
 
@@ -282,9 +282,9 @@ def test_of_long_parts_the_beginning_is_evaluated_and_that_is_said(monkeypatch, 
             mean_nats(model, [part.cut(0, 60 // len(parts)) for part in parts])
         )
     assert "on 60 held-out characters (the first of 100)." in said["validation"]
-    assert "on 60 characters that nothing was chosen by (the first of 90)." in said["test"]
+    assert "on 60 held-out characters that nothing was chosen by (the first of 90)." in said["test"]
     reported("test", [Part(np.zeros(9, int))])
-    assert said["test"].endswith("on 9 characters that nothing was chosen by.\n")
+    assert said["test"].endswith("on 9 held-out characters that nothing was chosen by.\n")
 
 
 def test_what_is_left_out_makes_no_bits_per_byte(trained):

@@ -149,6 +149,6 @@ def test_a_signal_while_tensorflow_loads_gets_its_line(unbroken: Chain, tmp_path
         _, stderr = process.communicate(timeout=LIMIT)
         tally.inject(alive)
         tally.check(process.returncode == 143, f"exit {process.returncode}")
-        tally.check(stderr == "Interrupted before the first step: nothing was written.\n", repr(stderr))
+        tally.check(stderr.endswith("\nInterrupted before the first step: nothing was written.\n"), repr(stderr))
         tally.check(not chain.run.path.exists(), "a folder was left")
     assert tally.landed
