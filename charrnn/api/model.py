@@ -2,16 +2,14 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from functools import cached_property
 from itertools import repeat
-from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
+from charrnn.api.encoding import Encoder, Prime
 from charrnn.api.generation import How, Notify, Sample, by_lines, check_beam, generation, unheard
-from charrnn.api.given import check_given, check_unknown, check_whole, checked_ids
+from charrnn.api.given import check_given, check_unknown, check_whole
 from charrnn.api.named import Corpus, lines_of, names, names_and_patterns
 from charrnn.config import ModelConfig, TextConfig
 from charrnn.errors import CharRNNError, readable_by
@@ -19,9 +17,6 @@ from charrnn.inference import generation as made
 from charrnn.inference import model as inference
 from charrnn.inference.generation import Character, generate_one
 from charrnn.runs.finding import find_checkpoint
-from charrnn.runs.folder import run_of_file
-from charrnn.text.decoding import Decoder, prepare
-from charrnn.text.vocabulary import Vocabulary
 
 # What only some uses need is imported there: the first sampled character comes as soon as it can.
 if TYPE_CHECKING:
@@ -30,9 +25,6 @@ if TYPE_CHECKING:
     from charrnn.api.scoring import Pieces
     from charrnn.inference.lines import Score, Scorer
     from charrnn.text.reader import Watch
-
-# What generation goes on from: a text, the bytes of one, or ids of the model's vocabulary.
-Prime = str | bytes | np.ndarray
 
 
 def load(run: str | os.PathLike[str] | None = None, notify: Notify = unheard) -> "Model":
@@ -49,11 +41,8 @@ def load(run: str | os.PathLike[str] | None = None, notify: Notify = unheard) ->
     return Model(network, path, notify)
 
 
-class Model:
+class Model(Encoder):
     """A trained model; `load` returns one. `path` is its checkpoint."""
-
-    def __init__(self, network: inference.Model, path: Path, notify: Notify = unheard):
-        self.network, self.path, self._notify = network, path, notify
 
     def __repr__(self) -> str:
         return f"<charrnn.Model {self.config.title}, {self.vocab.size} characters, {self.path}>"
@@ -62,21 +51,6 @@ class Model:
     def config(self) -> ModelConfig:
         """Return the model's cell and size."""
         return self.network.config
-
-    @cached_property
-    def run(self) -> str:
-        """Return the name of the model's run, or the path of its file if that is of no run."""
-        return run_of_file(self.path) or str(self.path)
-
-    @property
-    def vocab(self) -> Vocabulary:
-        """Return the characters that the model knows."""
-        return self.network.vocab
-
-    @property
-    def text(self) -> TextConfig:
-        """Return how the model's text is read: its encoding, what its documents are."""
-        return self.network.text
 
     def sample(self, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]) -> str:
         """Return a new text of `length` characters at most, which goes on from `prime` (and does not repeat it).
@@ -280,57 +254,8 @@ class Model:
 
         return evaluate_part(part, self.network, recorded_data(self.path, watch, self._notify), self._notify)
 
-    def read_as(self, encoding: str | None = None, errors: str | None = None) -> TextConfig:
-        """Return how a text is read: in UTF-8 and otherwise as in training, but for what is given."""
-        check_given(encoding=encoding, errors=errors)
-        own = self.network.reads
-        if own.bytes and encoding:
-            raise CharRNNError(f"{self.run} is a model of bytes, which have no encoding.", hint="Leave out `encoding`.")
-        return replace(own, encoding=encoding or own.encoding, errors=errors or own.errors)
-
-    def encode(self, text: Prime, unknown: str | None = None, where: str = "`text`") -> np.ndarray:
-        """Return the ids of a text, int32 (characters,), as the model was trained to see it.
-
-        unknown: what becomes of characters that the model has never seen: "error" (a CharRNNError that says `where`),
-        "skip", or "replace" by the unknown symbol, U+FFFD, ? or a space.
-        """
-        check_unknown(unknown)
-        check_given(**{where.strip("`"): text})
-        if isinstance(text, np.ndarray):
-            return checked_ids(where.strip("`"), text, self.vocab.size)
-        with readable_by():
-            text = self._decoded(text, where, None) if isinstance(text, bytes) else prepare(text, self.network.reads)
-        return self._admitted(text, unknown, where)
-
-    def encode_file(
-        self, data: bytes, unknown: str | None = None, where: str = "`prime`", encoding: str | None = None
-    ) -> np.ndarray:
-        """Return the ids of what a file holds but for one line break at its end, so that its last line can go on.
-
-        encoding: of the file; by default UTF-8. The other arguments are those of `encode`. What is no text, as a PDF,
-        is a CharRNNError unless the model is of bytes.
-        """
-        from charrnn.text.formats import kind_of, no_text
-
-        check_given(data=data)
-        with readable_by("encoding"):
-            if not self.text.bytes and (kind := kind_of(data)):
-                raise no_text(where, None, kind)
-            text = self._decoded(data, where, encoding)
-        return self._admitted(text.removesuffix("\n").removesuffix("\r"), unknown, where)
-
     def _before(self, prime: Prime, how: How) -> np.ndarray:
         return self.network.before(self.encode(prime, how.get("unknown"), "`prime`"))
-
-    def _decoded(self, data: bytes, where: str, encoding: str | None) -> str:
-        decoder = Decoder(self.read_as(encoding), where)
-        return decoder.feed(data) + decoder.close()
-
-    def _admitted(self, text: str, unknown: str | None, where: str) -> np.ndarray:
-        ids, notice = self.vocab.admit(text, unknown, where)
-        if notice:
-            self._notify(notice)
-        return ids
 
     def _many(self, ids: np.ndarray, how: made.Generation, count: int, skipping: bool) -> Iterator[made.Sample]:
         """Yield samples made side by side: so many, or without an end if some of them will be skipped."""
