@@ -18,6 +18,7 @@ _HOMES = {
     "Evaluation": "charrnn.api.evaluation",
     "Model": "charrnn.api.model",
     "ModelConfig": "charrnn.config",
+    "Next": "charrnn.api.following",
     "Run": "charrnn.api.runs",
     "Sample": "charrnn.api.generation",
     "Score": "charrnn.inference.lines",
@@ -37,6 +38,7 @@ __all__ = [
     "Evaluation",
     "Model",
     "ModelConfig",
+    "Next",
     "Run",
     "Sample",
     "Score",
@@ -56,6 +58,7 @@ __all__ = [
 if TYPE_CHECKING:
     from charrnn.api import events
     from charrnn.api.evaluation import Evaluation
+    from charrnn.api.following import Next
     from charrnn.api.generation import Sample
     from charrnn.api.model import Model, load
     from charrnn.api.runs import Run, list_runs

@@ -22,6 +22,7 @@ from charrnn.runs.finding import find_checkpoint
 if TYPE_CHECKING:
     from charrnn.api.completion import Answers
     from charrnn.api.evaluation import Evaluation
+    from charrnn.api.following import Next
     from charrnn.api.scoring import Pieces
     from charrnn.inference.lines import Score, Scorer
     from charrnn.text.reader import Watch
@@ -145,6 +146,17 @@ class Model(Encoder):
         wanted = generation(self.network, length, by_lines(self.network, how), self._notify)
         before = self._before(prime, how)
         return self._named_one(beam_search(self.network, before, beam, wanted.ending, wanted.banned))
+
+    def next(self, text: Prime = "", top: int | None = 10, *, unknown: str | None = None) -> "list[Next]":
+        """Return which characters may follow a text, with their probabilities: the `top` likeliest, None for all.
+
+        unknown: as of `encode`.
+        """
+        from charrnn.api.following import following
+
+        if top is not None:
+            check_whole("top", top, least=1)
+        return following(self.network, self.encode(text, unknown, "`text`"), top)
 
     def complete(
         self,

@@ -21,6 +21,7 @@ COMMANDS = (
     "train",
     "sample",
     "complete",
+    "next",
     "score",
     "eval",
     "runs",

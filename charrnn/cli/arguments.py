@@ -107,14 +107,38 @@ def _neither(name: str) -> CharRNNError:
     )
 
 
-def prime_ids(model: "Model", prime: str, file: str | None, unknown: str | None, encoding: str | None) -> "np.ndarray":
-    """Return the ids that a sample goes on from."""
+def run_and_text(arguments: list[str]) -> tuple[str | None, str]:
+    """Return the run, None for the newest, and the text that follows it; a word alone that names a run is the run."""
+    from charrnn.runs.finding import has_checkpoint
+
+    if len(arguments) > 2:
+        text = " ".join(arguments[1:])
+        raise CharRNNError(
+            f"{len(arguments)} words were given; a run and a text were expected.",
+            hint=f"Put the text in quotes: {typed_without(arguments[1:])} {shlex.quote(text)}",
+        )
+    if len(arguments) == 2:
+        return arguments[0], arguments[1]
+    if not arguments or has_checkpoint(arguments[0]) or arguments[0].endswith(".safetensors"):
+        return (arguments[0] if arguments else None), ""
+    return None, arguments[0]
+
+
+def prime_ids(
+    model: "Model",
+    prime: str,
+    file: str | None,
+    unknown: str | None,
+    encoding: str | None,
+    where: str = "--prime",
+) -> "np.ndarray":
+    """Return the ids of what a sample goes on from, which was typed as `where` or is in a file."""
     from charrnn.text.sources import one_document
 
     if prime and file is not None:
         raise CharRNNError("--prime and --prime-file exclude each other.", hint="Give one of them.")
     if prime != "-" and file is None:
-        return model.encode(unescaped(prime, model.text.bytes), unknown, "--prime")
+        return model.encode(unescaped(prime, model.text.bytes), unknown, where)
     source = prime if file is None else file
     say_if_typed([source])
     document = one_document(source)

@@ -10,6 +10,7 @@ from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
 from charrnn.cli.arguments import say_if_typed, typed
 from charrnn.cli.console import notify, printable, say, write_data
+from charrnn.cli.views.characters import quoted, shown
 from charrnn.cli.views.table import aligned
 from charrnn.config import DEFAULT_TEXT, TextConfig
 
@@ -83,9 +84,9 @@ def _cell(key: str, value: Any, of_bytes: bool) -> str:
     """Return how a fact of a character is shown."""
     match key:
         case "character":
-            return f"'{_byte(value)}'" if of_bytes else repr(value)
+            return quoted(value, of_bytes)
         case "unused":
-            return _byte(value) if of_bytes else printable(value)
+            return shown(value, of_bytes)
         case "count":
             return f"{value:,}"
         case "share":
@@ -93,8 +94,3 @@ def _cell(key: str, value: Any, of_bytes: bool) -> str:
         case "places":
             return printable(" ".join(value))
     return str(value)
-
-
-def _byte(value: str) -> str:
-    """Return a byte as the character that it is in ASCII, or its number."""
-    return printable(value) if value < "\x7f" else f"\\x{ord(value):02x}"
