@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from charrnn.api.evaluation import Evaluation
+from charrnn.api.json_text import finite
 from charrnn.training.events import (
     Began,
     BudgetFixed,
@@ -85,6 +86,7 @@ class Measured:
             "characters_read": self.characters_read,
             "nats_per_char": self.evaluation.nats_per_char,
             "bits_per_char": self.evaluation.bits_per_char,
+            "bits_per_byte": finite(self.evaluation.bits_per_byte),
             "frequency_nats": self.frequency_nats,
             "compressors": dict(self.compressors),
             "repeated": self.evaluation.repeated and self.evaluation.repeated.to_json(),

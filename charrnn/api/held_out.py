@@ -84,7 +84,7 @@ def measure_in(part: str, model: Model, data: Dataset, train_nats: float | None 
     """Evaluate a model exactly on a part that is held out, and compare it with what needs no model."""
     parts = parts_of(data)[part]
     return replace(
-        measure(part, model, parts, data.repeated.get(part)),
+        _in_bytes(measure(part, model, parts, data.repeated.get(part)), data),
         compressors=compressors(data) if part == "validation" else {},
         train_nats=train_nats,
         frequency_nats=frequency_nats(data.parts.train, parts, model.vocab.size),
@@ -113,12 +113,17 @@ def evaluate_part(part: str, model: Model, data: Dataset, notify: Notify) -> Eva
     parts, of = held[part], data.repeated.get(part)
     if of:
         notify(f"{of} of this part also occur in what trains: the figure is lower than for new text.")
-    evaluation = measure(part, model, parts, of).evaluation
+    return _in_bytes(measure(part, model, parts, of), data).evaluation
+
+
+def _in_bytes(measured: Measured, data: Dataset) -> Measured:
+    """Return what was measured with the bits a byte, where all of the part was predicted."""
+    part, evaluation = measured.part, measured.evaluation
     corpus = data.validation if data.validation and part == "validation" else data.corpus
     if not corpus.complete or corpus.text.config.loss_after is not None:
-        return evaluation
-    bits = evaluation.bits_per_char * evaluation.characters / _byte_count(held_out(parts), corpus)
-    return replace(evaluation, bits_per_byte=bits)
+        return measured
+    bits = evaluation.bits_per_char * evaluation.characters / _byte_count(held_out(parts_of(data)[part]), corpus)
+    return replace(measured, evaluation=replace(evaluation, bits_per_byte=bits))
 
 
 def _byte_count(parts: Sequence[Part], corpus: Corpus) -> float:

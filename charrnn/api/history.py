@@ -75,7 +75,9 @@ def evaluation_of(record: Record | None, unit: str) -> Evaluation | None:
     characters, nats = (None if record is None else number(record.get(name)) for name in names)
     if record is None or characters is None or nats is None:
         return None
-    return Evaluation(int(characters), nats, unit=unit, repeated=_repeated(record.get("repeated")))
+    bits = number(record.get("bits_per_byte"))
+    per_byte = math.nan if bits is None else bits
+    return Evaluation(int(characters), nats, per_byte, unit, _repeated(record.get("repeated")))
 
 
 def _repeated(told: Any) -> Repeated | None:

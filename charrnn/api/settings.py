@@ -21,6 +21,8 @@ from charrnn.errors import CharRNNError, did_you_mean
 MODEL, TRAIN, TEXT = (tuple(field.name for field in fields(kind)) for kind in (ModelConfig, TrainConfig, TextConfig))
 # All that can be set by name; a preset and an activation are short for several or another of them.
 NAMES = (*MODEL, *TRAIN, *TEXT, "preset", "activation")
+# What a preset says of its own optimizer.
+_OF_OPTIMIZER = ("optimizer", "lr", "epsilon", "rho", "momentum")
 # What has an effect only with some values of another setting.
 ONLY_WITH = {
     "rho": ("optimizer", ("rmsprop", "adadelta")),
@@ -62,7 +64,7 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
         raise CharRNNError(
             f"There is no preset {preset!r}; there is {', '.join(PRESETS)}.", did_you_mean(str(preset), PRESETS)
         )
-    chosen = {**(PRESETS[preset] if preset else {}), **given}
+    chosen = {**(_preset(PRESETS[preset], given) if preset else {}), **given}
     named = frozenset(chosen)
     if any(given.get(name) is not None for name in BUDGET):
         # A budget that is given replaces the preset's.
@@ -122,6 +124,12 @@ def check_types(kind: Any, values: Mapping[str, Any]) -> None:
 def plain(value: Any) -> Any:
     """Return a number of NumPy's as Python's: only that can be written to a file."""
     return value.item() if getattr(value, "size", None) == 1 and hasattr(value, "item") else value
+
+
+def _preset(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a preset, without those of its optimizer where another one is given."""
+    other = given.get("optimizer", preset.get("optimizer")) != preset.get("optimizer")
+    return {name: value for name, value in preset.items() if not (other and name in _OF_OPTIMIZER)}
 
 
 def _cell(cell: str, activation: str | None) -> str:

@@ -203,7 +203,7 @@ WeightDecay = Annotated[float | None, typer.Option("--weight-decay", help="Decou
 Schedule = Annotated[
     str, typer.Option("--schedule", help=f"How the rate goes: {', '.join(SCHEDULES)} (cosine warms up first).")
 ]
-Warmup = Annotated[int, typer.Option("--warmup", help="Steps of warm-up (cosine).")]
+Warmup = Annotated[int, typer.Option("--warmup", help="Steps of warm-up (cosine), at most a tenth of all.")]
 Decay = Annotated[float, typer.Option("--decay", help="Factor an epoch (exponential).")]
 DecayAfter = Annotated[int, typer.Option("--decay-after", help="Epochs before it decays (exponential).")]
 ClipNorm = Annotated[

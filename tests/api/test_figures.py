@@ -83,6 +83,7 @@ def test_the_figures_end_the_log_and_are_listed(folder):
     assert (lines[2]["characters"], lines[2]["characters_read"], lines[3]["characters"]) == (300, 300, 600)
     assert lines[2]["frequency_nats"] == events["validation"].frequency_nats
     (listed,) = charrnn.list_runs()
+    assert listed.test.bits_per_byte == pytest.approx(listed.test.bits_per_char)
     assert (listed.validation, listed.test) == tuple(events[part].evaluation for part in ("validation", "test"))
     (facts,) = json.loads(said("runs", "--json"))
     assert (facts["seed"], facts["sources"]) == (3, [str(folder / "text.txt")])

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from charrnn.api.settings import NAMES, settings
-from charrnn.config import DEFAULT_MINUTES, PRESETS, ModelConfig, TextConfig, TrainConfig
+from charrnn.config import DEFAULT_MINUTES, DEFAULT_RATES, PRESETS, ModelConfig, TextConfig, TrainConfig
 from charrnn.errors import CharRNNError
 
 # Another value than the default, for each setting.
@@ -91,6 +91,11 @@ def test_a_preset_gives_way_to_what_is_given():
     made = settings({"preset": "char-rnn", "batch": 7, "steps": 3})
     # A budget that is given replaces the preset's.
     assert (made.train.batch, made.train.steps, made.train.epochs, made.train.seq) == (7, 3, None, 50)
+    # Another optimizer has its own rate, and nothing of the preset's.
+    other = settings({"preset": "char-rnn", "optimizer": "sgd"}).train
+    assert (other.rate, other.rho, other.epsilon, other.batch) == (DEFAULT_RATES["sgd"], None, None, 50)
+    same = settings({"preset": "char-rnn", "optimizer": "rmsprop"}).train
+    assert (same.rate, same.rho) == (2e-3, 0.95)
 
 
 def test_clipping_by_value_turns_clipping_by_norm_off_unless_both_are_given():

@@ -666,18 +666,20 @@ def test_a_page_of_what_is_chosen(here):
     assert page.texts["footer"] == "characters 1 · bits per character 20.0848 · unknown 1"
 
 
-def test_a_page_is_whole_even_if_a_line_is_not(here):
+def test_a_page_is_whole_even_if_a_line_is_not(here, monkeypatch):
+    monkeypatch.setattr(records, "PORTION", 1)
     with pytest.raises(CharRNNError, match="lacks characters of line 2"):
         run("plain.safetensors", "--unknown", "error", "--unbuffered", "--html", "half.html", stdin=b"ab\nx\n")
     assert (here / "half.html").read_text().endswith("</footer>\n")
 
 
-def test_a_page_of_what_failed_is_not_called_the_heat_map(here):
+def test_of_what_failed_there_is_no_page(here):
     (here / "program").write_bytes(b"\x7fELF\2\1\1" + bytes(200))
     for arguments in (("program",), ("program", "--file"), ("text.txt", "--file")):
         result = CliRunner().invoke(app, ["score", "plain.safetensors", *arguments, "--html", "failed.html"])
         assert isinstance(result.exception, CharRNNError) and result.stdout == ""
-        assert "The heat map of what came before the error is failed.html.\n" in result.stderr
+        # Nothing came before the error, so there is no page.
+        assert "heat map" not in result.stderr and not (here / "failed.html").exists()
 
 
 # --- What is refused ---
@@ -714,7 +716,7 @@ def test_a_page_of_what_failed_is_not_called_the_heat_map(here):
         (("plain.safetensors", "text.txt", "--errors", "ignore"), "errors"),
         (("plain.safetensors", "text.txt", "--html", "nowhere/page.html"), "nowhere/page.html cannot be written"),
         (("plain.safetensors", "text.txt", "--html", "./text.txt"), "text.txt exists already, and is no heat map"),
-        (("plain.safetensors", "text.txt", "--html", "checkpoints"), "checkpoints is a folder; a heat map is a file."),
+        (("plain.safetensors", "text.txt", "--html", "."), ". is a folder; a heat map is a file."),
         (("plain.safetensors", "text.txt", "--html", "/dev/null"), "/dev/null is a link or a device."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -790,3 +792,14 @@ def test_the_text_as_it_was_read_is_as_long_as_its_numbers(here):
         json.loads, run("lower.safetensors", "--jsonl", "--per-char", stdin="İA\n".encode()).stdout.splitlines()
     )
     assert record["text"] == "İA" and record["read"] == "i\u0307a" and len(record["surprisal"]) == 3
+
+
+def test_a_page_stays_if_nothing_could_be_scored(here):
+    run("plain.safetensors", "text.txt", "--html", "page.html")
+    before = Path("page.html").read_bytes()
+    Path("other.txt").write_text("ZZZ\n")
+    for page in ("page.html", "new.html"):
+        arguments = ["score", "plain.safetensors", "--file", "other.txt", "--unknown", "error", "--html", page]
+        result = CliRunner().invoke(app, arguments)
+        assert isinstance(result.exception, CharRNNError) and "heat map" not in result.stderr
+    assert Path("page.html").read_bytes() == before and not Path("new.html").exists()

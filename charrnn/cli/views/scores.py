@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -17,6 +18,7 @@ from charrnn.text.decoding import readable
 if TYPE_CHECKING:
     from charrnn.api.records import Record
     from charrnn.api.scoring import Pieces
+    from charrnn.cli.views.heat_page import HeatPage
     from charrnn.config import TextConfig
     from charrnn.inference.lines import Score
 
@@ -140,24 +142,35 @@ class Page:
         self.bits = 0.0
 
     def __enter__(self) -> "Page":
-        from charrnn.cli.views.heat_page import BEGIN, HeatPage
+        from charrnn.cli.views.heat_page import BEGIN
 
         try:
             check_replaceable(self.path, "heat map", lambda before: before.read_bytes().startswith(BEGIN.encode()))
-            self.file: TextIO = open(self.path, "w", encoding="utf-8")
+            # Nothing is replaced yet: what comes before the first line may fail.
+            self.is_new = not self.path.exists()
+            open(self.path, "a").close()
         except OSError as error:
             raise CharRNNError(
                 f"{self.path} cannot be written: {error.strerror}.", hint="Name a file in a folder that exists."
             ) from None
-        self.page = HeatPage(self.file, *self.title, lines=self.lines)
-        self.text = self.page.text
         return self
 
+    @cached_property
+    def page(self) -> "HeatPage":
+        """Return the page, which is begun when it is first written to."""
+        from charrnn.cli.views.heat_page import HeatPage
+
+        self.file: TextIO = open(self.path, "w", encoding="utf-8")  # noqa: SIM115
+        return HeatPage(self.file, *self.title, lines=self.lines)
+
     def __exit__(self, *exception: object) -> None:
+        if exception[1] is not None and "page" not in vars(self):
+            if self.is_new:
+                self.path.unlink()
+            return
+        page = self.page
         with self.file:
-            self.page.finish(
-                self.characters, self.bits / self.characters if self.characters else math.nan, self.unknown
-            )
+            page.finish(self.characters, self.bits / self.characters if self.characters else math.nan, self.unknown)
         failed = isinstance(exception[1], CharRNNError)
         say(f"The heat map{' of what came before the error' if failed else ''} is {printable(str(self.path))}.")
 
@@ -166,6 +179,10 @@ class Page:
         self.characters += characters
         self.bits += bits
         self.unknown += unknown
+
+    def text(self, text: str, costs: Sequence[float]) -> None:
+        """Write a piece of a text."""
+        self.page.text(text, costs)
 
     def line(self, score: "Score") -> None:
         """Write a line."""
