@@ -58,7 +58,7 @@ class FakeTraining:
     def __init__(self, folder: Path, text: str = "a sample\nof two lines", first: bool = True, form=DEFAULT_TEXT):
         parts = SimpleNamespace(train=range(900), val=[range(60), range(40)], test=[range(30), range(20)])
         corpus = FakeCorpus(range(1050))
-        corpus.text = SimpleNamespace(config=form)
+        corpus.text = SimpleNamespace(config=form, symbols="abcdefghijklm")
         data = SimpleNamespace(corpus=corpus, parts=parts)
         self.job = SimpleNamespace(data=data, config=SETTINGS)
         self.run, self.progress = Run(folder / "toy"), SimpleNamespace(best_step=20)

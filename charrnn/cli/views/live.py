@@ -112,7 +112,7 @@ class View:
         test = f", {sum(map(len, parts.test)):,} to test" if parts.test else ""
         width = "one-hot input" if event.model.embedding is None else f"embedding {event.model.embedding}"
         self._say(
-            f"{len(corpus):,} {self.unit}s, {event.vocab_size:,} different; "
+            f"{len(corpus):,} {self.unit}s, {len(corpus.text.symbols):,} different; "
             f"{len(parts.train):,} to train on, {sum(map(len, parts.val)):,} to validate{test}."
         )
         settings, name = event.training, event.path.resolve().name
