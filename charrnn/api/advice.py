@@ -29,11 +29,14 @@ def advice(characters: int, model: ModelConfig, vocab_size: int) -> str | None:
     ratio = f"{characters:,} characters to train on, {parameters:,} parameters: {_short(each)} a parameter"
     if each < FEW and units < model.units:
         return (
-            f"{ratio}. The text will soon be known by heart, and the best checkpoint come early; `units={units}` would "
+            f"{ratio}. The model will soon overfit, so its best checkpoint will come early. `units={units}` would "
             "be about as good, and faster."
         )
     if each > PLENTY and units > model.units:
-        return f"{ratio}. The text could teach a larger model more, given the time: `units={units}`, say."
+        return (
+            f"{ratio}. A larger model could learn more from this text, if it gets the time: for example "
+            f"`units={units}`."
+        )
     return None
 
 
@@ -43,13 +46,15 @@ def rarity(text: Text) -> str | None:
     if distinct <= MANY or len(text) >= RARE * distinct:
         return None
     once = int((text.counts == 1).sum())
-    ways = "`min_count=2` makes one unknown symbol of those that occur once"
+    ways = "`min_count=2` replaces characters that occur once by one unknown symbol"
     if once == distinct:
-        ways = "`min_count=2` would leave none of them"
+        ways = "`min_count=2` would replace all of them"
     return (
         f"The text has {distinct:,} different characters among {len(text):,}: each occurs {len(text) / distinct:.1f} "
-        f"times on average, and {once:,} of them only once. A model learns nothing of characters that rare, though "
-        f"each has parameters of its own. {ways}; `bytes=True` takes bytes for characters; if the text looks otherwise "
+        f"times on average, and {once:,} of them only once. A model learns nothing about such rare characters, but "
+        "each "
+        f"has its own parameters. {ways}; `bytes=True` trains on bytes instead of characters; if the text looks "
+        "different "
         "in an editor, name its `encoding`."
     )
 

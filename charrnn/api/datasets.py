@@ -97,7 +97,9 @@ def _doubts(data: Dataset) -> Iterator[Noticed]:
         form = data.corpus.text.config
         if of.kind == "lines" and (form.lower or form.normalize):
             mend = "Lines that differ only as `lower` and `normalize` make them alike count as repetitions."
-        yield Noticed(f"{of} that {verb} also occur in what trains: the {loss} is lower than for new text. {mend}")
+        yield Noticed(
+            f"{of} that {verb} also occur in the training part: the {loss} is lower than for new text. {mend}"
+        )
 
 
 def _empty_documents(text: "Text") -> list[str]:

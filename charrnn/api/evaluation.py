@@ -13,8 +13,8 @@ class Evaluation:
 
     nats_per_char: the mean cross-entropy in nats; NaN if no character counted.
     bits_per_byte: bits for each byte of the text; NaN where not all of it was predicted.
-    repeated: of a part that was held out, how much also occurs in what trains; None of next to nothing, and of a text
-    for which it was not looked up.
+    repeated: how much of a held-out part also occurs in the training part; None if that is next to nothing, or if
+    it was not looked up.
     """
 
     characters: int

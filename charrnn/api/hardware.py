@@ -30,8 +30,9 @@ class Place:
         once = [source for source in sources if comes_once(source)]
         if self.processes.count > 1 and once:
             raise CharRNNError(
-                f"Several processes cannot all read {'stdin' if once[0] == STDIN else once[0]}, which comes once.",
-                hint="Name a file that every one of them can read.",
+                f"Several processes cannot all read {'stdin' if once[0] == STDIN else once[0]}, which can be read "
+                "only once.",
+                hint="Name a file that each process can read.",
             )
 
 

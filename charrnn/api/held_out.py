@@ -30,11 +30,11 @@ from charrnn.text.decoding import BYTES
 from charrnn.text.vocabulary import Vocabulary
 
 COMPRESSED_AT_ONCE = 1 << 20
-# Of held-out text, at most so many characters are evaluated exactly: `Model.evaluate` reads more.
+# At most this many held-out characters are evaluated exactly; `Model.evaluate` reads more.
 EXACT = 500_000
-# Of a training part, at most so many stretches are counted, from its beginning to its end.
+# At most this many stretches of a training part are counted, spread from its beginning to its end.
 COUNTED_STRETCHES = 64
-# Of fewer characters compressors make more than they were: their headers, and nothing yet that repeats.
+# Compressors make fewer characters than this larger: they add headers, and little repeats yet.
 COMPRESSIBLE = 5_000
 
 
@@ -50,7 +50,7 @@ def seconds_needed(model: ModelConfig, vocab: Vocabulary, parts: Split) -> float
     reader.nats(ids[:20])
     began = perf_counter()
     reader.nats(ids)
-    # What else is left: the start and the end of the process, the reading of the best checkpoint, the compressors.
+    # The rest: start and end of the process, reading the best checkpoint, the compressors.
     return 1.5 + (perf_counter() - began) / 200 * sum(max(map(len, parts)) for parts in read) * 1.1
 
 
@@ -68,7 +68,7 @@ def measured(run: Run, data: Dataset, history: Sequence[dict[str, Any]]) -> Iter
         return
     model = Model.load(best)
     model.limit_threads()
-    # What has been read once is not known by heart.
+    # A model that has read a text once has not memorised it.
     read_again = bool(history) and (number(history[-1].get("epoch")) or 0) > 1
     train_nats = history[-1]["train_nats"] if read_again else None
     for part in parts_of(data):
@@ -108,11 +108,11 @@ def evaluate_part(part: str, model: Model, data: Dataset, notify: Notify) -> Eva
     """
     held = parts_of(data)
     if part not in tuple(held):
-        there_is = f"there is {' and '.join(held)}" if held else "nothing was held out"
+        there_is = f"it has {' and '.join(held)}" if held else "nothing was held out"
         raise CharRNNError(f"The run has no part {part!r}; {there_is}.", hint="Evaluate a text of your own.")
     parts, of = held[part], data.repeated.get(part)
     if of:
-        notify(f"{of} of this part also occur in what trains: the figure is lower than for new text.")
+        notify(f"{of} of this part also occur in the training part: the loss is lower than for new text.")
     return _in_bytes(measure(part, model, parts, of), data).evaluation
 
 

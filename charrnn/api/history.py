@@ -32,7 +32,7 @@ class Losses:
 
 
 def losses(history: list[Record]) -> Losses:
-    """Return the points of a history; a loss that is null, or no number, is none."""
+    """Return the points of a history; a loss that is null or not a number is left out."""
     both: dict[str, Series] = {"train_nats": [], "val_nats": []}
     for record in history:
         for name, series in both.items():
@@ -45,7 +45,7 @@ def losses(history: list[Record]) -> Losses:
 def history_of(recorded: list[Record], log: Path | None) -> list[Record]:
     """Return the history that a checkpoint recorded, or the log's where that has more."""
     recorded = [record for record in recorded if _has_step(record)]
-    # A FIFO would be waited for.
+    # Reading a FIFO would wait.
     logged = _read(log) if log is not None and log.is_file() else []
     return logged if len(logged) > len(recorded) else recorded
 
@@ -81,7 +81,7 @@ def evaluation_of(record: Record | None, unit: str) -> Evaluation | None:
 
 
 def _repeated(told: Any) -> Repeated | None:
-    """Return what the log tells of how much occurs in what trains, None if that is nothing that can be read."""
+    """Return what the log tells of how much occurs in the training part, None if that is nothing that can be read."""
     if not isinstance(told, dict):
         return None
     pieces, count, kind = number(told.get("pieces")), number(told.get("count")), told.get("kind")

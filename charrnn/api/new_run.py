@@ -31,14 +31,14 @@ def new_job(
     place = training.place
     if not sources.corpus:
         raise CharRNNError(
-            "No text to train on was named.",
+            "No training text was named.",
             hint="Name one: `charrnn.train('corpus.txt')` (charrnn corpus gets you one).",
         )
     trained = trained_model(init, given) if init is not None else None
     chosen = settings(given, trained.text if trained else DEFAULT_TEXT)
     model = trained.model if trained else chosen.model
     if sources.drop_unused and not trained:
-        raise CharRNNError("`drop_unused` needs a model to begin with.", hint="Name one with `init`.")
+        raise CharRNNError("`drop_unused` needs a model to start from.", hint="Name one with `init`.")
     if training.is_first:
         check_name(name, out)
     place.check_texts([*sources.corpus, *sources.val_file])

@@ -1,4 +1,4 @@
-"""A run of its own that goes on from an older checkpoint, or from a copy of one; nothing of the old run is touched."""
+"""A new run that continues from an older checkpoint, or a copy of one; the old run is not changed."""
 
 import os
 from dataclasses import replace
@@ -45,11 +45,11 @@ def own_run(
     beside = old.path.parent if old.path.name == old.name else old.path.resolve().parent
     title, folder = (old.name, beside) if is_of_run else (path.stem, runs_folder())
     run = training.make(name, title, out or folder)
-    said = f"Going on from step {progress.step:,} of {title}, in a run of its own: {run.name}."
+    said = f"Continuing from step {progress.step:,} of {title} in a new run: {run.name}."
     run.log.take(old.log.path, progress.metrics)
     best = _best(old, path, progress)
     if best is None:
-        # What was best is not there any more: the first evaluation is the best that this run has.
+        # The best checkpoint is gone: the first evaluation of this run is its best.
         progress = replace(progress, best_nats=None, best_step=None, evaluations_since_best=0)
     elif training.is_first:
         run.ahead[run.best] = best.read_bytes()
@@ -57,7 +57,7 @@ def own_run(
 
 
 def _best(old: Run, path: Path, progress: Progress) -> Path | None:
-    """Return the file that has the best model so far; None if there is none any more."""
+    """Return the file that has the best model so far; None if it is gone."""
     if progress.best_step == progress.step:
         return path
     try:

@@ -1,4 +1,4 @@
-"""A new run that begins with a trained model: what is taken over of it."""
+"""A new run that starts from a trained model: which of its weights are used."""
 
 from collections.abc import Generator, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from charrnn.text.sources import STDIN
 from charrnn.text.text import Text
 from charrnn.training.transfer import transfer
 
-# Characters that a notice names.
+# How many characters a notice shows.
 SHOWN = 60
 
 
@@ -26,13 +26,15 @@ def trained_model(init: str, given: Mapping[str, Any]) -> Checkpoint:
     checkpoint = read_checkpoint(path)
     check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
     if not all(np.isfinite(weight).all() for weight in checkpoint.weights.values()):
-        raise CharRNNError(f"{path} holds numbers that are not finite.", hint="Begin with another model.")
+        raise CharRNNError(
+            f"{path} has weights that are not finite (NaN or infinity).", hint="Start from another model."
+        )
     for name in MODEL:
         has = getattr(checkpoint.model, name)
         if given.get(name, has) != has:
             raise CharRNNError(
-                f"`{name}={given[name]}` is not what {path} has: {has}.",
-                hint="A model keeps its cell and size; leave the setting out.",
+                f"`{name}={given[name]}` does not fit {path}, which has {has}.",
+                hint="The new model has the same cell and size; leave the setting out.",
             )
     return checkpoint
 
@@ -43,8 +45,8 @@ def known_to(trained: Checkpoint, text: Text) -> list[str]:
     if not before or (before.sha256 != text.sha256 and not {*before.sources} & {*text.sources} - {STDIN}):
         return []
     return [
-        "The model that it begins with was trained on this text: what validates now may have trained it, and costs "
-        "less than new text."
+        "The model that it starts from was trained on this text. The validation part may include text that was "
+        "trained on before, so its loss may be lower than for new text."
     ]
 
 
@@ -53,9 +55,9 @@ def transferred(trained: Checkpoint, corpus: Corpus, seed: int) -> Generator[Not
     old, new = set(trained.vocab.symbols), set(corpus.vocab.symbols)
     used = set(corpus.text.symbols) & new
     yield Noticed(
-        f"Beginning with a trained {trained.model.cell}: {len(old & used):,} characters of this text are known to it."
+        f"Starting from a trained {trained.model.cell}, which knows {len(old & used):,} characters of this text."
     )
-    fates = (("New to it", new - old), ("Not in this text, kept", (old - used) & new), ("Forgotten", old - new))
+    fates = (("New to the model", new - old), ("Not in this text, kept", (old - used) & new), ("Forgotten", old - new))
     for what, characters in fates:
         if characters:
             shown = "".join(sorted(characters)[:SHOWN]) + (" …" if len(characters) > SHOWN else "")

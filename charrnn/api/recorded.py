@@ -1,4 +1,4 @@
-"""The text that a checkpoint names, which may come from anybody: what is opened of it is ordinary, and is named."""
+"""The text that a checkpoint names. A checkpoint may come from a stranger: only regular files are opened, and told."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ from charrnn.text.reader import Watch, read_text
 from charrnn.text.sources import documents
 from charrnn.text.text import Text
 
-# Sources that a notice names.
+# How many sources a notice names.
 _SHOWN = 5
 _HINT = "Put the old text back, or evaluate another one: charrnn eval RUN TEXT."
 
@@ -37,11 +37,11 @@ def check_ordinary(sources: Sequence[str], include: Sequence[str], hint: str) ->
         try:
             found = documents(source, include)
             if not found:
-                raise CharRNNError(f"{source} has no ordinary file, which the checkpoint names as its text.")
+                raise CharRNNError(f"The checkpoint names {source} as its text, but there is no regular file.")
             odd = [document.name for document in found if not _is_ordinary(document.path)]
         except FileNotFoundError as error:
             raise CharRNNError(
-                f"{error.filename} does not exist, which the checkpoint names as its text.", hint
+                f"The checkpoint names {error.filename} as its text, but it does not exist.", hint
             ) from None
         except CharRNNError as error:
             raise CharRNNError(error.message, hint) from None
@@ -49,7 +49,7 @@ def check_ordinary(sources: Sequence[str], include: Sequence[str], hint: str) ->
             # A NUL, or what no name of a file can be.
             odd = [source]
         if odd:
-            raise CharRNNError(f"The checkpoint names {odd[0]:.200} as its text, which is no ordinary file.", hint)
+            raise CharRNNError(f"The checkpoint names {odd[0]:.200} as its text, but that is not a regular file.", hint)
 
 
 def _is_ordinary(path: Path | None) -> bool:
@@ -108,11 +108,11 @@ def familiar(checkpoint: Path, text: Text) -> list[str]:
     corpus = header.progress and header.progress.corpus
     if corpus and text.sha256 == corpus.sha256:
         included = ", its validation part included" if _validates(corpus, header.training) else ""
-        return [f"This is the text that the model was trained on{included}: the figure says little about other texts."]
+        return [f"This is the text that the model was trained on{included}: the loss on other texts will be higher."]
     if corpus and text.sha256 == corpus.val_sha256:
         return [
-            "This is the text that the model was validated on: its best checkpoint was chosen by it, and other texts "
-            "may cost a little more."
+            "This is the text that the model was validated on. Its best checkpoint was chosen by this text, so the "
+            "loss on other texts may be a little higher."
         ]
     return []
 

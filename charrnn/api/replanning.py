@@ -1,4 +1,4 @@
-"""What becomes of a run's plan when it goes on: its budget, and the course of its learning rate."""
+"""The plan of a resumed run: its new budget and its learning rate."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,7 +28,7 @@ def check_unfinished(
         more, budget = f"{progress.step:,} steps more", f"steps={progress.step}"
     given = "".join(f", {name}={value!r}" for name, value in changed.items() if value is not None)
     slow = trained.schedule == "cosine" and not set(changed) & set(SCHEDULE)
-    faster = f"The learning rate has fallen to a hundredth: with `lr={trained.rate:g}` a new schedule begins. "
+    faster = f"The learning rate has fallen to a hundredth; `lr={trained.rate:g}` begins a new schedule. "
     raise CharRNNError(
         f"{what} has taken {progress.step:,} steps and reached the end of its budget.",
         hint=f"{faster if slow else ''}For {more}: `charrnn.resume({word!r}, {budget}{given})`",
@@ -52,7 +52,7 @@ def replanned(
     if has_schedule:
         planned = with_new_schedule(progress, total)
         if "lr" in changed:
-            # What a rate that was too high has been lowered by says nothing of another one.
+            # The factor that lowered a rate that was too high does not apply to a new rate.
             planned = replace(planned, stability=replace(planned.stability, rate_scale=1.0))
     elif has_budget:
         planned = with_total(progress, trained, total, steps_per_epoch)
@@ -69,8 +69,8 @@ def _new_schedule(config: TrainConfig, planned: Progress) -> str:
         return f"A new schedule begins: the learning rate is {base:.2g} from here on."
     if config.schedule == "exponential":
         return (
-            f"A new schedule begins: the learning rate is {base:.2g}, and falls to {config.decay:g} of itself each "
-            f"epoch, for the first time after {config.decay_after} epochs."
+            f"A new schedule begins: the learning rate is {base:.2g}, and is multiplied by {config.decay:g} at "
+            f"the end of each epoch, for the first time after {config.decay_after} epochs."
         )
     warmup = warmup_steps(config, planned.step, planned.total)
     return (
@@ -92,9 +92,9 @@ def _going_on(config: TrainConfig, planned: Progress, steps_per_epoch: int) -> s
     elif rate > 1.01 * lowest:
         course = f"goes on from {rate:.2g} and falls to {lowest:.2g} {_end(planned)}"
     else:
-        course = f"stays at {rate:.2g}, where its schedule has ended: little more will be learnt"
+        course = f"stays at {rate:.2g}, where its schedule has ended, so the model will learn little more"
     again = f"`lr={config.rate:g}`" if config.schedule == "cosine" else "`lr` or `schedule`"
-    return f"The learning rate {course}. For a new schedule from here on add {again}, say."
+    return f"The learning rate {course}. To begin a new schedule here, add for example {again}."
 
 
 def _end(planned: Progress) -> str:

@@ -1,4 +1,4 @@
-"""What a run needs that goes on: its newest checkpoint, what may be changed of it, and its text."""
+"""Preparing a run that is resumed: its newest checkpoint, the settings that may change, and its text."""
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ from charrnn.text.text import Text
 from charrnn.training.backends.choice import DEFAULT
 from charrnn.training.backends.start import kept_shards
 
-# What is settled for good when a run begins, besides its settings.
+# What cannot be changed once a run has begun, besides its settings.
 NEW_ONLY = ("drop_unused", "include", "init", "min_count", "name", "val_file", "vocab")
 
 
@@ -56,7 +56,7 @@ def resumed_job(
     if checkpoint.training is None or progress is None:
         raise CharRNNError(
             f"{path} holds a model but no training to resume.",
-            hint=f"A new run can begin with the model: `charrnn.train('corpus.txt', init={str(path)!r})`",
+            hint=f"A new run can start from the model: `charrnn.train('corpus.txt', init={str(path)!r})`",
         )
     trained, settings = checkpoint.training, dict(given)
     own_name = settings.pop("name", None) if older else None
@@ -81,7 +81,9 @@ def resumed_job(
     before = progress.backend or DEFAULT
     now = place.choose(before).name
     if before != now:
-        yield Noticed(f"Until now it was trained with {before}: {now} rounds otherwise and draws other dropout masks.")
+        yield Noticed(
+            f"Until now it was trained with {before}: {now} rounds differently and draws other dropout masks."
+        )
     shards = kept_shards(config.batch, progress, place.processes.count)
     resumed = replace(checkpoint, progress=planned)
     return Job(run, checkpoint.model, config, data, shards, resumed=resumed, new_plan=about_rate is not None)
@@ -92,24 +94,24 @@ def _run_in(name: str, out: Path | None) -> Run:
     run = find_run(name, out)
     if out is not None and not ((out / run.name).is_dir() and (out / run.name).samefile(run.path)):
         raise CharRNNError(
-            f"`out` has no effect: {name} is the run in {run.path}, and a run goes on where it is.",
-            hint="Leave it out. A run of its own, which goes on from an older checkpoint, can be made elsewhere.",
+            f"`out` has no effect: {name} is the run in {run.path}, and a run stays in its folder.",
+            hint="Leave it out. Only a new run, made from an older checkpoint, can be in another folder.",
         )
     return run
 
 
 def _changed(trained: TrainConfig, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that are given anew; CharRNNError for what cannot be, by itself or in a resumed run."""
+    """Return the settings that were given; CharRNNError for a setting that a resumed run cannot change."""
     fixed = set(given) - set(FREE_ON_RESUME)
     if fixed:
         raise CharRNNError(
             f"A resumed run keeps its settings; {', '.join(f'`{name}`' for name in sorted(fixed))} cannot be changed.",
-            hint=f"What can be given anew: {', '.join(f'`{name}`' for name in FREE_ON_RESUME)}.",
+            hint=f"These can be changed: {', '.join(f'`{name}`' for name in FREE_ON_RESUME)}.",
         )
-    # A budget that is None is none: the run keeps its own.
+    # A budget of None is not a new one: the run keeps its own.
     changed = {name: plain(value) for name, value in given.items() if name not in BUDGET or value is not None}
     check_types(TrainConfig, changed)
-    # Whether the values can be: what they come to depends on the text.
+    # Check the values; their effect depends on the text.
     check_effects(changed, replace(trained, **changed))
     return changed
 
@@ -131,8 +133,8 @@ def _resumed_data(
     if named:
         yield Noticed(f"Reading the text that the run names: {shown(named)}", is_advice=True)
         if not corpus:
-            check_ordinary(sources, include, f"If it lies elsewhere now: `charrnn.resume({word!r}, corpus='NEWPLACE')`")
-        check_ordinary(recorded.val_sources or (), include, "Put back the file that validates.")
+            check_ordinary(sources, include, f"If it is elsewhere now: `charrnn.resume({word!r}, corpus='NEWPLACE')`")
+        check_ordinary(recorded.val_sources or (), include, "Put the validation file back.")
 
     def unchanged(sources: Sequence[str], sha256: str, what: str) -> Generator[Noticed, None, Text]:
         with readable_by():
@@ -146,21 +148,22 @@ def _resumed_data(
                     "`corpus_changed_ok=True`.",
                 )
             yield Noticed(
-                f"The {what} has changed ({digests}): going on with the new one. What validates now may have trained "
-                "before, and costs less than new text."
+                f"The {what} has changed ({digests}): training goes on with the new one. The validation part may "
+                "include text that was "
+                "trained on before, so its loss may be lower than for new text."
             )
         return text
 
     text = yield from unchanged(corpus or sources, recorded.sha256, "text")
     if not corpus and text.sha256 == recorded.sha256:
-        # Where the text lay when the run began stays on record, unless another place was named.
+        # The record keeps the place where the text was at first, unless another one was named.
         text = replace(text, sources=recorded.sources)
     validation = None
     if recorded.val_sources is not None and recorded.val_sha256 is not None:
         validation = yield from unchanged(recorded.val_sources, recorded.val_sha256, "text of `val_file`")
     other = f"val_file={_named(recorded.val_sources)!r}, " if recorded.val_sources else ""
     hint = (
-        "A run keeps its characters. A new run can begin with what this one has learnt: "
+        "A run cannot get new characters. A new run can start from this one's weights: "
         f"`charrnn.train({_named(corpus or sources)!r}, {other}init={word!r})`"
     )
     return dataset(text, checkpoint.vocab, config, validation, hint)

@@ -78,7 +78,7 @@ class Training:
         self.ended: Ended | None = None
         # Where a context must not be left half done by a handler of signals.
         self.undisturbed: Callable[[], AbstractContextManager[Any]] = nullcontext
-        # What is said when another process ends this one, in native code.
+        # What is printed when another process ends this one, in native code.
         self.last_words: Callable[[CharRNNError], None] = lambda error: print(error, file=sys.stderr)
         self._trainer: Trainer | None = None
         self._stopping = self._saving = False
@@ -247,7 +247,7 @@ def _recorded(run: Run, event: Measured) -> Iterator[Event]:
     try:
         run.log.sync()
     except NotWritten as error:
-        yield Noticed(f"The figures of the {event.part} part are not in the log: {error.message}")
+        yield Noticed(f"The figures of the {event.part} part could not be written to the log: {error.message}")
     yield event
 
 
@@ -255,9 +255,11 @@ def _rounding(before: Progress, device: str, count: int) -> Iterator[Noticed]:
     """Yield why a resumed run will not be the same to the bit, if it will not."""
     until_now = before.device or "cpu"
     if device != until_now:
-        yield Noticed(f"Until now it was trained on a {until_now}: a {device} rounds otherwise.")
+        yield Noticed(f"Until now it was trained on a {until_now}: a {device} rounds differently.")
     elif count != before.shards:
-        yield Noticed(f"The batch is now cut into {count} parts (it was {before.shards}): sums round otherwise.")
+        yield Noticed(
+            f"The batch is now cut into {count} parts (before: {before.shards}), so sums are rounded differently."
+        )
 
 
 def _facts(job: Job) -> dict[str, str]:

@@ -43,7 +43,7 @@ class Dataset:
 
     @cached_property
     def repeated(self) -> dict[str, Repeated]:
-        """Return how much is held out and occurs in what trains, by the part, where that is worth telling."""
+        """Return how much is held out and occurs in the training part, by the part, where that is worth telling."""
         train, held_out = self.parts.train, {"validation": self.parts.val, "test": self.parts.test}
         unit = self.corpus.text.config.unit
         found = {part: repeated(train, parts, unit) for part, parts in held_out.items()}

@@ -1,4 +1,4 @@
-"""What is held out and occurs in what trains, too: what is measured on it is no surprise."""
+"""What is held out and occurs in the training part, too: what is measured on it is no surprise."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ _SPREAD, _MIX = np.uint64(0x9E3779B97F4A7C15), 0xD1B54A32D192ED03
 
 @dataclass(frozen=True)
 class Repeated:
-    """Of so many `pieces`, lines or stretches (`kind` names them), so many (`count`) also occur in what trains."""
+    """How many (`count`) of the `pieces`, lines or stretches (`kind` says which), also occur in the training part."""
 
     pieces: int
     count: int

@@ -43,7 +43,7 @@ def test_training_says_it_before_it_starts(tmp_path):
     tiny = ("--layers", 1, "--batch", 1, "--steps", 1)
     words = ("-c", script, "train", "short.txt", "--units", 64, *tiny)
     said = charrnn_in(tmp_path, *words, command=shlex.quote(sys.executable)).stderr
-    assert said.index("known by heart") < said.index("Loading") and "--units 32" in said
+    assert said.index("soon overfit") < said.index("Loading") and "--units 32" in said
 
 
 def said_of(path, text, **form):
@@ -60,10 +60,13 @@ def test_a_text_of_characters_that_hardly_occur_twice_is_told(tmp_path):
     said = said_of(tmp_path / "a", letters(20_000))
     assert "20,000 different characters among 20,000: each occurs 1.0 times on average, and 20,000 of them" in said
     # To follow it would be an error.
-    assert "`min_count=2` would leave none of them; `bytes=True`" in said and "`encoding`" in said
+    assert "`min_count=2` would replace all of them; `bytes=True`" in said and "`encoding`" in said
     drawn = np.random.default_rng(0).choice(list(letters(20_000)), 60_000)
     said = said_of(tmp_path / "b", "".join(drawn))
-    assert "`min_count=2` makes one unknown symbol" in said and "each occurs 3.2 times" in said
+    assert (
+        "`min_count=2` replaces characters that occur once by one unknown symbol" in said
+        and "each occurs 3.2 times" in said
+    )
     # What is no text, in an encoding that takes nearly anything.
     (tmp_path / "c").write_bytes(np.random.default_rng(0).integers(0, 0xD800, 9000).astype("<u2").tobytes())
     assert rarity(read_text([tmp_path / "c"], TextConfig(encoding="utf-16-le")))
@@ -87,7 +90,7 @@ def test_it_takes_the_place_of_advice_on_the_size(tmp_path):
     for more, told in (((), True), (("--min-count", 2), False), (("--bytes",), False)):
         words = ("-c", script, "train", "a.txt", "--units", 32, "--steps", 1, "--quiet", *more)
         said = charrnn_in(tmp_path, *words, command=shlex.quote(sys.executable)).stderr
-        assert ("2,001 different characters" in said and "--min-count 2 makes" in said) == told
+        assert ("2,001 different characters" in said and "--min-count 2 replaces" in said) == told
         assert not told or "a parameter" not in said
 
 

@@ -130,9 +130,11 @@ def test_what_occurs_in_what_trains_is_told_wherever_the_figure_is(folder):
     assert charrnn.list_runs()[0].test.repeated == shared
     (facts,) = json.loads(said("runs", "--json"))
     assert facts["test"]["repeated"] == {"pieces": 6, "count": 6, "kind": "stretches of 64 characters"}
-    assert "6 of 6 stretches of 64 characters also occur in what trains" in " ".join(said("inspect", "toy").split())
+    assert "6 of 6 stretches of 64 characters also occur in the training part" in " ".join(
+        said("inspect", "toy").split()
+    )
     result = CliRunner().invoke(app, ["eval", "toy", "--part", "test", "--json"])
-    assert "6 of 6 stretches of 64 characters of this part also occur in what trains" in result.stderr
+    assert "6 of 6 stretches of 64 characters of this part also occur in the training part" in result.stderr
     assert json.loads(result.stdout)["repeated"] == facts["test"]["repeated"]
     # A log from a stranger may say anything.
     for odd in ({"pieces": "6", "count": 6, "kind": "x"}, [1], {"pieces": 6, "count": 6, "kind": 3}):
@@ -147,7 +149,7 @@ def test_a_disk_that_does_not_take_them_is_told(folder, monkeypatch):
 
     monkeypatch.setattr(run.log, "sync", full)
     told, event = session._recorded(run, events["test"])
-    assert isinstance(told, Noticed) and "test part are not in the log: The disk is full." in told.message
+    assert isinstance(told, Noticed) and "test part could not be written to the log: The disk is full." in told.message
     assert event is events["test"]
 
 
@@ -266,7 +268,7 @@ def test_a_text_that_came_through_a_pipe_is_found_in_the_run(folder):
 
 def test_a_part_that_cannot_be_had_is_told(folder):
     finished(folder, test=0.0)
-    assert "has no part 'test'; there is validation." in refused("eval", "toy", "--part", "test")
+    assert "has no part 'test'; it has validation." in refused("eval", "toy", "--part", "test")
     assert "has no part 'train'" in refused("eval", "toy", "--part", "train")
     for more in (("text.txt",), ("--unknown", "skip"), ("--encoding", "latin-1"), ("--include", "*.txt")):
         assert "--part evaluates what the run held out" in refused("eval", "toy", *more, "--part", "validation")
@@ -274,7 +276,7 @@ def test_a_part_that_cannot_be_had_is_told(folder):
     (folder / "text.txt").write_text(TEXT + "a")
     assert "text.txt has changed since the run began" in refused("eval", "toy", "--part", "validation")
     (folder / "text.txt").unlink()
-    assert "does not exist, which the checkpoint names as its text" in refused("eval", "toy", "--part", "validation")
+    assert "as its text, but it does not exist" in refused("eval", "toy", "--part", "validation")
 
 
 def test_a_part_is_evaluated_without_keras(folder):

@@ -193,10 +193,11 @@ def test_an_evaluation_is_that_of_the_whole_text(model, tmp_path, told):
 
 
 TRAINED = "This is the text that the model was trained on"
-FIGURE = ": the figure says little about other texts."
+FIGURE = ": the loss on other texts will be higher."
 VALIDATED = (
-    "This is the text that the model was validated on: its best checkpoint was chosen by it, and other texts may "
-    "cost a little more."
+    "This is the text that the model was validated on. Its best checkpoint was chosen by this text, so the loss on "
+    "other "
+    "texts may be a little higher."
 )
 
 

@@ -57,7 +57,7 @@ def losses(path):
 def test_an_older_checkpoint_goes_on_in_a_run_of_its_own(folder):
     before = digests()
     said, run = resumed(FILE)
-    assert said == ["Going on from step 30 of old, in a run of its own: old-2."]
+    assert said == ["Continuing from step 30 of old in a new run: old-2."]
     assert run.path.name == "old-2" and digests() == before
     # It takes the same steps, from there on, and has the log of the steps before.
     assert losses(run.path) == losses(OLD)
@@ -71,7 +71,7 @@ def test_an_older_checkpoint_goes_on_in_a_run_of_its_own(folder):
 
 def test_its_name_its_folder_and_its_budget_may_be_given(folder):
     said, run = resumed(FILE, name="other", out="elsewhere", steps=5)
-    assert said[0] == "Going on from step 30 of old, in a run of its own: other."
+    assert said[0] == "Continuing from step 30 of old in a new run: other."
     assert run.path.resolve() == folder / "elsewhere/other" and "goes on from" in said[1]
     assert read_checkpoint(run.newest()).progress.total == 35
     with pytest.raises(CharRNNError, match="exists already"):
@@ -111,7 +111,7 @@ def test_the_best_is_what_its_step_is(folder):
     assert resumed(OLD / "best.safetensors", steps=1)[0][0] == "Resuming old after step 90."
     shutil.copy(FILE, OLD / "best.safetensors")
     said, _ = resumed(OLD / "best.safetensors")
-    assert said == ["Going on from step 30 of old, in a run of its own: old-2."]
+    assert said == ["Continuing from step 30 of old in a new run: old-2."]
 
 
 def test_a_copied_file_goes_on_under_its_own_name(folder):
@@ -119,7 +119,7 @@ def test_a_copied_file_goes_on_under_its_own_name(folder):
     copy = shutil.copy(FILE, folder / "away/my model.safetensors")
     before = digests(folder / "away")
     said, run = resumed(copy)
-    assert said == ["Going on from step 30 of my model, in a run of its own: my-model."]
+    assert said == ["Continuing from step 30 of my model in a new run: my-model."]
     assert run.path.resolve() == folder / "checkpoints/my-model" and digests(folder / "away") == before
     # The log of the old run is not there: it begins here.
     assert [step for step, *_ in losses(run.path)] == [step for step, *_ in losses(OLD) if step > 30]

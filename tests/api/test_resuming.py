@@ -75,13 +75,14 @@ def test_what_may_have_trained_before_is_told(folder, monkeypatch):
     (folder / "text.txt").write_text(TEXT[::-1])
     train_nothing(monkeypatch)
     said = told(charrnn.resume_events("run", corpus_changed_ok=True, steps=1))
-    assert "going on with the new one. What validates now may have trained before" in said
+    assert "training goes on with the new one. The validation part may include text that was trained on before" in said
     # The same place, or the same text elsewhere; a model that came from another text says nothing.
     (folder / "copy.txt").write_text(TEXT)
     (folder / "other.txt").write_text(TEXT[::-1])
     for source, known in (("text.txt", True), ("copy.txt", True), ("other.txt", False)):
         said = told(charrnn.train_events(source, init="run", steps=1, batch=2, seq=8))
-        assert ("was trained on this text: what validates now may have trained it" in said) == known, source
+        warned = "was trained on this text. The validation part may include text that was trained on before" in said
+        assert warned == known, source
 
 
 def test_a_text_that_grew_where_it_lies_is_named_as_the_run_knows_it(folder):
@@ -170,7 +171,7 @@ def test_a_finished_run_names_the_command_that_goes_on(budget, says, folder):
     before, _ = totals()
     with pytest.raises(CharRNNError) as caught:
         charrnn.resume("run")
-    slow = "The learning rate has fallen to a hundredth: with `lr=0.005` a new schedule begins. "
+    slow = "The learning rate has fallen to a hundredth; `lr=0.005` begins a new schedule. "
     assert caught.value.hint == slow + says
     _, *arguments = as_options(says).split("charrnn ")[1].split()
     assert command(*arguments)[0] == 0 and totals()[0] > before
@@ -204,11 +205,11 @@ def test_a_finished_run_that_goes_on_does_not_leap(folder):
     found, said = rates(steps=60)
     assert list(found) == list(range(61, 121)) and set(found.values()) == {0.005}
     assert said == (
-        "The learning rate stays at 0.005, where its schedule has ended: little more will be learnt. "
-        "For a new schedule from here on add `lr=0.5`, say."
+        "The learning rate stays at 0.005, where its schedule has ended, so the model will learn little more. "
+        "To begin a new schedule here, add for example `lr=0.5`."
     )
     _, said = command("--resume", "run", "--steps", 5)
-    assert "add --lr 0.5, say." in said
+    assert "add for example --lr 0.5." in said
 
 
 def test_a_longer_budget_falls_from_where_the_rate_is(folder):
@@ -257,7 +258,8 @@ def test_the_other_schedules_go_on_as_they_were(schedule, more, folder):
         ({"schedule": "constant"}, "A new schedule begins: the learning rate is 0.5 from here on."),
         (
             {"schedule": "exponential", "decay": 0.5, "decay_after": 1, "lr": 0.1},
-            "the learning rate is 0.1, and falls to 0.5 of itself each epoch, for the first time after 1 epochs.",
+            "the learning rate is 0.1, and is multiplied by 0.5 at the end of each epoch, for the first time after 1 "
+            "epochs.",
         ),
     ],
 )

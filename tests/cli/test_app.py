@@ -198,7 +198,7 @@ def test_eval_prints_what_scripts_rely_on(small):
         (("eval", "small", "undecodable.txt"), "undecodable.txt is not UTF-8"),
         (("eval", "small"), "No text was named"),
         (("eval", "damaged.safetensors", "text.txt"), "damaged"),
-        (("train",), "No text to train on"),
+        (("train",), "No training text was named"),
         (("train", "missing.txt"), "missing.txt does not exist"),
         (("train", "empty.txt"), "empty.txt is empty"),
         (("train", "binary"), "binary holds no text"),

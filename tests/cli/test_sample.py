@@ -520,7 +520,7 @@ def test_novel_needs_a_text_and_says_when_it_is_another(sample, folder, tmp_path
     finally:
         (folder / "names.txt").write_text(kept)
     assert gone[:2] == (1, "") and re.fullmatch(
-        r"Comparing with .*\ncharrnn: .*names\.txt does not exist, which the checkpoint names as its text\.\n"
+        r"Comparing with .*\ncharrnn: The checkpoint names .*names\.txt as its text, but it does not exist\.\n"
         r"  Name a text to compare with: --novel-to\.\n",
         gone.said,
     )

@@ -1,4 +1,4 @@
-"""What is held out and occurs in what trains as well: counted, and said before training and after it."""
+"""What is held out and occurs in the training part as well: counted, and said before training and after it."""
 
 import random
 from collections import Counter
@@ -88,7 +88,7 @@ def test_a_list_that_repeats_itself_is_told_before_training(told):
     said, job = told(5 * NAMES, split="documents")
     shared = job.data.repeated["validation"]
     assert shared.count > 0.9 * shared.pieces > 100
-    assert f"{shared} that validate also occur in what trains" in said and "`sort -u`" in said
+    assert f"{shared} that validate also occur in the training part" in said and "`sort -u`" in said
     # Wherever the validation part lies, and if it is another text.
     assert "that validate also occur in" in told(2 * NAMES, split="tail")[0]
     assert "400 of 400 lines that validate also occur in" in told(NAMES, val_file="text.txt")[0]
@@ -102,9 +102,9 @@ def test_copies_are_told_where_lines_are_no_documents(told, tmp_path):
         for copy in "ab":
             (tmp_path / f"folder/{number}{copy}.txt").write_text(" ".join(NAMES[number : number + 40]))
     said, _ = told([], corpus="folder", split="documents", val=0.3, lines=False)
-    assert " stretches of 64 characters that validate also occur in what trains" in said and "there twice" in said
+    assert " stretches of 64 characters that validate also occur in the training part" in said and "there twice" in said
     # Of a stream, of a file of its own, and of bytes.
-    assert "also occur in what trains" in told(2 * NAMES, lines=False)[0]
+    assert "also occur in the training part" in told(2 * NAMES, lines=False)[0]
     assert "43 of 43 stretches of 64 characters that" in told(NAMES, lines=False, val_file="text.txt")[0]
     assert " stretches of 64 bytes that test also" in told(2 * NAMES, lines=False, bytes=True, val=0.0, test=0.3)[0]
     assert "also occur" not in told(NAMES, lines=False)[0]
@@ -116,7 +116,9 @@ def test_the_report_does_not_claim_what_is_not_so(capsys):
         return capsys.readouterr().err
 
     many = Repeated(200, 180, "lines")
-    assert "on 900 held-out characters; 180 of 200 lines also occur in what trains.\n" in reported("validation", many)
+    assert "on 900 held-out characters; 180 of 200 lines also occur in the training part.\n" in reported(
+        "validation", many
+    )
     assert "that nothing was chosen by; 180 of 200 lines also" in reported("test", many)
     assert "on 900 held-out characters.\n" in reported("validation", None)
     assert many.matters and not Repeated(200, 4, "lines").matters

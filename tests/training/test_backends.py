@@ -52,7 +52,7 @@ def test_a_run_goes_on_with_the_other_backend(command, tmp_path, first, second):
     assert four.progress.backend == first
     resumed, imported = command(second, "train", "--resume", "text", "--steps", 5)
     assert resumed.returncode == 0, resumed.stderr
-    assert f"Until now it was trained with {first}: {second} rounds otherwise" in resumed.stderr
+    assert f"Until now it was trained with {first}: {second} rounds differently" in resumed.stderr
     assert second in imported and (second == "tensorflow" or first not in imported)
     nine = read_checkpoint(run / "step-00000009.safetensors", training=True)
     assert nine.progress.backend == second and set(nine.slots) == set(four.slots)

@@ -136,7 +136,7 @@ def test_stdin_cannot_be_shared(tmp_path, monkeypatch):
     refused = charrnn_in(tmp_path, "train", "-", "--processes", 2, "--process-id", 0, *HERE, stdin=b"abc" * 1000)
     assert refused.returncode == 1 and "Several processes cannot all read stdin" in refused.stderr
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(CharRNNError, match=r"Several processes cannot all read .*/pipe, which comes once"):
+    with pytest.raises(CharRNNError, match=r"Several processes cannot all read .*/pipe, which can be read only once"):
         Place(None, "cpu", Processes(2, 0, HERE[1])).check_texts(["a.txt", str(tmp_path / "pipe")])
 
 

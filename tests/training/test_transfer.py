@@ -96,8 +96,8 @@ def test_training_begins_with_a_trained_model(tmp_path: Path):
     results = several(tmp_path, *calls)
     assert [code == 0 for _, code in results.values()] == [True] * 5 + [False] * 2, results
     said = {name: text for name, (text, _) in results.items()}
-    assert "Beginning with a trained lstm: 10 characters of this text are known to it." in said["kept"]
-    assert "New to it: αλμ (3)." in said["kept"] and "Not in this text, kept: m (1)." in said["kept"]
+    assert "Starting from a trained lstm, which knows 10 characters of this text." in said["kept"]
+    assert "New to the model: αλμ (3)." in said["kept"] and "Not in this text, kept: m (1)." in said["kept"]
     assert "Forgotten: m (1)." in said["dropped"]
     assert "--units 13 is not what" in said["other"] and "needs a model" in said["none"]
     losses = {

@@ -49,7 +49,7 @@ def measured(event: "Measured") -> None:
     else:
         also = ""
         if event.evaluation.repeated is not None:
-            also = f"; {event.evaluation.repeated} also occur in what trains"
+            also = f"; {event.evaluation.repeated} also occur in the training part"
         say(
             f"{what}: {event.evaluation.bits_per_char:.4f} bits per {unit} ({nats:.4f} nats), exactly, on "
             f"{counted:,} held-out {unit}{'' if counted == 1 else 's'}{after}{which}{of}{also}."

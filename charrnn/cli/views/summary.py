@@ -149,7 +149,7 @@ def _figures(facts: dict[str, Any]) -> Iterator[Row]:
         if evaluation is not None:
             exact = f"{evaluation.bits_per_char:.4f} bits per {evaluation.unit} ({evaluation.nats_per_char:.4f} nats)"
             of = evaluation.repeated
-            also = "" if of is None else f"; {printable(str(of))} also occur in what trains"
+            also = "" if of is None else f"; {printable(str(of))} also occur in the training part"
             yield part, [f"{exact}, exactly, on {evaluation.characters:,} {evaluation.unit}s{also}"]
 
 
