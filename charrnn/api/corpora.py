@@ -1,4 +1,4 @@
-"""The well-known corpora: what there is, and getting one, from its source or from what is on this machine."""
+"""The well-known corpora: their list, and getting one: it is downloaded, or made from files of this machine."""
 
 import hashlib
 import http.client
@@ -16,7 +16,8 @@ from charrnn.atomic import replacing
 from charrnn.errors import CharRNNError
 
 Pieces = Generator[bytes, None, None]
-# Is given the pieces of a download, the name of the corpus and its size in bytes; yields the pieces, and shows them.
+# A function that is given the pieces of a download, the name of the corpus and its size in bytes; it yields the
+# pieces and may show how far the download is.
 Show = Callable[[Pieces, str, int], Pieces]
 
 MANIFEST = Path(__file__).parent.parent / "corpora.toml"
@@ -35,14 +36,14 @@ def unshown(pieces: Pieces, name: str, size: int) -> Pieces:
 
 
 def known_corpora(manifest: Path = MANIFEST) -> dict[str, dict[str, Any]]:
-    """Return what there is to get, by name: each with bytes, description and, if it is downloaded, url and sha256."""
+    """Return the corpora by name: each has bytes, description and, if it is downloaded, url and sha256."""
     try:
         return tomllib.loads(manifest.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CharRNNError(f"The list of corpora {manifest} does not exist.", hint="Unset CHARRNN_CORPORA.") from None
     except ValueError as error:
         raise CharRNNError(
-            f"The list of corpora {manifest} is no TOML: {error}.", hint="Unset CHARRNN_CORPORA."
+            f"The list of corpora {manifest} is not valid TOML: {error}.", hint="Unset CHARRNN_CORPORA."
         ) from None
 
 
@@ -86,7 +87,7 @@ def _write(path: Path, pieces: Pieces) -> int:
         reason = f"{path.parent} is a file" if isinstance(error, FileExistsError) else error.strerror
         raise CharRNNError(
             f"The corpus cannot be written to {path}: {reason}.",
-            hint="Name a file in a folder that may be written to, on a disk that has room: -o FILE",
+            hint="Name a file in a folder that you may write to, on a disk with free space: -o FILE",
         ) from error
 
 
@@ -104,19 +105,19 @@ def _verified(name: str, entry: dict[str, Any], show: Show) -> Pieces:
     if received != expected:
         amount = "more" if received > expected else f"{received:,}"
         raise CharRNNError(
-            f"The download of {name} brought {amount} bytes where {expected:,} were expected; it was thrown away.",
+            f"The download of {name} brought {amount} bytes, but {expected:,} were expected; it was deleted.",
             hint="Try again; if it happens again, the file has changed at its source.",
         )
     if digest.hexdigest() != entry["sha256"]:
         raise CharRNNError(
-            f"The download of {name} has SHA-256 {digest.hexdigest()} where {entry['sha256']} was expected; "
-            "it was thrown away.",
+            f"The download of {name} has SHA-256 {digest.hexdigest()}, but {entry['sha256']} was expected; "
+            "it was deleted.",
             hint="Try again; if it happens again, the file has changed at its source.",
         )
 
 
 def _download(name: str, url: str) -> Pieces:
-    hint = f"Try again, or get {url} by other means and train on that file."
+    hint = f"Try again, or download {url} in another way and train on that file."
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:
             while piece := response.read(_CHUNK):
@@ -126,7 +127,7 @@ def _download(name: str, url: str) -> Pieces:
     except urllib.error.URLError as error:
         raise CharRNNError(
             f"{name} cannot be downloaded: {url} cannot be reached ({error.reason}).",
-            hint="Check the network, or type `charrnn corpus python`, which needs none.",
+            hint="Check the network, or type `charrnn corpus python`, which needs no network.",
         ) from error
     except (http.client.HTTPException, OSError) as error:
         raise CharRNNError(f"The download of {name} broke off: {error!r}.", hint) from error
@@ -141,7 +142,8 @@ def python_sources(size: int) -> Pieces:
         paths += [Path(parent, name) for name in files if name.endswith(".py") and not name.startswith(_GENERATED)]
 
     def mixed(path: Path) -> bytes:
-        # In the order of names the last tenth, which validates, would be a few packages; hashes mix them, always alike.
+        # Sorted by name, the validation part (the last tenth) would be a few packages. Hashes mix the files, always in
+        # the same order.
         return hashlib.sha256(path.relative_to(stdlib).as_posix().encode()).digest()
 
     left = size
@@ -155,7 +157,7 @@ def python_sources(size: int) -> Pieces:
     if left == size:
         raise CharRNNError(
             f"No source file of the standard library in {stdlib} fits into {size:,} bytes.",
-            hint="Ask for more with `size`, or train on a text of your own.",
+            hint="Choose a larger `size`, or train on your own text.",
         )
 
 

@@ -42,8 +42,8 @@ def tell_which(run: str, file: str, step: int | None) -> None:
 def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
     """Return the run (or None for the newest) and the texts.
 
-    The first argument is the run unless it is a text; then the last one may be it, for many name the text first. A run
-    may be called as a text is: of several arguments the first means the run.
+    The first argument is the run unless it is a text. Then the last argument may be the run, because many users name
+    the text first. If a run and a text have the same name, the first of several arguments is the run.
     """
     from charrnn.runs.finding import find_run, has_checkpoint
 
@@ -60,7 +60,10 @@ def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
             return None, arguments
         if rest:
             return first, rest
-        say(f"{printable(first)} is a run too: it is taken for the file. For the run name its folder or a checkpoint.")
+        say(
+            f"{printable(first)} is a file and also a run; the file is read. For the run, name its folder or a "
+            "checkpoint."
+        )
         return None, arguments
     try:
         find_run(first)
@@ -84,7 +87,8 @@ def run_and_lines(arguments: list[str], command: str) -> tuple[str | None, str]:
             raise CharRNNError(named, hint=f"Join them: {shlex.join(['cat', *texts])} | {typed_without(texts)}")
         line = shlex.quote(" ".join(texts))
         raise CharRNNError(
-            f"{named} There are no such files.", hint=f"A line comes from stdin: echo {line} | {typed_without(texts)}"
+            f"{named} There are no such files.",
+            hint=f"To give a line, pipe it to stdin: echo {line} | {typed_without(texts)}",
         )
     if texts and texts[0] != "-" and not os.path.exists(texts[0]):
         raise _neither(texts[0])

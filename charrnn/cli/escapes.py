@@ -29,7 +29,10 @@ def unescaped(value: str | None, of_bytes: bool) -> str | None:
             return _SHORT[name]
         code = int(name[1:], 16)
         if 0xD800 <= code <= 0xDFFF:
-            raise CharRNNError(f"{escape[0]} is half of a character.", hint="Write its code point: \\U0001f600")
+            raise CharRNNError(
+                f"{escape[0]} is a surrogate, half of a UTF-16 pair, and not a character.",
+                hint="Write the code point of the whole character, such as \\U0001f600.",
+            )
         return chr(0xDC00 + code if of_bytes and name[0] == "x" and code > 0x7F else code)
 
     return value if value is None else _ESCAPE.sub(meant, value)

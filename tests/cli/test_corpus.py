@@ -113,7 +113,7 @@ def test_the_manifest_is_complete():
     assert known["tinyshakespeare"]["sha256"] == "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 
-@pytest.mark.parametrize(("content", "says"), [(None, "does not exist"), ("[toy", "is no TOML")])
+@pytest.mark.parametrize(("content", "says"), [(None, "does not exist"), ("[toy", "is not valid TOML")])
 def test_a_bad_manifest(charrnn, tmp_path, content, says):
     manifest = tmp_path / "toy.toml"
     if content is not None:
@@ -127,7 +127,7 @@ def test_a_bad_manifest(charrnn, tmp_path, content, says):
 def test_an_unknown_name(charrnn):
     code, out, err = charrnn("corpus", "tinyshakespear")
     assert (code, out) == (1, b"")
-    assert "there are python, tinyshakespeare" in err
+    assert "the corpora are python, tinyshakespeare" in err
     assert "Did you mean charrnn corpus tinyshakespeare?" in err
     assert "Did you mean" not in charrnn("corpus", "zzz")[2]
 
@@ -168,7 +168,7 @@ def test_a_verified_file_is_not_downloaded_again(charrnn, listed, server):
     assert charrnn("corpus", "toy")[0] == 0
     code, _, err = charrnn("corpus", "toy")
     assert code == 0
-    assert "there already" in err
+    assert "exists already" in err
     assert server.asked == ["/toy"]
 
 
@@ -190,8 +190,8 @@ def test_another_file_is_replaced_only_by_force(charrnn, listed, server):
     [
         # Older Pythons end the body quietly, newer ones raise: "brought" or "broke off".
         ("/short", "bro"),
-        ("/silently-short", f"brought {len(BODY) // 2:,} bytes where {len(BODY):,} were expected"),
-        ("/long", f"brought more bytes where {len(BODY):,} were expected"),
+        ("/silently-short", f"brought {len(BODY) // 2:,} bytes, but {len(BODY):,} were expected"),
+        ("/long", f"brought more bytes, but {len(BODY):,} were expected"),
         ("/wrong", f"has SHA-256 {hashlib.sha256(BODY.swapcase()).hexdigest()}"),
         ("/missing", "answers 404 Not Found"),
     ],

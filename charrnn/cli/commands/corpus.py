@@ -24,7 +24,9 @@ def _size(text: str) -> int:
     except (ValueError, OverflowError):
         size = 0
     if size < 1:
-        raise typer.BadParameter(f"{text!r} is no size; write bytes, or 500K or 2M.", param_hint="--size")
+        raise typer.BadParameter(
+            f"{text!r} is not a size; write a number of bytes, or for example 500K or 2M.", param_hint="--size"
+        )
     return size
 
 
@@ -46,7 +48,8 @@ def corpus(
     if name is None:
         if output is not None or size is not None or force:
             raise CharRNNError(
-                "No corpus was named; --output, --size and --force are for one.", hint="charrnn corpus lists them."
+                "No corpus was named; --output, --size and --force need the name of one.",
+                hint="charrnn corpus lists them.",
             )
         write_data(_table(known))
         return
@@ -58,7 +61,7 @@ def corpus(
     wanted = None if size is None else _size(size)
     written = get_corpus(name, entry, path, wanted, force, _shown)
     if written is None:
-        say(f"{path} is there already, and is what it should be (SHA-256 verified).")
+        say(f"{path} exists already and has the expected content (SHA-256 verified).")
     else:
         characters = len(path.read_bytes().decode("utf-8", "replace"))
         say(f"Wrote {path}: {written:,} bytes, {characters:,} characters.")
@@ -73,7 +76,7 @@ def _table(known: dict[str, dict[str, Any]]) -> str:
 
 def _unknown_name(name: str, known: dict[str, Any]) -> CharRNNError:
     return CharRNNError(
-        f"No corpus is called {name!r}; there are {', '.join(sorted(known))}.",
+        f"There is no corpus {name!r}; the corpora are {', '.join(sorted(known))}.",
         hint=did_you_mean(name, known, command="charrnn corpus ") or "A text of your own: charrnn train FILE",
     )
 
