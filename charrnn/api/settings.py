@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from charrnn.api.presets import PRESETS
 from charrnn.config import (
     ACTIVATIONS,
     BUDGET,
     DEFAULT_MINUTES,
     DEFAULT_TEXT,
     OPTIMIZERS,
-    PRESETS,
     ModelConfig,
     TextConfig,
     TrainConfig,

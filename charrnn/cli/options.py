@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from charrnn.api.presets import PRESETS
 from charrnn.cli.console import typed_cells
 from charrnn.config import (
     ACTIVATIONS,
@@ -17,7 +18,6 @@ from charrnn.config import (
     NORMAL_FORMS,
     OPTIMIZERS,
     PRECISIONS,
-    PRESETS,
     SCHEDULES,
     SPLITS,
     STACKS,

@@ -4,8 +4,9 @@ from dataclasses import fields
 
 import pytest
 
+from charrnn.api.presets import PRESETS
 from charrnn.api.settings import NAMES, settings
-from charrnn.config import DEFAULT_MINUTES, DEFAULT_RATES, PRESETS, ModelConfig, TextConfig, TrainConfig
+from charrnn.config import DEFAULT_MINUTES, DEFAULT_RATES, ModelConfig, TextConfig, TrainConfig
 from charrnn.errors import CharRNNError
 
 # Another value than the default, for each setting.

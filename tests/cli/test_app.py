@@ -11,8 +11,9 @@ import sys
 
 import pytest
 
+from charrnn.api.presets import PRESETS
 from charrnn.cli.app import COMMANDS
-from charrnn.config import PRESETS, TextConfig
+from charrnn.config import TextConfig
 from charrnn.runs.checkpoint import read_checkpoint
 from charrnn.runs.lock import Lock
 from charrnn.text.vocabulary import Vocabulary

@@ -6,8 +6,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from charrnn.api.presets import PRESETS
 from charrnn.cli.app import app
-from charrnn.config import DEFAULT_MINUTES, PRESETS, ModelConfig, TextConfig, TrainConfig
+from charrnn.config import DEFAULT_MINUTES, ModelConfig, TextConfig, TrainConfig
 from charrnn.errors import CharRNNError
 from support.untrained import train_nothing
 
