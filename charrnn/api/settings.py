@@ -62,7 +62,7 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     preset = given.get("preset")
     if preset is not None and preset not in tuple(PRESETS):
         raise CharRNNError(
-            f"There is no preset {preset!r}; there is {', '.join(PRESETS)}.", did_you_mean(str(preset), PRESETS)
+            f"There is no preset {preset!r}; the presets are {', '.join(PRESETS)}.", did_you_mean(str(preset), PRESETS)
         )
     chosen = {**(_preset(PRESETS[preset], given) if preset else {}), **given}
     named = frozenset(chosen)
@@ -71,8 +71,10 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
         chosen |= {name: given.get(name) for name in BUDGET}
     elif all(chosen.get(name) is None for name in BUDGET):
         chosen["minutes"] = DEFAULT_MINUTES
-    if "clip_value" in given and "clip_norm" not in given:
-        chosen["clip_norm"] = None
+    for one, other in (("clip_value", "clip_norm"), ("clip_norm", "clip_value")):
+        # They exclude each other: one that is given replaces the default or the preset's.
+        if one in given and other not in given:
+            chosen[other] = None
     chosen["cell"] = _cell(chosen.get("cell", ModelConfig.cell), chosen.get("activation"))
     model, train, changed = ({n: chosen[n] for n in names if n in chosen} for names in (MODEL, TRAIN, TEXT))
     for kind, values in ((ModelConfig, model), (TrainConfig, train), (TextConfig, changed)):

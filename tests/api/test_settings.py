@@ -1,5 +1,6 @@
 """From what was given, by name, to the settings of a run."""
 
+import math
 from dataclasses import fields
 
 import pytest
@@ -8,6 +9,7 @@ from charrnn.api.presets import PRESETS
 from charrnn.api.settings import NAMES, settings
 from charrnn.config import DEFAULT_MINUTES, DEFAULT_RATES, ModelConfig, TextConfig, TrainConfig
 from charrnn.errors import CharRNNError
+from charrnn.training.schedules import learning_rate
 
 # Another value than the default, for each setting.
 OTHER = {
@@ -99,6 +101,47 @@ def test_a_preset_gives_way_to_what_is_given():
     assert (same.rate, same.rho) == (2e-3, 0.95)
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_makes_settings_and_every_setting_of_it_arrives(preset):
+    made = settings({"preset": preset})
+    values = {**vars(made.model), **vars(made.train)}
+    assert {name: values[name] for name in PRESETS[preset]} == PRESETS[preset]
+    # What it does not set has no effect beside what it sets, or is the default.
+    assert made.train.minutes == (DEFAULT_MINUTES if preset == "min-char-rnn" else None)
+    assert made.text == TextConfig()
+
+
+def test_the_presets_are_what_their_programs_do_by_default():
+    """Facts of train.lua (karpathy, jcjohnson), of the gist, and of textgenrnn.py, model.py."""
+    facts = {
+        "char-rnn": ("lstm", 2, 128, None, 50, 50, "rmsprop", 2e-3, 5.0, True, 50),
+        "min-char-rnn": ("rnn", 1, 100, None, 1, 25, "adagrad", 0.1, 5.0, True, None),
+        "torch-rnn": ("lstm", 2, 128, 64, 50, 50, "adam", 2e-3, 5.0, False, 50),
+        "textgenrnn": ("lstm", 2, 128, 100, 128, 40, "adam", 4e-3, None, False, 50),
+    }
+    for preset, expected in facts.items():
+        model, train = (made := settings({"preset": preset})).model, made.train
+        found = (
+            model.cell, model.layers, model.units, model.embedding, train.batch, train.seq, train.optimizer,
+            train.rate, train.clip_value, train.sum_gradients, train.epochs,
+        )  # fmt: skip
+        assert (found, train.clip_norm, train.dropout, train.patience) == (expected, None, 0.0, None), preset
+    assert set(facts) == set(PRESETS)
+
+
+def test_the_rate_of_torch_rnn_falls_as_its_own_does_over_five_epochs():
+    train = settings({"preset": "torch-rnn"}).train
+    fall = [learning_rate(train, epoch, None, 1) / train.rate for epoch in range(50)]
+    own = [0.5 ** ((epoch + 1) // 5) for epoch in range(50)]
+    for first in range(4, 49, 5):
+        assert math.prod(fall[first : first + 5]) == pytest.approx(math.prod(own[first : first + 5]), rel=0.02)
+
+
+def test_clipping_by_norm_replaces_a_presets_clipping_by_value():
+    train = settings({"preset": "char-rnn", "clip_norm": 1.0}).train
+    assert (train.clip_norm, train.clip_value) == (1.0, None)
+
+
 def test_clipping_by_value_turns_clipping_by_norm_off_unless_both_are_given():
     assert settings({"clip_value": 1.0}).train.clip_norm is None
     with pytest.raises(CharRNNError, match="`clip_norm` and `clip_value` exclude each other"):
@@ -165,7 +208,7 @@ def test_what_has_an_effect_is_not(given):
     ("given", "said"),
     [
         ({"unit": 3}, "There is no setting `unit`. Did you mean units?"),
-        ({"preset": "x"}, "There is no preset 'x'; there is char-rnn."),
+        ({"preset": "x"}, "There is no preset 'x'; the presets are char-rnn, min-char-rnn, torch-rnn, textgenrnn."),
         ({"activation": "gelu"}, "`activation` is 'gelu'; it must be one of tanh, relu."),
         ({"units": 0}, "`units` is 0; it must be at least 1."),
         ({"units": "many"}, "`units` is 'many'; it must be of the type int."),
