@@ -26,6 +26,7 @@ _HOMES = {
     "TrainConfig": "charrnn.config",
     "Training": "charrnn.api.session",
     "events": "charrnn.api",
+    "inspect": "charrnn.api.inspection",
     "list_runs": "charrnn.api.runs",
     "load": "charrnn.api.model",
     "resume": "charrnn.api.training",
@@ -47,6 +48,7 @@ __all__ = [
     "Training",
     "__version__",
     "events",
+    "inspect",
     "list_runs",
     "load",
     "resume",
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from charrnn.api.evaluation import Evaluation
     from charrnn.api.following import Next
     from charrnn.api.generation import Sample
+    from charrnn.api.inspection import inspect
     from charrnn.api.model import Model, load
     from charrnn.api.runs import Run, list_runs
     from charrnn.api.session import Training

@@ -1,11 +1,13 @@
 """What there is to say of a checkpoint and of its run, as JSON can hold it."""
 
+import os
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from charrnn.api import arrays
+from charrnn.api.given import check_given
 from charrnn.api.history import figures_of, history_of, losses
 from charrnn.api.json_text import finite
 from charrnn.config import to_json
@@ -15,6 +17,24 @@ from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, read_header
 from charrnn.runs.container import FORMAT
 from charrnn.runs.finding import find_checkpoint
 from charrnn.runs.folder import Run
+
+if TYPE_CHECKING:
+    from charrnn.api.runs import Run as ListedRun
+
+
+def inspect(*runs: "str | os.PathLike[str] | ListedRun") -> list[dict[str, Any]]:
+    """Return the facts of runs or checkpoint files, a dict for each, as `charrnn inspect --json` prints them.
+
+    Args:
+        runs: Names of runs, their folders, checkpoint files, or a `Run` of `list_runs`; without any, the newest run.
+
+    Raises:
+        CharRNNError: There is no such run, or its checkpoint cannot be read.
+    """
+    named: list[Any] = [getattr(run, "path", run) for run in runs]
+    for name in named:
+        check_given(run=name)
+    return [facts_of(None if name is None else os.fspath(name)) for name in named or [None]]
 
 
 def facts_of(target: str | None) -> dict[str, Any]:

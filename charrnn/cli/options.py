@@ -51,6 +51,14 @@ RunOrFile = Annotated[
         show_default=False,
     ),
 ]
+RunsOrFiles = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="RUN|FILE",
+        help="Names of runs, their folders, or checkpoint files; by default the newest run's best.",
+        show_default=False,
+    ),
+]
 RunAndLines = Annotated[
     list[str] | None,
     typer.Argument(

@@ -1,7 +1,7 @@
 """`charrnn inspect`: a look inside what was trained."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from charrnn.cli.console import printable, say, write_data
 
 
 def inspect(
-    run: o.RunOrFile = None,
+    runs: o.RunsOrFiles = None,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -22,22 +22,49 @@ def inspect(
     cells: o.Cells = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Show what a checkpoint holds: model, parameters, characters, settings; and how the training of a run went."""
-    from charrnn.api.inspection import facts_of
+    """Show what a checkpoint holds: model, parameters, characters, settings; and how the training of a run went.
+
+    With several runs: a table of them side by side, with the settings in which they differ, and their validation losses
+    in one chart. --json prints a list then.
+    """
+    from charrnn.api.inspection import inspect as inspected
     from charrnn.cli.views import plot as pictures
-    from charrnn.cli.views.contents import shown
 
     if plot is not None:
         pictures.check_picture(plot)
-    facts = facts_of(run)
-    if plot is not None:
-        title = f"{facts['run'] or facts['file']}: {facts['model']['title']}, {facts['parameters']:,} parameters"
-        pictures.write_picture(plot, facts["history"], title, facts["unit"])
-    if run is None:
-        tell_which(facts["run"], Path(facts["file"]).name, facts["step"])
-    if as_json:
-        write_data(json_text(facts, indent=2))
+    if len(runs or ()) > 1:
+        _compare(runs or [], plot, as_json)
     else:
-        write_data(shown(facts))
+        (facts,) = inspected(*runs or ())
+        _show(facts, plot, as_json)
+        if not runs:
+            tell_which(facts["run"], Path(facts["file"]).name, facts["step"])
     if plot is not None:
         say(f"Wrote {printable(str(plot))}.")
+
+
+def _show(facts: dict[str, Any], plot: Path | None, as_json: bool) -> None:
+    """Show one run or file."""
+    from charrnn.cli.views.contents import shown
+    from charrnn.cli.views.plot import write_picture
+
+    if plot is not None:
+        title = f"{facts['run'] or facts['file']}: {facts['model']['title']}, {facts['parameters']:,} parameters"
+        write_picture(plot, facts["history"], title, facts["unit"])
+    write_data(json_text(facts, indent=2) if as_json else shown(facts))
+
+
+def _compare(names: list[str], plot: Path | None, as_json: bool) -> None:
+    """Show several runs beside one another."""
+    from charrnn.api.inspection import inspect as inspected
+    from charrnn.cli.views import comparison
+    from charrnn.cli.views.plot import write_comparison
+
+    comparison.check_count(len(names))
+    facts = inspected(*names)
+    if plot is not None:
+        curves = [(comparison.name(one), comparison.curve(one)) for one in facts]
+        write_comparison(plot, curves, comparison.loss_shown(facts), " or ".join(comparison.units(facts)))
+    write_data(json_text(facts, indent=2) if as_json else comparison.together(facts))
+    for warning in comparison.warnings(facts):
+        say(warning)

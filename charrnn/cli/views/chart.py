@@ -1,17 +1,24 @@
-"""The losses of a training run as a chart of characters."""
+"""The losses of training runs as a chart of characters."""
 
 import math
+from collections.abc import Iterator, Sequence
 
 from charrnn.api.history import Losses, Series
 
 HEIGHT, NARROWEST = 14, 60
-VALIDATION, BEST = "●", "★"
+VALIDATION, BEST, SEVERAL = "●", "★", "*"
+# The marks of runs in one chart: letters are told apart without colour.
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # The dots of a Braille character, by row and column: bits that are added to the code point of the blank one.
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _BLANK = 0x2800
 _ROWS, _COLUMNS = len(_DOTS), len(_DOTS[0])
-_COLOURS = {VALIDATION: "33", BEST: "1;33"}
-_TRAIN_COLOUR = "36"
+# SGR codes of terminals, which have their own shades of them for light and for dark.
+_VALIDATION_COLOUR, _BEST_COLOUR, _TRAIN_COLOUR = "33", "1;33", "36"
+_RUN_COLOURS = ("36", "33", "35", "32", "34", "31")
+
+# Characters and their colours, by row and column.
+Cells = dict[tuple[int, int], tuple[str, str]]
 
 
 def draw(losses: Losses, width: int, colour: bool, unit: str = "character") -> list[str]:
@@ -19,26 +26,78 @@ def draw(losses: Losses, width: int, colour: bool, unit: str = "character") -> l
     points = [*losses.train, *losses.validation]
     if not points:
         return []
-    y_low, y_high = _span([bits for _, bits in points])
-    x_high = max(1, *(step for step, _ in points))
-    y_ticks = {row: text for row, text in _ticks(y_low, y_high, HEIGHT, 6)}
-    margin = max(map(len, y_ticks.values()))
-    columns = width - margin - 2
+    axes = _Axes(points, width)
+    best = [losses.best] if losses.best else []
+    cells = axes.line(losses.train, _TRAIN_COLOUR)
+    cells |= axes.marks(losses.validation, VALIDATION, _VALIDATION_COLOUR) | axes.marks(best, BEST, _BEST_COLOUR)
+    return [_legend(losses, width, colour, unit), *axes.lines(cells, colour)]
 
-    def place(step: int, bits: float) -> tuple[float, float]:
-        return step / x_high * (columns - 1), (y_high - bits) / (y_high - y_low) * (HEIGHT - 1)
 
-    cells = _line([place(*point) for point in losses.train])
-    for symbol, series in ((VALIDATION, losses.validation), (BEST, [losses.best] if losses.best else [])):
-        for point in series:
-            x, y = place(*point)
-            cells[round(y), round(x)] = symbol
-    lines = [_legend(losses, width, colour, unit)]
-    for row in range(HEIGHT):
-        tick = y_ticks.get(HEIGHT - 1 - row)
-        drawn = "".join(_coloured(cells.get((row, column), " "), colour) for column in range(columns))
-        lines.append(f"{tick or '':>{margin}} {'┤' if tick else '│'}{drawn}".rstrip())
-    return lines + _x_axis(x_high, columns, margin)
+def draw_together(curves: Sequence[tuple[str, Series]], width: int, colour: bool, title: str) -> list[str]:
+    """Return the lines of one chart of the losses of several runs, each a name and its points, marked by LETTERS."""
+    points = [point for _, series in curves for point in series]
+    if not points:
+        return []
+    axes = _Axes(points, width)
+    cells: Cells = {}
+    marks: Cells = {}
+    legend = [(title, "")]
+    for number, (letter, (name, series)) in enumerate(zip(LETTERS, curves, strict=False)):
+        own = _RUN_COLOURS[number % len(_RUN_COLOURS)]
+        cells |= axes.line(series, own)
+        placed = axes.marks(series, letter, own)
+        marks |= placed | {place: (SEVERAL, "1") for place in placed.keys() & marks.keys()}
+        legend.append((f"{letter} {name}", own))
+    if any(mark == SEVERAL for mark, _ in marks.values()):
+        legend.append((f"{SEVERAL} several", "1"))
+    return [*_wrapped(legend, width, colour), *axes.lines(cells | marks, colour)]
+
+
+def _wrapped(legend: list[tuple[str, str]], width: int, colour: bool) -> Iterator[str]:
+    """Yield lines of the entries of a legend, each with the colour of its first character."""
+    from rich.cells import cell_len
+
+    line, used = "", 0
+    for text, own in legend:
+        length = cell_len(text)
+        if line and used + 3 + length > width:
+            yield line
+            line, used = "", 0
+        line += ("   " if line else "") + (_coloured(text[0], own, colour) + text[1:] if own else text)
+        used += length + (3 if used else 0)
+    yield line
+
+
+class _Axes:
+    """The scales of a chart `width` wide that shows some points: from step 0 on, and from the lowest to the highest."""
+
+    def __init__(self, points: Series, width: int):
+        self.y_low, self.y_high = _span([bits for _, bits in points])
+        self.x_high = max(1, *(step for step, _ in points))
+        self.y_ticks = {row: text for row, text in _ticks(self.y_low, self.y_high, HEIGHT, 6)}
+        self.margin = max(map(len, self.y_ticks.values()))
+        self.columns = width - self.margin - 2
+
+    def line(self, series: Series, colour: str) -> Cells:
+        return {place: (mark, colour) for place, mark in _line([self._place(*point) for point in series]).items()}
+
+    def marks(self, series: Series, mark: str, colour: str) -> Cells:
+        places = [self._place(*point) for point in series]
+        return {(round(y), round(x)): (mark, colour) for x, y in places}
+
+    def lines(self, cells: Cells, colour: bool) -> list[str]:
+        lines = []
+        for row in range(HEIGHT):
+            tick = self.y_ticks.get(HEIGHT - 1 - row)
+            marks = (cells.get((row, column), (" ", "")) for column in range(self.columns))
+            drawn = "".join(_coloured(mark, own, colour) for mark, own in marks)
+            lines.append(f"{tick or '':>{self.margin}} {'┤' if tick else '│'}{drawn}".rstrip())
+        return lines + _x_axis(self.x_high, self.columns, self.margin)
+
+    def _place(self, step: int, bits: float) -> tuple[float, float]:
+        """Return the column and the row of a point, neither rounded."""
+        down = (self.y_high - bits) / (self.y_high - self.y_low)
+        return step / self.x_high * (self.columns - 1), down * (HEIGHT - 1)
 
 
 def _span(values: list[float]) -> tuple[float, float]:
@@ -91,17 +150,17 @@ def _x_axis(x_high: int, columns: int, margin: int) -> list[str]:
 
 
 def _legend(losses: Losses, width: int, colour: bool, unit: str) -> str:
-    shown: list[tuple[str, Series | None, str]] = [
-        ("⠤⠤", losses.train, "train"),
-        (VALIDATION, losses.validation, "validation"),
-        (BEST, losses.validation, "best"),
+    shown: list[tuple[str, str, Series, str]] = [
+        ("⠤⠤", _TRAIN_COLOUR, losses.train, "train"),
+        (VALIDATION, _VALIDATION_COLOUR, losses.validation, "validation"),
+        (BEST, _BEST_COLOUR, losses.validation, "best"),
     ]
     left = f"bits per {unit}"
-    marks = [(mark, name) for mark, series, name in shown if series]
-    length = sum(len(mark) + len(name) + 4 for mark, name in marks) - 3
-    drawn = "   ".join(f"{_coloured(mark, colour)} {name}" for mark, name in marks)
+    marks = [(mark, own, name) for mark, own, series, name in shown if series]
+    length = sum(len(mark) + len(name) + 4 for mark, _, name in marks) - 3
+    drawn = "   ".join(f"{_coloured(mark, own, colour)} {name}" for mark, own, name in marks)
     return left + " " * max(2, width - len(left) - length) + drawn
 
 
-def _coloured(mark: str, colour: bool) -> str:
-    return f"\x1b[{_COLOURS.get(mark, _TRAIN_COLOUR)}m{mark}\x1b[0m" if colour and mark != " " else mark
+def _coloured(mark: str, own: str, colour: bool) -> str:
+    return f"\x1b[{own}m{mark}\x1b[0m" if colour and mark != " " else mark

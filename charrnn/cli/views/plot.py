@@ -1,12 +1,12 @@
-"""The losses of a training run as a picture, drawn by matplotlib."""
+"""The losses of one training run, or of several, as a picture, drawn by matplotlib."""
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from charrnn.api.history import Losses, Record, losses, number
+from charrnn.api.history import Losses, Record, Series, losses, number
 from charrnn.atomic import check_replaceable, replacing
 from charrnn.cli.console import printable
 from charrnn.errors import CharRNNError
@@ -16,6 +16,8 @@ SUFFIXES = (".png", ".svg", ".pdf")
 _MARK = "charrnn inspect --plot"
 # The same in all pictures; blue and orange are told apart by those who cannot tell red and green.
 _TRAIN, _VALIDATION, _RATE = "tab:blue", "tab:orange", "0.45"
+# Of several runs: told apart in a print without colours too.
+_MARKERS, _STYLES = "osD^vP*X", ("-", "--", ":", "-.")
 
 
 def check_picture(path: Path) -> None:
@@ -43,11 +45,22 @@ def _not_written(path: Path, error: OSError) -> CharRNNError:
 
 def write_picture(path: Path, history: list[Record], title: str, unit: str = "character") -> None:
     """Draw losses, in bits a `unit`, and learning rate over the steps; the suffix of the path tells the format."""
-    import matplotlib
-
     found = losses(history)
     if not found.train and not found.validation:
         raise CharRNNError(f"There is no training history to draw of {title}.")
+    _write(path, lambda: _figure(history, found, title, unit))
+
+
+def write_comparison(path: Path, curves: Sequence[tuple[str, Series]], loss: str, unit: str) -> None:
+    """Draw the losses of several runs, each a name and its points, in one picture; lines and marks tell them apart."""
+    if not any(series for _, series in curves):
+        raise CharRNNError("There is no training history to draw of these runs.")
+    _write(path, lambda: _comparison(curves, loss, unit))
+
+
+def _write(path: Path, draw: Callable[[], Any]) -> None:
+    import matplotlib
+
     # Text remains text in an SVG, and the same history gives the same file.
     settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "charrnn"}
     settings |= {f"figure.constrained_layout.{side}_pad": 0.12 for side in "wh"}
@@ -57,7 +70,7 @@ def write_picture(path: Path, history: list[Record], title: str, unit: str = "ch
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         undated = {} if kind == "png" else {"Date" if kind == "svg" else "CreationDate": None}
         about = {"Software" if kind == "png" else "Creator": _MARK, **undated}
-        _figure(history, found, title, unit).savefig(picture, format=kind, dpi=150, metadata=about)
+        draw().savefig(picture, format=kind, dpi=150, metadata=about)
         data = picture.getvalue()
     try:
         with replacing(path) as file:
@@ -68,7 +81,6 @@ def write_picture(path: Path, history: list[Record], title: str, unit: str = "ch
 
 def _figure(history: list[Record], found: Losses, title: str, unit: str) -> Any:
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     figure = Figure(figsize=(8, 5.5), layout="constrained")
     upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1))
@@ -78,15 +90,43 @@ def _figure(history: list[Record], found: Losses, title: str, unit: str) -> Any:
     lower.plot(*_columns([(step, rate) for step, rate in rates if rate is not None]), color=_RATE, linewidth=1)
     lower.set_ylabel("learning rate")
     lower.set_ylim(bottom=0)
-    lower.set_xlabel("steps")
-    lower.set_xlim(left=0)
-    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
-    lower.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    for axes in (upper, lower):
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+    _finish(lower, upper, lower)
     figure.align_ylabels()
     return figure
+
+
+def _comparison(curves: Sequence[tuple[str, Series]], loss: str, unit: str) -> Any:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    axes = figure.subplots()
+    for place, (name, series) in enumerate(curves):
+        if not series:
+            continue
+        step, bits = min(series, key=lambda point: point[1])
+        (line,) = axes.plot(*_columns(series), linestyle=_STYLES[place // len(_MARKERS) % len(_STYLES)])
+        line.set_marker(_MARKERS[place % len(_MARKERS)])
+        # About ten marks a line.
+        line.set_markevery(max(1, len(series) // 10))
+        line.set_label(f"{name.replace('$', chr(92) + '$')}: {bits:.4f} at step {step:,}")
+    axes.set_title(f"{loss} loss")
+    axes.set_ylabel(f"bits per {unit}")
+    axes.legend(frameon=False)
+    _finish(axes, axes)
+    return figure
+
+
+def _finish(below: Any, *all_axes: Any) -> None:
+    """Label the steps along the lowest axes, and give all of them their grid."""
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+    below.set_xlabel("steps")
+    below.set_xlim(left=0)
+    below.xaxis.set_major_locator(MaxNLocator(integer=True))
+    below.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    for axes in all_axes:
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
 
 
 def _draw_losses(axes: Any, found: Losses, unit: str) -> None:

@@ -94,10 +94,10 @@ def _changed(settings: dict[str, Any], defaults: dict[str, Any], but: Collection
 
 def _words(settings: dict[str, Any]) -> str:
     """Return settings as their options are called: "batch 32, clip-norm off"."""
-    return ", ".join(f"{name.replace('_', '-')} {_word(value)}" for name, value in settings.items())
+    return ", ".join(f"{name.replace('_', '-')} {word(value)}" for name, value in settings.items())
 
 
-def _word(value: Any) -> str:
+def word(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, str):
@@ -134,7 +134,7 @@ def _progress(progress: dict[str, Any], history: list[Record], unit: str) -> Ite
         counted = [(record["step"], epoch) for record in history if (epoch := number(record.get("epoch")))]
         if counted and counted[-1][0]:
             words.append(f"{step * counted[-1][1] / counted[-1][0]:,.2f} epochs")
-        words += [] if seconds is None else [_duration(seconds)]
+        words += [] if seconds is None else [duration(seconds)]
         yield "trained", [", ".join(words)]
     if nats is not None and best_step is not None:
         yield "best", [f"{nats / math.log(2):.4f} bits per {unit} in validation, at step {best_step:,}"]
@@ -153,7 +153,7 @@ def _figures(facts: dict[str, Any]) -> Iterator[Row]:
             yield part, [f"{exact}, exactly, on {evaluation.characters:,} {evaluation.unit}s{also}"]
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return a time in its two largest units: "1 h 12 min"."""
     minutes, hours = seconds / 60, seconds / 3600
     if hours >= 1:

@@ -1,0 +1,222 @@
+"""What `charrnn inspect` shows of several runs: their facts side by side, and their losses in one chart."""
+
+import math
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from charrnn.api.history import Series, evaluation_of, losses, number
+from charrnn.api.settings import ONLY_WITH
+from charrnn.cli.console import printable
+from charrnn.cli.views.chart import LETTERS, NARROWEST, draw_together
+from charrnn.cli.views.contents import WIDTH
+from charrnn.cli.views.heat import wanted
+from charrnn.cli.views.summary import duration, word
+from charrnn.cli.views.table import aligned
+from charrnn.cli.views.units import short
+from charrnn.config import DEFAULT_RATES
+from charrnn.errors import CharRNNError
+
+MOST = len(LETTERS)
+# Columns of a terminal that a value may take: a name or a path can be as long as a disk allows.
+_WIDEST = 24
+_GAP = 2
+# The row of the model shows these.
+_OF_TITLE = ("cell", "layers", "units", "stack", "title")
+
+Facts = dict[str, Any]
+
+
+def check_count(count: int) -> None:
+    """Raise CharRNNError if there are more runs than letters to mark them."""
+    if count > MOST:
+        raise CharRNNError(f"{count} runs are too many for one view; it has letters for {MOST}.", "Name fewer runs.")
+
+
+def together(runs: list[Facts]) -> str:
+    """Return all there is to see, as wide as the terminal, in colour if that shows it."""
+    terminal = sys.stdout.isatty()
+    width = max(NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns) if terminal else WIDTH
+    title = f"bits per {' or '.join(units(runs))}{', ' + of if (of := loss_shown(runs)) else ''}"
+    chart = draw_together([(_name(facts), curve(facts)) for facts in runs], width, wanted(), title)
+    sections = [*_tables(runs, width), "".join(f"{line}\n" for line in chart)]
+    return "\n".join(filter(None, sections))
+
+
+def warnings(runs: list[Facts]) -> Iterator[str]:
+    """Yield why the losses of these runs cannot be compared, if they cannot."""
+    if len(units(runs)) > 1:
+        kinds = " and ".join(
+            f"{', '.join(name(facts) for facts in runs if facts['unit'] == unit)} predict{_s(runs, unit)} {unit}s"
+            for unit in units(runs)
+        )
+        yield f"{kinds}: compare their bits per byte, not their other losses."
+    texts = {str(corpus.get("sha256")) for facts in runs if (corpus := _corpus(facts))}
+    if len(texts) > 1:
+        yield "These runs were trained on different texts: their losses do not say which model is better."
+    elif len({str(_held_out(facts)) for facts in runs if _corpus(facts)}) > 1:
+        yield "These runs validate on different parts of the text: their losses do not say which model is better."
+
+
+def _s(runs: list[Facts], unit: str) -> str:
+    """Return the ending of a verb whose subject is the runs of a unit."""
+    return "s" if sum(facts["unit"] == unit for facts in runs) == 1 else ""
+
+
+def name(facts: Facts) -> str:
+    """Return what a run is called here: its name, or the path of a file that was named."""
+    return printable(str(facts["run"] or facts["file"]))
+
+
+def units(runs: list[Facts]) -> list[str]:
+    """Return the different units of the runs."""
+    return list(dict.fromkeys(facts["unit"] for facts in runs))
+
+
+def curve(facts: Facts) -> Series:
+    """Return the losses of a run that are drawn: of its validation, or of its training if nothing validates."""
+    found = losses(facts["history"])
+    return found.validation or found.train
+
+
+def loss_shown(runs: list[Facts]) -> str:
+    """Return which loss is drawn of the runs."""
+    found = [losses(facts["history"]) for facts in runs]
+    kinds = {"validation": any(one.validation for one in found)}
+    kinds["training"] = any(one.train and not one.validation for one in found)
+    return " or ".join(kind for kind, drawn in kinds.items() if drawn)
+
+
+def _tables(runs: list[Facts], width: int) -> Iterator[str]:
+    """Yield tables with a column for each run, as many beside one another as the terminal is wide."""
+    rows = list(_rows(runs))
+    heads = [label for label, _ in rows]
+    columns = [[values[n] for _, values in rows] for n in range(len(runs))]
+    first = _widest(heads)
+    shown: list[list[str]] = []
+    used = first
+    for column in columns:
+        needed = _GAP + _widest(column)
+        if shown and used + needed > width:
+            yield _table(heads, shown)
+            shown, used = [], first
+        shown.append(column)
+        used += needed
+    yield _table(heads, shown)
+
+
+def _table(heads: list[str], columns: list[list[str]]) -> str:
+    return aligned(list(zip(heads, *columns, strict=True)), "<" + ">" * len(columns))
+
+
+def _rows(runs: list[Facts]) -> Iterator[tuple[str, list[str]]]:
+    """Yield a label and a value for each run: facts of all runs first, then the settings in which they differ."""
+    per = f"bits/{short(units(runs)[0])}" if len(units(runs)) == 1 else "bits/unit"
+    facts_shown: list[tuple[str, Callable[[Facts], str | None]]] = [
+        ("model", lambda facts: facts["model"]["title"]),
+        ("parameters", lambda facts: f"{facts['parameters']:,}"),
+        ("text", _text),
+        ("unit", lambda facts: facts["unit"] if len(units(runs)) > 1 else None),
+        ("steps", lambda facts: _count(facts["progress"].get("step"))),
+        ("time", lambda facts: _of(facts["progress"].get("seconds"), duration)),
+        ("characters/s", _speed),
+        ("best step", lambda facts: _count(facts["progress"].get("best_step"))),
+        (
+            f"best {per}",
+            lambda facts: _of(facts["progress"].get("best_nats"), lambda nats: f"{nats / math.log(2):.4f}"),
+        ),
+        (f"exact {per}", lambda facts: _exact(facts, "bits_per_char")),
+        ("exact nats", lambda facts: _exact(facts, "nats_per_char")),
+        ("exact bits/byte", lambda facts: _exact(facts, "bits_per_byte") if len(units(runs)) > 1 else None),
+    ]
+    yield "run", [f"{letter} {_name(facts)}" for letter, facts in zip(LETTERS, runs, strict=False)]
+    for label, value in facts_shown:
+        values = [value(facts) for facts in runs]
+        if any(found is not None for found in values):
+            yield label, ["-" if found is None else _cut(found) for found in values]
+    settings = [_settings(facts) for facts in runs]
+    for label in dict.fromkeys(label for one in settings for label in one):
+        values = [one.get(label) for one in settings]
+        if len(set(values)) > 1:
+            yield f"--{label.replace('_', '-')}", ["-" if found is None else _cut(found) for found in values]
+
+
+def _settings(facts: Facts) -> dict[str, str]:
+    """Return the settings of a run as the command line has them."""
+    training = dict(facts["training"] or {})
+    if training and training["lr"] is None:
+        training["lr"] = DEFAULT_RATES[training["optimizer"]]
+    model = {label: value for label, value in facts["model"].items() if label not in _OF_TITLE}
+    without_effect = {label for label, (other, values) in ONLY_WITH.items() if training.get(other) not in values}
+    settings = {**model, **training, **facts["text"]}
+    return {label: printable(word(value)) for label, value in settings.items() if label not in without_effect}
+
+
+def _corpus(facts: Facts) -> Facts:
+    corpus = facts["progress"].get("corpus")
+    return corpus if isinstance(corpus, dict) else {}
+
+
+def _held_out(facts: Facts) -> list[Any]:
+    """Return what decides on which part of its text, or on which other text, a run validates."""
+    training = facts["training"] or {}
+    names = ["val", "test", "split", *(["seed"] if training.get("split") == "documents" else [])]
+    return [_corpus(facts).get("val_sha256"), *(training.get(label) for label in names)]
+
+
+def _text(facts: Facts) -> str | None:
+    sources = _corpus(facts).get("sources")
+    if not isinstance(sources, list) or not sources:
+        return None
+    more = f" + {len(sources) - 1:,}" if len(sources) > 1 else ""
+    return printable(os.path.basename(str(sources[0])) or str(sources[0])) + more
+
+
+def _speed(facts: Facts) -> str | None:
+    """Return how many characters a run has read in a second of its training, evaluations and saves included."""
+    step, seconds = (number(facts["progress"].get(label)) for label in ("step", "seconds"))
+    training = facts["training"]
+    if step is None or not seconds or not training:
+        return None
+    return f"{step * training['batch'] * training['seq'] / seconds:,.0f}"
+
+
+def _exact(facts: Facts, label: str) -> str | None:
+    """Return a number of the exact evaluation at the end of the training, None if there is none."""
+    evaluation = evaluation_of(facts["validation"], facts["unit"])
+    value = math.nan if evaluation is None else getattr(evaluation, label)
+    return None if math.isnan(value) else f"{value:.4f}"
+
+
+def _in_bits(nats: float) -> str:
+    return f"{nats / math.log(2):.4f}"
+
+
+def _count(value: Any) -> str | None:
+    return _of(value, lambda count: f"{count:,}")
+
+
+def _of(value: Any, shown: Callable[[float], str]) -> str | None:
+    """Return how a number is shown, None if it is not a number."""
+    found = number(value)
+    return None if found is None else shown(found)
+
+
+def _widest(cells: list[str]) -> int:
+    from rich.cells import cell_len
+
+    return max(map(cell_len, cells))
+
+
+def _name(facts: Facts) -> str:
+    """Return the name of a run where there is little room; of a path the end tells more than its beginning."""
+    shown = name(facts)
+    return _cut(shown) if facts["run"] else _cut(shown[::-1])[::-1]
+
+
+def _cut(text: str) -> str:
+    from rich.cells import cell_len, set_cell_size
+
+    return text if cell_len(text) <= _WIDEST else set_cell_size(text, _WIDEST - 1).rstrip() + "…"
