@@ -1,6 +1,6 @@
-"""Write the cells and stacks of docs/cells.md from charrnn/cells/ and charrnn/network/stacks.py, between its two marks.
+"""Write the cells and stacks of docs/cells.md, between its two marks, from charrnn/cells/ and network/stacks.py.
 
-The equations are those of the docstrings, which `charrnn cells` prints too, set as mathematics.
+The equations come from the docstrings, which `charrnn cells` prints too; here they are set as mathematics.
 """
 
 import inspect
@@ -19,7 +19,7 @@ FUNCTIONS = {"sigma": r"\sigma", "tanh": r"\tanh", "exp": r"\exp", "log": r"\log
 
 
 def section(cell: Cell) -> str:
-    """Return what the page says of one cell."""
+    """Return the section of the page about one cell."""
     first, equations, note = parts(cell.step.__doc__ or "")
     text = f"{first}\n\n{mathematics(equations)}\n" + (f"\n({note})\n" if note else "")
     picture = f"![{cell.name}: what a step computes](cells/{cell.name}.svg)"
@@ -27,14 +27,14 @@ def section(cell: Cell) -> str:
 
 
 def parts(docstring: str) -> tuple[str, str, str]:
-    """Return the paper, the equations, and what is said of them in brackets."""
+    """Return the paper, the equations, and the note about them in brackets."""
     paper, *rest = (" ".join(part.split()) for part in inspect.cleandoc(docstring).split("\n\n"))
     equations, _, note = " ".join(rest).partition(". (")
     return paper, equations.rstrip("."), note.rstrip(")").rstrip(".") + "." if note else ""
 
 
 def mathematics(equations: str) -> str:
-    """Return equations, separated by semicolons, in the language of LaTeX, a line each."""
+    """Return equations that semicolons separate as LaTeX, one line each."""
     lines = [
         line for part in equations.split("; ") for line in re.split(r"(?<=\)), (?=(?:\w+, )*\w+'? = )", part) if line
     ]
@@ -42,7 +42,7 @@ def mathematics(equations: str) -> str:
 
 
 def _line(equation: str) -> str:
-    """Return one equation; words, where they begin, are words to the end."""
+    """Return one equation; from its first word on, the rest of it is text."""
     words = re.search(r"(,? (?:where|with|in|normalized|whose) .*)$", equation)
     formula, text = (equation[: words.start()], words[0].lstrip(", ")) if words else (equation, "")
     symbols = re.sub(r"[A-Za-z]+(?:_\w+)?'?|\*", _symbol, formula).replace(" = ", " &= ", 1)
@@ -57,12 +57,12 @@ def _symbol(match: re.Match[str]) -> str:
         return FUNCTIONS[name]
     body, prime = name.rstrip("'"), "'" * name.endswith("'")
     body = rf"\mathrm{{{body}}}" if len(body) > 1 else body
-    # Upper-case letters stand beside what they multiply.
+    # Upper-case letters are matrices: a thin space follows before the vector that they multiply.
     return f"{body}{prime}" + (f"_{{{index}}}" if index else "") + (r"\," if len(name) == 1 and name.isupper() else "")
 
 
 def shapes(cell: Cell) -> str:
-    """Return what a layer of n units holds."""
+    """Return the parameters and the state of a layer of n units."""
     matrices = ", ".join(
         f"{name} ({_times(matrix.rows)}, {_times(matrix.columns * len(matrix.blocks))})"
         for name, matrix in cell.matrices.items()
@@ -70,7 +70,7 @@ def shapes(cell: Cell) -> str:
     vectors = [name + (f" ({len(starts)}n)" if len(starts) > 1 else "") for name, (starts,) in cell.vectors.items()]
     vectors += [name + (f" ({len(starts)}n)" if len(starts) > 1 else "") for name, (starts,) in cell.zx_vectors.items()]
     facts = [
-        f"blocks of W x: {', '.join(cell.blocks)}" if cell.blocks else "x as it is, no W x",
+        f"blocks of W x: {', '.join(cell.blocks)}" if cell.blocks else "x is read without a product W x",
         f"recurrent matrices: {matrices or 'none'}",
     ]
     facts += [f"vectors: {', '.join(vectors)}"] if vectors else []
@@ -78,7 +78,7 @@ def shapes(cell: Cell) -> str:
     bias = cell.bias or cell.vectors["b"].starts
     facts += ["the bias of f starts at 1"] if any(bias) else []
     facts += ["U starts as the identity"] if cell.identity else []
-    facts += [f"{name} begins at {value:g}" for name, value in cell.initial.items()]
+    facts += [f"{name} starts at {value:g}" for name, value in cell.initial.items()]
     return f"With n units: {'; '.join(facts)}."
 
 
@@ -90,15 +90,15 @@ def _times(share: float) -> str:
 
 
 def stack(name: str) -> str:
-    """Return what the page says of a way to put layers together."""
+    """Return the section of the page about a stack."""
     text = "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(EQUATIONS[name]).split("\n\n"))
     shown = STACK_PICTURES.get(name)
-    picture = f"\n![{name}: a step of {shown}](cells/{name}.svg)\n\nThe picture is of {shown}.\n" if shown else ""
+    picture = f"\n![{name}: a step of {shown}](cells/{name}.svg)\n\nThe picture shows {shown}.\n" if shown else ""
     return f"### {name}\n\n{text}\n{picture}"
 
 
 def page(text: str) -> str:
-    """Return the page with what lies between the marks made anew."""
+    """Return the page with a new text between the marks."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     written = "\n".join([*map(section, CELLS.values()), "## The stacks\n", *map(stack, EQUATIONS)])

@@ -10,10 +10,10 @@ Vectors = Mapping[str, Array]
 
 
 class ArrayNamespace(Protocol):
-    """All that a step may call, under the names of keras.ops; besides, arrays have + - * / and a sign, nothing else.
+    """All functions that a step may call, named as in keras.ops. Arrays also have + - * / and negation, nothing else.
 
-    x, y: (batch, width), of one floating-point type. One of the two of `maximum` and of + - * / may be a number, or a
-    vector, (width,). TensorFlow, JAX, NumPy, the plan of sampling and the pictures of the documentation have it.
+    x, y: (batch, width), of one floating-point type. One operand of `maximum` and of + - * / may be a number or a
+    vector, (width,). TensorFlow, JAX, NumPy, the sampling plan and the pictures of the documentation implement it.
     """
 
     def exp(self, x: Array, /) -> Array:
@@ -26,26 +26,26 @@ class ArrayNamespace(Protocol):
         """Return 1 / (1 + exp(-x)); no x overflows."""
 
     def log_sigmoid(self, x: Array, /) -> Array:
-        """Return log(sigmoid(x)), which is x where the sigmoid is next to 0."""
+        """Return log(sigmoid(x)), which is close to x where the sigmoid is close to 0."""
 
     def relu(self, x: Array, /) -> Array:
         """Return x where it is above 0, else 0."""
 
     def maximum(self, x: Array, y: Array, /) -> Array:
-        """Return the larger one of each pair."""
+        """Return the larger number of each pair."""
 
     def standardize(self, x: Array, /) -> Array:
         """Return (x - mean) / sqrt(variance + EPSILON), both over the last axis (Ba et al. 2016)."""
 
     def split(self, x: Array, parts: int | Sequence[int], /, axis: int) -> Sequence[Array]:
-        """Return x cut into so many equal parts, or at these columns; `axis` is -1."""
+        """Return x cut into `parts` equal parts, or at these columns if `parts` is a sequence; `axis` is -1."""
 
     def concatenate(self, parts: Sequence[Array], /, axis: int) -> Array:
         """Return arrays side by side; `axis` is -1."""
 
 
 class Hidden(NamedTuple):
-    """The state of a cell that remembers its output alone."""
+    """The state of a cell that remembers only its output."""
 
     h: Array
 
@@ -58,7 +58,7 @@ class HiddenAndMemory(NamedTuple):
 
 
 class HiddenMemoryAndGates(NamedTuple):
-    """The state of an LSTM with full gate recurrence: output, memory, and the gates of the step before."""
+    """The state of an LSTM with full gate recurrence: output, memory, and the gates of the previous step."""
 
     h: Array
     c: Array
@@ -77,17 +77,17 @@ class Normalized(NamedTuple):
 
 
 class Clocked(NamedTuple):
-    """The state of a clockwork network: its output, and in how many steps each unit will next be computed."""
+    """The state of a clockwork network: its output, and the number of steps until each unit is computed again."""
 
     h: Array
     k: Array
 
 
 class Matrix(NamedTuple):
-    """A recurrent matrix. Its product consists of `blocks`, a letter each.
+    """A recurrent matrix. Its product consists of `blocks`, one letter each.
 
-    rows, columns: the width of its operand and of one block, as shares of the layer's; at least one number. It starts
-    orthogonal, or, if it is of the `input`, as W does.
+    rows, columns: the width of its operand and of one block, as fractions of the layer's width; at least 1 in the end.
+    input: whether it multiplies an input; then it starts as W does, otherwise orthogonal.
     """
 
     blocks: str
@@ -96,18 +96,18 @@ class Matrix(NamedTuple):
     input: bool = False
 
     def shape(self, units: int) -> tuple[int, int]:
-        """Return its shape in a layer of so many units."""
+        """Return its shape in a layer of `units` units."""
         rows, columns = (max(1, round(share * units)) for share in (self.rows, self.columns))
         return rows, len(self.blocks) * columns
 
 
 class Vector(NamedTuple):
-    """A parameter that is no matrix, (blocks * units,); `starts` says what each of its blocks is at first."""
+    """A parameter that is not a matrix, (blocks * units,); `starts` has the first value of each of its blocks."""
 
     starts: tuple[float, ...] = (0.0,)
 
 
-# What keeps a standardized constant from being divided by zero (Ba et al. 2016 leave it open).
+# Standardizing a constant does not divide by zero, thanks to this (Ba et al. 2016 name no value).
 EPSILON = 1e-5
 
 
@@ -118,18 +118,18 @@ def add_bias(xp: ArrayNamespace, wx: Array, w: Vectors) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One row of the table: a step function and what must be known to hold its parameters.
+    """One row of the table: a step function, and the parameters that it needs.
 
-    `blocks` names the blocks of `zx`, a letter each; `matrices` and `vectors` are what the step has besides. The rest
-    is for the few that need it:
+    `blocks` names the blocks of `zx`, one letter each; `matrices` and `vectors` are the other parameters of the step.
+    Only a few cells need the rest:
 
-    - with `identity` U starts as the identity;
-    - `initial` is what the fields of the state begin with, where that is not zero;
-    - `zx(xp, wx, w)` makes the projected input of the product W x, with b and the `zx_vectors`: not W x + b for some;
-    - `raw` names the fields of the layer below that stand behind the blocks of `zx` as they are, and `lowest` the cell
-      that the lowest layer has, which has none below; without one, the network's input is projected to such fields;
-    - `scalars` single numbers follow the blocks of `zx`, projected like them;
-    - `mask(units)` is False where the matrix U holds no parameters, but zeros.
+    - with `identity`, U starts as the identity;
+    - `initial` has the first value of each field of the state that does not start at zero;
+    - `zx(xp, wx, w)` computes the projected input from the product W x, b and the `zx_vectors`; by default W x + b;
+    - `raw` names the fields of the layer below that follow the blocks of `zx` without a projection. The lowest layer
+      has no layer below: it uses the cell `lowest`, or, if that is None, the network's input is projected to `raw`;
+    - `scalars` is how many single numbers follow the blocks of `zx`; they are projected like the blocks;
+    - `mask(units)` is False where the matrix U has fixed zeros instead of parameters.
     """
 
     name: str
@@ -155,7 +155,7 @@ class Cell:
 
     @property
     def file(self) -> str | None:
-        """Return the name of the file that defines a cell, "leaky.py"; None if it is charrnn's own or is not known."""
+        """Return the name of the file that defines a cell, "leaky.py"; None for charrnn's own cells or if unknown."""
         code = getattr(self.step, "__code__", None)
         name = "" if code is None else str(code.co_filename).rpartition("/")[2]
         return name if name.endswith(".py") and not self.step.__module__.startswith("charrnn.") else None
@@ -168,17 +168,17 @@ class Cell:
 
     @property
     def state_fields(self) -> tuple[str, ...]:
-        """Return the names of what the cell remembers; the first, h, is its output."""
+        """Return the names of the fields of the state; the first, h, is the cell's output."""
         return self.state._fields
 
     def masked(self, xp: Any, matrices: Mapping[str, Array]) -> dict[str, Array]:
-        """Return the recurrent matrices with zeros where they hold no parameters."""
+        """Return the recurrent matrices with zeros in the places that the mask excludes."""
         if self.mask is None:
             return dict(matrices)
         return {**matrices, "U": xp.where(self.mask(matrices["U"].shape[0]), matrices["U"], 0.0)}
 
     def projected(self, units: int) -> int:
-        """Return how much of `zx` is projected: the number of columns of W."""
+        """Return how many columns of `zx` are projected: the number of columns of W."""
         return len(self.blocks) * units + self.scalars
 
     def width(self, units: int) -> int:

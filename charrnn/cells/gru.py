@@ -4,7 +4,7 @@ from charrnn.cells.cell import Array, ArrayNamespace, Dot, Hidden, Vectors
 
 
 def gru(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
-    """Cho et al. 2014, "Learning phrase representations", eq. 5-8. Blocks z, r, g; the reset gate before the product.
+    """Cho et al. 2014, "Learning phrase representations", eq. 5-8: it resets h before the product. Blocks z, r, g.
 
     z, r = sigma(W x + U h + b); g = tanh(W x + V (r * h) + b); h' = z * h + (1 - z) * g.
     """
@@ -16,7 +16,7 @@ def gru(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> H
 
 
 def gru_reset_after(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
-    """The GRU of cuDNN, the reset gate after the product (Cho et al. 2014, first version). Blocks z, r, g; a bias c.
+    """The GRU of cuDNN, which resets U h after the product (Cho et al. 2014, version 1). Blocks z, r, g; a bias c.
 
     z, r = sigma(W x + U h + b); g = tanh(W x + r * (U h + c) + b); h' = z * h + (1 - z) * g.
     """
@@ -43,7 +43,7 @@ def mut1(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> 
     """Jozefowicz et al. 2015, "An empirical exploration of recurrent network architectures". Blocks z, r, g; a bias d.
 
     z = sigma(W x + b); r = sigma(W x + U h + b); g = tanh(V (r * h) + tanh(W x + b) + d); h' = z * g + (1 - z) * h.
-    (Where the paper adds x itself, x is projected here: it need not have as many units.)
+    (The paper adds x itself. Here x is projected, as its width may differ from the number of units.)
     """
     zx_z, zx_r, zx_g = xp.split(zx, 3, axis=-1)
     z = xp.sigmoid(zx_z)
@@ -56,7 +56,7 @@ def mut2(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> 
     """Jozefowicz et al. 2015, the second mutation. Blocks z, r, g.
 
     z = sigma(W x + R h + b); r = sigma(W x + U h + b); g = tanh(V (r * h) + W x + b); h' = z * g + (1 - z) * h.
-    (In the paper x itself stands in r; it is projected here: it need not have as many units.)
+    (In the paper r contains x itself. Here x is projected, as its width may differ from the number of units.)
     """
     zx_z, zx_r, zx_g = xp.split(zx, 3, axis=-1)
     z = xp.sigmoid(zx_z + dot(state.h, "R"))
@@ -78,7 +78,7 @@ def mut3(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> 
 
 
 def mingru(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
-    """Feng et al. 2024, "Were RNNs all we needed?": nothing is recurrent but the average. Blocks z, g.
+    """Feng et al. 2024, "Were RNNs all we needed?": only the average is recurrent. Blocks z, g.
 
     z = sigma(W x + b); g = W x + b; h' = (1 - z) * h + z * g.
     """

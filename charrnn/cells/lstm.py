@@ -12,7 +12,7 @@ from charrnn.cells.cell import (
     add_bias,
 )
 
-# Of the mogrifier: how often x and h gate each other, and the rank of the matrices between them, a share of the units.
+# The mogrifier's rounds in which x and h gate each other, and the rank of its matrices as a fraction of the units.
 ROUNDS, RANK = 4, 1 / 8
 MOGRIFIER = {"U": Matrix("ifgo", rows=2)}
 for _n in range(1, ROUNDS + 1):
@@ -34,7 +34,7 @@ def lstm_1997(xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Dot, w
     """Hochreiter & Schmidhuber 1997, "Long short-term memory", trained by the full gradient. Blocks i, g, o.
 
     i, o = sigma(W x + U h + b), g = tanh(W x + U h + b); c' = c + i * g; h' = o * tanh(c'). (The paper's squashing
-    functions are scaled: g lies between -2 and 2, and what is put out between -1 and 1.)
+    functions are scaled: its g is between -2 and 2, and its output between -1 and 1.)
     """
     i, g, o = xp.split(zx + dot(state.h, "U"), 3, axis=-1)
     c = state.c + xp.sigmoid(i) * xp.tanh(g)
@@ -56,7 +56,7 @@ def lstm_peephole(xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Do
 
 
 def lstm_coupled(xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
-    """Greff et al. 2015, "LSTM: a search space odyssey" (CIFG): what is forgotten makes room. Blocks f, g, o.
+    """Greff et al. 2015, "LSTM: a search space odyssey" (CIFG): the input gate is 1 - f. Blocks f, g, o.
 
     f, o = sigma(W x + U h + b), g = tanh(W x + U h + b); c' = f * c + (1 - f) * g; h' = o * tanh(c').
     """
@@ -104,7 +104,7 @@ def lstm_no_input_activation(
 def lstm_no_output_activation(
     xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors
 ) -> HiddenAndMemory:
-    """Greff et al. 2015 (NOAF): the memory is put out as it is. Blocks i, f, g, o.
+    """Greff et al. 2015 (NOAF): the output is the gated memory, without tanh. Blocks i, f, g, o.
 
     i, f, o = sigma(W x + U h + b), g = tanh(W x + U h + b); c' = f * c + i * g; h' = o * c'.
     """
@@ -116,9 +116,9 @@ def lstm_no_output_activation(
 def lstm_full_gates(
     xp: ArrayNamespace, zx: Array, state: HiddenMemoryAndGates, dot: Dot, w: Vectors
 ) -> HiddenMemoryAndGates:
-    """Greff et al. 2015 (FGR), after Hochreiter & Schmidhuber 1997: gates hear all gates. Blocks i, f, o, g.
+    """Greff et al. 2015 (FGR), after Hochreiter & Schmidhuber 1997: gates read all gates. Blocks i, f, o, g.
 
-    i, f, o = sigma(W x + U h + R [i, f, o] + b), g = tanh(W x + U h + b), with the gates of the step before;
+    i, f, o = sigma(W x + U h + R [i, f, o] + b), g = tanh(W x + U h + b), with the gates of the previous step;
     c' = f * c + i * g; h' = o * tanh(c').
     """
     units = state.h.shape[-1]
@@ -165,10 +165,10 @@ def lstm_depth_gated(xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot:
 
 
 def lstm_mogrifier(xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Dot, w: Vectors) -> HiddenAndMemory:
-    """Melis, Kocisky & Blunsom 2020, "Mogrifier LSTM": x and h gate each other before they meet. Four rounds.
+    """Melis, Kocisky & Blunsom 2020, "Mogrifier LSTM": x and h gate each other before the LSTM reads them. Four rounds.
 
-    x = 2 sigma(Q P h) * x in the rounds 1 and 3; h = 2 sigma(Q P x) * h in the rounds 2 and 4, Q and P of low rank,
-    others in each round; i, f, o = sigma(U [x, h] + b), g = tanh(U [x, h] + b); c' = f * c + i * g; h' = o * tanh(c').
+    x = 2 sigma(Q P h) * x in the rounds 1 and 3; h = 2 sigma(Q P x) * h in the rounds 2 and 4, each with a Q and P of
+    low rank; i, f, o = sigma(U [x, h] + b), g = tanh(U [x, h] + b); c' = f * c + i * g; h' = o * tanh(c').
     """
     x, h = zx, state.h
     for n in range(1, ROUNDS + 1):
@@ -202,7 +202,7 @@ def mlstm(xp: ArrayNamespace, zx: Array, state: HiddenAndMemory, dot: Dot, w: Ve
     """Krause et al. 2016, "Multiplicative LSTM for sequence modelling". Blocks m, i, f, g, o.
 
     m = (W x + b) * (V h); i, f, o = sigma(W x + U m + b), g = tanh(W x + U m + b); c' = f * c + i * g;
-    h' = o * tanh(c'). (The paper has no bias in m: it begins at zero here.)
+    h' = o * tanh(c'). (The paper has no bias in m; here it starts at zero.)
     """
     units = state.h.shape[-1]
     zx_m, zx_gates = xp.split(zx, [units], axis=-1)

@@ -16,21 +16,21 @@ def rnn(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> H
 def irnn(xp: ArrayNamespace, zx: Array, state: Hidden, dot: Dot, w: Vectors) -> Hidden:
     """Le, Jaitly & Hinton 2015, "A simple way to initialize recurrent networks of rectified linear units". Block h.
 
-    h' = relu(W x + U h + b). (U begins as the identity.)
+    h' = relu(W x + U h + b). (U starts as the identity.)
     """
     return Hidden(xp.relu(zx + dot(state.h, "U")))
 
 
 def periods(units: int) -> Array:
-    """Return every how many steps each unit of a clockwork network is computed: 1, 2, 4, ..., a module each."""
+    """Return the period of each unit of a clockwork network, in steps, (units,): 1, 2, 4, ..., one for each module."""
     import numpy as np
 
-    # As float32 they make no array wider, whatever they are multiplied with.
+    # As float32 they do not widen the type of any array that they are multiplied with.
     return 2 ** (np.arange(units) * min(MODULES, units) // units).astype(np.float32)
 
 
 def from_slower(units: int) -> Array:
-    """Return which entries of a clockwork network's U exist, (units, units): a module hears itself and slower ones."""
+    """Return which entries of a clockwork network's U exist, (units, units): a module reads itself and slower ones."""
     period = periods(units)
     return period[:, None] >= period[None, :]
 
@@ -38,8 +38,8 @@ def from_slower(units: int) -> Array:
 def clockwork(xp: ArrayNamespace, zx: Array, state: Clocked, dot: Dot, w: Vectors) -> Clocked:
     """Koutnik et al. 2014, "A clockwork RNN": eight modules, computed every 1, 2, 4, ..., 128 steps. Block h.
 
-    h' = tanh(W x + U h + b) in the modules whose turn it is; h' = h in the others. (In U a module hears itself and
-    slower ones alone; k counts the steps to each unit's next turn.)
+    h' = tanh(W x + U h + b) in the modules whose turn it is; h' = h in the others. (In U a module reads only itself and
+    slower modules; k counts the steps to each unit's next turn.)
     """
     due = xp.relu(1 - state.k)
     h = due * xp.tanh(zx + dot(state.h, "U")) + (1 - due) * state.h

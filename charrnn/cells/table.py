@@ -1,11 +1,11 @@
-"""The table of cells: each a step function, its paper, and the parameters that it has."""
+"""The table of cells: the step function, the paper and the parameters of each cell."""
 
 from typing import Any
 
 from charrnn.cells import gru, lstm, simple
 from charrnn.cells.cell import Cell, Clocked, Hidden, HiddenAndMemory, HiddenMemoryAndGates, Matrix, Normalized, Vector
 
-# The logarithm of what an sLSTM's memory was divided by before anything was written to it: of next to nothing.
+# An sLSTM's memory is divided by exp(m). Before the first step this divisor is almost 0, so m starts at -1e30.
 EMPTY = -1e30
 
 _GREFF = "Greff et al. 2015"
@@ -15,17 +15,17 @@ _ONES = (1.0, 1.0, 1.0, 1.0)
 
 
 def _lstm(name: str, paper: str, step: Any, blocks: str = "ifgo", **more: Any) -> Cell:
-    """Return an LSTM whose recurrent matrix has the blocks of its input."""
+    """Return an LSTM whose recurrent matrix has the same blocks as its input."""
     return Cell(name, paper, step, HiddenAndMemory, blocks, {"U": Matrix(blocks)}, **more)
 
 
 def _gru(name: str, paper: str, step: Any, blocks: str, *vectors: str, **matrices: str) -> Cell:
-    """Return a cell that remembers its output alone."""
+    """Return a cell that remembers only its output."""
     blocks_of = {matrix: Matrix(letters) for matrix, letters in matrices.items()}
     return Cell(name, paper, step, Hidden, blocks, blocks_of, dict.fromkeys(vectors, Vector()))
 
 
-# The forget gate starts open (Jozefowicz et al. 2015): its bias of 1 is part of b, never added in the step.
+# The forget gate starts open (Jozefowicz et al. 2015): its bias of 1 is part of b; the step does not add it.
 _TABLE = (
     Cell("rnn", "Elman 1990", simple.rnn, Hidden, "h", {"U": Matrix("h")}),
     Cell("irnn", "Le et al. 2015", simple.irnn, Hidden, "h", {"U": Matrix("h")}, identity=True),

@@ -1,1 +1,1 @@
-"""Cells put together to a network: its stacks of layers, its parameters, and its forward pass."""
+"""Networks made of cells: their stacks of layers, their parameters, and their forward pass."""

@@ -1,4 +1,4 @@
-"""What cells that are made of several cells share: their joint state, and the names of each part's vectors.
+"""Common code of cells that are made of several cells: their joint state, and the names of each part's vectors.
 
 A part's vectors have the names of its own equations and a suffix: "b_depth" of a grid, "b_1" of the second layer.
 """
@@ -16,11 +16,11 @@ def own_vectors(w: Vectors, suffix: str) -> dict[str, Array]:
 
 
 def part_vectors(cell: Cell, suffix: str) -> dict[str, Vector]:
-    """Return all vectors of a cell, b too, by the names that they have when it is the part with this suffix."""
+    """Return all vectors of a cell, including b, by the names that they have in the part with this suffix."""
     vectors = {**cell.vectors, **cell.zx_vectors, "b": Vector(cell.bias)}
     return {name + suffix: vector for name, vector in vectors.items()}
 
 
 def state_type_of(names: list[str]) -> Any:
-    """Return a type of states with these fields, the output first."""
+    """Return a type of states with these fields; the first is the output."""
     return namedtuple("State", names)  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""What parameters start as, before training: each start is called with a shape and a source of random numbers."""
+"""The first values of parameters, before training: functions of a shape and a source of random numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Orthogonal:
-    """Blocks side by side, each with orthonormal columns, or rows if there are fewer (Saxe et al. 2014)."""
+    """Blocks side by side, each with orthonormal columns, or rows if it has fewer rows (Saxe et al. 2014)."""
 
     blocks: int
 
@@ -42,7 +42,7 @@ class Orthogonal:
 
 @dataclass(frozen=True)
 class Constant:
-    """A vector of blocks, each full of one of these values."""
+    """A vector of blocks, each filled with one of these values."""
 
     values: tuple[float, ...]
 

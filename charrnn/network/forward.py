@@ -30,7 +30,7 @@ def from_product(xp: Any, cell: Cell, weights: Mapping[str, Array], layer: int, 
 def _zx(
     xp: Any, cell: Cell, weights: Mapping[str, Array], layer: int, x: Array | None, below: Mapping[str, Array]
 ) -> Array:
-    """Return what the steps of a layer get as zx: of x, (..., inputs), or of one-hot rows if that is None."""
+    """Return zx, the input of a layer's steps, for x, (..., inputs), or for every one-hot row if x is None."""
     parts = []
     if cell.blocks:
         w = weights[layer_name(layer, "W")]
@@ -40,7 +40,7 @@ def _zx(
 
 
 def input_table(xp: Any, model: ModelConfig, weights: Mapping[str, Array]) -> Array:
-    """Return the first layer's zx for every symbol, (vocab + 1, its width): a look-up, no product."""
+    """Return the first layer's zx for every symbol, (vocab + 1, its width): a look-up replaces the product."""
     cell, x, below = layers_of(model)[0], weights.get("embedding"), {}
     if cell.raw:
         rows = weights["input/W"] if x is None else xp.matmul(x, weights["input/W"])
@@ -55,7 +55,7 @@ def project(xp: Any, x: Array, w: Array) -> Array:
 
 
 def initial_states(xp: Any, model: ModelConfig, batch: int, dtype: Any) -> list[Any]:
-    """Return the state before a text, one a layer, each field (batch, units): zeros, or what the cell begins with."""
+    """Return the state before a text, one for each layer, each field (batch, units): zeros, or the cell's `initial`."""
     shape = (batch, model.units)
     return [
         cell.state(*(xp.full(shape, cell.initial.get(name, 0.0), dtype=dtype) for name in cell.state_fields))
@@ -64,7 +64,7 @@ def initial_states(xp: Any, model: ModelConfig, batch: int, dtype: Any) -> list[
 
 
 def emitted(layers: Sequence[Cell], layer: int) -> list[str]:
-    """Return the fields of a layer's state that are put out: h, and what the layer above gets as it is."""
+    """Return the fields of a layer's state that it outputs: h, and those that the layer above reads unprojected."""
     above = layers[layer + 1].raw if layer + 1 < len(layers) else ()
     return ["h", *(name for name in above if name != "h")]
 
@@ -85,8 +85,8 @@ def forward(
 
     `scan(cell, zx, state, matrices, vectors, reset, emitted)` runs a cell over time; `dropout(layer, x)` masks a
     layer's output; `reset` (time, batch) is true where a document begins and the state returns to its initial value;
-    `table` is the input table, if it is at hand already; `kernel(layer, x, state)`, if there is one, runs a whole layer
-    in place of the scan, its product with W too: the first one's x are the ids.
+    `table` is the input table, if the caller has it already; `kernel(layer, x, state)`, if given, runs a whole layer
+    instead of the scan, including its product with W; for the first layer, x is the ids.
     """
     layers, after = layers_of(model), []
     x: Array = None
@@ -107,13 +107,13 @@ def forward(
         after.append(state)
         below = dict(zip(names, outputs, strict=True))
         if dropout:
-            # What the output hears is the last of the layers, however many a cell is made of.
+            # The output reads the highest layer, even where one cell contains several layers.
             below["h"] = dropout(model.layers - len(layers) + layer, below["h"])
         x = below["h"] = below["h"] + x if model.stack == "residual" and layer else below["h"]
     return xp.add(project(xp, x, weights["output/W"]), weights["output/b"]), after
 
 
 def _masks(xp: Any, model: ModelConfig, zx: Array, dropout: Callable[[int, Array], Array]) -> list[Array]:
-    """Return the masks of the outputs between layers that are one cell, which applies them itself."""
+    """Return the masks of the outputs between layers that are one cell; the cell applies them itself."""
     ones = xp.ones((*zx.shape[:-1], model.units), dtype=zx.dtype)
     return [dropout(layer, ones) for layer in range(model.layers - 1)]

@@ -1,4 +1,4 @@
-"""Gated feedback: every layer reads the outputs of all layers at the step before."""
+"""Gated feedback: every layer reads the outputs of all layers at the previous step."""
 
 from dataclasses import replace
 from functools import cache
@@ -10,7 +10,7 @@ from charrnn.network.composite import own_vectors, part_vectors, state_type_of
 
 
 def candidates(cell: Cell) -> list[tuple[str, int]]:
-    """Return the matrices, and the places among their blocks, that make the candidate: g, or h of a cell without."""
+    """Return the matrices, and the places of their blocks, that compute the candidate: g, or h in a cell without g."""
     return [
         (name, place)
         for name, matrix in cell.matrices.items()
@@ -21,11 +21,11 @@ def candidates(cell: Cell) -> list[tuple[str, int]]:
 
 @cache
 def gated_feedback(cell: Cell, layers: int) -> Cell:
-    """Chung et al. 2015, "Gated feedback recurrent neural networks": every layer hears every layer of the step before.
+    """Chung et al. 2015, "Gated feedback recurrent neural networks": every layer reads all layers of the previous step.
 
     Where a cell has U h in its candidate g, layer j has the sum over all layers i of s_ij * (U_ij h_i), with one number
-    a pair, s_ij = sigma(w_ij x_j + u_ij [h_1, ..., h_L]), where x_j is what comes from below. (The paper's GRU is
-    gru-reset-after. In cells that gate h before the product, that holds for the layer's own h, not for the others.)
+    for each pair, s_ij = sigma(w_ij x_j + u_ij [h_1, ..., h_L]), where x_j is the input from below. (The paper's GRU is
+    gru-reset-after. Cells that gate h before the product gate only the layer's own h, not that of the other layers.)
     """
     ((heard, place),), fields = candidates(cell), cell.state_fields
     # The highest layer comes first: the first field of a state is the output.
@@ -67,7 +67,7 @@ def gated_feedback(cell: Cell, layers: int) -> Cell:
     for layer in range(layers):
         matrices |= {f"{name}_{layer}": matrix for name, matrix in cell.matrices.items()}
         matrices |= {f"{heard}_{other}_{layer}": Matrix("g") for other in range(layers) if other != layer}
-        # A gate of a layer is one number.
+        # Each gate is one number for a whole layer.
         matrices[f"u_{layer}"] = Matrix("s" * layers, rows=layers, columns=0, input=True)
         if layer:
             matrices[f"W_{layer}"] = Matrix(cell.blocks, input=True)

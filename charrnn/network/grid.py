@@ -1,4 +1,4 @@
-"""Grid LSTM: a memory along depth beside that along time."""
+"""Grid LSTM: a memory along depth beside the memory along time."""
 
 from dataclasses import replace
 from functools import cache
@@ -13,11 +13,12 @@ from charrnn.network.composite import own_vectors, part_vectors, state_type_of
 def grid(cell: Cell) -> Cell:
     """Kalchbrenner et al. 2015, "Grid long short-term memory", in two dimensions: a memory along depth too.
 
-    Two cells a layer hear the h of both dimensions: one remembers along time, the other along depth, where its state
-    comes from the layer below (at the bottom, the input projected to it) and goes to the layer above.
+    Each layer has two cells, and both read the h of both dimensions. One remembers along time. The other remembers
+    along depth: its state comes from the layer below (in the lowest layer, from a projection of the input) and goes to
+    the layer above.
     """
     fields = cell.state_fields
-    # The state along depth is put out and not read again: h, the output, is its first field.
+    # The state along depth is output and not read again: h, the output, is its first field.
     state_type = state_type_of([*fields, *(f"{name}_time" for name in fields)])
 
     def step(xp: ArrayNamespace, zx: Array, state: Any, dot: Dot, w: Vectors) -> Any:

@@ -1,7 +1,7 @@
 """The parameters of a network: one table of their names, shapes, roles and first values.
 
-They are named "embedding", "input/W", "layer0/W", "layer0/U", "layer0/b", ..., "output/W", "output/b". Nobody takes
-these names apart: what a parameter is, its row of the table says.
+They are named "embedding", "input/W", "layer0/W", "layer0/U", "layer0/b", ..., "output/W", "output/b". No code parses
+these names: the row of the table says everything about a parameter.
 """
 
 import math
@@ -20,11 +20,11 @@ from charrnn.network.stacks import layers_of
 
 
 class Role(Enum):
-    """What a parameter does in the network."""
+    """The role of a parameter in the network."""
 
     EMBEDDING = "a vector for every symbol"
-    INPUT = "projects the network's input to what the lowest cell reads as it is"
-    KERNEL = "W of a layer: projects what the layer reads to its blocks"
+    INPUT = "projects the network's input to the fields that the lowest cell reads"
+    KERNEL = "W of a layer: projects its input to its blocks"
     RECURRENT = "a matrix of a layer's step"
     VECTOR = "a bias, peephole or gain of a layer"
     OUTPUT = "projects the highest h to logits"
@@ -35,10 +35,10 @@ class Role(Enum):
 class Parameter:
     """A row of the table.
 
-    `place` is where in the network it is: "embedding", "input", "layer0", ..., "output"; `symbol` its name there, of a
-    layer's that of the cell's equations; `layer` counts layers from 0, the lowest, and is None outside of them. One
-    parameter is `looked_up`: it has a row for every symbol, the start symbol the last. `exists(units)` is False where a
-    matrix has zeros that are no parameters.
+    `place` is the part of the network that has it: "embedding", "input", "layer0", ..., "output"; `symbol` is its name
+    there: in a layer, its name in the cell's equations. `layer` counts layers from 0, the lowest, and is None outside
+    of layers. One parameter is `looked_up`: it has a row for every symbol; the last is the start symbol.
+    `exists(units)` is False where a matrix has fixed zeros instead of parameters.
     """
 
     place: str
@@ -57,19 +57,19 @@ class Parameter:
 
     @property
     def mask(self) -> np.ndarray | None:
-        """Return where the matrix holds parameters, bool of its shape; None if everywhere."""
-        # Made when it is asked for: it may be large, and a damaged checkpoint may name any number of units.
+        """Return where the matrix has parameters, bool, of its shape; None if everywhere."""
+        # Computed only on demand: it may be large, and a damaged checkpoint may claim any number of units.
         return self.exists(self.shape[0]) if self.exists else None
 
     @property
     def count(self) -> int:
-        """Return how many numbers are learned."""
+        """Return the number of numbers that are learned."""
         mask = self.mask
         return math.prod(self.shape) if mask is None else int(mask.sum())
 
     @property
     def in_input_table(self) -> bool:
-        """Return whether its products depend on the symbol alone: `forward.input_table` has them, one row a symbol."""
+        """Return whether its products depend only on the symbol: `forward.input_table` has them, a row per symbol."""
         return self.role in (Role.EMBEDDING, Role.INPUT) or (self.role is Role.KERNEL and self.layer == 0)
 
 
@@ -86,15 +86,15 @@ def _place(layer: int) -> str:
 def parameters(model: ModelConfig, vocab_size: int) -> tuple[Parameter, ...]:
     """Return all parameters of a network in the order in which they are stored.
 
-    The input has a row more than the vocabulary: the start symbol, which is read but never predicted. CharRNNError if
-    the cell cannot be stacked so.
+    The input has one row more than the vocabulary: the start symbol, which is read but never predicted. Raises
+    CharRNNError if the cell cannot be used in this stack.
     """
     return tuple(_parameters(model, vocab_size))
 
 
 def _parameters(model: ModelConfig, vocab_size: int) -> Iterator[Parameter]:
     units, layers = model.units, layers_of(model)
-    # A row that is looked up is the product with a one-hot input, in which one number is not zero.
+    # Looking up a row is the product with a one-hot input, which has a single number that is not zero.
     inputs, one_hot = vocab_size + 1, True
     if model.embedding is not None:
         yield Parameter("embedding", "embedding", (inputs, model.embedding), Role.EMBEDDING, normal, looked_up=True)
@@ -111,7 +111,7 @@ def _parameters(model: ModelConfig, vocab_size: int) -> Iterator[Parameter]:
 
 
 def _of_layer(cell: Cell, layer: int, units: int, inputs: int, one_hot: bool) -> Iterator[Parameter]:
-    """Yield the parameters of a layer, which reads so many inputs."""
+    """Yield the parameters of a layer that reads `inputs` numbers."""
 
     def named(symbol: str, shape: tuple[int, ...], role: Role, start: Start) -> Parameter:
         exists = cell.mask if symbol == "U" else None
@@ -136,22 +136,22 @@ def parameter_shapes(model: ModelConfig, vocab_size: int) -> dict[str, tuple[int
 
 
 def parameter_count(model: ModelConfig, vocab_size: int) -> int:
-    """Return how many numbers the model learns."""
+    """Return the number of numbers that the model learns."""
     return sum(parameter.count for parameter in parameters(model, vocab_size))
 
 
 def useful_products(model: ModelConfig, vocab_size: int) -> int:
-    """Return the multiply-adds a character costs in matrix products: recurrent, between layers, output.
+    """Return the multiply-adds of the matrix products of one character: recurrent, between layers, output.
 
-    What depends on the symbol alone is a row look-up and does not count (DESIGN, "Measuring").
+    A product that depends only on the symbol is a row look-up and does not count.
     """
     matrices = (parameter for parameter in parameters(model, vocab_size) if len(parameter.shape) == 2)
     return sum(math.prod(matrix.shape) for matrix in matrices if not matrix.in_input_table)
 
 
 def check_weights(weights: Mapping[str, np.ndarray], model: ModelConfig, vocab_size: int, where: str) -> None:
-    """Raise CharRNNError unless `weights` are just the parameters of this model."""
-    # A file may name any number of layers; each has a parameter at least, and the table of many takes long.
+    """Raise CharRNNError unless `weights` are exactly the parameters of this model."""
+    # A file may claim any number of layers, and a long table takes long. Each layer has at least one parameter.
     if model.layers > len(weights):
         raise CharRNNError(f"{where} does not hold the parameters of its own model: {model.layers:,} layers.")
     expected = parameter_shapes(model, vocab_size)
@@ -164,7 +164,7 @@ def check_weights(weights: Mapping[str, np.ndarray], model: ModelConfig, vocab_s
 
 
 def initial_weights(model: ModelConfig, vocab_size: int, seed: int) -> dict[str, np.ndarray]:
-    """Return fresh float32 parameters; each is a function of (seed, its place in the table) alone."""
+    """Return new float32 parameters; each depends only on the seed and on its place in the table."""
     return {
         parameter.name: parameter.start(
             parameter.shape, np.random.Generator(np.random.Philox(key=[seed, place]))
@@ -174,7 +174,7 @@ def initial_weights(model: ModelConfig, vocab_size: int, seed: int) -> dict[str,
 
 
 def state_shapes(model: ModelConfig, batch: int) -> dict[str, tuple[int, int]]:
-    """Return the shape of every part of the hidden state of `batch` texts, by name: "layer0/h", ..."""
+    """Return the shape of every field of the hidden state of `batch` texts, by name: "layer0/h", ..."""
     return {
         layer_name(layer, name): (batch, model.units)
         for layer, cell in enumerate(layers_of(model))

@@ -1,9 +1,9 @@
-"""Stacks: the ways in which layers are put together.
+"""Stacks: the ways in which layers are connected.
 
-A stack says what each layer reads: of the layer below at this step, and of which layers at the step before. `plain` and
-`residual` run layer by layer, with the chosen cell in every layer. The others make a cell of their own out of it, which
-the same scan runs: one a layer, with a memory along depth too (`grid`), or one for all layers, as a lower layer reads
-the higher ones of the step before (`gated-feedback`).
+A stack says what each layer reads from the layer below at the same step, and from which layers at the previous step.
+`plain` and `residual` run layer by layer, with the chosen cell in every layer. The others make a new cell of it, which
+the same scan runs: one for each layer, with a memory along depth too (`grid`), or one for all layers together, as a
+lower layer reads the higher layers of the previous step (`gated-feedback`).
 """
 
 from charrnn.cells import CELLS, Cell
@@ -14,11 +14,11 @@ from charrnn.network.grid import grid
 
 
 def layers_of(model: ModelConfig) -> tuple[Cell, ...]:
-    """Return the cell of each layer, the lowest first; CharRNNError if this cell cannot be stacked so."""
+    """Return the cell of each layer, the lowest first; CharRNNError if this cell cannot be used in this stack."""
     cell = CELLS[model.cell]
     if not fits(cell, model.stack):
         fitting = ", ".join(name for name, other in CELLS.items() if fits(other, model.stack))
-        raise CharRNNError(f"`stack='{model.stack}'` is not for `cell='{cell.name}'`, but for {fitting}.")
+        raise CharRNNError(f"`stack='{model.stack}'` does not work with `cell='{cell.name}'`. It works with {fitting}.")
     if model.stack == "grid":
         return (grid(cell),) * model.layers
     if model.stack == "gated-feedback":
@@ -30,11 +30,11 @@ def layers_of(model: ModelConfig) -> tuple[Cell, ...]:
 
 
 def fits(cell: Cell, stack: str) -> bool:
-    """Return whether a cell can be stacked so: not where it asks for more itself, or lacks what is to be gated."""
+    """Return whether a cell can be used in a stack: not if it has special needs itself, or no candidate to gate."""
     if stack == "grid":
         return not (cell.raw or cell.mask or cell.initial)
     if stack == "gated-feedback":
-        # Without a gate or a bound, what the layers tell each other grows at every step.
+        # Without a gate or a bound, the outputs that layers exchange would grow at every step.
         return not (cell.raw or cell.mask or cell.identity) and len(candidates(cell)) == 1
     return True
 
@@ -42,11 +42,11 @@ def fits(cell: Cell, stack: str) -> bool:
 EQUATIONS = {
     "plain": """El Hihi & Bengio 1995, "Hierarchical recurrent neural networks for long-term dependencies".
 
-    Each layer reads the h of the layer below, and the output that of the highest.
+    Each layer reads the h of the layer below; the output reads the h of the highest layer.
     """,
     "residual": """Wu et al. 2016, "Google's neural machine translation system", after He et al. 2016.
 
-    What the layer above reads is x + h, where x is what this layer reads; from the second layer on.
+    From the second layer on, the layer above reads x + h, where x is the input of this layer.
     """,
     "grid": grid.__doc__ or "",
     "gated-feedback": gated_feedback.__doc__ or "",

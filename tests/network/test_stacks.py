@@ -181,7 +181,7 @@ def test_which_cells_can_be_stacked_so():
             if name not in names:
                 initial_weights(ModelConfig(name, 2, 3, stack=stack), 4, 0)
             else:
-                with pytest.raises(CharRNNError, match=f"`stack='{stack}'` is not for `cell='{cell.name}'`"):
+                with pytest.raises(CharRNNError, match=f"`stack='{stack}'` does not work with `cell='{cell.name}'`"):
                     layers_of(ModelConfig(name, stack=stack))
 
 
@@ -225,7 +225,7 @@ def test_a_stack_is_trained_sampled_and_refused_from_the_command_line(tmp_path):
     )
     assert [code for _, code in said.values()] == [0, 0, 1, 1], said
     assert "gated-feedback" in said["trained"][0]
-    assert "--stack gated-feedback is not for --cell mingru, but for" in said["refused"][0]
+    assert "--stack gated-feedback does not work with --cell mingru. It works with" in said["refused"][0]
     assert "Did you mean grid?" in said["mistyped"][0]
     assert len(charrnn_in(tmp_path, "sample", "text", "--length", 20).stdout) == 20
     assert charrnn_in(tmp_path, "verify", "text").returncode == 0
