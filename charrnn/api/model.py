@@ -2,18 +2,16 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from itertools import repeat
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
 from charrnn.api.encoding import Encoder, Prime
-from charrnn.api.generation import How, Notify, Sample, by_lines, check_beam, generation, unheard
+from charrnn.api.generation import How, Notify, Sample, generation, unheard
 from charrnn.api.given import check_given, check_unknown, check_whole
-from charrnn.api.named import Corpus, lines_of, names, names_and_patterns
+from charrnn.api.named import Corpus, lines_of, names_and_patterns
 from charrnn.config import ModelConfig, TextConfig
-from charrnn.errors import CharRNNError, readable_by
-from charrnn.inference import generation as made
+from charrnn.errors import readable_by
 from charrnn.inference import model as inference
 from charrnn.inference.generation import Character, generate_one
 from charrnn.runs.finding import find_checkpoint
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from charrnn.api.completion import Answers
     from charrnn.api.evaluation import Evaluation
     from charrnn.api.following import Next
+    from charrnn.api.sampling import Which
     from charrnn.api.scoring import Pieces
     from charrnn.inference.lines import Score, Scorer
     from charrnn.text.reader import Watch
@@ -72,80 +71,31 @@ class Model(Encoder):
         wanted = generation(self.network, length, how, self._notify)
         return generate_one(self.network, self._before(prime, how), wanted, with_nats)
 
-    def sample_many(
-        self,
-        count: int,
-        length: int = 2000,
-        *,
-        prime: Prime = "",
-        unique: bool = False,
-        novel: bool = False,
-        novel_to: Corpus = (),
-        encoding: str | None = None,
-        **how: Unpack[How],
-    ) -> list[str]:
+    def sample_many(self, count: int, length: int = 2000, *, prime: Prime = "", **which: "Unpack[Which]") -> list[str]:
         """Return new texts, made side by side; fewer than `count` if no new one comes for long.
 
-        unique: no text twice. novel: none that occurs in the training text. novel_to: none that occurs in these texts,
-        which are in UTF-8 or an `encoding`. The other arguments are those of `sample`. In a model of lines a text is a
-        line, unless `until` is given; with `lines` there are so many texts for each of `count`.
+        `which` is also which of them are kept (`charrnn.api.sampling.Which`): `unique`, `novel`, `novel_to` and its
+        `encoding`. The other arguments are those of `sample`. In a model of lines a text is a line, unless `until` is
+        given; with `lines` there are so many texts for each of `count`.
         """
-        wanted = self.samples(
-            count, length, prime=prime, unique=unique, novel=novel, novel_to=novel_to, encoding=encoding, **how
-        )
-        return [sample.text for sample in wanted]
+        return [sample.text for sample in self.samples(count, length, prime=prime, **which)]
 
     def samples(
-        self,
-        count: int,
-        length: int = 2000,
-        *,
-        prime: Prime = "",
-        unique: bool = False,
-        novel: bool = False,
-        novel_to: Corpus = (),
-        encoding: str | None = None,
-        watch: "Watch | None" = None,
-        **how: Unpack[How],
+        self, count: int, length: int = 2000, *, prime: Prime = "", **which: "Unpack[Which]"
     ) -> Iterator[Sample]:
         """Yield new texts as `sample_many` returns them, each with its probability."""
-        check_whole("count", count, least=0)
-        how = by_lines(self.network, how)
-        if self.text.lines and how.get("lines"):
-            # Lines know nothing of each other: each is a sample of its own.
-            check_whole("lines", how["lines"], least=1)
-            count, how = count * (how["lines"] or 1), {**how, "lines": 1}
-        wanted = generation(self.network, length, how, self._notify)
-        ids = self.encode(prime, how.get("unknown"), "`prime`")
-        if not (unique or novel or novel_to):
-            return self._named(self._many(ids, wanted, count, skipping=False))
-        from charrnn.api.novelty import known_text, new_samples
+        from charrnn.api.sampling import samples
 
-        known = None
-        if novel and novel_to:
-            raise CharRNNError("`novel_to` names what to compare with instead of the training text: leave out `novel`.")
-        if novel or novel_to:
-            form = self.read_as(encoding) if novel_to else self.text
-            known = known_text(self.path, form, names(novel_to, "novel_to"), watch, self._notify)
-        drawn = self._many(ids, wanted, count, skipping=True)
-        return self._named(new_samples(drawn, self.network, ids, unique, known, count, self._notify))
+        return samples(self, count, length, prime, which, self._notify)
 
     def likeliest(self, beam: int, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]) -> Sample:
         """Return the likeliest text that a search along `beam` beginnings finds; `how` has nothing of drawing.
 
         In a model of lines it is a line, unless `lines` or `until` is given.
         """
-        from charrnn.inference.beam import beam_search
+        from charrnn.api.sampling import likeliest
 
-        check_beam(beam, how)
-        if self.text.lines and (how.get("lines") or 1) != 1:
-            raise CharRNNError(
-                "`lines` has no effect with `beam`: lines know nothing of each other, and each would be the same.",
-                hint="Leave it out.",
-            )
-        wanted = generation(self.network, length, by_lines(self.network, how), self._notify)
-        before = self._before(prime, how)
-        return self._named_one(beam_search(self.network, before, beam, wanted.ending, wanted.banned))
+        return likeliest(self, beam, length, prime, how, self._notify)
 
     def next(self, text: Prime = "", top: int | None = 10, *, unknown: str | None = None) -> "list[Next]":
         """Return which characters may follow a text, with their probabilities: the `top` likeliest, None for all.
@@ -268,17 +218,3 @@ class Model(Encoder):
 
     def _before(self, prime: Prime, how: How) -> np.ndarray:
         return self.network.before(self.encode(prime, how.get("unknown"), "`prime`"))
-
-    def _many(self, ids: np.ndarray, how: made.Generation, count: int, skipping: bool) -> Iterator[made.Sample]:
-        """Yield samples made side by side: so many, or without an end if some of them will be skipped."""
-        from charrnn.inference.batch import SIDE_BY_SIDE, generate
-
-        before = self.network.before(ids)
-        befores = repeat(before[-1:]) if skipping else repeat(before[-1:], count)
-        return generate(self.network, before[:-1], befores, how, min(SIDE_BY_SIDE, count)) if count else iter(())
-
-    def _named(self, samples: Iterable[made.Sample]) -> Iterator[Sample]:
-        return map(self._named_one, samples)
-
-    def _named_one(self, sample: made.Sample) -> Sample:
-        return Sample(self.vocab.decode(sample.ids), *sample)

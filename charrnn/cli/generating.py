@@ -70,3 +70,39 @@ NoRepeat = Annotated[
         show_default=False,
     ),
 ]
+
+# Of `sample` alone.
+Length = Annotated[int, typer.Option("--length", "-n", min=0, help="Characters to sample, at most.")]
+Lines = Annotated[int | None, typer.Option("--lines", min=1, help="Stop behind so many lines.", show_default=False)]
+Count = Annotated[
+    int | None,
+    typer.Option(
+        "--count",
+        "-c",
+        min=0,
+        help="Samples, made side by side; in a model of lines each is a line.",
+        show_default="1",
+    ),
+]
+Prime = Annotated[
+    str,
+    typer.Option("--prime", "-p", help=r"Text to go on from; it is printed first. \n is a line break, - is stdin."),
+]
+PrimeFile = Annotated[
+    str | None,
+    typer.Option(
+        "--prime-file",
+        metavar="FILE",
+        help="Go on from what this file holds, but for one line break at its end, as of stdin.",
+        show_default=False,
+    ),
+]
+Unique = Annotated[bool, typer.Option("--unique", help="Skip samples that were there already.")]
+Novel = Annotated[bool, typer.Option("--novel", help="Skip samples that stand in the training text.")]
+NovelTo = Annotated[
+    list[str] | None, typer.Option("--novel-to", metavar="CORPUS", help="Skip samples that stand in this text.")
+]
+Ids = Annotated[bool, typer.Option("--ids", help="Print ids instead of characters.")]
+ShowSurprisal = Annotated[
+    bool, typer.Option("--show-surprisal", help="Colour characters by how surprising they were to the model.")
+]

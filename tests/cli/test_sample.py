@@ -470,7 +470,7 @@ def test_unique(sample):
 def test_a_thousand_in_a_row_that_are_not_new_are_enough(sample, monkeypatch):
     one, two, three = (Sample(np.array([id, 0]), np.zeros(2, np.float32), True) for id in (1, 2, 3))
     made = [one, *[one] * 999, two, *[one, two] * 500, three]
-    monkeypatch.setattr("charrnn.api.model.Model._many", lambda *_, **more: iter(made))
+    monkeypatch.setattr("charrnn.api.sampling.drawn", lambda *_, **more: iter(made))
     given_up = sample("names", "--count", 3, "--unique")
     assert given_up.out == "a\nb\n" and given_up.said.startswith("Found 2 of 3: 1,000 samples in a row were not new.")
 

@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from charrnn.cli import generating as g
 from charrnn.cli import options as o
 from charrnn.cli.arguments import loaded, prime_ids
@@ -22,51 +20,25 @@ def sample(
     min_p: g.MinP = None,
     typical: g.Typical = None,
     beam: g.Beam = None,
-    length: Annotated[int, typer.Option("--length", "-n", min=0, help="Characters to sample, at most.")] = 2000,
+    length: g.Length = 2000,
     until: g.Until = None,
-    lines: Annotated[
-        int | None, typer.Option("--lines", min=1, help="Stop behind so many lines.", show_default=False)
-    ] = None,
-    count: Annotated[
-        int | None,
-        typer.Option(
-            "--count",
-            "-c",
-            min=0,
-            help="Samples, made side by side; in a model of lines each is a line.",
-            show_default="1",
-        ),
-    ] = None,
-    prime: Annotated[
-        str,
-        typer.Option("--prime", "-p", help=r"Text to go on from; it is printed first. \n is a line break, - is stdin."),
-    ] = "",
-    prime_file: Annotated[
-        str | None,
-        typer.Option(
-            "--prime-file",
-            metavar="FILE",
-            help="Go on from what this file holds, but for one line break at its end, as of stdin.",
-            show_default=False,
-        ),
-    ] = None,
+    lines: g.Lines = None,
+    count: g.Count = None,
+    prime: g.Prime = "",
+    prime_file: g.PrimeFile = None,
     unknown: o.Unknown = None,
     encoding: o.EncodingOfText = None,
     allow: g.Allow = None,
     forbid: g.Forbid = None,
     no_repeat: g.NoRepeat = None,
-    unique: Annotated[bool, typer.Option("--unique", help="Skip samples that were there already.")] = False,
-    novel: Annotated[bool, typer.Option("--novel", help="Skip samples that stand in the training text.")] = False,
-    novel_to: Annotated[
-        list[str] | None, typer.Option("--novel-to", metavar="CORPUS", help="Skip samples that stand in this text.")
-    ] = None,
+    unique: g.Unique = False,
+    novel: g.Novel = False,
+    novel_to: g.NovelTo = None,
     cells: o.Cells = None,
     seed: Annotated[int | None, o.Seed.__metadata__[0]] = None,
-    ids: Annotated[bool, typer.Option("--ids", help="Print ids instead of characters.")] = False,
+    ids: g.Ids = False,
     jsonl: o.AsJsonl = False,
-    show_surprisal: Annotated[
-        bool, typer.Option("--show-surprisal", help="Colour characters by how surprising they were to the model.")
-    ] = False,
+    show_surprisal: g.ShowSurprisal = False,
 ) -> None:
     """Sample new text, written as it is made. Without a run named: the newest run's best checkpoint.
 
