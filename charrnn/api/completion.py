@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.api.generation import FILTERS, How, Notify, Sample, check_beam, check_random, first_few
+from charrnn.api.generation import FILTERS, Cuts, How, Notify, Sample, check_beam, check_random, first_few
 from charrnn.api.given import check_given
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
@@ -54,11 +54,17 @@ class Answers:
         self.append = None if append is None else prepare(append, model.reads)
         self.before = model.before(np.zeros(0, np.int64))
         self.notify = first_few(notify)
+        self.cuts = Cuts(how.ending, notify, "completion")
 
     def to(self, lines: Sequence[str], before: int = 0) -> Iterator[Sample]:
         """Yield what follows each of some lines, which come after `before` others."""
         for sample in self._made(lines, before):
+            self.cuts.count(sample.ended)
             yield Sample(self.model.vocab.decode(sample.ids), *sample)
+
+    def end(self) -> None:
+        """Tell how many completions were cut at their length."""
+        self.cuts.tell()
 
     def _made(self, lines: Sequence[str], before: int) -> Iterator[made.Sample]:
         ids = (self._ids(line, number) for number, line in enumerate(lines, before + 1))

@@ -2,7 +2,7 @@
 
 import math
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import Any, TypedDict
@@ -11,13 +11,15 @@ import numpy as np
 
 from charrnn.api.given import check_given, check_unknown, check_whole, one_or_several
 from charrnn.errors import CharRNNError
-from charrnn.inference.generation import Ending, Generation
+from charrnn.inference.generation import Character, Characters, Ending, Generation
 from charrnn.inference.model import Model
 from charrnn.inference.sampling import Sampling
 from charrnn.text.decoding import prepare
 
 # Is told, in a sentence, what a person should know.
 Notify = Callable[[str], None]
+# In a model of lines, where lines flow: characters beyond `length` that the last line may take to come to its end.
+FINISH = 2000
 # Notices of single lines that are worth telling.
 NOTICES = 10
 FILTERS = ("top_k", "top_p", "min_p", "typical")
@@ -151,8 +153,11 @@ def _given(how: How, names: Sequence[str]) -> str:
     return f"{' and '.join(given)} {'have' if given[1:] else 'has'}" if given else ""
 
 
-def generation(model: Model, length: int, how: How, notify: Notify) -> Generation:
-    """Return how texts are generated; CharRNNError if what is asked for cannot be had of this model."""
+def generation(model: Model, length: int, how: How, notify: Notify, flowing: bool = False) -> Generation:
+    """Return how texts are generated; CharRNNError if what is asked for cannot be had of this model.
+
+    flowing: let the last line of a model of lines come to its end, where nothing else ends the text.
+    """
     foreign = set(how) - set(How.__annotations__)
     if foreign:
         raise CharRNNError(
@@ -167,15 +172,61 @@ def generation(model: Model, length: int, how: How, notify: Notify) -> Generatio
     seed = how.get("seed")
     drawn, end = sampling(how), ending(model, length, how.get("until"), how.get("lines"), notify)
     banned = _banned(model, how.get("allow"), how.get("forbid"), end)
+    if flowing and are_lines(model, how) and end.line_break not in banned:
+        end = replace(end, finish=FINISH)
     n = how.get("no_repeat")
     used_up = once(notify, f"`no_repeat={n}`: nothing is left to draw that would not repeat, so from here on texts do.")
     return Generation(end, drawn, banned, n, secrets.randbits(63) if seed is None else seed, used_up)
 
 
+def are_lines(model: Model, how: How) -> bool:
+    """Return whether what is made of a model of lines are lines: neither `lines` nor `until` says where a text ends."""
+    told = how.get("lines") is not None or how.get("until")
+    return model.text.lines and not told and "\n" in model.vocab.symbols
+
+
 def by_lines(model: Model, how: How) -> How:
     """Return how samples are made: in a model of lines each is a line, unless `lines` or `until` says where it ends."""
-    told = how.get("lines") is not None or how.get("until")
-    return {**how, "lines": 1} if model.text.lines and not told and "\n" in model.vocab.symbols else how
+    return {**how, "lines": 1} if are_lines(model, how) else how
+
+
+class Cuts:
+    """Counts texts that were cut at their length although something else was to end them, and tells of them once."""
+
+    def __init__(self, ending: Ending, notify: Notify, what: str = "sample"):
+        self.ending, self.notify, self.what = ending, notify, what
+        # Of a length of 0 nothing else was expected.
+        self.expected = ending.length and (ending.stops or ending.lines is not None or ending.finish)
+        self.made = self.cut = 0
+
+    def count(self, ended: bool) -> None:
+        """Count a text."""
+        self.made += 1
+        self.cut += not ended
+
+    def watched(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Yield samples, each counted, and tell after the last one."""
+        for sample in samples:
+            self.count(sample.ended)
+            yield sample
+        self.tell()
+
+    def watched_one(self, characters: Characters) -> Iterator[Character]:
+        """Yield the characters of the only text, and tell after the last one."""
+        self.count((yield from characters))
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell how many texts were cut, if any was that should have ended."""
+        if not self.cut or not self.expected:
+            return
+        if self.ending.finish:
+            self.notify(f"The last line was cut {self.ending.finish:,} characters after `length`: it did not end.")
+            return
+        some = f"The {self.what}" if self.made == 1 else f"{self.cut:,} of {self.made:,} {self.what}s"
+        were = "was" if self.cut == 1 else "were"
+        characters = f"{self.ending.length:,} character{'' if self.ending.length == 1 else 's'}"
+        self.notify(f"{some} {were} cut at {characters} (`length`).")
 
 
 def ending(

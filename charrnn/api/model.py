@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 
 from charrnn.api.encoding import Encoder, Prime
-from charrnn.api.generation import How, Notify, Sample, generation, unheard
+from charrnn.api.generation import Cuts, How, Notify, Sample, generation, unheard
 from charrnn.api.given import check_given, check_unknown, check_whole
 from charrnn.api.named import Corpus, lines_of, names_and_patterns
 from charrnn.config import ModelConfig, TextConfig
@@ -55,6 +55,7 @@ class Model(Encoder):
     def sample(self, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]) -> str:
         """Return a new text of `length` characters at most, which goes on from `prime` (and does not repeat it).
 
+        Of a model of lines it is whole lines, unless `lines` or `until` is given: the last one comes to its end.
         Raises CharRNNError if `prime` has characters that the model does not know; `encode` can leave them out.
         """
         return "".join(self.stream(length, prime=prime, **how))
@@ -68,8 +69,9 @@ class Model(Encoder):
         self, length: int = 2000, *, prime: Prime = "", with_nats: bool = False, **how: Unpack[How]
     ) -> Iterator[Character]:
         """Yield the characters of a new text as ids, with what each costs the model in nats if that is wanted."""
-        wanted = generation(self.network, length, how, self._notify)
-        return generate_one(self.network, self._before(prime, how), wanted, with_nats)
+        wanted = generation(self.network, length, how, self._notify, flowing=True)
+        made = generate_one(self.network, self._before(prime, how), wanted, with_nats)
+        return Cuts(wanted.ending, self._notify).watched_one(made)
 
     def sample_many(self, count: int, length: int = 2000, *, prime: Prime = "", **which: "Unpack[Which]") -> list[str]:
         """Return new texts, made side by side; fewer than `count` if no new one comes for long.
@@ -125,7 +127,9 @@ class Model(Encoder):
         end, and `temperature` is 0 unless it is given.
         """
         answers = self.answers(length, beam=beam, append=append, **how)
-        return [sample.text for sample in answers.to(lines_of(lines, self.text.bytes))]
+        made = [sample.text for sample in answers.to(lines_of(lines, self.text.bytes))]
+        answers.end()
+        return made
 
     def answers(
         self,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from charrnn.api.encoding import Encoder, Prime
-from charrnn.api.generation import How, Notify, Sample, by_lines, check_beam, generation
+from charrnn.api.generation import Cuts, How, Notify, Sample, by_lines, check_beam, generation
 from charrnn.api.given import check_whole
 from charrnn.api.named import Corpus, names
 from charrnn.errors import CharRNNError
@@ -43,8 +43,9 @@ def samples(model: Encoder, count: int, length: int, prime: Prime, which: Which,
         count, how = count * (how["lines"] or 1), {**how, "lines": 1}
     wanted = generation(model.network, length, how, notify)
     ids = model.encode(prime, how.get("unknown"), "`prime`")
+    cuts = Cuts(wanted.ending, notify)
     if not (unique or novel or novel_to):
-        return _named(model, drawn(model, ids, wanted, count, skipping=False))
+        return cuts.watched(_named(model, drawn(model, ids, wanted, count, skipping=False)))
     from charrnn.api.novelty import known_text, new_samples
 
     known = None
@@ -54,7 +55,7 @@ def samples(model: Encoder, count: int, length: int, prime: Prime, which: Which,
         form = model.read_as(which.get("encoding")) if novel_to else model.text
         known = known_text(model.path, form, names(novel_to, "novel_to"), which.get("watch"), notify)
     every = drawn(model, ids, wanted, count, skipping=True)
-    return _named(model, new_samples(every, model.network, ids, bool(unique), known, count, notify))
+    return cuts.watched(_named(model, new_samples(every, model.network, ids, bool(unique), known, count, notify)))
 
 
 def _how(which: Which) -> How:
@@ -82,7 +83,8 @@ def likeliest(model: Encoder, beam: int, length: int, prime: Prime, how: How, no
         )
     wanted = generation(model.network, length, by_lines(model.network, how), notify)
     before = model.network.before(model.encode(prime, how.get("unknown"), "`prime`"))
-    (best,) = _named(model, [beam_search(model.network, before, beam, wanted.ending, wanted.banned)])
+    found = _named(model, [beam_search(model.network, before, beam, wanted.ending, wanted.banned)])
+    (best,) = Cuts(wanted.ending, notify).watched(found)
     return best
 
 

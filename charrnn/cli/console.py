@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from charrnn.errors import CharRNNError
 
@@ -31,6 +31,8 @@ _FLAG, _TAGS = "\U0001f3f4", frozenset(map(chr, range(0xE0020, 0xE0080)))
 typed_cells: list[str] = []
 
 _hushed = False
+# Notices of the library that wait for the end of what is being written; None if none has to wait.
+_held: list[str] | None = None
 # Whether what stdout has shown last on a terminal is a line without its end.
 _amid_a_line = False
 
@@ -49,7 +51,23 @@ def say(message: str) -> None:
 
 def notify(notice: str) -> None:
     """Say a notice of the library."""
-    say(printable(as_options(notice)))
+    if _held is None:
+        say(printable(as_options(notice)))
+    else:
+        _held.append(notice)
+
+
+@contextmanager
+def notices_after() -> Iterator[None]:
+    """Hold the library's notices until the block has ended: they come after what it writes, not amid it."""
+    global _held
+    held = _held = []
+    try:
+        yield
+    finally:
+        _held = None
+        for notice in held:
+            notify(notice)
 
 
 def _print(message: str) -> None:

@@ -72,7 +72,15 @@ NoRepeat = Annotated[
 ]
 
 # Of `sample` alone.
-Length = Annotated[int, typer.Option("--length", "-n", min=0, help="Characters to sample, at most.")]
+Length = Annotated[
+    int,
+    typer.Option(
+        "--length",
+        "-n",
+        min=0,
+        help="Characters to sample, at most; in a model of lines the last of several lines is finished.",
+    ),
+]
 Lines = Annotated[int | None, typer.Option("--lines", min=1, help="Stop behind so many lines.", show_default=False)]
 Count = Annotated[
     int | None,

@@ -1,7 +1,7 @@
 """New text from a model: what is told of how texts are generated, the rules that every text follows, one text alone."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import NamedTuple
@@ -20,13 +20,15 @@ _DRAWS = 64
 class Ending:
     """Where a text ends: before a stop string, after its n-th line break, or at a length, whichever comes first.
 
-    `stops` are stop strings as ids; `lines` is n, `line_break` the id of line breaks.
+    `stops` are stop strings as ids; `lines` is n, `line_break` the id of line breaks. A text alone (`generate_one`)
+    that has reached its length may take `finish` characters more, to the end of its line.
     """
 
     length: int
     stops: tuple[tuple[int, ...], ...] = ()
     lines: int | None = None
     line_break: int | None = None
+    finish: int = 0
 
     def cut(self, ids: Sequence[int], breaks: int) -> int | None:
         """Return how many ids are left out at the end of a text that ends here, before its length; None if it goes on.
@@ -76,6 +78,10 @@ class Character(NamedTuple):
 
     id: int
     nats: float
+
+
+# What yields the characters of a text, and returns whether it came to its end.
+Characters = Generator[Character, None, bool]
 
 
 class Sample(NamedTuple):
@@ -166,13 +172,15 @@ class Allowed:
         return logits
 
 
-def generate_one(model: Model, before: np.ndarray, how: Generation, with_nats: bool = False) -> Iterator[Character]:
+def generate_one(model: Model, before: np.ndarray, how: Generation, with_nats: bool = False) -> Characters:
     """Yield the characters of text 0 after the ids `before` (`Model.before`), each as soon as it is settled.
 
-    What may be the beginning of a stop string waits until it is none. Without `with_nats`, nats are 0.
+    What may be the beginning of a stop string waits until it is none. Without `with_nats`, nats are 0. The generator
+    returns whether the text came to its end, and was not cut.
     """
-    if not how.ending.length:
-        return
+    length = how.ending.length
+    if not length:
+        return False
     stream, sampling, allowed, size = Stream(model), how.sampling, Allowed(model, how), model.vocab.size
     text, watched = Text(how, 0, before[before != model.vocab.start].tolist()), how.watched(size)
     logits, nats = stream.feed(before[:, None])[-1, 0], 0.0
@@ -193,11 +201,13 @@ def generate_one(model: Model, before: np.ndarray, how: Generation, with_nats: b
         else:
             yield character
         if cut is not None:
-            return
-        if made == how.ending.length:
+            return True
+        whole = bool(how.ending.finish) and chosen == how.ending.line_break
+        if made >= length and (whole or made == length + how.ending.finish):
             yield from waiting
-            return
+            return whole
         logits = stream.go_on(chosen)
+    raise AssertionError("random numbers have no end")
 
 
 def sample_text(model: Model, prime: np.ndarray, how: Generation) -> str:

@@ -316,7 +316,8 @@ def test_lines(sample, folder):
         assert sample("story", "-n", 300, "--seed", 1, "--lines", lines).out == "".join(
             whole.splitlines(keepends=True)[:lines]
         )
-    assert sample("story", "-n", 5, "--seed", 1, "--lines", 9).out == whole[:5]
+    cut = sample("story", "-n", 5, "--seed", 1, "--lines", 9)
+    assert cut == (0, whole[:5], "The sample was cut at 5 characters (--length).\n")
     # Where lines are documents, each is a sample of its own: so many of them, and one more or less changes no other.
     five = sample("names", "--lines", 5, "--seed", 1).out
     assert len(five.splitlines()) == 5 and five.endswith("\n")
@@ -348,7 +349,7 @@ def test_in_a_model_of_lines_a_sample_is_a_line(sample):
     until = sample("names", "-n", 300, "-c", 3, "--until", "bb", "--seed", 1, "--jsonl").records
     assert any("\n" in record["text"][:-1] for record in until)
     plain = sample("names", "-n", 300, "--seed", 1).out
-    assert len(plain) == 300 and plain.count("\n") > 5
+    assert 300 <= len(plain) < 400 and plain.count("\n") > 5
     assert sample("names", "-n", 300, "--seed", 1, "--prime", "ca").out.count("\n") > 5
     # Elsewhere a sample is a text of its length.
     assert all(len(record["text"]) == 300 for record in sample("story", "-c", 3, "-n", 300, "--jsonl").records)
@@ -463,7 +464,10 @@ def test_unique(sample):
     assert unique[: len(new)] == new and len(unique) == len(set(unique)) == 30
     given_up = sample("names", "--lines", 40, "-n", 3, "--temp", 0, "--unique")
     assert given_up.code == 0 and len(given_up.out.splitlines()) == 1
-    assert given_up.said == ("Found 1 of 40: 1,000 samples in a row were not new. A higher --temp may help.\n")
+    assert given_up.said == (
+        "Found 1 of 40: 1,000 samples in a row were not new. A higher --temp may help.\n"
+        "The sample was cut at 3 characters (--length).\n"
+    )
     assert sample("names", "--count", 2, "--unique", "-n", 0)[:2] == (0, "")
 
 
@@ -476,7 +480,7 @@ def test_a_thousand_in_a_row_that_are_not_new_are_enough(sample, monkeypatch):
 
 
 def test_novel(sample, folder):
-    options = ("names", "--lines", 60, "--seed", 1, "-n", 12)
+    options = ("names", "--lines", 60, "--seed", 1, "-n", 200)
     every, novel = sample(*options).out.splitlines(), sample(*options, "--novel")
     assert novel.said == f"Comparing with the text that the model names: {folder / 'names.txt'}\n"
     assert len(novel.out.splitlines()) == 60
@@ -670,3 +674,40 @@ def test_a_beam_of_several_lines_is_refused(sample, folder):
         done = sample("names", "--beam", 3, *options)
         assert done.code == 1 and "--lines has no effect with --beam" in done.said and not done.out
     assert load(folder / "checkpoints/names/best.safetensors").likeliest(3, lines=1).text.endswith("\n")
+
+
+def test_the_last_line_of_a_model_of_lines_comes_to_its_end(sample, folder, monkeypatch):
+    model = model_named(folder, "names")
+    whole = text_of(model, "", Ending(3000), Sampling(), seed=1)
+    lengths = [60, 61, whole.index("\n", 60) + 1, whole.index("\n", 60) + 2, 2000]
+    assert whole[59] != "\n"
+    for length in lengths:
+        done = sample("names", "-n", length, "--seed", 1)
+        assert done == (0, whole[: whole.index("\n", length - 1) + 1], "")
+    assert sample("names", "--seed", 1).out == sample("names", "-n", 2000, "--seed", 1).out
+    assert sample("names", "-n", 0, "--prime", "ca") == (0, "ca", "")
+    # Not where something else ends the text, where no line can end, nor in another model.
+    until = sample("names", "-n", 60, "--seed", 1, "--until", "cabcabcabcabcabc")
+    assert until == (0, whole[:60], "The sample was cut at 60 characters (--length).\n")
+    endless = sample("names", "-n", 60, "--seed", 1, r"--forbid", r"\n")
+    assert len(endless.out) == 60 and endless.said == ""
+    plain = sample("story", "-n", 60, "--seed", 1)
+    assert len(plain.out) == 60 and plain.said == ""
+    # A line that does not end is cut after all.
+    monkeypatch.setattr("charrnn.api.generation.FINISH", 2)
+    place = next(place for place in range(60, 2000) if "\n" not in whole[place - 1 : place + 2])
+    cut = "The last line was cut 2 characters after --length: it did not end.\n"
+    assert sample("names", "-n", place, "--seed", 1) == (0, whole[: place + 2], cut)
+
+
+def test_what_the_length_cuts_is_said_once(sample):
+    drawn = sample("names", "--lines", 40, "-n", 4, "--seed", 1, "--jsonl")
+    cut = sum(not record["ended"] for record in drawn.records)
+    assert 1 < cut < 40 and drawn.said == f"{cut} of 40 samples were cut at 4 characters (--length).\n"
+    until = sample("story", "-n", 30, "-c", 20, "--until", "ab", "--seed", 1, "--jsonl")
+    cut = sum(not record["ended"] for record in until.records)
+    assert 0 < cut < 20 and until.said.startswith(f"{cut} of 20 samples w")
+    beam = sample("names", "--beam", 2, "-n", 1, "--forbid", r"\n")
+    assert beam.said == "The sample was cut at 1 character (--length).\n"
+    # A text that nothing was to end is as long as was asked for.
+    assert sample("story", "-n", 30, "-c", 20).said == sample("names", "--lines", 5, "-n", 0).said == ""

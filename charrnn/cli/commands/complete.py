@@ -104,6 +104,7 @@ def complete(
             elif targets is None:
                 # A completion is one line, whatever it is made of.
                 writer.write(sample.text.replace("\n", "\\n") + "\n")
+    answers.end()
     if targets is not None:
         targets.end()
         report = f"exact: {targets.right:,} of {lines:,} ({targets.right / lines:.2%})"

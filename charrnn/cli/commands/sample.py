@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 from charrnn.cli import generating as g
 from charrnn.cli import options as o
 from charrnn.cli.arguments import loaded, prime_ids
+from charrnn.cli.console import notices_after
 from charrnn.cli.escapes import each_unescaped, unescaped
 from charrnn.errors import CharRNNError
 
@@ -72,7 +73,8 @@ def sample(
             raise CharRNNError("--beam finds one text; --count, --unique and --novel are for drawing.")
         output.samples([model.likeliest(beam, length, prime=begun, **how)])
     elif count in (None, 1) and not (skipping or jsonl or (model.text.lines and (lines or count))):
-        output.stream(model.characters(length, prime=begun, with_nats=show_surprisal, **how))
+        with notices_after():
+            output.stream(model.characters(length, prime=begun, with_nats=show_surprisal, **how))
     else:
         from charrnn.cli.views.reading import Reading
 
