@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.api.generation import FILTERS, Cuts, How, Notify, Sample, check_beam, check_random, first_few
+from charrnn.api.generation import FILTERS, Cuts, How, Notify, Sample, check_beam, check_keep, check_random, first_few
 from charrnn.api.given import check_given
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
@@ -27,6 +27,7 @@ def completing(model: Model, how: How, beam: int | None) -> How:
     elif how.get("temperature") is None:
         # At a temperature of 0 that is given, a seed may be too: it does what it says, the same text comes again.
         check_random(how, (*FILTERS, "seed"))
+    check_keep(how)
     # What ends a document that is forgotten, or a line.
     end = (model.text.document_end if model.text.resets else None) or "\n"
     given: Any = {name: value for name, value in how.items() if value is not None}

@@ -52,11 +52,11 @@ class How(TypedDict, total=False):
     """How text is generated; all may be left out, and None is as left out.
 
     temperature: lower is safer, 0 takes the likeliest character. top_k, top_p, min_p, typical: filters
-    (`charrnn.inference.sampling.Sampling`). until: texts before which generation stops. lines: after how many lines it
-    stops. allow, forbid: the only characters that are drawn; those that never are. no_repeat: never write so many
-    characters that have occurred already. seed: of the random numbers; without one each call gives another text.
-    unknown: what becomes of characters of the prime that the model has never seen: "error", "skip" or "replace".
-    For a model of bytes a str is its UTF-8; `b"\\xff"` is a byte that UTF-8 has not.
+    (`charrnn.inference.sampling.Sampling`). until: texts before which generation stops, with keep_until after them.
+    lines: after how many lines it stops. allow, forbid: the only characters that are drawn; those that never are.
+    no_repeat: never write so many characters that have occurred already. seed: of the random numbers; without one each
+    call gives another text. unknown: what becomes of characters of the prime that the model has never seen: "error",
+    "skip" or "replace". For a model of bytes a str is its UTF-8; `b"\\xff"` is a byte that UTF-8 has not.
     """
 
     temperature: float | None
@@ -65,6 +65,7 @@ class How(TypedDict, total=False):
     min_p: float | None
     typical: float | None
     until: str | bytes | Sequence[str | bytes] | None
+    keep_until: bool | None
     lines: int | None
     allow: str | bytes | None
     forbid: str | bytes | None
@@ -169,8 +170,9 @@ def generation(model: Model, length: int, how: How, notify: Notify, flowing: boo
     for name, least, most in (("lines", 1, math.inf), ("no_repeat", 1, math.inf), ("seed", 0, 2**63 - 1)):
         if how.get(name) is not None:
             check_whole(name, how.get(name), least, most)
+    check_keep(how)
     seed = how.get("seed")
-    drawn, end = sampling(how), ending(model, length, how.get("until"), how.get("lines"), notify)
+    drawn, end = sampling(how), ending(model, length, how, notify)
     banned = _banned(model, how.get("allow"), how.get("forbid"), end)
     if flowing and are_lines(model, how) and end.line_break not in banned:
         end = replace(end, finish=FINISH)
@@ -229,11 +231,16 @@ class Cuts:
         self.notify(f"{some} {were} cut at {characters} (`length`).")
 
 
-def ending(
-    model: Model, length: int, until: str | bytes | Sequence[str | bytes] | None, lines: int | None, notify: Notify
-) -> Ending:
+def check_keep(how: How) -> None:
+    """Raise CharRNNError if there is no `until` that could be kept."""
+    if how.get("keep_until") and not how.get("until"):
+        raise CharRNNError("`keep_until` keeps the text of `until`, and none was given.", hint="Give `until` too.")
+
+
+def ending(model: Model, length: int, how: How, notify: Notify) -> Ending:
     """Return where texts end; tell of a text of `until` that the model cannot write."""
     stops = []
+    until, lines = how.get("until"), how.get("lines")
     for text in one_or_several(
         "until", () if until is None else until, (str, bytes), "a str or bytes, or several in a list"
     ):
@@ -247,7 +254,7 @@ def ending(
     line_break = model.vocab.symbols.index("\n") if "\n" in model.vocab.symbols else None
     if lines is not None and line_break is None:
         raise CharRNNError("`lines` counts line breaks, and the model has never seen one.", hint="Use `length`.")
-    return Ending(length, tuple(stops), lines, line_break)
+    return Ending(length, tuple(stops), lines, line_break, keep=bool(how.get("keep_until")))
 
 
 def _banned(model: Model, allow: str | bytes | None, forbid: str | bytes | None, ending: Ending) -> list[int]:

@@ -47,6 +47,7 @@ Until = Annotated[
     list[str] | None,
     typer.Option("--until", metavar="TEXT", help="Stop before this text; may be given several times."),
 ]
+KeepUntil = Annotated[bool, typer.Option("--keep-until", help="Stop after the text of --until, and print it too.")]
 Allow = Annotated[
     str | None,
     typer.Option(
@@ -96,6 +97,7 @@ Prime = Annotated[
     str,
     typer.Option("--prime", "-p", help=r"Text to go on from; it is printed first. \n is a line break, - is stdin."),
 ]
+NoPrime = Annotated[bool, typer.Option("--no-prime", help="Do not print the prime, only what follows it.")]
 PrimeFile = Annotated[
     str | None,
     typer.Option(

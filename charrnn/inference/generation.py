@@ -21,7 +21,8 @@ class Ending:
     """Where a text ends: before a stop string, after its n-th line break, or at a length, whichever comes first.
 
     `stops` are stop strings as ids; `lines` is n, `line_break` the id of line breaks. A text alone (`generate_one`)
-    that has reached its length may take `finish` characters more, to the end of its line.
+    that has reached its length may take `finish` characters more, to the end of its line. With `keep` a stop string
+    stays in the text that it ends.
     """
 
     length: int
@@ -29,6 +30,7 @@ class Ending:
     lines: int | None = None
     line_break: int | None = None
     finish: int = 0
+    keep: bool = False
 
     def cut(self, ids: Sequence[int], breaks: int) -> int | None:
         """Return how many ids are left out at the end of a text that ends here, before its length; None if it goes on.
@@ -37,7 +39,9 @@ class Ending:
         end together the longest is left out; a stop string goes before the end of a line.
         """
         stop = max((len(stop) for stop in self.stops if tuple(ids[-len(stop) :]) == stop), default=0)
-        return stop or (0 if self.lines is not None and breaks >= self.lines else None)
+        if stop:
+            return 0 if self.keep else stop
+        return 0 if self.lines is not None and breaks >= self.lines else None
 
     def may_begin(self, ids: Sequence[int]) -> bool:
         """Return whether just these ids are the beginning of a stop string, or one."""

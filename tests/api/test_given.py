@@ -35,6 +35,7 @@ OF_A_MODEL = [
     ("top_p", "a number", lambda model: model.complete(["a"], temperature=1.0, top_p="x")),
     ("until", "a str or bytes, or several in a list", lambda model: model.sample(until=5)),
     ("until", "a str or bytes, or several in a list", lambda model: model.sample(until=["a", 5])),
+    ("keep_until", "True or False", lambda model: model.sample(until="a", keep_until="yes")),
     ("allow", "a str, or bytes", lambda model: model.likeliest(2, allow=["a"])),
     ("forbid", "a str, or bytes", lambda model: model.sample(forbid=3)),
     ("seed", "a whole number", lambda model: model.sample(seed="x")),

@@ -296,9 +296,15 @@ def test_until(sample):
         ends = [(whole.find(stop) + len(stop), -len(stop)) for stop in meant if stop in whole]
         end, stop = min(ends, default=(400, 0))
         until = [argument for stop in stops for argument in ("--until", stop)]
-        assert sample(*options, *until) == (0, "a" + whole[: end + stop], "")
+        cut = "" if ends else "The sample was cut at 400 characters (--length).\n"
+        assert sample(*options, *until) == (0, "a" + whole[: end + stop], cut)
         (record,) = sample(*options, *until, "--jsonl").records
         assert (record["text"], record["ended"]) == (whole[: end + stop], bool(ends))
+        # With the text that ends it, streamed and made side by side.
+        assert sample(*options, *until, "--keep-until").out == "a" + whole[:end]
+        kept = sample(*options, *until, "--keep-until", "--jsonl", "--ids").records[0]
+        assert (kept["text"], kept["ended"], len(kept["ids"])) == (whole[:end], bool(ends), kept["characters"])
+        assert not ends or kept["bits"] > record["bits"]
     never = sample(*options, "--until", "x\x07", "--until", "Zb")
     assert never.out == "a" + whole
     assert never.said.splitlines() == [
@@ -563,6 +569,8 @@ def test_a_text_that_came_through_a_pipe_is_found_where_it_was_kept(sample, fold
         (("story", "--typical", "-1"), "--typical is -1.0"),
         (("story", "--until", ""), "--until is empty"),
         (("flat", "--lines", "2"), "the model has never seen one"),
+        (("story", "--keep-until"), "--keep-until keeps the text of --until, and none was given."),
+        (("story", "--no-prime"), "--no-prime has no effect without a prime."),
         (("story", "--prime", "a", "--prime-file", "story.txt"), "--prime and --prime-file exclude each other."),
         (("story", "--prime-file", "missing.txt"), "missing.txt does not exist."),
         (("story", "--prime-file", "checkpoints"), "checkpoints is a folder; a file was expected."),
@@ -698,6 +706,33 @@ def test_the_last_line_of_a_model_of_lines_comes_to_its_end(sample, folder, monk
     place = next(place for place in range(60, 2000) if "\n" not in whole[place - 1 : place + 2])
     cut = "The last line was cut 2 characters after --length: it did not end.\n"
     assert sample("names", "-n", place, "--seed", 1) == (0, whole[: place + 2], cut)
+
+
+def test_a_prime_that_is_not_printed(sample):
+    for model, options in (("story", ("-n", 20)), ("story", ("-n", 20, "-c", 3)), ("names", ("--lines", 4))):
+        asked = (model, *options, "--prime", "ca", "--seed", 5)
+        between = "" if model == "names" else "\n"
+        with_prime, without = sample(*asked).out, sample(*asked, "--no-prime").out
+        texts = [record["text"] for record in sample(*asked, "--jsonl").records]
+        if "-c" in options or model == "names":
+            assert with_prime == between.join(f"ca{text.removesuffix(chr(10))}\n" for text in texts)
+            assert without == between.join(f"{text.removesuffix(chr(10))}\n" for text in texts)
+        else:
+            assert (with_prime, without) == (f"ca{texts[0]}", texts[0])
+        (first, *_) = sample(*asked, "--no-prime", "--jsonl").records
+        assert "prime" not in first and first["text"] == texts[0]
+    ids = ("story", "-n", 4, "--prime", "ca", "--seed", 5, "--ids")
+    assert len(sample(*ids).out.split()) == 6 and len(sample(*ids, "--no-prime").out.split()) == 4
+    assert sample("story", "-n", 5, "--prime", "-", "--no-prime", stdin=b"").code == 0
+
+
+def test_a_line_end_that_is_kept_is_part_of_the_record(sample):
+    options = ("names", "-c", 4, "--seed", 1, "--until", r"\n")
+    lines, kept = sample(*options), sample(*options, "--keep-until")
+    assert lines.out == kept.out and lines.out.count("\n") == 4
+    without, records = (sample(*options, *more, "--jsonl").records for more in ((), ("--keep-until",)))
+    assert [record["text"] + "\n" for record in without] == [record["text"] for record in records]
+    assert all(one["bits"] < other["bits"] for one, other in zip(without, records, strict=True))
 
 
 def test_what_the_length_cuts_is_said_once(sample):

@@ -53,7 +53,7 @@ def likeliest(model: Model, before: np.ndarray, ending: Ending, allowed: set[int
         texts[whole[:length]] = (not ended, sum(nats[:length]), stop)
     best = min(texts, key=lambda text: texts[text])
     cut, _, stop = texts[best]
-    return best[: len(best) - stop], not cut
+    return best[: len(best) - (0 if ending.keep else stop)], not cut
 
 
 STOPS = ((1, 2), (2, 2, 2), (2,))
@@ -71,6 +71,7 @@ STOPS = ((1, 2), (2, 2, 2), (2,))
         (Ending(4, lines=1, line_break=0), ()),
         (Ending(5, STOPS[1:2], lines=2, line_break=0), ()),
         (Ending(1, STOPS[:1]), ()),
+        (Ending(4, STOPS[:2], keep=True), ()),
     ],
     ids=str,
 )

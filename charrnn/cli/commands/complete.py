@@ -35,6 +35,7 @@ def complete(
             show_default="the end of the line",
         ),
     ] = None,
+    keep_until: g.KeepUntil = False,
     length: Annotated[int, typer.Option("--length", "-n", min=0, help="Characters, at most.")] = 200,
     temp: g.Temperature = None,
     top_k: g.TopK = None,
@@ -84,6 +85,7 @@ def complete(
         "no_repeat": no_repeat,
         "seed": seed,
         "unknown": unknown,
+        "keep_until": keep_until,
     }
     if until:
         how["until"] = each_unescaped(until, of_bytes)

@@ -23,10 +23,12 @@ def sample(
     beam: g.Beam = None,
     length: g.Length = 2000,
     until: g.Until = None,
+    keep_until: g.KeepUntil = False,
     lines: g.Lines = None,
     count: g.Count = None,
     prime: g.Prime = "",
     prime_file: g.PrimeFile = None,
+    no_prime: g.NoPrime = False,
     unknown: o.Unknown = None,
     encoding: o.EncodingOfText = None,
     allow: g.Allow = None,
@@ -58,6 +60,7 @@ def sample(
         "min_p": min_p,
         "typical": typical,
         "until": stops,
+        "keep_until": keep_until,
         "lines": lines,
         "allow": unescaped(allow, of_bytes),
         "forbid": unescaped(forbid, of_bytes),
@@ -67,7 +70,11 @@ def sample(
     skipping = unique or novel or bool(novel_to)
     of_lines = model.text.lines and (lines is not None or not stops)
     one_line = of_lines or lines == 1 or "\n" in stops
-    output = Output(model, begun, jsonl, ids, show_surprisal, one_line, form.encoding)
+    kept_end = keep_until and "\n" in stops
+    if no_prime and prime == "" and prime_file is None:
+        raise CharRNNError("--no-prime has no effect without a prime.", hint="Give --prime too, or leave it out.")
+    shown = None if no_prime else begun
+    output = Output(model, shown, jsonl, ids, show_surprisal, one_line, kept_end, form.encoding)
     if beam is not None:
         if count not in (None, 1) or skipping:
             raise CharRNNError("--beam finds one text; --count, --unique and --novel are for drawing.")

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -25,23 +25,27 @@ _PIECE = 2000
 
 
 class Output:
-    """Where samples go that follow the ids `prime`, in an `encoding`; records are in UTF-8.
+    """Where samples go that follow the ids `prime`, in an `encoding`; records are in UTF-8. None is a prime not shown.
 
-    Each is ended by a line break; where they are not of `one_line`, an empty line is between them.
+    Each is ended by a line break; where they are not of `one_line`, an empty line is between them. In records the end
+    of a line is no part of it, unless it is a `kept_end`.
     """
 
     def __init__(
         self,
         model: "Model",
-        prime: "np.ndarray",
+        prime: "np.ndarray | None",
         as_records: bool,
         as_ids: bool,
         coloured: bool,
         one_line: bool,
+        kept_end: bool,
         encoding: str,
     ):
-        self.vocab, self.prime, self.run, self.form = model.vocab, prime, model.run, model.text
-        self.as_records, self.as_ids, self.one_line = as_records, as_ids, one_line
+        self.vocab, self.run, self.form = model.vocab, model.run, model.text
+        self.prime: Sequence[int] | np.ndarray = () if prime is None else prime
+        self.shows_prime = prime is not None
+        self.as_records, self.as_ids, self.one_line, self.kept_end = as_records, as_ids, one_line, kept_end
         if coloured and (as_records or as_ids):
             raise CharRNNError("--show-surprisal colours the text itself.", hint="Leave out --jsonl and --ids.")
         self.coloured = coloured and _colours()
@@ -92,9 +96,10 @@ class Output:
 
     def _record(self, sample: "Sample") -> dict[str, Any]:
         """Return what --jsonl says of a sample; of a line its end is no part, as in the records of `score`."""
-        sample = sample.without_line_end() if self.one_line else sample
-        facts = {"prime": self.vocab.decode(self.prime), **sample.to_json(), "run": self.run}
-        facts |= {name: readable(facts[name], self.form) for name in ("prime", "text")}
+        sample = sample.without_line_end() if self.one_line and not self.kept_end else sample
+        facts = {"prime": self.vocab.decode(self.prime)} if self.shows_prime else {}
+        facts |= {**sample.to_json(), "run": self.run}
+        facts |= {name: readable(facts[name], self.form) for name in ("prime", "text") if name in facts}
         return facts | ({"ids": sample.ids.tolist()} if self.as_ids else {})
 
     def _write(self, text: str, more: bool = False) -> None:
