@@ -6,13 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.api.generation import FILTERS, Cuts, How, Notify, Sample, check_beam, check_keep, check_random, first_few
+from charrnn.api.generation import (
+    FILTERS,
+    Cuts,
+    How,
+    Notify,
+    Sample,
+    best_of_drawn,
+    check_beam,
+    check_keep,
+    check_random,
+    first_few,
+)
 from charrnn.api.given import check_given
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference import generation as made
 from charrnn.inference.batch import generate
-from charrnn.inference.beam import beam_search
+from charrnn.inference.beam import n_best
 from charrnn.inference.generation import Generation
 from charrnn.inference.lines import admitted
 from charrnn.inference.model import Model
@@ -20,10 +31,12 @@ from charrnn.text.decoding import prepare
 from charrnn.text.lines import portions, seen
 
 
-def completing(model: Model, how: How, beam: int | None) -> How:
+def completing(model: Model, how: How, beam: int | None, best: int | None) -> How:
     """Return how lines are completed: to their end, by the likeliest characters, unless `how` says otherwise."""
     if beam is not None:
-        check_beam(beam, how)
+        check_beam(beam, how, best or 1)
+    elif best is not None:
+        raise best_of_drawn()
     elif how.get("temperature") is None:
         # At a temperature of 0 that is given, a seed may be too: it does what it says, the same text comes again.
         check_random(how, (*FILTERS, "seed"))
@@ -37,8 +50,8 @@ def completing(model: Model, how: How, beam: int | None) -> How:
 class Answers:
     """What follows lines: `append` is put between, by default the model's separator if a line lacks it.
 
-    beam: how many beginnings a beam search follows; None draws. unknown: what becomes of characters that the model has
-    never seen (`Vocabulary.admission`).
+    beam: how many beginnings a beam search follows; None draws. best: how many texts it finds for each line. unknown:
+    what becomes of characters that the model has never seen (`Vocabulary.admission`).
     """
 
     def __init__(
@@ -46,12 +59,13 @@ class Answers:
         model: Model,
         how: Generation,
         beam: int | None,
+        best: int | None,
         append: str | bytes | None,
         unknown: str | None,
         notify: Notify,
     ):
         check_given(append=append)
-        self.model, self.how, self.beam, self.unknown = model, how, beam, unknown
+        self.model, self.how, self.beam, self.best, self.unknown = model, how, beam, best or 1, unknown
         self.append = None if append is None else prepare(append, model.reads)
         self.before = model.before(np.zeros(0, np.int64))
         self.notify = first_few(notify)
@@ -59,21 +73,33 @@ class Answers:
 
     def to(self, lines: Sequence[str], before: int = 0) -> Iterator[Sample]:
         """Yield what follows each of some lines, which come after `before` others."""
-        for sample in self._made(lines, before):
-            self.cuts.count(sample.ended)
-            yield Sample(self.model.vocab.decode(sample.ids), *sample)
+        if self.beam is not None:
+            return (found[0] for found in self.n_best(lines, before))
+        return map(self._named, self._drawn(lines, before))
+
+    def n_best(self, lines: Sequence[str], before: int = 0) -> Iterator[list[Sample]]:
+        """Yield the best texts that follow each of some lines, which come after `before` others; if drawn, the one."""
+        if self.beam is None:
+            return ([sample] for sample in self.to(lines, before))
+        return ([self._named(sample) for sample in found] for found in self._found(lines, before))
+
+    def _named(self, sample: made.Sample) -> Sample:
+        self.cuts.count(sample.ended)
+        return Sample(self.model.vocab.decode(sample.ids), *sample)
 
     def end(self) -> None:
         """Tell how many completions were cut at their length."""
         self.cuts.tell()
 
-    def _made(self, lines: Sequence[str], before: int) -> Iterator[made.Sample]:
+    def _drawn(self, lines: Sequence[str], before: int) -> Iterator[made.Sample]:
         ids = (self._ids(line, number) for number, line in enumerate(lines, before + 1))
-        if self.beam is None:
-            after = (np.concatenate([self.before[-1:], own]) for own in ids)
-            return generate(self.model, self.before[:-1], after, self.how, first=before)
-        begins = (np.concatenate([self.before, own]) for own in ids)
-        return (beam_search(self.model, begin, self.beam, self.how.ending, self.how.banned) for begin in begins)
+        after = (np.concatenate([self.before[-1:], own]) for own in ids)
+        return generate(self.model, self.before[:-1], after, self.how, first=before)
+
+    def _found(self, lines: Sequence[str], before: int) -> Iterator[list[made.Sample]]:
+        for number, line in enumerate(lines, before + 1):
+            begin = np.concatenate([self.before, self._ids(line, number)])
+            yield n_best(self.model, begin, self.beam or 1, self.best, self.how.ending, self.how.banned)
 
     def _ids(self, line: str, number: int) -> np.ndarray:
         text = seen(line, self.model.reads)

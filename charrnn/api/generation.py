@@ -79,13 +79,15 @@ class Sample:
     """A generated text.
 
     ids, (characters,): of the model's vocabulary. nats, (characters,): what each costs the model, -log of its
-    probability at temperature 1 and before any filter. ended: whether it came to its end before its length.
+    probability at temperature 1 and before any filter. ended: whether it came to its end before its length. end_nats:
+    what the end costs that is left out of the text.
     """
 
     text: str
     ids: np.ndarray
     nats: np.ndarray
     ended: bool
+    end_nats: float = 0.0
 
     @property
     def log_probability(self) -> float:
@@ -102,11 +104,22 @@ class Sample:
         """Return the bits a character, None of an empty text."""
         return self.bits / len(self.ids) if len(self.ids) else None
 
+    @property
+    def bits_with_end(self) -> float:
+        """Return the bits that the text costs with its end."""
+        return self.bits + self.end_nats / math.log(2)
+
+    @property
+    def probability_with_end(self) -> float:
+        """Return the probability of the text with its end; of one that was cut, that a text begins so."""
+        return 2.0**-self.bits_with_end
+
     def without_line_end(self) -> "Sample":
         """Return the text without the line break at its end, which `score` and `complete` do not count."""
         if not self.text.endswith("\n"):
             return self
-        return replace(self, text=self.text[:-1], ids=self.ids[:-1], nats=self.nats[:-1])
+        end_nats = self.end_nats + float(self.nats[-1])
+        return replace(self, text=self.text[:-1], ids=self.ids[:-1], nats=self.nats[:-1], end_nats=end_nats)
 
     def to_json(self) -> dict[str, Any]:
         """Return what a record says of it."""
@@ -138,14 +151,20 @@ def check_random(how: How, names: Sequence[str]) -> None:
         )
 
 
-def check_beam(beam: int, how: How) -> None:
-    """Raise CharRNNError unless a beam search can be made, and nothing is given that is for drawing."""
+def check_beam(beam: int, how: How, best: int = 1) -> None:
+    """Raise CharRNNError unless a beam search for texts can be made, and nothing is given that is for drawing."""
     check_whole("beam", beam, least=1)
+    check_whole("best", best, least=1, most=beam)
     if given := _given(how, _DRAWING):
         raise CharRNNError(
             f"`beam` searches for the likeliest text and draws nothing; {given} no effect with it.",
             hint="Leave out what is for drawing, or `beam`.",
         )
+
+
+def best_of_drawn() -> CharRNNError:
+    """Return the error of asking for the best of texts that are drawn, and not searched for."""
+    return CharRNNError("`best` ranks the texts that `beam` finds.", hint="Give `beam` too, at least as large.")
 
 
 def _given(how: How, names: Sequence[str]) -> str:

@@ -95,9 +95,19 @@ class Model(Encoder):
 
         In a model of lines it is a line, unless `lines` or `until` is given.
         """
-        from charrnn.api.sampling import likeliest
+        return self.n_best(beam, 1, length, prime=prime, **how)[0]
 
-        return likeliest(self, beam, length, prime, how, self._notify)
+    def n_best(
+        self, beam: int, best: int, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]
+    ) -> list[Sample]:
+        """Return the `best` likeliest texts that a search along `beam` beginnings finds, the likeliest first.
+
+        They are ranked by their probability with their end (`Sample.probability_with_end`); texts that `length` cut
+        come last. The other arguments are those of `likeliest`.
+        """
+        from charrnn.api.sampling import n_best
+
+        return n_best(self, beam, best, length, prime, how, self._notify)
 
     def next(self, text: Prime = "", top: int | None = 10, *, unknown: str | None = None) -> "list[Next]":
         """Return which characters may follow a text, with their probabilities: the `top` likeliest, None for all.
@@ -131,19 +141,40 @@ class Model(Encoder):
         answers.end()
         return made
 
+    def complete_n_best(
+        self,
+        lines: Iterable[str],
+        /,
+        beam: int,
+        best: int,
+        *,
+        length: int = 200,
+        append: str | bytes | None = None,
+        **how: Unpack[How],
+    ) -> list[list[Sample]]:
+        """Return the `best` likeliest completions of each line that a search along `beam` beginnings finds.
+
+        They are ranked as those of `n_best`; the other arguments are those of `complete`.
+        """
+        answers = self.answers(length, beam=beam, best=best, append=append, **how)
+        found = list(answers.n_best(lines_of(lines, self.text.bytes)))
+        answers.end()
+        return found
+
     def answers(
         self,
         length: int = 200,
         *,
         beam: int | None = None,
+        best: int | None = None,
         append: str | bytes | None = None,
         **how: Unpack[How],
     ) -> "Answers":
         """Return what completes lines, some at a time; the arguments are those of `complete`."""
         from charrnn.api.completion import Answers, completing
 
-        wanted = generation(self.network, length, completing(self.network, how, beam), self._notify)
-        return Answers(self.network, wanted, beam, append, how.get("unknown"), self._notify)
+        wanted = generation(self.network, length, completing(self.network, how, beam, best), self._notify)
+        return Answers(self.network, wanted, beam, best, append, how.get("unknown"), self._notify)
 
     def score(self, lines: Iterable[str], *, unknown: str | None = None, line_ends: bool = False) -> "list[Score]":
         """Return what each line costs the model in bits, each scored by itself.

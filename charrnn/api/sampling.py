@@ -71,11 +71,11 @@ def drawn(model: Encoder, ids: np.ndarray, how: made.Generation, count: int, ski
     return generate(model.network, before[:-1], befores, how, min(SIDE_BY_SIDE, count)) if count else iter(())
 
 
-def likeliest(model: Encoder, beam: int, length: int, prime: Prime, how: How, notify: Notify) -> Sample:
-    """Return the likeliest text that a search along `beam` beginnings finds."""
-    from charrnn.inference.beam import beam_search
+def n_best(model: Encoder, beam: int, best: int, length: int, prime: Prime, how: How, notify: Notify) -> list[Sample]:
+    """Return the `best` likeliest texts that a search along `beam` beginnings finds, the likeliest first."""
+    from charrnn.inference import beam as search
 
-    check_beam(beam, how)
+    check_beam(beam, how, best)
     if model.text.lines and (how.get("lines") or 1) != 1:
         raise CharRNNError(
             "`lines` has no effect with `beam`: lines know nothing of each other, and each would be the same.",
@@ -83,9 +83,10 @@ def likeliest(model: Encoder, beam: int, length: int, prime: Prime, how: How, no
         )
     wanted = generation(model.network, length, by_lines(model.network, how), notify)
     before = model.network.before(model.encode(prime, how.get("unknown"), "`prime`"))
-    found = _named(model, [beam_search(model.network, before, beam, wanted.ending, wanted.banned)])
-    (best,) = Cuts(wanted.ending, notify).watched(found)
-    return best
+    found = search.n_best(model.network, before, beam, best, wanted.ending, wanted.banned)
+    if len(found) < best:
+        notify(f"Found {len(found):,} of {best:,} texts; a wider `beam` may find more, if there are more.")
+    return list(Cuts(wanted.ending, notify).watched(_named(model, found)))
 
 
 def _named(model: Encoder, samples: Iterable[made.Sample]) -> Iterator[Sample]:

@@ -43,6 +43,16 @@ Beam = Annotated[
         show_default=False,
     ),
 ]
+Best = Annotated[
+    int | None,
+    typer.Option(
+        "--best",
+        metavar="N",
+        min=1,
+        help="Print the N likeliest texts that --beam finds, at most as many as it follows, with their probabilities.",
+        show_default=False,
+    ),
+]
 Until = Annotated[
     list[str] | None,
     typer.Option("--until", metavar="TEXT", help="Stop before this text; may be given several times."),
@@ -115,4 +125,27 @@ NovelTo = Annotated[
 Ids = Annotated[bool, typer.Option("--ids", help="Print ids instead of characters.")]
 ShowSurprisal = Annotated[
     bool, typer.Option("--show-surprisal", help="Colour characters by how surprising they were to the model.")
+]
+
+# Of `complete` alone.
+CompleteLength = Annotated[int, typer.Option("--length", "-n", min=0, help="Characters, at most.")]
+Append = Annotated[
+    str | None,
+    typer.Option(
+        "--append",
+        metavar="TEXT",
+        help="Put this behind each line; by default the model's --loss-after, where a line lacks it.",
+        show_default=False,
+    ),
+]
+CompleteUntil = Annotated[
+    list[str] | None,
+    typer.Option("--until", metavar="TEXT", help="Stop before this text.", show_default="the end of the line"),
+]
+Check = Annotated[
+    str | None,
+    typer.Option("--check", metavar="TARGETS", help="Count how many are exactly the lines of this file."),
+]
+Unbuffered = Annotated[
+    bool, typer.Option("--unbuffered", help="Complete and print each line as it comes, for pipes that live long.")
 ]

@@ -143,8 +143,10 @@ class _Batch:
 
     def _finish(self, row: int, cut: int | None) -> tuple[int, Sample]:
         """Return the number and the text of a row, and begin the next there; `cut` is None if its length ended it."""
-        number, length = self.texts[row].number, int(self.made[row]) - (cut or 0)
-        sample = Sample(self.ids[row, :length].copy(), self.nats[row, :length].copy(), cut is not None)
+        number, made = self.texts[row].number, int(self.made[row])
+        length = made - (cut or 0)
+        end_nats = float(self.nats[row, length:made].sum())
+        sample = Sample(self.ids[row, :length].copy(), self.nats[row, :length].copy(), cut is not None, end_nats)
         self.drawing = {}
         before = next(self.befores, None)
         if before is None:

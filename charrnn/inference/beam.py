@@ -13,20 +13,30 @@ _Ids = tuple[int, ...]
 def beam_search(model: Model, before: np.ndarray, width: int, ending: Ending, banned: Sequence[int] = ()) -> Sample:
     """Return the likeliest text behind the ids `before` (`Model.before`) that a beam of `width` beginnings finds.
 
-    Its probability is that of its characters and of the stop string behind them; no length is favoured. Texts that came
+    Its probability is that of its characters and of the stop string after them; no length is favoured. Texts that came
     to their end go before those that were cut at the length. Of equals the first wins.
     """
-    search = _Beam(model, before, width, ending, banned)
+    return n_best(model, before, width, 1, ending, banned)[0]
+
+
+def n_best(
+    model: Model, before: np.ndarray, width: int, best: int, ending: Ending, banned: Sequence[int] = ()
+) -> list[Sample]:
+    """Return the `best` likeliest texts that a beam finds, ranked as `beam_search` ranks them; fewer if it finds fewer.
+
+    A text that different stop strings end is one, with the likeliest of its ends.
+    """
+    search = _Beam(model, before, width, best, ending, banned)
     while not search.settled():
         search.advance()
-    return search.best()
+    return search.found()
 
 
 class _Beam:
-    """The best beginnings of each length, and the best of the texts that have ended."""
+    """The best beginnings of each length, and the `best` of the texts that have ended."""
 
-    def __init__(self, model: Model, before: np.ndarray, width: int, ending: Ending, banned: Sequence[int]):
-        self.width, self.ending = width, ending
+    def __init__(self, model: Model, before: np.ndarray, width: int, best: int, ending: Ending, banned: Sequence[int]):
+        self.width, self.best, self.ending = width, best, ending
         self.banned = [*banned, *([] if model.vocab.unknown_id is None else [model.vocab.unknown_id])]
         # A batch of one has arrays of another shape.
         self.stream = Stream(model, max(2, width))
@@ -36,23 +46,30 @@ class _Beam:
         self.beginnings: list[_Ids] = [()]
         # Of each beginning: what its characters cost, in nats.
         self.costs: list[tuple[float, ...]] = [()]
-        self.finished: tuple[float, _Ids, tuple[float, ...]] | None = None
+        # Texts that have ended, the likeliest first: what each costs with its end, and what its characters cost.
+        self.finished: dict[_Ids, tuple[float, tuple[float, ...]]] = {}
 
     def settled(self) -> bool:
         """Return whether nothing better can be found: what is added to a beginning only costs more."""
         if not self.beginnings or len(self.beginnings[0]) >= self.ending.length:
             return True
-        return self.finished is not None and self.finished[0] <= sum(self.costs[0])
+        return len(self.finished) == self.best and self._last_cost() <= sum(self.costs[0])
 
-    def best(self) -> Sample:
-        """Return the best text that has ended, else the best beginning."""
-        if self.finished is not None:
-            _, ids, nats = self.finished
-        elif self.beginnings:
-            ids, nats = self.beginnings[0], self.costs[0]
-        else:
+    def _last_cost(self) -> float:
+        """Return what the worst of the texts costs that have ended."""
+        return next(reversed(self.finished.values()))[0]
+
+    def found(self) -> list[Sample]:
+        """Return the best texts that have ended, then the best beginnings."""
+        found = [
+            Sample(np.array(ids, np.int32), np.array(nats, np.float32), True, total - sum(nats))
+            for ids, (total, nats) in self.finished.items()
+        ]
+        if not found and not self.beginnings:
             raise not_a_number()
-        return Sample(np.array(ids, np.int32), np.array(nats, np.float32), self.finished is not None)
+        begun = zip(self.beginnings, self.costs, strict=True)
+        found += [Sample(np.array(ids, np.int32), np.array(nats, np.float32), False) for ids, nats in begun]
+        return found[: self.best]
 
     def advance(self) -> None:
         """Put the best next characters behind the beginnings."""
@@ -70,13 +87,16 @@ class _Beam:
         self._follow(kept, nats)
 
     def _ends(self, parent: int, character: int, nats: float, total: float) -> bool:
-        """Return whether a text has ended with this character; the best that has is remembered."""
+        """Return whether a text has ended with this character; the best that have are remembered."""
         ids, costs = (*self.beginnings[parent], character), (*self.costs[parent], nats)
         cut = self.ending.cut(ids, 0 if self.ending.line_break is None else ids.count(self.ending.line_break))
         if cut is None:
             return False
-        if self.finished is None or total < self.finished[0]:
-            self.finished = (total, ids[: len(ids) - cut], costs[: len(costs) - cut])
+        text = ids[: len(ids) - cut]
+        if text not in self.finished or total < self.finished[text][0]:
+            # Of equals the first stays the first.
+            every = {**self.finished, text: (total, costs[: len(costs) - cut])}
+            self.finished = dict(sorted(every.items(), key=lambda one: one[1][0])[: self.best])
         return True
 
     def _follow(self, kept: list[tuple[int, int]], nats: np.ndarray) -> None:

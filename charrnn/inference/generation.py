@@ -89,11 +89,15 @@ Characters = Generator[Character, None, bool]
 
 
 class Sample(NamedTuple):
-    """A generated text: ids and nats of its characters, and whether it came to its end before its length."""
+    """A generated text: ids and nats of its characters, and whether it came to its end before its length.
+
+    `end_nats` is what the end costs that is left out of the text.
+    """
 
     ids: np.ndarray
     nats: np.ndarray
     ended: bool
+    end_nats: float = 0.0
 
 
 class Repeats:

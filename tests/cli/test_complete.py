@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from charrnn.api.model import load
 from charrnn.cli.app import app
 from charrnn.cli.console import as_options
 from charrnn.config import TextConfig
@@ -88,6 +89,37 @@ def likeliest(model: Model, before: str, length: int, until: str = "\n") -> tupl
         text += model.vocab.symbols[last]
         cost += math.log(np.exp(logits - logits.max()).sum())
     return text, cost, False
+
+
+def test_the_best_completions_of_each_line(models):
+    loaded = load(models / "plain.safetensors")
+    found = loaded.complete_n_best(LINES[:3], 6, 4, length=5)
+    assert [len(every) for every in found] == [4, 4, 4]
+    assert [every[0].text for every in found] == loaded.complete(LINES[:3], length=5, beam=6)
+    for every in found:
+        kept = [(not one.ended, one.bits_with_end) for one in every]
+        assert kept == sorted(kept) and len({one.text for one in every}) == 4
+        # Without the line break that ends it a text costs less.
+        assert all((one.bits < one.bits_with_end) == one.ended for one in every)
+    stdin = "".join(line + "\n" for line in LINES[:3]).encode()
+    options = ("plain", "--beam", 6, "--best", 4, "-n", 5)
+    rows = [line.split("\t", 3) for line in complete(*options, stdin=stdin)]
+    flat = [(number, one) for number, every in enumerate(found, 1) for one in every]
+    assert [(int(row[0]), row[3]) for row in rows] == [(number, one.text) for number, one in flat]
+    assert [float(row[1]) for row in rows] == pytest.approx([one.probability_with_end for _, one in flat], rel=1e-3)
+    records = as_records(*options, stdin=stdin)
+    assert [(one["line"], one["rank"]) for one in records] == [
+        (line, rank) for line in (1, 2, 3) for rank in (1, 2, 3, 4)
+    ]
+    assert [one["probability_with_end"] for one in records] == [one.probability_with_end for _, one in flat]
+    for wrong, said in (
+        ((), "ranks the texts"),
+        (("--beam", 2), "at most 2"),
+        (("--beam", 5, "--check", "x"), "Leave"),
+    ):
+        with pytest.raises(CharRNNError) as refused:
+            run("plain", "--best", 3, *wrong)
+        assert said in f"{refused.value.message} {refused.value.hint}"
 
 
 # --- The likeliest ---

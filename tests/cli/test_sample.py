@@ -453,8 +453,45 @@ def test_beam(sample):
     for more in (("--count", 2), ("--unique",), ("--novel",), ("--novel-to", "names.txt")):
         refused = sample("names", "--beam", 2, *more)
         assert refused == (
-            1, "", "charrnn: --beam finds one text; --count, --unique and --novel are for drawing.\n"
+            1, "", "charrnn: --beam searches for texts; --count, --unique and --novel are for drawing.\n"
         )  # fmt: skip
+
+
+def test_the_best_of_a_beam(sample, folder):
+    model = load(folder / "checkpoints" / "names" / "best.safetensors")
+    found = model.n_best(12, 5, prime="c")
+    assert found[0].text == model.likeliest(12, prime="c").text
+    chances = [one.probability_with_end for one in found]
+    assert len(set(one.text for one in found)) == 5 and chances == sorted(chances, reverse=True)
+    # That of the line and its end, as the model predicts them.
+    for one in found:
+        assert one.text.endswith("\n")
+        bits = model.scorer(line_ends=True).score(["c" + one.text[:-1]])[0].surprisal[1:].sum()
+        assert one.probability_with_end == pytest.approx(2.0**-bits, rel=1e-4)
+    options = ("names", "--beam", 12, "--best", 5, "--prime", "c")
+    rows = [line.split("\t") for line in sample(*options).out.splitlines()]
+    assert [float(row[0]) for row in rows] == pytest.approx(chances, rel=1e-4)
+    assert [float(row[1]) for row in rows] == pytest.approx(-np.log2(chances), abs=1e-3)
+    assert [row[2] for row in rows] == ["c" + one.text[:-1] for one in found]
+    assert [line.split("\t")[2] for line in sample(*options, "--no-prime").out.splitlines()] == [
+        one.text[:-1] for one in found
+    ]
+    records = sample(*options, "--jsonl").records
+    assert [record["rank"] for record in records] == [1, 2, 3, 4, 5]
+    assert [record["probability_with_end"] for record in records] == chances
+    assert [record["text"] for record in records] == [one.text[:-1] for one in found]
+    # A text of several lines is one line of the table; what the length cuts comes last, and is said.
+    several = sample("story", "--beam", 40, "--best", 40, "-n", 3, "--until", "b", "--prime", r"a\n")
+    assert len(several.out.splitlines()) == 40 and all(
+        row.split("\t")[2].startswith(r"a\n") for row in several.out.splitlines()
+    )
+    cut = sum(
+        not one.ended
+        for one in load(model.path.parent.parent / "story/best.safetensors").n_best(40, 40, 3, until="b", prime="a\n")
+    )
+    assert 0 < cut < 40 and several.said == f"{cut} of 40 samples were cut at 3 characters (--length).\n"
+    few = sample("names", "--beam", 3, "--best", 3, "--allow", "a", "--until", "a", "-n", 4)
+    assert few.out.count("\n") == 1 and few.said.startswith("Found 1 of 3 texts; a wider --beam may find more")
 
 
 # What is new
@@ -570,6 +607,9 @@ def test_a_text_that_came_through_a_pipe_is_found_where_it_was_kept(sample, fold
         (("story", "--until", ""), "--until is empty"),
         (("flat", "--lines", "2"), "the model has never seen one"),
         (("story", "--keep-until"), "--keep-until keeps the text of --until, and none was given."),
+        (("story", "--best", "2"), "--best ranks the texts that --beam finds."),
+        (("story", "--beam", "2", "--best", "3"), "--best is 3; it must be a whole number, at least 1 and at most 2."),
+        (("story", "--beam", "2", "--best", "2", "--show-surprisal"), "--best prints columns, and --show-surprisal"),
         (("story", "--no-prime"), "--no-prime has no effect without a prime."),
         (("story", "--prime", "a", "--prime-file", "story.txt"), "--prime and --prime-file exclude each other."),
         (("story", "--prime-file", "missing.txt"), "missing.txt does not exist."),

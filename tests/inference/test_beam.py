@@ -9,7 +9,7 @@ import pytest
 
 from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
 from charrnn.errors import CharRNNError
-from charrnn.inference.beam import beam_search
+from charrnn.inference.beam import beam_search, n_best
 from charrnn.inference.generation import Ending, Generation, generate_one
 from charrnn.inference.model import Model, Stream
 from charrnn.inference.sampling import Sampling
@@ -42,6 +42,14 @@ def logits_behind(model: Model, document: tuple[int, ...]) -> list[float]:
 
 def likeliest(model: Model, before: np.ndarray, ending: Ending, allowed: set[int]) -> tuple[tuple[int, ...], bool]:
     """Return the likeliest of all texts and whether it came to its end: one that did goes before one that was cut."""
+    text, ended, _ = ranked(model, before, ending, allowed)[0]
+    return text, ended
+
+
+def ranked(
+    model: Model, before: np.ndarray, ending: Ending, allowed: set[int]
+) -> list[tuple[tuple[int, ...], bool, float]]:
+    """Return all texts, each with whether it came to its end and what it costs with it, the likeliest first."""
     texts: dict[tuple[int, ...], tuple[bool, float, int]] = {}
     for whole in product(sorted(allowed), repeat=ending.length):
         nats = nats_of(model, before, whole)
@@ -51,9 +59,11 @@ def likeliest(model: Model, before: np.ndarray, ending: Ending, allowed: set[int
             if stops or (ending.lines is not None and whole[:n].count(0) >= ending.lines):
                 length, stop, ended = n, max(stops, default=0), True
         texts[whole[:length]] = (not ended, sum(nats[:length]), stop)
-    best = min(texts, key=lambda text: texts[text])
-    cut, _, stop = texts[best]
-    return best[: len(best) - (0 if ending.keep else stop)], not cut
+    every: dict[tuple[int, ...], tuple[bool, float]] = {}
+    for whole in sorted(texts, key=lambda text: texts[text]):
+        cut, cost, stop = texts[whole]
+        every.setdefault(whole[: len(whole) - (0 if ending.keep else stop)], (not cut, cost))
+    return [(text, ended, cost) for text, (ended, cost) in every.items()]
 
 
 STOPS = ((1, 2), (2, 2, 2), (2,))
@@ -83,6 +93,40 @@ def test_a_beam_that_is_wide_enough_finds_the_likeliest_of_all_texts(ending, ban
         expected = likeliest(model, before, ending, {0, 1, 2} - set(banned))
         assert (tuple(found.ids.tolist()), found.ended) == expected
         np.testing.assert_allclose(found.nats, nats_of(model, before, expected[0]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("text", [DEFAULT_TEXT, LINES], ids=["carrying", "lines"])
+@pytest.mark.parametrize(
+    "ending",
+    [
+        Ending(3),
+        Ending(4, STOPS[:2]),
+        # Different stop strings end the same text.
+        Ending(3, ((1,), (2,))),
+        Ending(4, lines=1, line_break=0),
+        Ending(4, STOPS[:1], lines=1, line_break=0, keep=True),
+    ],
+    ids=str,
+)
+def test_the_n_best_are_the_first_of_all_texts(ending, text):
+    width = 3**ending.length
+    for seed, prime in enumerate(["", "ab", "a\nb"]):
+        model = model_of(text, seed)
+        before = model.before(AB.encode(prime))
+        expected = ranked(model, before, ending, {0, 1, 2})
+        cost_of = {(ids, ended): cost for ids, ended, cost in expected}
+        for best in (1, 2, 7, width):
+            found = n_best(model, before, width, best, ending)
+            texts = [(tuple(sample.ids.tolist()), sample.ended) for sample in found]
+            assert [ended for _, ended in texts] == [ended for _, ended, _ in expected[:best]]
+            # Documents in another order cost the same: of equals any may come first.
+            assert len(set(texts)) == len(texts)
+            np.testing.assert_allclose([cost_of[text] for text in texts], [cost for *_, cost in expected[:best]])
+            costs = [sample.nats.sum(dtype="float64") + sample.end_nats for sample in found]
+            np.testing.assert_allclose(costs, [cost for *_, cost in expected[:best]], rtol=1e-5)
+        # What ended and what was cut is all that there is.
+        assert math.fsum(math.exp(-cost) for cost in costs) == pytest.approx(1, rel=1e-5) or ending.stops
+        assert len(found) == min(width, len(expected))
 
 
 @pytest.mark.parametrize("text", [DEFAULT_TEXT, LINES], ids=["carrying", "lines"])

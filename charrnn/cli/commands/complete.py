@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from charrnn.cli import generating as g
 from charrnn.cli import options as o
 from charrnn.cli.arguments import loaded, run_and_lines
@@ -17,32 +15,17 @@ if TYPE_CHECKING:
 
 def complete(
     arguments: o.RunAndLines = None,
-    append: Annotated[
-        str | None,
-        typer.Option(
-            "--append",
-            metavar="TEXT",
-            help="Put this behind each line; by default the model's --loss-after, where a line lacks it.",
-            show_default=False,
-        ),
-    ] = None,
-    until: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--until",
-            metavar="TEXT",
-            help="Stop before this text.",
-            show_default="the end of the line",
-        ),
-    ] = None,
+    append: g.Append = None,
+    until: g.CompleteUntil = None,
     keep_until: g.KeepUntil = False,
-    length: Annotated[int, typer.Option("--length", "-n", min=0, help="Characters, at most.")] = 200,
+    length: g.CompleteLength = 200,
     temp: g.Temperature = None,
     top_k: g.TopK = None,
     top_p: g.TopP = None,
     min_p: g.MinP = None,
     typical: g.Typical = None,
     beam: g.Beam = None,
+    best: g.Best = None,
     allow: g.Allow = None,
     forbid: g.Forbid = None,
     no_repeat: g.NoRepeat = None,
@@ -51,27 +34,24 @@ def complete(
     unknown: o.Unknown = None,
     encoding: o.EncodingOfText = None,
     errors: o.ErrorsOfLines = None,
-    check: Annotated[
-        str | None,
-        typer.Option("--check", metavar="TARGETS", help="Count how many are exactly the lines of this file."),
-    ] = None,
+    check: g.Check = None,
     jsonl: o.AsJsonl = False,
-    unbuffered: Annotated[
-        bool, typer.Option("--unbuffered", help="Complete and print each line as it comes, for pipes that live long.")
-    ] = False,
+    unbuffered: g.Unbuffered = False,
 ) -> None:
     """Complete lines: print what follows each, up to the end of the line, by default the likeliest characters.
 
     A model trained with --lines --loss-after on lines of SOURCE, a separator and TARGET answers SOURCE with TARGET.
     """
     from charrnn.api.completion import Targets
-    from charrnn.cli.views.samples import as_line
+    from charrnn.cli.views.samples import as_line, columns, ranked
     from charrnn.text.decoding import readable
     from charrnn.text.lines import portions
 
     run, source = run_and_lines(arguments or [], "complete")
     if check == source == "-":
         raise CharRNNError("The lines and the targets of --check cannot both come from stdin.", hint="Name a file.")
+    if check is not None and best is not None:
+        raise CharRNNError("--check counts one completion of each line, and --best prints several.", "Leave one out.")
     model = loaded(run)
     of_bytes = model.text.bytes
     how: How = {
@@ -89,23 +69,28 @@ def complete(
     }
     if until:
         how["until"] = each_unescaped(until, of_bytes)
-    answers = model.answers(length, beam=beam, append=unescaped(append, of_bytes), **how)
+    answers = model.answers(length, beam=beam, best=best, append=unescaped(append, of_bytes), **how)
     config = model.read_as(encoding, errors or ("strict" if of_bytes else "replace"))
     targets = Targets(model.network, check, model.read_as(encoding, errors)) if check is not None else None
     writer = TextWriter(config.encoding, of_bytes)
     lines = 0
     for portion in portions(source, config, unbuffered, notify):
-        for line, sample in zip(portion, answers.to(portion, lines), strict=True):
+        for line, found in zip(portion, answers.n_best(portion, lines), strict=True):
             lines += 1
-            facts: dict[str, Any] = {"line": lines, "source": line, **sample.to_json()}
-            if targets is not None:
-                facts |= targets.compare(sample.text)
-            if jsonl:
-                facts |= {name: readable(facts[name], config) for name in facts.keys() & {"source", "text", "target"}}
-                write_data(as_line({**facts, "run": model.run}))
-            elif targets is None:
-                # A completion is one line, whatever it is made of.
-                writer.write(sample.text.replace("\n", "\\n") + "\n")
+            for rank, sample in enumerate(found, 1):
+                facts: dict[str, Any] = {"line": lines, "source": line}
+                facts |= {**ranked(sample, rank, best), **sample.to_json()}
+                if targets is not None:
+                    facts |= targets.compare(sample.text)
+                if jsonl:
+                    shown = {
+                        name: readable(facts[name], config) for name in facts.keys() & {"source", "text", "target"}
+                    }
+                    write_data(as_line({**facts, **shown, "run": model.run}))
+                elif targets is None:
+                    # A completion is one line, whatever it is made of.
+                    text = sample.text.replace("\n", "\\n") + "\n"
+                    writer.write(text if best is None else f"{lines}\t{columns(sample, text)}")
     answers.end()
     if targets is not None:
         targets.end()

@@ -21,6 +21,7 @@ def sample(
     min_p: g.MinP = None,
     typical: g.Typical = None,
     beam: g.Beam = None,
+    best: g.Best = None,
     length: g.Length = 2000,
     until: g.Until = None,
     keep_until: g.KeepUntil = False,
@@ -47,6 +48,7 @@ def sample(
 
     The likelihoods of --jsonl and --show-surprisal are the model's own, at temperature 1 and before any filter.
     """
+    from charrnn.api.generation import best_of_drawn
     from charrnn.cli.views.samples import Output
 
     model = loaded(run)
@@ -71,14 +73,18 @@ def sample(
     of_lines = model.text.lines and (lines is not None or not stops)
     one_line = of_lines or lines == 1 or "\n" in stops
     kept_end = keep_until and "\n" in stops
+    if best is not None and beam is None:
+        raise best_of_drawn()
+    if best is not None and show_surprisal:
+        raise CharRNNError("--best prints columns, and --show-surprisal coloured text.", hint="Leave one out.")
     if no_prime and prime == "" and prime_file is None:
         raise CharRNNError("--no-prime has no effect without a prime.", hint="Give --prime too, or leave it out.")
     shown = None if no_prime else begun
     output = Output(model, shown, jsonl, ids, show_surprisal, one_line, kept_end, form.encoding)
     if beam is not None:
         if count not in (None, 1) or skipping:
-            raise CharRNNError("--beam finds one text; --count, --unique and --novel are for drawing.")
-        output.samples([model.likeliest(beam, length, prime=begun, **how)])
+            raise CharRNNError("--beam searches for texts; --count, --unique and --novel are for drawing.")
+        output.found(model.n_best(beam, best or 1, length, prime=begun, **how), best)
     elif count in (None, 1) and not (skipping or jsonl or (model.text.lines and (lines or count))):
         with notices_after():
             output.stream(model.characters(length, prime=begun, with_nats=show_surprisal, **how))

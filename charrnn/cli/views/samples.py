@@ -80,6 +80,19 @@ class Output:
             end = "" if not self.as_ids and self.vocab.decode(last) == "\n" else "\n"
             self._write(between + self._text(self.prime, more=True) + self._text(sample.ids, sample.nats) + end)
 
+    def found(self, samples: Iterable["Sample"], best: int | None) -> None:
+        """Write the texts that a search has found: as others are, or ranked, where it was asked for the `best` N."""
+        if best is None:
+            self.samples(samples)
+            return
+        for rank, sample in enumerate(samples, 1):
+            if self.as_records:
+                self._write(as_line(ranked(sample, rank, best) | self._record(sample)))
+            else:
+                sample = sample.without_line_end() if self.one_line and not self.kept_end else sample
+                text = (self._text(self.prime) + self._text(sample.ids)).removesuffix(" " if self.as_ids else "")
+                self._write(columns(sample, text.replace("\n", "\\n") + "\n"))
+
     def _text(self, ids: Any, nats: Any = None, more: bool = False) -> str:
         """Return what is shown of some ids; bytes that more of the same text may follow wait for it in colours."""
         if self.as_ids:
@@ -108,6 +121,16 @@ class Output:
             write_data(text)
         else:
             self.writer.write(text, more)
+
+
+def columns(sample: "Sample", shown: str) -> str:
+    """Return a text as it is shown after the probability and the bits of it and its end."""
+    return f"{sample.probability_with_end:.6g}\t{sample.bits_with_end:.4f}\t{shown}"
+
+
+def ranked(sample: "Sample", rank: int, best: int | None) -> dict[str, Any]:
+    """Return what the record of a text says more that is one of the `best` N; nothing if it is not."""
+    return {} if best is None else {"rank": rank, "probability_with_end": sample.probability_with_end}
 
 
 def as_line(facts: dict[str, Any]) -> str:
