@@ -259,7 +259,7 @@ def parity(args: argparse.Namespace, folder: Path, within: float) -> str:
     for device in ("cpu", args.device):
         run = folder / f"parity-{len(losses)}"
         options = ["--device", device, "--layers", "2", "--units", "128", "--batch", "32", "--seq", "32", "--quiet"]
-        options += ["--steps", str(STEPS_OF_PARITY), "--out", str(run), "--name", "run", "--seed", "1"]
+        options += ["--steps", str(STEPS_OF_PARITY), "--checkpoints", str(run), "--name", "run", "--seed", "1"]
         finished([*CHARRNN, "train", str(text), *options], within)
         record = json.loads((run / "run/metrics.jsonl").read_text().splitlines()[0])
         losses.append(np.array([record["train_nats"], record["val_nats"]]))
@@ -309,7 +309,7 @@ def train(args: argparse.Namespace) -> None:
     """Train once for real, and tell when the validation loss came to TARGET."""
     with tempfile.TemporaryDirectory() as name:
         options = ["--device", args.device, "--minutes", str(args.minutes), "--eval-every", "100", "--patience", "0"]
-        words = [*CHARRNN, "train", str(args.train), *options, "--out", name, "--name", "run", *args.options]
+        words = [*CHARRNN, "train", str(args.train), *options, "--checkpoints", name, "--name", "run", *args.options]
         print(" ".join(words[3:]), flush=True)
         began, best, log = perf_counter(), float("inf"), Path(name, "run/metrics.jsonl")
         process = subprocess.Popen(words)

@@ -120,7 +120,7 @@ class Bench:
         self.runs += 1
         name = f"run-{self.runs}"
         settings = {"cell": cell, **size._asdict(), "dropout": 0, "embedding": 0, "optimizer": "adam", "steps": steps}
-        settings |= {"eval-every": 0, "patience": 0, "out": self.folder, "name": name}
+        settings |= {"eval-every": 0, "patience": 0, "checkpoints": self.folder, "name": name}
         options = [word for key, value in settings.items() for word in (f"--{key}", str(value))]
         began = perf_counter()
         run([*CHARRNN, "train", str(self.text), "--quiet", *options])

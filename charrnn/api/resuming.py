@@ -31,7 +31,7 @@ def resumed_job(
     training: Training,
     name: str,
     corpus: Sequence[str],
-    corpus_changed_ok: bool,
+    allow_changed_text: bool,
     out: Path | None,
     given: Mapping[str, Any],
 ) -> Generator[Noticed, None, Job]:
@@ -63,7 +63,7 @@ def resumed_job(
     changed = _changed(trained, settings)
     check_unfinished(what, word, trained, progress, changed)
     data = yield from _resumed_data(
-        training, run, checkpoint, progress.corpus, trained, corpus, corpus_changed_ok, word
+        training, run, checkpoint, progress.corpus, trained, corpus, allow_changed_text, word
     )
     # A text that is too short for a window is refused where it is read.
     steps_per_epoch = max(1, len(data.parts.train) // trained.batch // trained.seq)
@@ -145,7 +145,7 @@ def _resumed_data(
                 raise CharRNNError(
                     f"The {what} has changed since this run began: {digests}.",
                     hint="Put the old text back, train a new run, or go on with the new text: "
-                    "`corpus_changed_ok=True`.",
+                    "`allow_changed_text=True`.",
                 )
             yield Noticed(
                 f"The {what} has changed ({digests}): training goes on with the new one. The validation part may "

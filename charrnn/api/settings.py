@@ -52,9 +52,9 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     text: how a text is read unless something else is given, but for the encoding, which is UTF-8 then: as that of the
         model that the run begins with.
     """
-    if "corpus_changed_ok" in given:
+    if "allow_changed_text" in given:
         raise CharRNNError(
-            "`corpus_changed_ok` is for a run that goes on; a new one has no text that could have changed.",
+            "`allow_changed_text` is for a run that goes on; a new one has no text that could have changed.",
             hint="Leave it out, or name the run with `resume`.",
         )
     check_names(given, NAMES)

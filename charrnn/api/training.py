@@ -118,7 +118,7 @@ def resume_events(
     run: str | os.PathLike[str] | Run,
     *,
     corpus: Corpus = (),
-    corpus_changed_ok: bool = False,
+    allow_changed_text: bool = False,
     out: str | Path | None = None,
     backend: str | None = None,
     device: str = "auto",
@@ -135,7 +135,7 @@ def resume_events(
         run: The run's name, its folder, or one of its files. From a checkpoint that is not the newest, or a copy of
             one, it goes on in a run of its own; nothing of the old one is touched.
         corpus: Where the text lies now, if elsewhere.
-        corpus_changed_ok: Go on although the text is no longer the same.
+        allow_changed_text: Go on although the text is no longer the same.
         backend: By default that of KERAS_BACKEND, or the one that the run was trained with.
         **settings: A new budget: `epochs`, `steps` or `minutes` mean so many more, from where the run is; without one
             the recorded budget is finished. `lr`, `schedule`, `warmup`, `decay`, `decay_after` begin a new schedule
@@ -153,7 +153,7 @@ def resume_events(
         resumed_job,
         name=os.fspath(named),
         corpus=names(corpus),
-        corpus_changed_ok=corpus_changed_ok,
+        allow_changed_text=allow_changed_text,
         out=None if out is None else Path(out),
         given=settings,
     )

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from charrnn import __version__
 from charrnn.cli import signals
+from charrnn.cli.aliases import todays
 from charrnn.cli.console import say, show_error
 from charrnn.cli.usage import explained, unknown_command
 from charrnn.errors import CharRNNError
@@ -72,7 +73,10 @@ class Commands(TyperGroup):
             return None
         alone = typer.Typer(**_PLAIN)
         alone.command()(getattr(import_module(f"charrnn.cli.commands.{cmd_name}"), cmd_name))
-        return typer.main.get_command(alone)
+        command = typer.main.get_command(alone)
+        options = [name for param in command.params for name in (*param.opts, *param.secondary_opts)]
+        command.context_settings = {**command.context_settings, "token_normalize_func": todays(options)}
+        return command
 
 
 app = typer.Typer(

@@ -19,7 +19,7 @@ _PARAMETER = re.compile(r"`([a-z][a-z_]*)(?:=([^`]*))?`")
 # A call that it proposes, which is a command here.
 _CALL = re.compile(r"`(?=charrnn\.(train|resume)\()([^`]*)`")
 # Options that are called otherwise than the parameter.
-_OPTIONS = {"temperature": "temp"}
+_OPTIONS = {"temperature": "temp", "out": "checkpoints"}
 
 # Kept where text is shown as text: line breaks, tabs, and spaces of any width.
 LAYOUT = "\n\t\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
@@ -91,7 +91,7 @@ def as_options(message: str) -> str:
 
     def option(parameter: re.Match[str]) -> str:
         name, value = parameter.groups()
-        spelled = "--" + _OPTIONS.get(name, name).replace("_", "-")
+        spelled = _option(name)
         if value in (None, "True"):
             return spelled
         quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
@@ -111,8 +111,13 @@ def _as_command(call: re.Match[str]) -> str:
     words = ["charrnn", "train"]
     for name, value in sorted({**named, **given}.items(), key=lambda item: item[0] != "corpus"):
         for one in value if isinstance(value, list) else [value]:
-            words += [*([] if name == "corpus" else ["--" + name.replace("_", "-")]), str(one)]
+            words += [*([] if name == "corpus" else [_option(name)]), str(one)]
     return shlex.join(words) + with_cells()
+
+
+def _option(name: str) -> str:
+    """Return the option that a parameter is."""
+    return "--" + _OPTIONS.get(name, name).replace("_", "-")
 
 
 def with_cells() -> str:

@@ -284,8 +284,14 @@ Coordinator = Annotated[
 
 # The run
 Name = Annotated[str | None, typer.Option("--name", help="The run's name; by default the corpus'.", show_default=False)]
-Out = Annotated[
-    Path | None, typer.Option("--out", help="The folder of runs; by default checkpoints.", show_default=False)
+Checkpoints = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoints",
+        metavar="DIR",
+        help="The folder of runs; by default that of CHARRNN_CHECKPOINTS, or checkpoints.",
+        show_default=False,
+    ),
 ]
 Resume = Annotated[
     str | None,
@@ -297,8 +303,8 @@ Resume = Annotated[
         "From a checkpoint file that is not the newest it goes on in a run of its own.",
     ),
 ]
-CorpusChangedOk = Annotated[
-    bool, typer.Option("--corpus-changed-ok", help="Resume although the text is no longer the same.")
+AllowChangedText = Annotated[
+    bool, typer.Option("--allow-changed-text", help="Resume although the text is no longer the same.")
 ]
 EvalEvery = Annotated[
     int | None,

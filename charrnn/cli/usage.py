@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from charrnn.cli.aliases import near, todays
 from charrnn.cli.console import typed_without
 from charrnn.errors import CharRNNError, did_you_mean
 
@@ -38,14 +39,14 @@ def unknown_command(name: str, commands: Sequence[str]) -> CharRNNError:
         return CharRNNError(f"{name} is no command.", f"A model is used by commands: charrnn sample {name}")
     if os.path.exists(name):
         return CharRNNError(f"{name} is a file or folder, no command.", f"To train on it: charrnn train {name}")
-    near = did_you_mean(name, commands, most=2, command="charrnn ")
-    if near is None:
+    alike = did_you_mean(name, commands, most=2, command="charrnn ")
+    if alike is None:
         try:
             find_run(name)
         except CharRNNError:
             return CharRNNError(f"There is no command {name!r}.", "charrnn --help lists the commands.")
         return CharRNNError(f"{name} is a run, no command.", f"To sample from it: charrnn sample {name}")
-    return CharRNNError(f"There is no command {name!r}.", near)
+    return CharRNNError(f"There is no command {name!r}.", alike)
 
 
 def _mistake(error: Any, typed: Sequence[str]) -> CharRNNError:
@@ -60,8 +61,8 @@ def _mistake(error: Any, typed: Sequence[str]) -> CharRNNError:
     for word in typed:
         # Typer reads -temp as -t with the value "emp".
         single = re.fullmatch(r"-([a-z][a-z-]+)(=.*)?", word)
-        if single and f"--{single[1]}" in options:
-            hint = f"A name of more than one letter has two dashes: --{single[1]}"
+        if single and (option := f"--{todays(options)(single[1])}") in options:
+            hint = f"A name of more than one letter has two dashes: {option}"
     return CharRNNError(message, hint)
 
 
@@ -94,7 +95,6 @@ def _other_option(error: Any, command: str, options: Sequence[str], typed: Seque
     for param in error.ctx.command.params:
         if name.swapcase() in param.opts and len(name) == 2:
             return f"Did you mean {' or '.join(sorted(param.opts, key=len))}?"
-    near = did_you_mean(name, options)
     if command == "charrnn":
         # Typed before the command that it is of.
         called = next((word for word in words if word in error.ctx.command.commands), None)
@@ -103,10 +103,12 @@ def _other_option(error: Any, command: str, options: Sequence[str], typed: Seque
         words.remove(called)
         return f"Options come after the command that they are of: {shlex.join(['charrnn', called, *words])}"
     place = next((place for place, word in enumerate(words) if word.partition("=")[0] == name), None)
-    if name in _OUTPUT and place is not None and not any(option.startswith("--out") for option in options):
+    if name in _OUTPUT and command == "charrnn train":
+        return "A run is a folder: --name NAME, in the folder of runs, --checkpoints DIR."
+    if name in _OUTPUT and place is not None and "--output" not in options:
         file = words.pop(place).partition("=")[2] or (words.pop(place) if place < len(words) else "FILE")
         return f"It writes to stdout: {shlex.join(['charrnn', *words])} > {shlex.quote(file)}"
-    return near
+    return near(name, options)
 
 
 def _with_prime(text: str, typed: Sequence[str]) -> str:

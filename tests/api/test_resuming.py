@@ -60,7 +60,7 @@ def test_new_characters_on_resume_name_the_new_run_that_can_have_them(folder):
     trained()
     (folder / "new text.txt").write_text(TEXT + "é☞\n")
     with pytest.raises(CharRNNError, match=r"lacks characters of new text\.txt: 'é'") as caught:
-        charrnn.resume("run", corpus="new text.txt", corpus_changed_ok=True, steps=9)
+        charrnn.resume("run", corpus="new text.txt", allow_changed_text=True, steps=9)
     assert caught.value.hint.endswith(": `charrnn.train('new text.txt', init='run')`")
     assert as_options(caught.value.hint).endswith(": charrnn train 'new text.txt' --init run")
     list(charrnn.train_events("new text.txt", init="run", steps=3))
@@ -74,7 +74,7 @@ def test_what_may_have_trained_before_is_told(folder, monkeypatch):
     trained(steps=3)
     (folder / "text.txt").write_text(TEXT[::-1])
     train_nothing(monkeypatch)
-    said = told(charrnn.resume_events("run", corpus_changed_ok=True, steps=1))
+    said = told(charrnn.resume_events("run", allow_changed_text=True, steps=1))
     assert "training goes on with the new one. The validation part may include text that was trained on before" in said
     # The same place, or the same text elsewhere; a model that came from another text says nothing.
     (folder / "copy.txt").write_text(TEXT)
@@ -90,7 +90,7 @@ def test_a_text_that_grew_where_it_lies_is_named_as_the_run_knows_it(folder):
     with open(folder / "text.txt", "a") as file:
         file.write("ß")
     with pytest.raises(CharRNNError) as caught:
-        charrnn.resume("elsewhere/run", corpus_changed_ok=True, steps=9)
+        charrnn.resume("elsewhere/run", allow_changed_text=True, steps=9)
     assert as_options(caught.value.hint).endswith(f": charrnn train {folder / 'text.txt'} --init elsewhere/run")
 
 
@@ -99,7 +99,7 @@ def test_new_characters_of_the_text_that_validates(folder):
     trained(val_file="val.txt")
     (folder / "val.txt").write_text(TEXT + "ß")
     with pytest.raises(CharRNNError, match=r"lacks characters of .*val\.txt") as caught:
-        charrnn.resume("run", corpus="text.txt", corpus_changed_ok=True, steps=9)
+        charrnn.resume("run", corpus="text.txt", allow_changed_text=True, steps=9)
     assert as_options(caught.value.hint).endswith(
         f": charrnn train text.txt --val-file {folder / 'val.txt'} --init run"
     )

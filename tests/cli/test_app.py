@@ -419,7 +419,18 @@ def test_a_resumed_run_finds_its_text_or_says_why_not(trained, tmp_path):
         tmp_path,
         *[
             ("changed", None, "train", "toy.txt", "--resume", "toy", "--steps", 3),
-            ("changed-ok", None, "train", "toy.txt", "--resume", "toy", "--steps", 3, "--corpus-changed-ok", "--quiet"),
+            (
+                "changed-ok",
+                None,
+                "train",
+                "toy.txt",
+                "--resume",
+                "toy",
+                "--steps",
+                3,
+                "--allow-changed-text",
+                "--quiet",
+            ),
             # From now on the new text is the run's.
             ("again", None, "train", "--resume", "toy", "--steps", 3, "--quiet"),
             ("piped", None, "train", "-", "--name", "piped", "--steps", 3, *SMALL, "--quiet"),
@@ -428,7 +439,7 @@ def test_a_resumed_run_finds_its_text_or_says_why_not(trained, tmp_path):
         stdin=TEXT.encode(),
     )
     assert said["changed"][1] == 1 and before in said["changed"][0] and after in said["changed"][0]
-    assert "--corpus-changed-ok" in said["changed"][0]
+    assert "--allow-changed-text" in said["changed"][0]
     assert said["changed-ok"][1] == 0 and "going on with the new one" in said["changed-ok"][0]
     assert said["again"][1] == 0 and "changed" not in said["again"][0]
     assert (tmp_path / "checkpoints/piped/stdin.txt").read_bytes() == TEXT.encode()

@@ -59,6 +59,8 @@ def test_what_a_terminal_would_obey_or_hide_is_escaped(text):
     ("said", "shown"),
     [
         ("Use `val=0.1`, or no `drop_unused`.", "Use --val 0.1, or no --drop-unused."),
+        ("Give `temperature=0.5`, or `out`.", "Give --temp 0.5, or --checkpoints."),
+        ("`charrnn.train('a', out='b')`", "charrnn train a --checkpoints b"),
         ("`charrnn.resume('my run', steps=9)`", "charrnn train --resume 'my run' --steps 9"),
         (
             "So: `charrnn.resume('./p', corpus='NEW', clip_norm=0.5)`.",

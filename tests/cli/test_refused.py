@@ -159,7 +159,7 @@ def test_names_and_places_are_refused_before_anything_is_done(small):
         *((f"{name}: long", "", *words, LONG) for name, words in {**runs, **places}.items()),
         *((f"{name}: no folder", "", *words, "file/x.txt") for name, words in places.items()),
         ("name: long", "", "train", "text.txt", "--name", "é" * 150),
-        ("out: long", "", "train", "text.txt", "--out", LONG),
+        ("checkpoints: long", "", "train", "text.txt", "--checkpoints", LONG),
         ("barely", "", "corpus", "python", "--size", "20K", "-o", "é" * 127),
     ]
     answers = several(small, *calls)
@@ -169,7 +169,7 @@ def test_names_and_places_are_refused_before_anything_is_done(small):
         *advice, message, hint, end = text.splitlines()
         assert end == "exit 1" and message.startswith("charrnn: ") and hint.startswith("  "), (name, text)
         assert "charrnn-tmp" not in text and ": [" not in text
-        assert not advice or name.startswith(("init", "out")), (name, text)
+        assert not advice or name.startswith(("init", "checkpoints")), (name, text)
     assert "The name of a run is empty" in answers["init: empty"][0]
     assert "at most 255 bytes, and this one has 300" in answers["name: long"][0]
     assert "cannot be written to file/x.txt: file is a file" in answers["corpus: no folder"][0]

@@ -235,7 +235,7 @@ def command(odd: Odd, runs: Path) -> list[str]:
 
     def train() -> list[str]:
         resume = rng.choice(
-            [[]] * 9 + [["--resume", rng.choice(["trained", run()]), "--steps", "9", "--corpus-changed-ok"]]
+            [[]] * 9 + [["--resume", rng.choice(["trained", run()]), "--steps", "9", "--allow-changed-text"]]
         )
         return ["train", *sources(), *(resume or [*odd.text_options(), *odd.train_options()])]
 
@@ -247,7 +247,10 @@ def command(odd: Odd, runs: Path) -> list[str]:
         return ["corpus", *rng.choice([[], [name], [name, "--size", size], [name, "-o", output, "--size", "1K"]])]
 
     def listing() -> list[str]:
-        return ["runs", *rng.choice([[], ["--json"], ["--out", odd.source()], ["--json", "--out", odd.source()]])]
+        return [
+            "runs",
+            *rng.choice([[], ["--json"], ["--checkpoints", odd.source()], ["--json", "--checkpoints", odd.source()]]),
+        ]
 
     def verify() -> list[str]:
         return ["verify", *(run() for _ in range(rng.choice([0, 1, 1, 2]))), *rng.choice([[], ["--json"]])]
@@ -279,7 +282,7 @@ def command(odd: Odd, runs: Path) -> list[str]:
 
 def new_folders(folder: Path, before: set[Path], arguments: list[str]) -> list[Path]:
     """Return the folders that a command has left behind, but for those of all runs, of corpora and of the cache."""
-    made = [folder / out for option, out in pairwise(arguments) if option == "--out"]
+    made = [folder / out for option, out in pairwise(arguments) if option == "--checkpoints"]
     own = [*made, *(folder / name for name in ("checkpoints", "corpora", "new", "new/cache"))]
     allowed = {place for path in own for place in (path, *path.parents)}
     return [path for path in folder.rglob("*/") if path not in before | allowed and path.parent.name != "cache"]

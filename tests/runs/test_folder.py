@@ -382,7 +382,7 @@ def test_runs_command_gives_json(folder):
         "note": None,
         "why": None,
     }
-    assert json.loads(charrnn_runs("--json", "--out", "nowhere")[0]) == []
+    assert json.loads(charrnn_runs("--json", "--checkpoints", "nowhere")[0]) == []
 
 
 def test_runs_command_lists_what_is_damaged_empty_or_odd(folder):

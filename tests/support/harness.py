@@ -64,7 +64,7 @@ class Chain:
 
         What it compiles is kept only by one that nobody kills: see support/compilation.py.
         """
-        common = ["--out", str(self.folder), "--quiet"]
+        common = ["--checkpoints", str(self.folder), "--quiet"]
         if self.run.newest() is not None:
             words = ["--resume", "run", *common]
         else:

@@ -298,7 +298,9 @@ class Odd:
             "--name": lambda: rng.choice(
                 ["new", "", ".", "..", "a/b", "x" * 300, "\n", os.fsdecode(b"\xff"), "☞", "-"]
             ),
-            "--out": lambda: rng.choice(["", "out", "out/deeper", os.devnull, self.source(), os.fsdecode(b"\xff")]),
+            "--checkpoints": lambda: rng.choice(
+                ["", "out", "out/deeper", os.devnull, self.source(), os.fsdecode(b"\xff")]
+            ),
             "--init": lambda: rng.choice(["plain", "bytes", "trained", self.source()]),
             "--preset": lambda: rng.choice(["char-rnn", "x"]),
         }

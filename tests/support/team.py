@@ -32,7 +32,7 @@ class Team:
         texts: dict | None = None,
         keep_compiled: bool = False,
     ):
-        """Start `charrnn train --out folder WORDS` as often as `count`; `texts` are other words' ends, by process.
+        """Start `charrnn train --checkpoints folder WORDS` `count` times; `texts` are other words' ends, by process.
 
         What is compiled is kept only if nobody kills them (support/compilation.py); JAX lets but the first keep it.
         """
@@ -40,7 +40,13 @@ class Team:
         self.processes = []
         for number in range(count):
             several = ["--processes", count, "--process-id", number, "--coordinator", f"127.0.0.1:{port}"]
-            command = [*words, "--out", folder, *((texts or {}).get(number, [])), *(several if count > 1 else [])]
+            command = [
+                *words,
+                "--checkpoints",
+                folder,
+                *((texts or {}).get(number, [])),
+                *(several if count > 1 else []),
+            ]
             self.processes.append(
                 subprocess.Popen(
                     [sys.executable, "-m", "charrnn", "train", *map(str, command)],

@@ -1,7 +1,6 @@
 """`charrnn runs`: what has been trained."""
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def runs(
-    out: Annotated[Path | None, typer.Option("--out", help="The folder of runs.", show_default="checkpoints")] = None,
+    out: o.Checkpoints = None,
     cells: o.Cells = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
 ) -> None:

@@ -74,9 +74,9 @@ def train(
     process_id: o.ProcessId = None,
     coordinator: o.Coordinator = None,
     name: o.Name = None,
-    out: o.Out = None,
+    out: o.Checkpoints = None,
     resume: o.Resume = None,
-    corpus_changed_ok: o.CorpusChangedOk = False,
+    allow_changed_text: o.AllowChangedText = False,
     quiet: o.Quiet = False,
     as_json: o.ResultAsJson = False,
 ) -> None:
