@@ -9,11 +9,8 @@ from charrnn.cli.app import app
 
 PATH = Path(__file__).with_name("cli.md")
 WIDTH = 100
-# Typer's version is noted because each lays help out in its own way; the test is strict only under the one noted.
-INTRODUCTION = f"""\
+INTRODUCTION = """\
 # Commands
-
-<!-- Laid out by Typer {typer.__version__}. -->
 
 What `--help` says, command by command. This page is written by `docs/generate_cli.py` (`make docs`) and held true by
 `tests/docs/test_docs.py`; edit the commands in `charrnn/cli/` instead.

@@ -12,27 +12,14 @@ from charrnn import __version__
 from charrnn.cli import signals
 from charrnn.cli.aliases import todays
 from charrnn.cli.console import say, show_error
+from charrnn.cli.examples import EXAMPLES
+from charrnn.cli.help import Command, page, summary
+from charrnn.cli.sections import COMMANDS as SECTIONS
 from charrnn.cli.usage import explained, unknown_command
 from charrnn.errors import CharRNNError
 
 # In the order of `charrnn --help`: each is the function of this name in the module of this name.
-COMMANDS = (
-    "corpus",
-    "vocab",
-    "train",
-    "sample",
-    "complete",
-    "next",
-    "score",
-    "eval",
-    "runs",
-    "inspect",
-    "verify",
-    "bench",
-    "devices",
-    "cells",
-    "gradcheck",
-)
+COMMANDS = tuple(name for names in SECTIONS.values() for name in names)
 
 _PLAIN: Any = {"rich_markup_mode": None, "add_completion": False, "pretty_exceptions_enable": False}
 
@@ -71,17 +58,29 @@ class Commands(TyperGroup):
         """Return the command of this name, None if there is none."""
         if cmd_name not in COMMANDS:
             return None
+        module = import_module(f"charrnn.cli.commands.{cmd_name}")
         alone = typer.Typer(**_PLAIN)
-        alone.command()(getattr(import_module(f"charrnn.cli.commands.{cmd_name}"), cmd_name))
+        alone.command(cls=Command, epilog=EXAMPLES[cmd_name])(getattr(module, cmd_name))
         command = typer.main.get_command(alone)
         options = [name for param in command.params for name in (*param.opts, *param.secondary_opts)]
         command.context_settings = {**command.context_settings, "token_normalize_func": todays(options)}
         return command
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help: the commands in sections, each with the first sentence of its own help."""
+        commands = {
+            title: [
+                (name, summary(getattr(import_module(f"charrnn.cli.commands.{name}"), name).__doc__)) for name in names
+            ]
+            for title, names in SECTIONS.items()
+        }
+        formatter.write(page(self, ctx, formatter.width, commands))
+
 
 app = typer.Typer(
     name="charrnn",
     help="Character-level recurrent language models: point it at a text, get a model.",
+    epilog=EXAMPLES["charrnn"],
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     **_PLAIN,
@@ -113,7 +112,7 @@ def main() -> None:
     """
     _open_closed_descriptors()
     try:
-        app()
+        app(prog_name="charrnn")
         sys.stdout.flush()
     except CharRNNError as error:
         show_error(error)

@@ -153,7 +153,7 @@ FINE = [
     ("score small text.txt --per-char --by worst --sort", "\tb\n"),
     ("help", "Usage: "),
     ("", "Usage: "),
-    ("help train", "charrnn train [OPTIONS] [CORPUS]"),
+    ("help train", "charrnn train [OPTIONS] [CORPUS...]"),
     ("-V", "charrnn "),
 ]
 

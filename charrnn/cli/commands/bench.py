@@ -31,7 +31,10 @@ def bench(
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="How long to train, and to sample.")] = 10.0,
     as_json: o.AsJson = False,
 ) -> None:
-    """Measure how fast this machine trains and samples a model, as a share of what it can do in float32."""
+    """Measure how fast this machine trains and samples a model.
+
+    The speed of training is shown as a share of what the machine can do in float32, too.
+    """
     from charrnn.api import benchmark
     from charrnn.api.hardware import place
     from charrnn.cli.views.reading import Reading

@@ -24,7 +24,11 @@ def cells(
     stack: o.Stack = _M.stack,
     as_json: o.AsJson = False,
 ) -> None:
-    """List the cells: paper, blocks of the input, parameters of a network (for 65 characters), what it remembers."""
+    """List the cells, or show the equations of one.
+
+    The list has each cell's paper, the blocks of its input, the parameters of a network (for 65 characters), and what
+    it remembers.
+    """
     from charrnn.api import catalogue
     from charrnn.cells import CELLS
 

@@ -38,8 +38,9 @@ def complete(
     jsonl: o.AsJsonl = False,
     unbuffered: g.Unbuffered = False,
 ) -> None:
-    """Complete lines: print what follows each, up to the end of the line, by default the likeliest characters.
+    """Complete lines: print what follows each.
 
+    A completion ends with its line. By default it is made of the likeliest characters.
     A model trained with --lines --loss-after on lines of SOURCE, a separator and TARGET answers SOURCE with TARGET.
     """
     from charrnn.api.completion import Targets

@@ -41,7 +41,10 @@ def corpus(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
     manifest: Annotated[Path | None, typer.Option(envvar="CHARRNN_CORPORA", hidden=True)] = None,
 ) -> None:
-    """Get a corpus to train on: `charrnn corpus` lists what there is, `charrnn corpus NAME` writes it to a file."""
+    """List well-known corpora, or get one to train on.
+
+    `charrnn corpus` lists what there is, `charrnn corpus NAME` writes it to a file.
+    """
     from charrnn.api.corpora import MANIFEST, get_corpus, known_corpora
 
     known = known_corpora(manifest or MANIFEST)

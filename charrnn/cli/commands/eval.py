@@ -38,7 +38,10 @@ def eval(
     unknown: o.Unknown = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Measure how well a model predicts a text: bits and nats per character, perplexity, over the whole of it."""
+    """Measure how well a model predicts a text.
+
+    Prints bits and nats per character and the perplexity, over the whole of it.
+    """
     from charrnn.api.given import check_unknown
     from charrnn.cli.views.reading import Reading
 

@@ -24,8 +24,9 @@ def gradcheck(
     backend: o.Backend = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Compare the gradients of training with central differences, in float64. Exit 1 if any is wrong.
+    """Compare the gradients of training with central differences.
 
+    All is computed in float64. Exit 1 if any is wrong.
     The error of a parameter is the worst |analytic - numeric| / max(|analytic|, |numeric|) over its elements, where an
     element counts as at least 1/10,000 of the largest, and as at least 0.00001, below which the differences are noise.
     """

@@ -27,7 +27,7 @@ def next(
     cells: o.Cells = None,
     jsonl: o.AsJsonl = False,
 ) -> None:
-    """Show which characters may follow a text, with their probabilities, the likeliest first."""
+    """Show which characters may follow a text, the likeliest first."""
     from charrnn.text.decoding import readable
 
     run, text = run_and_text(arguments or [])

@@ -20,7 +20,10 @@ def runs(
     cells: o.Cells = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
 ) -> None:
-    """List the runs, the newest first: steps, cell and size, best bits per character or byte, age, size on disk."""
+    """List the runs, the newest first.
+
+    Of each: steps, cell and size, best bits per character or byte, age, size on disk.
+    """
     from charrnn.api.runs import list_runs
     from charrnn.runs.folder import runs_folder
 

@@ -51,8 +51,9 @@ def score(
     encoding: o.EncodingOfText = None,
     errors: o.ErrorsOfLines = None,
 ) -> None:
-    """Score lines, or a whole text: the bits that each costs the model. Odd ones cost more per character.
+    """Score lines, or a whole text: how many bits each costs.
 
+    Odd ones cost the model more per character.
     Prints bits per character (or what --by asks for), bits, characters, unknown characters, the line's number and the
     line, with tabs between.
     A line stands for itself: what is before it does not matter. A character that the model has never seen costs 20.1

@@ -43,7 +43,10 @@ def vocab(
         Path | None, typer.Option("--output", "-o", help="Also write a vocabulary file, which `train --vocab` takes.")
     ] = None,
 ) -> None:
-    """Show which characters a text is made of: each with its code point, name, count and share."""
+    """Show which characters a text is made of.
+
+    Of each: its code point, name, count and share.
+    """
     from charrnn.api.vocabulary import characters_of
     from charrnn.cli.views.reading import Reading
 

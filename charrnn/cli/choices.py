@@ -1,0 +1,36 @@
+"""The options whose value is one of a few names."""
+
+from charrnn.config import (
+    ACTIVATIONS,
+    ERRORS,
+    NEWLINES,
+    NORMAL_FORMS,
+    OPTIMIZERS,
+    PRECISIONS,
+    PRESETS,
+    RANKS,
+    SCHEDULES,
+    SPLITS,
+    STACKS,
+    UNKNOWN,
+)
+
+CHOICES = {
+    "--activation": ACTIVATIONS,
+    "--backend": ("tensorflow", "jax"),
+    "--by": RANKS,
+    "--device": ("auto", "cpu", "gpu"),
+    # Those that texts have most often; any that Python knows will do.
+    "--encoding": ("utf-8", "utf-16", "latin-1", "cp1252"),
+    "--errors": ERRORS,
+    "--newlines": NEWLINES,
+    "--normalize": NORMAL_FORMS,
+    "--optimizer": OPTIMIZERS,
+    "--part": ("validation", "test"),
+    "--precision": PRECISIONS,
+    "--preset": tuple(PRESETS),
+    "--schedule": SCHEDULES,
+    "--split": SPLITS,
+    "--stack": STACKS,
+    "--unknown": UNKNOWN,
+}

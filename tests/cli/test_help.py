@@ -1,0 +1,160 @@
+"""What --help prints: sections, the list of commands, examples."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from charrnn.cli.app import COMMANDS, app, main
+from charrnn.cli.examples import EXAMPLES
+from charrnn.cli.sections import OPTIONS
+from charrnn.config import TextConfig
+from charrnn.text.vocabulary import Vocabulary
+from support.commands import COMMAND
+from support.models import write_model
+from support.untrained import train_nothing
+
+# Sections name these options before they are there.
+AWAITED = {
+    *("--after", "--best", "--calibrate", "--context-field", "--csv", "--documents", "--documents-between"),
+    *("--exit-code", "--field", "--file", "--keep-until", "--max-length", "--min-length", "--no-prime"),
+    *("--output", "--rank", "--sort", "--whole"),
+}
+
+
+def helped(name="charrnn", width=78):
+    """Return the help of a command; 78 is what a terminal of 80 columns gets."""
+    group = typer.main.get_command(app)
+    context = group.make_context("charrnn", [], resilient_parsing=True, terminal_width=width)
+    if name == "charrnn":
+        return group.get_help(context)
+    command = group.get_command(context, name)
+    return command.get_help(command.make_context(name, [], parent=context, resilient_parsing=True))
+
+
+@pytest.mark.parametrize("name", ["charrnn", *COMMANDS])
+def test_a_page_is_plain_and_fits_the_terminal(name):
+    for width in (58, 78):
+        lines = helped(name, width).splitlines()
+        above, examples = lines[: lines.index("Examples:")], lines[lines.index("Examples:") :]
+        # What is typed is never broken.
+        assert max(map(len, above)) <= width and max(map(len, examples)) <= 78
+        assert not any(line != line.rstrip() or re.search(r"<(int|float|str|path)|[<>]=|\w-$", line) for line in above)
+    assert lines[0].startswith("Usage: charrnn") and "  -h, --help" in "\n".join(lines)
+
+
+def test_the_list_of_commands_is_in_sections_and_whole():
+    page = helped()
+    assert re.findall(r"^(\w+):$", page, re.M) == ["Train", "Use", "Look", "Machine", "Options", "Examples"]
+    listed = dict(re.findall(r"^  (\w+) +(\S.*)$", page.partition("Options:")[0], re.M))
+    listed.pop("Character", None)
+    assert set(COMMANDS) == set(listed)
+    # A sentence each, which was not cut.
+    assert all(re.fullmatch(r"[A-Z].*[a-z]\.", said) and "..." not in said for said in listed.values())
+
+
+def test_options_of_long_commands_are_in_sections():
+    group, by_command = typer.main.get_command(app), {}
+    for name in COMMANDS:
+        params = group.get_command(None, name).params
+        by_command[name] = {max(param.opts, key=len) for param in params if param.param_type_name == "option"}
+    assert set(OPTIONS) == {name for name, options in by_command.items() if len(options) > 12}
+    for name, sections in OPTIONS.items():
+        named = [option for options in sections.values() for option in options]
+        assert len(named) == len(set(named)) and by_command[name] - set(named) == set(), name
+        assert set(named) - by_command[name] <= AWAITED, name
+    titles = ["Often used", "Text", "Model", "Training", "Budget", "The run and its output", "Devices", "Options"]
+    assert re.findall(r"^([A-Z][\w ]+):$", helped("train"), re.M) == ["Arguments", *titles, "Examples"]
+
+
+def test_an_option_without_a_section_is_shown_last(monkeypatch):
+    monkeypatch.setitem(OPTIONS, "sample", {"Chosen": ("--temp", "--no-such"), "Empty": ("--none",)})
+    page = helped("sample")
+    assert re.findall(r"^(\w+):$", page, re.M) == ["Arguments", "Chosen", "Options", "Examples"]
+    assert page.index("--temp") < page.index("\nOptions:") < page.index("--top-k") < page.index("-h, --help")
+
+
+def test_an_option_shows_its_value_and_its_default():
+    page = " ".join(helped("train").split())
+    for shown in (
+        "--layers INTEGER Stacked layers. [default: 2]",
+        "--dropout NUMBER Share of each layer's outputs that is dropped. [default: 0.3]",
+        "[default: 10 if no other budget is given]",
+        "[default: --mean-gradients]",
+        "--seed INTEGER The seed of everything random. [default: 0]",
+        "--vocab FILE",
+        "--split NAME",
+        "-q, --quiet Print",
+    ):
+        assert shown in page
+
+
+# Examples
+
+# Those that start a backend, which tests of their own do, and that which downloads.
+ONLY_PARSED = ("charrnn bench", "charrnn devices", "charrnn gradcheck", "charrnn corpus tinyshakespeare")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with the texts and the runs of the examples; the models are untrained."""
+    folder = tmp_path_factory.mktemp("examples")
+    characters = Vocabulary.of("\n" + "".join(map(chr, range(32, 127))))
+    for name in ("names", "sums", "log", "corpus"):
+        (folder / "checkpoints" / name).mkdir(parents=True)
+        kept = TextConfig(lines=name in ("names", "sums"), loss_after="=" if name == "sums" else None)
+        write_model(folder / f"checkpoints/{name}/best.safetensors", characters, kept)
+    # The newest run, whichever it is, knows what the others do.
+    shutil.copytree(folder / "checkpoints/corpus", folder / "elsewhere/corpus")
+    (folder / "books").mkdir()
+    texts = ("corpus.txt", "names.txt", "other.txt", "app.log", "chapter.txt", "books/one.txt")
+    for text in texts:
+        (folder / text).write_text("".join(f"{n} green bottles\n" for n in range(60)))
+    (folder / "questions.txt").write_text("1+2=\n3+4=\n")
+    return folder
+
+
+def examples():
+    return [line for text in EXAMPLES.values() for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_every_command_has_two_or_three_examples_each_with_a_comment():
+    assert list(EXAMPLES) == ["charrnn", *COMMANDS]
+    for name, text in EXAMPLES.items():
+        assert 2 <= text.count("\n# ") <= 3 and text.startswith("\n# ")
+        assert 2 <= len(re.findall(r"^(?!#).+", text, re.M)) <= 4
+        assert name == "charrnn" or all(f"charrnn {name}" in line for line in re.findall(r"^(?!#).+", text, re.M))
+        assert text.strip() in "\n".join(line.removeprefix("  ") for line in helped(name).splitlines())
+
+
+@pytest.mark.parametrize("line", examples())
+def test_an_example_does_what_it_says(line, place, monkeypatch, capfd):
+    monkeypatch.chdir(place)
+    monkeypatch.delenv("CHARRNN_CHECKPOINTS", raising=False)
+    train_nothing(monkeypatch)
+    words = shlex.split(line)
+    if line.startswith(ONLY_PARSED) or "--resume" in line:
+        group = typer.main.get_command(app)
+        context = group.make_context("charrnn", [words[1]])
+        group.get_command(context, words[1]).make_context(words[1], words[2:], parent=context)
+        return
+    if "|" in line:
+        # A log that is followed has no end.
+        path = f"{Path(COMMAND).parent}:{os.environ['PATH']}"
+        script = ["bash", "-euo", "pipefail", "-c", line.replace("tail -f", "cat")]
+        subprocess.run(script, env={**os.environ, "PATH": path}, check=True)
+    else:
+        monkeypatch.setattr(sys, "argv", words)
+        try:
+            main()
+        except SystemExit as exit:
+            assert not exit.code
+    out, said = capfd.readouterr()
+    assert out or said
+    assert "Traceback" not in said
