@@ -1,13 +1,15 @@
 """`charrnn cells`: what cells there are, and what one of them computes."""
 
+import sys
 from typing import Annotated, Any
 
 import typer
 
 from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
-from charrnn.cli.console import say, write_data
+from charrnn.cli.console import write_data
 from charrnn.cli.views.table import aligned
+from charrnn.cli.views.wrapping import columns_of, tell
 from charrnn.config import STACKS, ModelConfig
 
 _M = ModelConfig()
@@ -46,7 +48,7 @@ def cells(
         write_data(catalogue.describe(models[0]))
     else:
         write_data(_table(facts))
-        say(f"Stacks: {', '.join(STACKS)}. charrnn cells NAME shows a cell, or a stack.")
+        tell(f"Stacks: {', '.join(STACKS)}. charrnn cells NAME shows a cell, or a stack.")
 
 
 def _table(facts: list[dict[str, Any]]) -> str:
@@ -54,7 +56,7 @@ def _table(facts: list[dict[str, Any]]) -> str:
     for fact in facts:
         blocks, state = " ".join(fact["blocks"]), " ".join(fact["state"])
         rows.append((fact["name"], fact["paper"], blocks, _count(fact["parameters"]), state))
-    return aligned(rows, "<<<><")
+    return aligned(rows, "<<<><", columns_of(sys.stdout), wrapping=1)
 
 
 def _count(parameters: int | None) -> str:

@@ -1,13 +1,18 @@
 """`charrnn devices`: what each backend can compute on, and why not on a GPU."""
 
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
 from charrnn.cli.console import say, write_data
+from charrnn.cli.views.wrapping import columns_of, wrapped
 
 # A GPU with less than this share of its memory free is in use.
 SCARCE = 0.1
+# The columns of what each line is about: a backend with its version, say.
+_LABEL = 21
 
 
 def devices(as_json: o.AsJson = False) -> None:
@@ -21,22 +26,30 @@ def devices(as_json: o.AsJson = False) -> None:
     say("Asking each backend …")
     facts = api.devices()
     titles = {name: backend.title for name, backend in BACKENDS.items()}
-    write_data(json_text(facts) if as_json else "".join(line + "\n" for line in lines(facts, titles)))
+    columns = columns_of(sys.stdout)
+    write_data(json_text(facts) if as_json else "".join(line + "\n" for line in lines(facts, titles, columns)))
 
 
-def lines(facts: dict[str, Any], names: dict[str, str]) -> list[str]:
-    """Return what there is to say to a person."""
+def lines(facts: dict[str, Any], names: dict[str, str], columns: int | None = None) -> list[str]:
+    """Return what there is to say to a person, in lines of at most so many columns (None: of any length)."""
     quick = "in hardware: --precision bf16 pays" if facts["bf16"] else "not in hardware: --precision bf16 does not pay"
     told = [
-        f"Processor     {facts['processor']}, {facts['cores']} cores; bfloat16 products {quick}.",
-        *(f"GPU {place:<9} {_gpu(gpu)}" for place, gpu in enumerate(facts["driver"]["gpus"])),
+        ("Processor", f"{facts['processor']}, {facts['cores']} cores; bfloat16 products {quick}."),
+        *((f"GPU {place}", _gpu(gpu)) for place, gpu in enumerate(facts["driver"]["gpus"])),
     ]
     for name, found in facts["backends"].items():
         version = f" {found['version']}" if found["version"] else ""
-        told.append(f"{names[name] + version:<20} {'cpu' if found['version'] else 'not installed'}")
-        told += [f"{'':<20} gpu:{place}, {gpu}" for place, gpu in enumerate(found["gpus"])]
-        told += [f"{'':<20} {found['why_no_gpu']}"] if found["why_no_gpu"] else []
-    return told
+        told.append((names[name] + version, "cpu" if found["version"] else "not installed"))
+        told += [("", f"gpu:{place}, {gpu}") for place, gpu in enumerate(found["gpus"])]
+        told += [("", found["why_no_gpu"])] if found["why_no_gpu"] else []
+    return [line for label, text in told for line in _beside(label, text, columns)]
+
+
+def _beside(label: str, text: str, columns: int | None) -> Iterator[str]:
+    """Yield the lines of a text with a label before the first."""
+    for line in wrapped(text, columns, " " * _LABEL):
+        yield f"{label:<{_LABEL}}{line[_LABEL:]}"
+        label = ""
 
 
 def _gpu(gpu: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """`charrnn runs`: what has been trained."""
 
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,9 +8,10 @@ import typer
 
 from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
-from charrnn.cli.console import as_options, printable, say, write_data
+from charrnn.cli.console import as_options, printable, write_data
 from charrnn.cli.views.table import aligned
 from charrnn.cli.views.units import age, short, size
+from charrnn.cli.views.wrapping import columns_of, tell
 
 if TYPE_CHECKING:
     from charrnn.api.runs import Run
@@ -32,12 +34,12 @@ def runs(
         write_data(json_text([run.to_json() for run in found], indent=2))
     elif found:
         heads = ("run", "steps", "model", "best bits", "trained", "on disk")
-        write_data(aligned([heads, *map(_row, found)], "<><>>>"))
+        write_data(aligned([heads, *map(_row, found)], "<><>>>", columns_of(sys.stdout), wrapping=2))
         for run in found:
             if run.why:
-                say(printable(as_options(run.why)))
+                tell(printable(as_options(run.why)))
     else:
-        say(f"There is no run in {printable(str(out or runs_folder()))} yet. Train one: charrnn train corpus.txt")
+        tell(f"There is no run in {printable(str(out or runs_folder()))} yet. Train one: charrnn train corpus.txt")
 
 
 def _row(run: "Run") -> tuple[str, ...]:
