@@ -22,23 +22,12 @@ def inspect(
     cells: o.Cells = None,
     as_json: o.AsJson = False,
 ) -> None:
-<<<<<<< ours
-    """Show what a checkpoint holds: model, parameters, characters, settings; and how the training of a run went.
-
-    With several runs: a table of them side by side, with the settings in which they differ, and their validation losses
-    in one chart. --json prints a list then.
-    """
-    from charrnn.api.inspection import inspect as inspected
-||||||| base
-    """Show what a checkpoint holds: model, parameters, characters, settings; and how the training of a run went."""
-    from charrnn.api.inspection import facts_of
-=======
     """Show what a checkpoint holds, and how its training went.
 
-    It holds the model, its parameters, the characters that it knows, and settings.
+    It holds the model, its parameters, the characters that it knows, and settings. Several runs are shown in a table
+    side by side, with the settings in which they differ, and their validation losses in one chart; --json prints a list.
     """
-    from charrnn.api.inspection import facts_of
->>>>>>> theirs
+    from charrnn.api.inspection import inspect as inspected
     from charrnn.cli.views import plot as pictures
 
     if plot is not None:
