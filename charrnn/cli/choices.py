@@ -1,5 +1,6 @@
 """The options whose value is one of a few names."""
 
+from charrnn.api.presets import PRESETS
 from charrnn.config import (
     ACTIVATIONS,
     ERRORS,
@@ -7,7 +8,6 @@ from charrnn.config import (
     NORMAL_FORMS,
     OPTIMIZERS,
     PRECISIONS,
-    PRESETS,
     RANKS,
     SCHEDULES,
     SPLITS,

@@ -25,7 +25,8 @@ def inspect(
     """Show what a checkpoint holds, and how its training went.
 
     It holds the model, its parameters, the characters that it knows, and settings. Several runs are shown in a table
-    side by side, with the settings in which they differ, and their validation losses in one chart; --json prints a list.
+    side by side, with the settings in which they differ, and their validation losses in one chart; --json then prints a
+    list.
     """
     from charrnn.api.inspection import inspect as inspected
     from charrnn.cli.views import plot as pictures
