@@ -10,26 +10,35 @@ Temperature = Annotated[
         "--temp",
         "-t",
         min=0.0,
-        help="Temperature: lower is safer, 0 takes the likeliest.",
+        help="Temperature: lower values are safer; 0 always takes the likeliest character.",
         show_default="1; of complete 0",
     ),
 ]
 TopK = Annotated[
-    int | None, typer.Option("--top-k", min=1, help="Draw from the K likeliest characters.", show_default=False)
+    int | None, typer.Option("--top-k", min=1, help="Draw only from the K likeliest characters.", show_default=False)
 ]
 TopP = Annotated[
     float | None,
-    typer.Option("--top-p", help="Draw from the likeliest that together have this probability.", show_default=False),
+    typer.Option(
+        "--top-p",
+        help="Draw only from the likeliest characters whose probabilities add up to this.",
+        show_default=False,
+    ),
 ]
 MinP = Annotated[
     float | None,
-    typer.Option("--min-p", help="Draw from those with this share of the likeliest's probability.", show_default=False),
+    typer.Option(
+        "--min-p",
+        help="Draw only characters with at least this fraction of the highest probability.",
+        show_default=False,
+    ),
 ]
 Typical = Annotated[
     float | None,
     typer.Option(
         "--typical",
-        help="Draw from those about as surprising as expected that together have this probability.",
+        help="Draw only from the most typical characters (of about the expected surprise) whose probabilities add up "
+        "to this.",
         show_default=False,
     ),
 ]
@@ -38,8 +47,8 @@ Beam = Annotated[
     typer.Option(
         "--beam",
         min=1,
-        help="Draw nothing: search for the likeliest text, along N beginnings. Good for short answers; what is long "
-        "becomes bland and repeats itself.",
+        help="Search for the likeliest text, with N candidates, instead of drawing. Good for short answers; longer "
+        "texts become dull and repeat themselves.",
         show_default=False,
     ),
 ]
@@ -49,27 +58,29 @@ Best = Annotated[
         "--best",
         metavar="N",
         min=1,
-        help="Print the N likeliest texts that --beam finds, at most as many as it follows, with their probabilities.",
+        help="Print the N likeliest texts that --beam finds, with their probabilities; N is at most that of --beam.",
         show_default=False,
     ),
 ]
 Until = Annotated[
     list[str] | None,
-    typer.Option("--until", metavar="TEXT", help="Stop before this text; may be given several times."),
+    typer.Option("--until", metavar="TEXT", help="Stop before this text. May be given several times."),
 ]
-KeepUntil = Annotated[bool, typer.Option("--keep-until", help="Stop after the text of --until, and print it too.")]
+KeepUntil = Annotated[
+    bool, typer.Option("--keep-until", help="Stop after the text of --until, and print that text too.")
+]
 Allow = Annotated[
     str | None,
     typer.Option(
         "--allow",
         metavar="CHARACTERS",
-        help="Draw only these, and what ends a text: --until, --lines.",
+        help="Draw only these characters, and those that end a text (--until, --lines).",
         show_default=False,
     ),
 ]
 Forbid = Annotated[
     str | None,
-    typer.Option("--forbid", metavar="CHARACTERS", help="Never draw these.", show_default=False),
+    typer.Option("--forbid", metavar="CHARACTERS", help="Never draw these characters.", show_default=False),
 ]
 NoRepeat = Annotated[
     int | None,
@@ -77,7 +88,8 @@ NoRepeat = Annotated[
         "--no-repeat",
         metavar="N",
         min=1,
-        help="Never write N characters that stand there already, unless nothing else is left.",
+        help="Never generate a run of N characters that already occurs in this text, unless no other character is "
+        "left.",
         show_default=False,
     ),
 ]
@@ -89,52 +101,52 @@ Length = Annotated[
         "--length",
         "-n",
         min=0,
-        help="Characters to sample, at most; in a model of lines the last of several lines is finished.",
+        help="Largest number of characters; a model of lines also finishes the last of several lines.",
     ),
 ]
-Lines = Annotated[int | None, typer.Option("--lines", min=1, help="Stop behind so many lines.", show_default=False)]
+Lines = Annotated[int | None, typer.Option("--lines", min=1, help="Stop after this many lines.", show_default=False)]
 Count = Annotated[
     int | None,
     typer.Option(
         "--count",
         "-c",
         min=0,
-        help="Samples, made side by side; in a model of lines each is a line.",
+        help="Number of samples, made in parallel; of a model of lines each is one line.",
         show_default="1",
     ),
 ]
 Prime = Annotated[
     str,
-    typer.Option("--prime", "-p", help=r"Text to go on from; it is printed first. \n is a line break, - is stdin."),
+    typer.Option("--prime", "-p", help=r"Text to continue; it is printed first. \n is a line break, - means stdin."),
 ]
-NoPrime = Annotated[bool, typer.Option("--no-prime", help="Do not print the prime, only what follows it.")]
+NoPrime = Annotated[bool, typer.Option("--no-prime", help="Print only the text after the prime.")]
 PrimeFile = Annotated[
     str | None,
     typer.Option(
         "--prime-file",
         metavar="FILE",
-        help="Go on from what this file holds, but for one line break at its end, as of stdin.",
+        help="Continue the text of this file, without one line break at its end (the same holds for stdin).",
         show_default=False,
     ),
 ]
-Unique = Annotated[bool, typer.Option("--unique", help="Skip samples that were there already.")]
-Novel = Annotated[bool, typer.Option("--novel", help="Skip samples that stand in the training text.")]
+Unique = Annotated[bool, typer.Option("--unique", help="Skip samples equal to an earlier one.")]
+Novel = Annotated[bool, typer.Option("--novel", help="Skip samples that occur in the training text.")]
 NovelTo = Annotated[
-    list[str] | None, typer.Option("--novel-to", metavar="CORPUS", help="Skip samples that stand in this text.")
+    list[str] | None, typer.Option("--novel-to", metavar="CORPUS", help="Skip samples that occur in this text.")
 ]
-Ids = Annotated[bool, typer.Option("--ids", help="Print ids instead of characters.")]
+Ids = Annotated[bool, typer.Option("--ids", help="Print the ids of characters instead of text.")]
 ShowSurprisal = Annotated[
-    bool, typer.Option("--show-surprisal", help="Colour characters by how surprising they were to the model.")
+    bool, typer.Option("--show-surprisal", help="Colour each character by how surprising it is to the model.")
 ]
 
 # Of `complete` alone.
-CompleteLength = Annotated[int, typer.Option("--length", "-n", min=0, help="Characters, at most.")]
+CompleteLength = Annotated[int, typer.Option("--length", "-n", min=0, help="Largest number of characters.")]
 Append = Annotated[
     str | None,
     typer.Option(
         "--append",
         metavar="TEXT",
-        help="Put this behind each line; by default the model's --loss-after, where a line lacks it.",
+        help="Add this text after each line. Default: the --loss-after character of the model, if a line lacks it.",
         show_default=False,
     ),
 ]
@@ -144,8 +156,8 @@ CompleteUntil = Annotated[
 ]
 Check = Annotated[
     str | None,
-    typer.Option("--check", metavar="TARGETS", help="Count how many are exactly the lines of this file."),
+    typer.Option("--check", metavar="TARGETS", help="Count the completions that equal the same line of this file."),
 ]
 Unbuffered = Annotated[
-    bool, typer.Option("--unbuffered", help="Complete and print each line as it comes, for pipes that live long.")
+    bool, typer.Option("--unbuffered", help="Complete and print each line immediately, for long-lived pipes.")
 ]

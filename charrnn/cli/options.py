@@ -19,7 +19,6 @@ from charrnn.config import (
     OPTIMIZERS,
     PRECISIONS,
     SCHEDULES,
-    SPLITS,
     STACKS,
     UNKNOWN,
 )
@@ -40,14 +39,14 @@ def _load_cells(files: list[str] | None) -> None:
 
 
 # Arguments
-_TEXT = "Text files (.gz, .bz2, .xz, .zst too), folders, patterns, or - for stdin."
+_TEXT = "Text files (also .gz, .bz2, .xz, .zst), folders, patterns such as '*.txt', or - for stdin."
 Texts = Annotated[list[str], typer.Argument(metavar="CORPUS", help=_TEXT)]
 Corpus = Annotated[list[str] | None, typer.Argument(metavar="CORPUS", help=_TEXT)]
 RunOrFile = Annotated[
     str | None,
     typer.Argument(
         metavar="RUN|FILE",
-        help="A run's name, its folder, or a checkpoint file; by default the newest run's best.",
+        help="The name or folder of a run, or a checkpoint file. Default: the best checkpoint of the newest run.",
         show_default=False,
     ),
 ]
@@ -55,7 +54,7 @@ RunsOrFiles = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="RUN|FILE",
-        help="Names of runs, their folders, or checkpoint files; by default the newest run's best.",
+        help="Names or folders of runs, or checkpoint files. Default: the best checkpoint of the newest run.",
         show_default=False,
     ),
 ]
@@ -63,27 +62,27 @@ RunAndLines = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[RUN|FILE] [TEXT]",
-        help="A run or checkpoint (by default the newest run's best), then a text file, packed or not; else stdin.",
+        help="A run or checkpoint (default: the newest run), then a text file, compressed or not (default: stdin).",
     ),
 ]
-ResultAsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON at the end.")]
+ResultAsJson = Annotated[bool, typer.Option("--json", help="At the end, print the result as JSON.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="The seed of everything random.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of all random numbers.")]
 
 Unknown = Annotated[
     str | None,
     typer.Option(
         "--unknown",
-        help=f"Characters that the model has never seen: {', '.join(UNKNOWN)} (by its unknown symbol, "
-        "U+FFFD, ? or a space).",
+        help=f"What to do with characters that the model has never seen: {', '.join(UNKNOWN)} (by its unknown "
+        "symbol, U+FFFD, ? or a space).",
         show_default="error, replace after --min-count; of score 20.1 bits each",
     ),
 ]
 
-AsJsonl = Annotated[bool, typer.Option("--jsonl", help="Print a line of JSON for each record.")]
+AsJsonl = Annotated[bool, typer.Option("--jsonl", help="Print one line of JSON for each record.")]
 
 # Model
-CellName = Annotated[str, typer.Option("--cell", metavar="CELL", help="The cell: `charrnn cells` lists them.")]
+CellName = Annotated[str, typer.Option("--cell", metavar="CELL", help="Kind of cell; `charrnn cells` lists them.")]
 Cells = Annotated[
     list[str] | None,
     typer.Option(
@@ -91,32 +90,38 @@ Cells = Annotated[
         metavar="FILE",
         callback=_load_cells,
         expose_value=False,
-        help=f"A Python file that defines a cell of your own (docs/cells.md), besides those of {CELLS_VARIABLE}.",
+        help=f"A Python file that defines your own cell (docs/cells.md), in addition to the files of {CELLS_VARIABLE}.",
     ),
 ]
 Activation = Annotated[
-    str, typer.Option("--activation", help=f"Of --cell rnn: {', '.join(ACTIVATIONS)} (which is the cell irnn).")
+    str,
+    typer.Option("--activation", help=f"Activation of --cell rnn: {', '.join(ACTIVATIONS)} (the same as --cell irnn)."),
 ]
-Layers = Annotated[int, typer.Option("--layers", help="Stacked layers.")]
-Stack = Annotated[str, typer.Option("--stack", help=f"How layers are put together: {', '.join(STACKS)}.")]
-Units = Annotated[int, typer.Option("--units", help="Units of each layer.")]
+Layers = Annotated[int, typer.Option("--layers", help="Number of layers.")]
+Stack = Annotated[str, typer.Option("--stack", help=f"How layers are connected: {', '.join(STACKS)}.")]
+Units = Annotated[int, typer.Option("--units", help="Units per layer.")]
 Embedding = Annotated[
-    int | None, typer.Option("--embedding", min=0, callback=_off, help="Width of the embedding; 0 is one-hot input.")
+    int | None,
+    typer.Option("--embedding", min=0, callback=_off, help="Size of the character embedding; 0 means one-hot input."),
 ]
 Vocab = Annotated[
-    Path | None, typer.Option("--vocab", help="A vocabulary file of `charrnn vocab -o`; else the corpus' own.")
+    Path | None,
+    typer.Option(
+        "--vocab", help="A vocabulary file, written by `charrnn vocab -o`. Default: the characters of the corpus."
+    ),
 ]
 Init = Annotated[
     str | None,
     typer.Option(
         "--init",
         metavar="RUN|FILE",
-        help="Begin with the weights of a trained model, whatever its characters; its size is taken over.",
+        help="Start from the weights of a trained model, which may know other characters. The new model has the same "
+        "cell and size.",
         show_default=False,
     ),
 ]
 DropUnused = Annotated[
-    bool, typer.Option("--drop-unused", help="With --init: forget the model's characters that the text lacks.")
+    bool, typer.Option("--drop-unused", help="With --init: remove characters that do not occur in the text.")
 ]
 Preset = Annotated[
     str | None,
@@ -126,14 +131,16 @@ Preset = Annotated[
 # Data
 Include = Annotated[
     list[str] | None,
-    typer.Option("--include", metavar="PATTERN", help="Of folders, only files whose names match, such as '*.txt'."),
+    typer.Option(
+        "--include", metavar="PATTERN", help="In folders, read only files whose names match, such as '*.txt'."
+    ),
 ]
-Encoding = Annotated[str, typer.Option("--encoding", help="The text's encoding, any that Python knows.")]
+Encoding = Annotated[str, typer.Option("--encoding", help="Encoding of the text: any that Python knows.")]
 EncodingOfText = Annotated[
     str | None,
     typer.Option(
         "--encoding",
-        help="The encoding of what is read and of what is printed (JSON is always UTF-8).",
+        help="Encoding of input and output (JSON is always UTF-8).",
         show_default="utf-8",
     ),
 ]
@@ -141,117 +148,150 @@ ErrorsOfLines = Annotated[
     str | None,
     typer.Option(
         "--errors",
-        help=f"Bytes that the encoding does not know: {', '.join(ERRORS)} (by U+FFFD).",
+        help=f"What to do with bytes that are invalid in the encoding: {', '.join(ERRORS)} (by U+FFFD).",
         show_default="replace",
     ),
 ]
 Errors = Annotated[
-    str, typer.Option("--errors", help=f"Bytes that the encoding does not know: {', '.join(ERRORS)} (by U+FFFD).")
+    str,
+    typer.Option(
+        "--errors", help=f"What to do with bytes that are invalid in the encoding: {', '.join(ERRORS)} (by U+FFFD)."
+    ),
 ]
 Newlines = Annotated[str, typer.Option("--newlines", help=f"Line ends: {', '.join(NEWLINES)} (CRLF and CR become LF).")]
 Normalize = Annotated[
     str | None, typer.Option("--normalize", help=f"Unicode form: {', '.join(NORMAL_FORMS)}.", show_default=False)
 ]
-Lower = Annotated[bool, typer.Option("--lower", help="Make all letters lower case.")]
-Bytes = Annotated[bool, typer.Option("--bytes", help="Take raw bytes for characters: any file at all can be read.")]
+Lower = Annotated[bool, typer.Option("--lower", help="Convert all letters to lower case.")]
+Bytes = Annotated[
+    bool, typer.Option("--bytes", help="Train on raw bytes instead of characters, so that any file can be read.")
+]
 Lines = Annotated[
-    bool, typer.Option("--lines", help="Every line is a document: the model forgets all before at its beginning.")
+    bool, typer.Option("--lines", help="Each line is a document of its own: the model forgets everything before it.")
 ]
 Separator = Annotated[
     str | None,
     typer.Option(
         "--separator",
         metavar="CHARACTER",
-        help=r"Put this behind each file, such as '\n' or '\x1e'.",
+        help=r"Add this character after each file, such as '\n' or '\x1e'.",
         show_default=False,
     ),
 ]
 ResetAtDocuments = Annotated[
-    bool, typer.Option("--reset-at-documents", help="Forget all before at the beginning of each file.")
+    bool,
+    typer.Option(
+        "--reset-at-documents", help="Each file is a document of its own: the model forgets everything before it."
+    ),
 ]
 LossAfter = Annotated[
     str | None,
     typer.Option(
         "--loss-after",
         metavar="CHARACTER",
-        help=r"Learn only what follows this in each document, such as '\t'; what stands before it is only read.",
+        help=r"A character such as '\t'. In each document only the text after it is learned; the text before it is "
+        "only read.",
         show_default=False,
     ),
 ]
 MinCount = Annotated[
-    int, typer.Option("--min-count", min=1, help="Characters that are rarer become one unknown symbol, never sampled.")
+    int, typer.Option("--min-count", min=1, help="Replace characters that occur fewer times by one unknown symbol.")
 ]
-Batch = Annotated[int, typer.Option("--batch", help="Streams read side by side.")]
-Seq = Annotated[int, typer.Option("--seq", help="Characters a window: how far gradients go back.")]
+Batch = Annotated[int, typer.Option("--batch", help="Batch size: sequences that are trained in parallel.")]
+Seq = Annotated[
+    int, typer.Option("--seq", help="Sequence length: characters per window, through which gradients flow.")
+]
 Split = Annotated[
     str,
     typer.Option(
         "--split",
-        help=f"What validates: {', '.join(SPLITS)}. tail: the contiguous last --val of the text. documents: whole "
-        "files or --lines at random. char-rnn: the last 5 % of each stream.",
+        help="Which text is used for validation: tail (the last part of the text), documents (randomly chosen files, "
+        "or lines with --lines), char-rnn (the last 5 % of each stream).",
         show_default="tail, documents with --lines",
     ),
 ]
-Val = Annotated[float, typer.Option("--val", help="The share that validates; 0 for none.")]
+Val = Annotated[float, typer.Option("--val", help="Fraction of the text for validation; 0 means no validation.")]
 ValFile = Annotated[
     list[str] | None,
-    typer.Option("--val-file", metavar="CORPUS", help="Validate on this, and train on all of the text."),
+    typer.Option("--val-file", metavar="CORPUS", help="Validate on this text, and train on all of CORPUS."),
 ]
-Test = Annotated[float, typer.Option("--test", help="The share that is kept for one test at the end, the last.")]
+Test = Annotated[float, typer.Option("--test", help="Fraction of the text held out for one final test.")]
 
 # Optimization
-Dropout = Annotated[float, typer.Option("--dropout", help="Share of each layer's outputs that is dropped.")]
-Optimizer = Annotated[str, typer.Option("--optimizer", help=f"One of {', '.join(OPTIMIZERS)}.")]
+Dropout = Annotated[float, typer.Option("--dropout", help="Dropout rate of the outputs of each layer.")]
+Optimizer = Annotated[str, typer.Option("--optimizer", help=f"Optimizer: {', '.join(OPTIMIZERS)}.")]
 _RATES = ", ".join(f"{name} {rate:g}" for name, rate in DEFAULT_RATES.items())
-LearningRate = Annotated[float | None, typer.Option("--lr", help="Learning rate, at its highest.", show_default=_RATES)]
-Epsilon = Annotated[float | None, typer.Option("--epsilon", help="The optimizer's epsilon.")]
+LearningRate = Annotated[
+    float | None, typer.Option("--lr", help="Learning rate (of a schedule: its highest).", show_default=_RATES)
+]
+Epsilon = Annotated[float | None, typer.Option("--epsilon", help="Epsilon of the optimizer.")]
 Rho = Annotated[float | None, typer.Option("--rho", help="Decay of rmsprop and adadelta.")]
 Momentum = Annotated[float, typer.Option("--momentum", help="Momentum of sgd.")]
 WeightDecay = Annotated[float | None, typer.Option("--weight-decay", help="Decoupled weight decay.")]
 Schedule = Annotated[
-    str, typer.Option("--schedule", help=f"How the rate goes: {', '.join(SCHEDULES)} (cosine warms up first).")
+    str,
+    typer.Option(
+        "--schedule", help=f"Schedule of the learning rate: {', '.join(SCHEDULES)} (cosine begins with a warm-up)."
+    ),
 ]
-Warmup = Annotated[int, typer.Option("--warmup", help="Steps of warm-up (cosine), at most a tenth of all.")]
-Decay = Annotated[float, typer.Option("--decay", help="Factor an epoch (exponential).")]
-DecayAfter = Annotated[int, typer.Option("--decay-after", help="Epochs before it decays (exponential).")]
+Warmup = Annotated[
+    int, typer.Option("--warmup", help="Warm-up steps of --schedule cosine, at most a tenth of all steps.")
+]
+Decay = Annotated[float, typer.Option("--decay", help="Learning-rate factor per epoch (--schedule exponential).")]
+DecayAfter = Annotated[
+    int, typer.Option("--decay-after", help="Epochs before the learning rate decays (--schedule exponential).")
+]
 ClipNorm = Annotated[
     float | None,
-    typer.Option("--clip-norm", min=0, callback=_off, help="Limit of the gradients' global norm; 0 is none."),
+    typer.Option(
+        "--clip-norm", min=0, callback=_off, help="Limit of the global norm of the gradients; 0 means no limit."
+    ),
 ]
 ClipValue = Annotated[
-    float | None, typer.Option("--clip-value", min=0, callback=_off, help="Limit of each gradient element; 0 is none.")
+    float | None,
+    typer.Option(
+        "--clip-value", min=0, callback=_off, help="Limit of each element of the gradients; 0 means no limit."
+    ),
 ]
 SumGradients = Annotated[
     bool,
     typer.Option(
         "--sum-gradients/--mean-gradients",
-        help="Sum gradients over a window's characters, as char-rnn does, or average them.",
+        help="Use the sum or the mean of the gradients of a window's characters. char-rnn uses the sum.",
     ),
 ]
 
 Precision = Annotated[
     str,
-    typer.Option("--precision", help=f"Of matrix products: {', '.join(PRECISIONS)} (faster where there is hardware)."),
+    typer.Option(
+        "--precision",
+        help=f"Precision of matrix products: {', '.join(PRECISIONS)} (faster on hardware that supports it).",
+    ),
 ]
 
 # Budget
 Epochs = Annotated[
     float | None,
-    typer.Option("--epochs", help="Passes over the text; with --resume so many more.", show_default=False),
+    typer.Option(
+        "--epochs", help="Passes over the training text; with --resume: additional passes.", show_default=False
+    ),
 ]
-Steps = Annotated[int | None, typer.Option("--steps", help="Windows; with --resume so many more.", show_default=False)]
+Steps = Annotated[
+    int | None,
+    typer.Option("--steps", help="Number of training steps; with --resume: additional steps.", show_default=False),
+]
 Minutes = Annotated[
     float | None,
     typer.Option(
         "--minutes",
-        help="Minutes, everything included; with --resume so many more.",
+        help="Time for the whole command, in minutes; with --resume: additional minutes.",
         show_default=f"{DEFAULT_MINUTES:g} if no other budget is given",
     ),
 ]
 Patience = Annotated[
     int | None,
     typer.Option(
-        "--patience", min=0, callback=_off, help="Stop after so many evaluations without improvement; 0 is never."
+        "--patience", min=0, callback=_off, help="Stop after this many evaluations without improvement; 0 means never."
     ),
 ]
 
@@ -261,35 +301,41 @@ Backend = Annotated[
     typer.Option(
         "--backend",
         metavar="BACKEND",
-        help="What trains: tensorflow or jax.",
-        show_default="KERAS_BACKEND, the resumed run's own, or tensorflow",
+        help="Backend of Keras for training: tensorflow or jax.",
+        show_default="KERAS_BACKEND, the backend of the resumed run, or tensorflow",
     ),
 ]
 Device = Annotated[
     str,
-    typer.Option("--device", metavar="DEVICE", help="auto, cpu, gpu, or one GPU: gpu:0, gpu:1 (`charrnn devices`)."),
+    typer.Option(
+        "--device", metavar="DEVICE", help="auto, cpu, gpu, or one GPU such as gpu:0; `charrnn devices` lists them."
+    ),
 ]
 ProcessCount = Annotated[
     int | None,
-    typer.Option("--processes", min=1, help="How many processes train together, with JAX.", show_default=False),
+    typer.Option(
+        "--processes", min=1, help="Number of processes that train one run together (JAX only).", show_default=False
+    ),
 ]
 ProcessId = Annotated[
     int | None,
-    typer.Option("--process-id", help="Which of them this is, from 0; 0 writes the run.", show_default=False),
+    typer.Option("--process-id", help="Number of this process, from 0. Process 0 writes the run.", show_default=False),
 ]
 Coordinator = Annotated[
     str | None,
-    typer.Option("--coordinator", metavar="HOST:PORT", help="Where process 0 can be reached.", show_default=False),
+    typer.Option("--coordinator", metavar="HOST:PORT", help="Address of process 0.", show_default=False),
 ]
 
 # The run
-Name = Annotated[str | None, typer.Option("--name", help="The run's name; by default the corpus'.", show_default=False)]
+Name = Annotated[
+    str | None, typer.Option("--name", help="Name of the run. Default: the name of the corpus.", show_default=False)
+]
 Checkpoints = Annotated[
     Path | None,
     typer.Option(
         "--checkpoints",
         metavar="DIR",
-        help="The folder of runs; by default that of CHARRNN_CHECKPOINTS, or checkpoints.",
+        help="Folder of all runs. Default: CHARRNN_CHECKPOINTS, or checkpoints.",
         show_default=False,
     ),
 ]
@@ -298,13 +344,13 @@ Resume = Annotated[
     typer.Option(
         "--resume",
         metavar="RUN",
-        help="Continue a run from its newest checkpoint: to the end of its budget, or with --steps, --epochs or "
-        "--minutes so much further. --lr, --schedule or --warmup begin a new schedule there. "
-        "From a checkpoint file that is not the newest it goes on in a run of its own.",
+        help="Continue a run from its newest checkpoint to the end of its budget. --steps, --epochs or --minutes give "
+        "it an additional budget; --lr, --schedule or --warmup begin a new schedule. An older checkpoint file is "
+        "continued in a new run.",
     ),
 ]
 AllowChangedText = Annotated[
-    bool, typer.Option("--allow-changed-text", help="Resume although the text is no longer the same.")
+    bool, typer.Option("--allow-changed-text", help="Resume a run although its text has changed.")
 ]
 EvalEvery = Annotated[
     int | None,
@@ -312,12 +358,14 @@ EvalEvery = Annotated[
         "--eval-every",
         min=0,
         callback=_off,
-        help="Steps between evaluations, besides those at the ends of epochs, which lie 100 steps apart or more.",
+        help="Steps between evaluations, in addition to one at the end of each epoch (at most one in 100 steps).",
     ),
 ]
 SaveEvery = Annotated[
     int | None,
-    typer.Option("--save-every", min=0, callback=_off, help="Steps between checkpoints, besides evaluations."),
+    typer.Option(
+        "--save-every", min=0, callback=_off, help="Steps between checkpoints, in addition to one at each evaluation."
+    ),
 ]
-Keep = Annotated[int, typer.Option("--keep", help="Newest checkpoints to keep, besides the best.")]
+Keep = Annotated[int, typer.Option("--keep", help="Number of newest checkpoints to keep, in addition to the best one.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and the last lines.")]
