@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from charrnn.api.encoding import Encoder, Prime
+from charrnn.api.encoding import Prime
 from charrnn.api.generation import Cuts, How, Notify, Sample, generation, unheard
 from charrnn.api.given import check_given, check_unknown, check_whole
 from charrnn.api.named import Corpus, lines_of, names_and_patterns
-from charrnn.config import ModelConfig, TextConfig
+from charrnn.api.scores import Scores
+from charrnn.config import ModelConfig
 from charrnn.errors import readable_by
 from charrnn.inference import model as inference
 from charrnn.inference.generation import Character, generate_one
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from charrnn.api.evaluation import Evaluation
     from charrnn.api.following import Next
     from charrnn.api.sampling import Which
-    from charrnn.api.scoring import Pieces
-    from charrnn.inference.lines import Score, Scorer
     from charrnn.text.reader import Watch
 
 
@@ -41,7 +40,7 @@ def load(run: str | os.PathLike[str] | None = None, notify: Notify = unheard) ->
     return Model(network, path, notify)
 
 
-class Model(Encoder):
+class Model(Scores):
     """A trained model; `load` returns one. `path` is its checkpoint."""
 
     def __repr__(self) -> str:
@@ -175,36 +174,6 @@ class Model(Encoder):
 
         wanted = generation(self.network, length, completing(self.network, how, beam, best), self._notify)
         return Answers(self.network, wanted, beam, best, append, how.get("unknown"), self._notify)
-
-    def score(self, lines: Iterable[str], *, unknown: str | None = None, line_ends: bool = False) -> "list[Score]":
-        """Return what each line costs the model in bits, each scored by itself.
-
-        unknown: what becomes of characters that the model has never seen: "error", "skip" or "replace"; by default each
-        costs 20.1 bits. line_ends: let the end of each line count as a character.
-        """
-        return self.scorer(unknown=unknown, line_ends=line_ends).score(lines_of(lines, self.text.bytes))
-
-    def scorer(
-        self, text: TextConfig | None = None, *, unknown: str | None = None, line_ends: bool = False
-    ) -> "Scorer":
-        """Return what scores lines, some at a time, which are read as `text` says, by default as in training."""
-        from charrnn.inference.lines import Scorer
-
-        check_unknown(unknown)
-        return Scorer(self.network, text or self.read_as(), unknown, line_ends)
-
-    def pieces(
-        self, source: str, text: TextConfig | None = None, *, unknown: str | None = None, watch: "Watch | None" = None
-    ) -> "Pieces":
-        """Return a whole text in pieces, with the bits of its characters, as it is read."""
-        from charrnn.api.recorded import familiar
-        from charrnn.api.scoring import Pieces
-
-        check_unknown(unknown)
-        pieces = Pieces(self.network, source, text or self.read_as(), unknown, watch, self._notify)
-        for notice in familiar(self.path, pieces.corpus.text):
-            self._notify(notice)
-        return pieces
 
     def evaluate(
         self,

@@ -1,12 +1,9 @@
 """`charrnn score`: what a model makes of each line, or of a whole text."""
 
 from contextlib import nullcontext
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from charrnn.cli import options as o
+from charrnn.cli import scoring as s
 from charrnn.cli.arguments import loaded, run_and_lines
 from charrnn.cli.console import notify
 from charrnn.config import RANKS
@@ -15,37 +12,18 @@ from charrnn.errors import CharRNNError
 
 def score(
     arguments: o.RunAndLines = None,
-    file: Annotated[bool, typer.Option("--file", help="The text is one record, not each of its lines.")] = False,
-    field: Annotated[
-        str | None,
-        typer.Option("--field", metavar="NAME", help="Each line is a JSON object; score the text under this name."),
-    ] = None,
-    line_ends: Annotated[bool, typer.Option("--line-ends", help="Let line ends count, as characters.")] = False,
-    by: Annotated[
-        str,
-        typer.Option(
-            "--by",
-            help="What ranks lines, and is printed first: mean (bits per character), worst (that of the worst 8 "
-            "characters in a row), excess (bits above what such a line usually costs).",
-        ),
-    ] = RANKS[0],
-    sort: Annotated[bool, typer.Option("--sort", help="Print the most surprising first, as --by ranks them.")] = False,
-    top: Annotated[
-        int | None, typer.Option("--top", min=1, help="Print the N most surprising.", show_default=False)
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option("--threshold", metavar="BITS", help="Print those whose number of --by is so high or higher."),
-    ] = None,
-    per_char: Annotated[bool, typer.Option("--per-char", help="Print the bits of every character.")] = False,
-    heatmap: Annotated[bool, typer.Option("--heatmap", help="Print the text, coloured by bits.")] = False,
-    html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write a heat map as a web page.", show_default=False)
-    ] = None,
+    file: s.WholeFile = False,
+    field: s.Field = None,
+    line_ends: s.LineEnds = False,
+    by: s.By = RANKS[0],
+    sort: s.Sort = False,
+    top: s.Top = None,
+    threshold: s.Threshold = None,
+    per_char: s.PerChar = False,
+    heatmap: s.HeatMap = False,
+    html: s.Html = None,
     jsonl: o.AsJsonl = False,
-    unbuffered: Annotated[
-        bool, typer.Option("--unbuffered", help="Score and print each line as it comes, for pipes that live long.")
-    ] = False,
+    unbuffered: s.Unbuffered = False,
     cells: o.Cells = None,
     unknown: o.Unknown = None,
     encoding: o.EncodingOfText = None,

@@ -1,0 +1,35 @@
+"""The options of `charrnn score`, each declared once (`charrnn.cli.options` has those of several commands)."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+WholeFile = Annotated[bool, typer.Option("--file", help="The text is one record, not each of its lines.")]
+Field = Annotated[
+    str | None,
+    typer.Option("--field", metavar="NAME", help="Each line is a JSON object; score the text under this name."),
+]
+LineEnds = Annotated[bool, typer.Option("--line-ends", help="Let line ends count, as characters.")]
+By = Annotated[
+    str,
+    typer.Option(
+        "--by",
+        help="What ranks lines, and is printed first: mean (bits per character), worst (that of the worst 8 "
+        "characters in a row), excess (bits above what such a line usually costs).",
+    ),
+]
+Sort = Annotated[bool, typer.Option("--sort", help="Print the most surprising first, as --by ranks them.")]
+Top = Annotated[int | None, typer.Option("--top", min=1, help="Print the N most surprising.", show_default=False)]
+Threshold = Annotated[
+    float | None,
+    typer.Option("--threshold", metavar="BITS", help="Print those whose number of --by is so high or higher."),
+]
+PerChar = Annotated[bool, typer.Option("--per-char", help="Print the bits of every character.")]
+HeatMap = Annotated[bool, typer.Option("--heatmap", help="Print the text, coloured by bits.")]
+Html = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write a heat map as a web page.", show_default=False)
+]
+Unbuffered = Annotated[
+    bool, typer.Option("--unbuffered", help="Score and print each line as it comes, for pipes that live long.")
+]
