@@ -108,7 +108,7 @@ class Answers:
             separator = self.model.text.loss_after or ""
             between = "" if separator in text else separator
         text += between
-        ids, notice = admitted(self.model.vocab, self.model.vocab.table(text), text, self.unknown, number)
+        ids, notice = admitted(self.model.vocab, self.model.vocab.table(text), text, self.unknown, f"line {number}")
         if notice:
             self.notify(notice)
         return ids[ids >= 0]

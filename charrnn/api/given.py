@@ -24,7 +24,7 @@ _KINDS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(("notify", "watch"), _CALLED),
     **dict.fromkeys(("temperature", "top_p", "min_p", "typical"), (_NUMBER, "a number")),
     **dict.fromkeys(("top_k", "seed", "processes", "process_id"), (_WHOLE, "a whole number")),
-    **dict.fromkeys(("allow", "forbid", "append"), (_TEXT, "a str, or bytes")),
+    **dict.fromkeys(("allow", "forbid", "append", "after"), (_TEXT, "a str, or bytes")),
     **dict.fromkeys(("prime", "text"), ((*_TEXT, np.ndarray), "a str, bytes, or an array of ids")),
     "keep_until": (bool, "True or False"),
     "data": (bytes, "bytes"),

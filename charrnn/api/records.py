@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from charrnn.api.generation import Notify, first_few
-from charrnn.config import RANKS
+from charrnn.config import RANKS, TextConfig
 from charrnn.errors import CharRNNError, did_you_mean
 from charrnn.inference.lines import Score, Scorer
 from charrnn.text.lines import Member, json_object, member_of, portions
@@ -33,19 +33,32 @@ class Record(NamedTuple):
     lack: str = ""
 
 
-def records(source: str, scorer: Scorer, field: str | None, as_they_come: bool, notify: Notify) -> Iterator[Record]:
+def records(
+    source: str,
+    scorer: Scorer,
+    field: str | None,
+    as_they_come: bool,
+    notify: Notify,
+    context_field: str | None = None,
+) -> Iterator[Record]:
     """Yield the scores of the lines of a file, or of stdin (-), in their order; with `as_they_come` each at once.
 
-    With a `field` each line is an object of JSON, and what stands under that name is scored; `notify` is told of lines
-    that have no text there. If none has one, that is a CharRNNError after the last.
+    With a `field` each line is an object of JSON, and the text under that name is scored, after the text under the name
+    `context_field` if there is one. `notify` is told of lines that have no text there. If none has one, that is a
+    CharRNNError after the last.
     """
+    if context_field is not None and field is None:
+        raise CharRNNError(
+            "`context_field` names a member of JSON objects, and the lines are read as text.",
+            hint="Name with `field` the member whose text is to be scored.",
+        )
     notify_of_line = first_few(notify)
     first, scored, lack = 1, False, ""
     for portion in portions(source, scorer.text, as_they_come, notify):
         if field is None:
             yield from map(Record, scorer.score(portion, first))
         else:
-            for record in _objects(portion, first, scorer, field, notify_of_line):
+            for record in _objects(portion, first, scorer, field, context_field, notify_of_line):
                 scored, lack = scored or not record.lack, lack or record.lack
                 yield record
         first += len(portion)
@@ -88,21 +101,39 @@ def chosen(
         yield from sorted(found, key=highest_first) if sort else found
 
 
-def _objects(lines: Sequence[str], first: int, scorer: Scorer, field: str, notify: Notify) -> Iterator[Record]:
+def _objects(
+    lines: Sequence[str], first: int, scorer: Scorer, field: str, context_field: str | None, notify: Notify
+) -> Iterator[Record]:
     """Yield the scores of lines that are objects of JSON."""
     objects = [json_object(line, scorer.text) for line in lines]
-    own = [member_of(members, field) for members in objects]
-    texts = [member and member.text(scorer.text) for member in own]
-    scores = scorer.score([text or "" for text in texts], first)
-    for line, members, member, text, score in zip(lines, objects, own, texts, scores, strict=True):
-        if text is not None and member is not None and members is not None:
+    texts, lacks = _texts(objects, field, scorer.text)
+    contexts = None
+    if context_field is not None:
+        contexts, lacking = _texts(objects, context_field, scorer.text)
+        for place, context in enumerate(contexts):
+            if not lacking[place] and scorer.ends_within(context):
+                contexts[place] = ""
+                lacking[place] = (
+                    f"has the end of a document under {context_field!r}, and the model forgets what is before it"
+                )
+        lacks = [lack or other for lack, other in zip(lacks, lacking, strict=True)]
+    scores = scorer.score(texts, first, contexts)
+    for line, members, lack, score in zip(lines, objects, lacks, scores, strict=True):
+        member = member_of(members, field)
+        if not lack and member is not None and members is not None:
             yield Record(score, [other for other in members if other.name != field], member.written)
             continue
-        lack = _lack(members, field)
         notify(f"Line {score.line:,} {lack}: it is not scored.")
         nothing = np.full(len(line), np.nan)
         odd = replace(score, text=line, read=line, surprisal=nothing, characters=0, bits=0.0, unknown=0)
         yield Record(odd, members or (), lack=lack)
+
+
+def _texts(objects: Sequence[Sequence[Member] | None], field: str, config: TextConfig) -> tuple[list[str], list[str]]:
+    """Return the text of each object under a name, "" where it has none, and what is wrong with those."""
+    found = [(member := member_of(members, field)) and member.text(config) for members in objects]
+    lacks = ["" if text is not None else _lack(own, field) for text, own in zip(found, objects, strict=True)]
+    return [text or "" for text in found], lacks
 
 
 def _lack(members: Sequence[Member] | None, field: str) -> str:

@@ -1,12 +1,15 @@
 """What a trained model makes of lines, and of a whole text: what they cost it in bits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from charrnn.api.encoding import Encoder
-from charrnn.api.given import check_unknown
+from charrnn.api.generation import first_few
+from charrnn.api.given import check_given, check_unknown, one_or_several
 from charrnn.api.named import lines_of
 from charrnn.config import TextConfig
+from charrnn.errors import CharRNNError
+from charrnn.text.decoding import prepare
 
 # What only some uses need is imported there: the first sampled character comes as soon as it can.
 if TYPE_CHECKING:
@@ -14,26 +17,52 @@ if TYPE_CHECKING:
     from charrnn.inference.lines import Score, Scorer
     from charrnn.text.reader import Watch
 
+# What lines follow: one text, or one for each line.
+After = str | bytes | Sequence[str | bytes] | None
+
 
 class Scores(Encoder):
     """The part of `charrnn.Model` that scores texts."""
 
-    def score(self, lines: Iterable[str], *, unknown: str | None = None, line_ends: bool = False) -> "list[Score]":
+    def score(
+        self, lines: Iterable[str], *, unknown: str | None = None, line_ends: bool = False, after: After = None
+    ) -> "list[Score]":
         """Return what each line costs the model in bits, each scored by itself.
 
         unknown: what becomes of characters that the model has never seen: "error", "skip" or "replace"; by default each
-        costs 20.1 bits. line_ends: let the end of each line count as a character.
+        costs 20.1 bits. line_ends: let the end of each line count as a character. after: a text that each line follows,
+        or a list with one for each line; it is read as `prime` is, and its own bits do not count.
         """
-        return self.scorer(unknown=unknown, line_ends=line_ends).score(lines_of(lines, self.text.bytes))
+        found = lines_of(lines, self.text.bytes)
+        if after is None or isinstance(after, str | bytes):
+            return self.scorer(unknown=unknown, line_ends=line_ends, after=after or "").score(found)
+        contexts = one_or_several("after", after, (str, bytes), "a str or bytes, or a list with one for each line")
+        if len(contexts) != len(found):
+            raise CharRNNError(
+                f"`after` is a list of {len(contexts):,} and `lines` one of {len(found):,}; `after` must be one text, "
+                "or one for each line."
+            )
+        return self.scorer(unknown=unknown, line_ends=line_ends).score(found, after=list(map(self._given, contexts)))
 
     def scorer(
-        self, text: TextConfig | None = None, *, unknown: str | None = None, line_ends: bool = False
+        self,
+        text: TextConfig | None = None,
+        *,
+        unknown: str | None = None,
+        line_ends: bool = False,
+        after: str | bytes = "",
     ) -> "Scorer":
         """Return what scores lines, some at a time, which are read as `text` says, by default as in training."""
         from charrnn.inference.lines import Scorer
 
         check_unknown(unknown)
-        return Scorer(self.network, text or self.read_as(), unknown, line_ends)
+        notify = first_few(self._notify)
+        return Scorer(self.network, text or self.read_as(), unknown, line_ends, self._given(after), notify)
+
+    def _given(self, after: str | bytes) -> str:
+        """Return a text that lines follow as lines are given, of a model of bytes a character for each."""
+        check_given(after=after)
+        return prepare(after, TextConfig(bytes=self.text.bytes))
 
     def pieces(
         self, source: str, text: TextConfig | None = None, *, unknown: str | None = None, watch: "Watch | None" = None

@@ -10,6 +10,23 @@ Field = Annotated[
     str | None,
     typer.Option("--field", metavar="NAME", help="Each line is a JSON object; score the text under this name."),
 ]
+After = Annotated[
+    str | None,
+    typer.Option(
+        "--after",
+        metavar="TEXT",
+        help=r"Score each line as what follows this text, whose own bits do not count; escapes such as \t and \n.",
+        show_default=False,
+    ),
+]
+ContextField = Annotated[
+    str | None,
+    typer.Option(
+        "--context-field",
+        metavar="NAME",
+        help="With --field: score each text as what follows the text under this name.",
+    ),
+]
 LineEnds = Annotated[bool, typer.Option("--line-ends", help="Let line ends count, as characters.")]
 By = Annotated[
     str,

@@ -1,7 +1,7 @@
 """Scoring lines: each a record of its own."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,8 @@ import numpy as np
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference.model import Model
-from charrnn.inference.scoring import score
+from charrnn.inference.scoring import begin, score, score_after
+from charrnn.text.decoding import prepare
 from charrnn.text.lines import seen
 from charrnn.text.vocabulary import Vocabulary
 
@@ -71,37 +72,97 @@ class Scorer:
 
     `text` says how they are to be read. `unknown` is one of config.UNKNOWN, or None: the unknown symbol stands for
     unknown characters or, if the model has none, each costs UNKNOWN_BITS and is not read. `line_ends` count with that.
+    With `after` each line follows that text instead, which is read once and does not count; `notify` is told what it
+    has of unknown characters, which by default are left out of it.
     """
 
-    def __init__(self, model: Model, text: TextConfig, unknown: str | None = None, line_ends: bool = False):
-        self.model, self.text, self.unknown = model, text, unknown
+    def __init__(
+        self,
+        model: Model,
+        text: TextConfig,
+        unknown: str | None = None,
+        line_ends: bool = False,
+        after: str = "",
+        notify: Callable[[str], None] = lambda notice: None,
+    ):
+        self.model, self.text, self.unknown, self.notify = model, text, unknown, notify
         self.usual = math.nan if model.val_nats is None else model.val_nats / math.log(2)
-        self.before = model.before(np.zeros(0, np.int64))
         self.end = "\n" if line_ends else ""
         if line_ends and "\n" not in model.vocab.symbols:
             raise CharRNNError("`line_ends` scores line breaks, and the model has never seen one.")
+        self.before, self.separated = self._before(after, "`after`")
+        self.begun = begin(model, self.before)
 
-    def score(self, lines: Sequence[str], first: int = 1) -> list[Score]:
-        """Return the scores of lines without their ends, numbered from `first`."""
+    def score(self, lines: Sequence[str], first: int = 1, after: Sequence[str] | None = None) -> list[Score]:
+        """Return the scores of lines without their ends, numbered from `first`; each follows its own text of `after`.
+
+        Without that, all follow the text that the scorer was made with.
+        """
         vocab = self.model.vocab
         read = [seen(line, self.text) + self.end for line in lines]
         tables = [vocab.table(text) for text in read]
         ids = tables
         if self.unknown or vocab.has_unknown:
             numbered = zip(tables, read, range(first, first + len(read)), strict=True)
-            ids = [admitted(vocab, table, text, self.unknown, line)[0] for table, text, line in numbered]
-        nats = score(self.model, self.before, [known[known >= 0] for known in ids])
+            ids = [admitted(vocab, table, text, self.unknown, f"line {line}")[0] for table, text, line in numbered]
+        known = [own[own >= 0] for own in ids]
+        separated = [self.separated] * len(lines)
+        if after is None:
+            nats = score_after(self.begun, known)
+        else:
+            befores, separated = [], []
+            for line, context in enumerate(after, first):
+                before, has_separator = self._before(context, f"the context of line {line}")
+                befores.append(before[1:])
+                separated.append(has_separator)
+            together = [np.concatenate(pair) for pair in zip(befores, known, strict=True)]
+            nats = score(self.model, self.before[:1], together)
+            nats = [costs[len(before) :] for costs, before in zip(nats, befores, strict=True)]
         return [
-            self._scored(first + place, lines[place], read[place], ids[place], nats[place], int((table < 0).sum()))
+            self._scored(
+                first + place,
+                lines[place],
+                read[place],
+                ids[place],
+                nats[place],
+                int((table < 0).sum()),
+                separated[place],
+            )
             for place, table in enumerate(tables)
         ]
 
-    def _scored(self, line: int, text: str, read: str, ids: np.ndarray, nats: np.ndarray, unknown: int) -> Score:
+    def ends_within(self, after: str) -> bool:
+        """Return whether a text that lines are to follow has the end of a document, where the model forgets it."""
+        end = self.model.end
+        return end is not None and self.model.vocab.symbols[end] in self._seen(after)
+
+    def _seen(self, after: str) -> str:
+        """Return a text that is followed as the model was trained to see it; it need not be a whole line."""
+        return after if self.text.bytes else prepare(after, self.text)
+
+    def _before(self, after: str, where: str) -> tuple[np.ndarray, bool]:
+        """Return the ids that are read before what follows a text, and whether the separator is among them."""
+        if self.ends_within(after):
+            raise CharRNNError(
+                f"The end of a document, {self.model.text.document_end!r}, is in {where}: the model forgets what is "
+                "before it.",
+                hint="Give only what comes after it.",
+            )
+        text, vocab, separator = self._seen(after), self.model.vocab, self.model.text.loss_after
+        policy = self.unknown or (None if vocab.has_unknown else "skip")
+        ids, notice = admitted(vocab, vocab.table(text), text, policy, where)
+        if notice:
+            self.notify(notice)
+        return self.model.before(ids[ids >= 0]), separator is not None and separator in text
+
+    def _scored(
+        self, line: int, text: str, read: str, ids: np.ndarray, nats: np.ndarray, unknown: int, separated: bool
+    ) -> Score:
         known = ids >= 0
         bits = np.full(len(ids), math.nan if self.unknown == "skip" else UNKNOWN_BITS)
         bits[known] = nats / math.log(2)
         separator = self.model.text.loss_after
-        if separator is not None:
+        if separator is not None and not separated:
             # Training never asked what comes up to there.
             place = read.find(separator)
             bits[: len(read) if place < 0 else place + 1] = math.nan
@@ -110,14 +171,14 @@ class Scorer:
 
 
 def admitted(
-    vocab: Vocabulary, ids: np.ndarray, text: str, policy: str | None, line: int
+    vocab: Vocabulary, ids: np.ndarray, text: str, policy: str | None, where: str
 ) -> tuple[np.ndarray, str | None]:
     """Return the ids of a line, of a table that has -1 where a character is unknown, and a notice of what was done.
 
-    `policy` is as in `Vocabulary.admission`; what is left out stays -1.
+    Messages say `where` the text is; `policy` is as in `Vocabulary.admission`; what is left out stays -1.
     """
     if (ids >= 0).all():
         return ids, None
     column = int((ids < 0).argmax()) + 1
-    stand_in, notice = vocab.admission(vocab.unknown(text), policy, f"line {line}", lambda: f"column {column}")
+    stand_in, notice = vocab.admission(vocab.unknown(text), policy, where, lambda: f"column {column}")
     return np.where(ids < 0, -1 if stand_in is None else stand_in, ids), notice

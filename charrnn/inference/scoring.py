@@ -46,15 +46,26 @@ class Reader:
         return nats
 
 
-def score(model: Model, before: np.ndarray, texts: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return what each character of each text costs in nats, float32, where every text stands behind the ids `before`.
-
-    Texts of about the same length are read side by side; a text alone gives the same to rounding.
-    """
-    nats = [np.zeros(0, np.float32)] * len(texts)
+def begin(model: Model, before: np.ndarray) -> Reader:
+    """Return a reader that has read the ids `before`, the first of which is the start symbol."""
     begun = Reader(model)
     if len(before) > 1:
         begun.nats(before[1:, None])
+    return begun
+
+
+def score(model: Model, before: np.ndarray, texts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return what each character of each text costs in nats, float32, where each text follows the ids `before`."""
+    return score_after(begin(model, before), texts)
+
+
+def score_after(begun: Reader, texts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return what each character of each text costs in nats, float32, where each follows what `begun` has read.
+
+    Texts of about the same length are read side by side; a text alone gives the same to rounding.
+    """
+    model = begun.stream.model
+    nats = [np.zeros(0, np.float32)] * len(texts)
     for group in _groups([len(text) for text in texts]):
         if len(group) == 1:
             alone = Reader(model)

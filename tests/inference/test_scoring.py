@@ -324,6 +324,95 @@ def test_the_unknown_symbol_stands_for_unknown_characters():
         Scorer(model, DEFAULT_TEXT, "error").score(["aZb"])
 
 
+CONTEXTS = ["", "a", "bad cafe ☞\tj", "ab" * 700, "a", "j☞"]
+
+
+@pytest.mark.parametrize("config", [DEFAULT_TEXT, LINES, TextConfig(reset_at_documents=True)])
+def test_a_line_follows_what_it_is_given(config, monkeypatch):
+    """As a loop over each text alone in float64 says: after one text, or each after its own; in chunks, in batches."""
+    model = model_of(text=config, dtype="float64")
+    lines = ["bad cafe ☞", "", "a", "bad cafe ☞", "a\tb" * 30, "b"]
+    # A model of running text has read a line break where there is nothing to follow.
+    follows = ["" if config.resets or context else "\n" for context in CONTEXTS]
+    for chunk, side_by_side in ((score.CHUNK, 512), (16, 2)):
+        monkeypatch.setattr(score, "CHUNK", chunk)
+        monkeypatch.setattr(score, "SIDE_BY_SIDE", side_by_side)
+        each = Scorer(model, config).score(lines, after=CONTEXTS)
+        for line, context, begun, record in zip(lines, CONTEXTS, follows, each, strict=True):
+            expected = bits_of(model, begun + context, line)
+            assert record.surprisal.tolist() == pytest.approx(expected, rel=1e-6)
+            assert (record.read, record.characters) == (line, len(line))
+            assert record.bits == pytest.approx(sum(expected), rel=1e-6)
+        for context, begun in zip(CONTEXTS, follows, strict=True):
+            for line, record in zip(lines, Scorer(model, config, after=context).score(lines), strict=True):
+                expected = bits_of(model, begun + context, line)
+                assert record.surprisal.tolist() == pytest.approx(expected, rel=1e-6)
+
+
+def test_what_lines_follow_is_read_once(monkeypatch):
+    fed = []
+    monkeypatch.setattr(
+        score.Stream, "feed", lambda self, ids, feed=Stream.feed: fed.append(len(ids)) or feed(self, ids)
+    )
+    scorer = Scorer(model_of(), DEFAULT_TEXT, after="abc" * 10)
+    assert sum(fed) == 30
+    del fed[:]
+    for _ in range(3):
+        scorer.score(["a", "bad"])
+        scorer.score(["bad"])
+    # A line alone is fed too, but never what it follows.
+    assert fed == [3] * 3
+
+
+def test_unknown_characters_of_what_lines_follow():
+    said = []
+    model = model_of()
+
+    def bits(after: str, unknown: str | None = None, model: Model = model) -> list[float]:
+        (one,) = Scorer(model, DEFAULT_TEXT, unknown, after=after, notify=said.append).score(["ab"])
+        (same,) = Scorer(model, DEFAULT_TEXT, unknown).score(["ab"], after=[after])
+        assert same.surprisal.tolist() == pytest.approx(one.surprisal.tolist(), rel=1e-4)
+        assert (one.characters, one.unknown) == (2, 0)
+        return one.surprisal.tolist()
+
+    assert bits("aZc") == bits("aZc", "skip") == pytest.approx(bits_of(model, "ac", "ab"), rel=1e-4)
+    assert bits("aZc", "replace") == pytest.approx(bits_of(model, "a c", "ab"), rel=1e-4)
+    left_out, skipped, replaced = said
+    assert left_out == skipped == "1 character of `after` is unknown and was left out: 'Z' (U+005A) x 1."
+    assert "was replaced by ' '" in replaced
+    with pytest.raises(CharRNNError, match="lacks characters of `after`: 'Z'"):
+        bits("aZc", "error")
+    with pytest.raises(CharRNNError, match="lacks characters of the context of line 2: 'Z'"):
+        Scorer(model, DEFAULT_TEXT, "error").score(["a", "b"], after=["", "Z"])
+    with_symbol = model_of(vocab=replace(VOCAB, has_unknown=True))
+    ids = [VOCAB.start + 1, VOCAB.symbols.index("a"), with_symbol.vocab.unknown_id]
+    expected = [nats / math.log(2) for nats in plain(with_symbol, ids, VOCAB.encode("ab"))]
+    assert bits("aZ", None, with_symbol) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_end_of_a_document_cannot_be_followed():
+    for how in ({}, {"line_ends": True}):
+        with pytest.raises(CharRNNError, match=r"The end of a document, '\\n', is in `after`"):
+            Scorer(model_of(text=LINES), LINES, after="a\nb", **how)
+        with pytest.raises(CharRNNError, match="is in the context of line 2"):
+            Scorer(model_of(text=LINES), LINES, **how).score(["a", "b"], after=["a", "b\n"])
+    assert Scorer(model_of(), DEFAULT_TEXT, after="a\nb").score(["a"])[0].characters == 1
+
+
+def test_a_separator_that_lines_follow_lets_all_of_them_count():
+    model = model_of(text=AFTER)
+    lines = ["ab", "a\tb", ""]
+    for after, counted in (("ab\t", [2, 3, 0]), ("ab", [0, 1, 0]), ("", [0, 1, 0])):
+        for records in (
+            Scorer(model, AFTER, after=after).score(lines),
+            Scorer(model, AFTER).score(lines, after=[after] * 3),
+        ):
+            assert [record.characters for record in records] == counted
+    assert bits_of(model, "ab\t", "ab") == pytest.approx(
+        Scorer(model, AFTER, after="ab\t").score(["ab"])[0].surprisal.tolist(), rel=1e-4
+    )
+
+
 def test_only_what_follows_the_separator_counts():
     texts = ["ab\tcd", "\tab", "abcd", "ab\t", "a\tb\tc", "aZ\tcZ"]
     model, records = scored(texts, AFTER)

@@ -6,6 +6,7 @@ from charrnn.cli import options as o
 from charrnn.cli import scoring as s
 from charrnn.cli.arguments import loaded, run_and_lines
 from charrnn.cli.console import notify
+from charrnn.cli.escapes import unescaped
 from charrnn.config import RANKS
 from charrnn.errors import CharRNNError
 
@@ -14,6 +15,8 @@ def score(
     arguments: o.RunAndLines = None,
     file: s.WholeFile = False,
     field: s.Field = None,
+    after: s.After = None,
+    context_field: s.ContextField = None,
     line_ends: s.LineEnds = False,
     by: s.By = RANKS[0],
     sort: s.Sort = False,
@@ -44,7 +47,10 @@ def score(
     check_unknown(unknown)
     if unbuffered and (sort or top or file):
         raise CharRNNError("--unbuffered prints each line as it comes; --sort, --top and --file need all of them.")
-    if file and (field or line_ends or sort or top or threshold is not None or by != RANKS[0]):
+    if after is not None and context_field:
+        raise CharRNNError("--after and --context-field exclude each other.", hint="Give one of them.")
+    of_lines = field or context_field or after is not None or line_ends or sort or top or threshold is not None
+    if file and (of_lines or by != RANKS[0]):
         raise CharRNNError("--file scores a text as one; the options that choose, sort or read lines are for lines.")
     if by != RANKS[0] and (jsonl or per_char) and not (sort or top or threshold is not None):
         prints = "--jsonl prints every number" if jsonl else "--per-char prints the bits of characters"
@@ -66,8 +72,10 @@ def score(
                 pieces = model.pieces(source, config, unknown=unknown, watch=reading.show)
             print_text(pieces, source, form, write, page)
             return
-        scorer = model.scorer(config, unknown=unknown, line_ends=line_ends)
-        for record in chosen(records(source, scorer, field, unbuffered, notify), by, sort, top, threshold):
+        before = unescaped(after or "", model.text.bytes)
+        scorer = model.scorer(config, unknown=unknown, line_ends=line_ends, after=before)
+        found = records(source, scorer, field, unbuffered, notify, context_field)
+        for record in chosen(found, by, sort, top, threshold):
             write(form.of(record))
             if page:
                 page.line(record.score)
