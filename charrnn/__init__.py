@@ -19,6 +19,7 @@ _HOMES = {
     "Model": "charrnn.api.model",
     "ModelConfig": "charrnn.config",
     "Next": "charrnn.api.following",
+    "Rank": "charrnn.inference.guesses",
     "Run": "charrnn.api.runs",
     "Sample": "charrnn.api.generation",
     "Score": "charrnn.inference.lines",
@@ -40,6 +41,7 @@ __all__ = [
     "Model",
     "ModelConfig",
     "Next",
+    "Rank",
     "Run",
     "Sample",
     "Score",
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from charrnn.api.training import resume, resume_events, train, train_events
     from charrnn.config import ModelConfig, TextConfig, TrainConfig
     from charrnn.errors import CharRNNError
+    from charrnn.inference.guesses import Rank
     from charrnn.inference.lines import Score
 
 

@@ -29,6 +29,8 @@ NEWLINES = ("keep", "lf")
 UNKNOWN = ("error", "skip", "replace")
 # By what lines are ranked, the first by default; charrnn.inference.lines.Score says what each is.
 RANKS = ("mean", "worst", "excess")
+# From which guess ranks are estimated: an error of a few percent, in seconds.
+RANK_SAMPLES = 10_000
 NORMAL_FORMS = ("nfc", "nfd", "nfkc", "nfkd")
 # The environment variable that names files of cells: one, or several with `os.pathsep` between.
 CELLS_VARIABLE = "CHARRNN_CELLS"

@@ -16,6 +16,7 @@ from charrnn.text.lines import Member, json_object, member_of, portions
 
 if TYPE_CHECKING:
     from charrnn.api.model import Model
+    from charrnn.inference.guesses import Guesses, Rank
 
 # Of an object's members, so many are named.
 _NAMES = 10
@@ -24,13 +25,15 @@ _NAMES = 10
 class Record(NamedTuple):
     """The score of a line, and of the object that it was read from the text as it was `written`, and other `members`.
 
-    `lack` is what is wrong with a line that has no such text, of which no character counts; "" if it has one.
+    `lack` is what is wrong with a line that has no such text, of which no character counts; "" if it has one. `rank` is
+    that of the line, if ranks are wanted.
     """
 
     score: Score
     members: Sequence[Member] = ()
     written: str | None = None
     lack: str = ""
+    rank: "Rank | None" = None
 
 
 def records(
@@ -67,6 +70,14 @@ def records(
             f"No line has a text under {field!r}, so none was scored: the first {lack}.",
             hint="Name with `field` the member whose text is to be scored.",
         )
+
+
+def ranked(found: Iterable[Record], guesses: "Guesses") -> Iterator[Record]:
+    """Yield records with the guess ranks of their texts, as numbers that are none where there is no text."""
+    from charrnn.inference.guesses import Rank
+
+    for record in found:
+        yield record._replace(rank=Rank(math.nan, math.nan) if record.lack else guesses.of(record.score))
 
 
 def check_rank(by: str, threshold: float | None, model: "Model") -> None:

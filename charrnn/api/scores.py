@@ -7,13 +7,14 @@ from charrnn.api.encoding import Encoder
 from charrnn.api.generation import first_few
 from charrnn.api.given import check_given, check_unknown, one_or_several
 from charrnn.api.named import lines_of
-from charrnn.config import TextConfig
+from charrnn.config import RANK_SAMPLES, TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.text.decoding import prepare
 
 # What only some uses need is imported there: the first sampled character comes as soon as it can.
 if TYPE_CHECKING:
     from charrnn.api.scoring import Pieces
+    from charrnn.inference.guesses import Guesses, Rank
     from charrnn.inference.lines import Score, Scorer
     from charrnn.text.reader import Watch
 
@@ -50,14 +51,44 @@ class Scores(Encoder):
         *,
         unknown: str | None = None,
         line_ends: bool = False,
+        whole: bool = False,
         after: str | bytes = "",
     ) -> "Scorer":
-        """Return what scores lines, some at a time, which are read as `text` says, by default as in training."""
+        """Return what scores lines, some at a time, which are read as `text` says, by default as in training.
+
+        whole: let the end of the document count that each line is, whatever ends one.
+        """
         from charrnn.inference.lines import Scorer
 
         check_unknown(unknown)
         notify = first_few(self._notify)
-        return Scorer(self.network, text or self.read_as(), unknown, line_ends, self._given(after), notify)
+        return Scorer(self.network, text or self.read_as(), unknown, line_ends, whole, self._given(after), notify)
+
+    def guess_ranks(
+        self,
+        lines: Iterable[str],
+        *,
+        samples: int = RANK_SAMPLES,
+        seed: int = 0,
+        unknown: str | None = None,
+        after: str | bytes = "",
+    ) -> "list[Rank]":
+        """Return the guess rank of each line: how many guesses, the likeliest text first, until it would come.
+
+        samples: of the model, from which ranks are estimated; seed: theirs. unknown: as of `score`, but a line with a
+        character that the model has never seen is never guessed. after: as of `score`, one text.
+        Raises CharRNNError unless the model's texts end: it is a model of lines, or of documents with an end.
+        """
+        scorer = self.scorer(unknown=unknown, whole=True, after=after)
+        return list(map(self.guesses(scorer, samples, seed).of, scorer.score(lines_of(lines, self.text.bytes))))
+
+    def guesses(
+        self, scorer: "Scorer", samples: int = RANK_SAMPLES, seed: int = 0, watch: "Watch | None" = None
+    ) -> "Guesses":
+        """Return what ranks the scores of a scorer that is `whole`; `watch` is told how many samples are drawn."""
+        from charrnn.api.guesses import drawn
+
+        return drawn(scorer, samples, seed, self.run, watch, self._notify)
 
     def _given(self, after: str | bytes) -> str:
         """Return a text that lines follow as lines are given, of a model of bytes a character for each."""

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from charrnn.config import RANK_SAMPLES
+
 WholeFile = Annotated[bool, typer.Option("--file", help="The text is one record, not each of its lines.")]
 Field = Annotated[
     str | None,
@@ -28,6 +30,24 @@ ContextField = Annotated[
     ),
 ]
 LineEnds = Annotated[bool, typer.Option("--line-ends", help="Let line ends count, as characters.")]
+Rank = Annotated[
+    bool,
+    typer.Option(
+        "--rank",
+        help="Print first each line's guess rank (how many guesses, the likeliest line first, until it would come) and "
+        "the standard error of this estimate. The end of a line counts. For models of lines or documents.",
+    ),
+]
+RankSamples = Annotated[
+    int | None,
+    typer.Option(
+        "--rank-samples",
+        metavar="N",
+        min=1,
+        help="With --rank: estimate from N samples.",
+        show_default=f"{RANK_SAMPLES:,}",
+    ),
+]
 By = Annotated[
     str,
     typer.Option(

@@ -54,7 +54,7 @@ class Generation:
 
     With `no_repeat` n no stretch of n characters occurs twice in a text and what it follows. Text number i of a `seed`
     is a function of both alone (to rounding), however many are made side by side. `used_up` is called where a stretch
-    occurs twice all the same, as nothing else is left.
+    occurs twice all the same, as nothing else is left. With `unknown` the unknown symbol is drawn like any other.
     """
 
     ending: Ending
@@ -63,6 +63,7 @@ class Generation:
     no_repeat: int | None = None
     seed: int = 0
     used_up: Callable[[], None] = lambda: None
+    unknown: bool = False
 
     def draws(self, text: int) -> Iterator[float]:
         """Return the random numbers from [0, 1) that a text is drawn by, one a character, without an end."""
@@ -160,7 +161,8 @@ class Allowed:
     """What may be drawn: not what is banned, nor the unknown symbol, nor what would repeat a stretch."""
 
     def __init__(self, model: Model, how: Generation):
-        banned = [*how.banned, *([] if model.vocab.unknown_id is None else [model.vocab.unknown_id])]
+        unknown = None if how.unknown else model.vocab.unknown_id
+        banned = [*how.banned, *([] if unknown is None else [unknown])]
         self.no_repeat, self.used_up = how.no_repeat, how.used_up
         self.mask = None
         if banned:

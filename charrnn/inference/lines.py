@@ -72,8 +72,9 @@ class Scorer:
 
     `text` says how they are to be read. `unknown` is one of config.UNKNOWN, or None: the unknown symbol stands for
     unknown characters or, if the model has none, each costs UNKNOWN_BITS and is not read. `line_ends` count with that.
-    With `after` each line follows that text instead, which is read once and does not count; `notify` is told what it
-    has of unknown characters, which by default are left out of it.
+    With `whole` the end of a document counts, whatever ends one. With `after` each line follows that text instead,
+    which is read once and does not count; `notify` is told what it has of unknown characters, which by default are left
+    out of it.
     """
 
     def __init__(
@@ -82,12 +83,13 @@ class Scorer:
         text: TextConfig,
         unknown: str | None = None,
         line_ends: bool = False,
+        whole: bool = False,
         after: str = "",
         notify: Callable[[str], None] = lambda notice: None,
     ):
         self.model, self.text, self.unknown, self.notify = model, text, unknown, notify
         self.usual = math.nan if model.val_nats is None else model.val_nats / math.log(2)
-        self.end = "\n" if line_ends else ""
+        self.end = (model.text.document_end or "") if whole else "\n" if line_ends else ""
         if line_ends and "\n" not in model.vocab.symbols:
             raise CharRNNError("`line_ends` scores line breaks, and the model has never seen one.")
         self.before, self.separated = self._before(after, "`after`")
@@ -133,8 +135,8 @@ class Scorer:
 
     def ends_within(self, after: str) -> bool:
         """Return whether a text that lines are to follow has the end of a document, where the model forgets it."""
-        end = self.model.end
-        return end is not None and self.model.vocab.symbols[end] in self._seen(after)
+        end = self.model.text.document_end
+        return self.model.text.resets and end is not None and end in self._seen(after)
 
     def _seen(self, after: str) -> str:
         """Return a text that is followed as the model was trained to see it; it need not be a whole line."""

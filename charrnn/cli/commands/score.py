@@ -1,13 +1,14 @@
 """`charrnn score`: what a model makes of each line, or of a whole text."""
 
 from contextlib import nullcontext
+from typing import Annotated
 
 from charrnn.cli import options as o
 from charrnn.cli import scoring as s
 from charrnn.cli.arguments import loaded, run_and_lines
 from charrnn.cli.console import notify
 from charrnn.cli.escapes import unescaped
-from charrnn.config import RANKS
+from charrnn.config import RANK_SAMPLES, RANKS
 from charrnn.errors import CharRNNError
 
 
@@ -18,6 +19,9 @@ def score(
     after: s.After = None,
     context_field: s.ContextField = None,
     line_ends: s.LineEnds = False,
+    rank: s.Rank = False,
+    rank_samples: s.RankSamples = None,
+    seed: Annotated[int | None, o.Seed.__metadata__[0]] = None,
     by: s.By = RANKS[0],
     sort: s.Sort = False,
     top: s.Top = None,
@@ -41,7 +45,7 @@ def score(
     bits, what it takes to name one out of all of Unicode, unless --unknown says otherwise.
     """
     from charrnn.api.given import check_unknown
-    from charrnn.api.records import check_rank, chosen, records
+    from charrnn.api.records import check_rank, chosen, ranked, records
     from charrnn.cli.views.scores import Form, Page, print_text
 
     check_unknown(unknown)
@@ -52,6 +56,14 @@ def score(
     of_lines = field or context_field or after is not None or line_ends or sort or top or threshold is not None
     if file and (of_lines or by != RANKS[0]):
         raise CharRNNError("--file scores a text as one; the options that choose, sort or read lines are for lines.")
+    if rank and (file or per_char or heatmap or line_ends or context_field):
+        raise CharRNNError(
+            "--rank is of whole lines, each with its end; --file, --per-char, --heatmap, --line-ends and "
+            "--context-field have no effect with it.",
+            hint="Leave them out.",
+        )
+    if not rank and (rank_samples is not None or seed is not None):
+        raise CharRNNError("--rank-samples and --seed are for --rank.", hint="Add --rank, or leave them out.")
     if by != RANKS[0] and (jsonl or per_char) and not (sort or top or threshold is not None):
         prints = "--jsonl prints every number" if jsonl else "--per-char prints the bits of characters"
         raise CharRNNError(
@@ -73,8 +85,14 @@ def score(
             print_text(pieces, source, form, write, page)
             return
         before = unescaped(after or "", model.text.bytes)
-        scorer = model.scorer(config, unknown=unknown, line_ends=line_ends, after=before)
+        scorer = model.scorer(config, unknown=unknown, line_ends=line_ends, whole=rank, after=before)
         found = records(source, scorer, field, unbuffered, notify, context_field)
+        if rank:
+            from charrnn.cli.views.reading import Drawing
+
+            with Drawing() as drawing:
+                guesses = model.guesses(scorer, rank_samples or RANK_SAMPLES, seed or 0, drawing.show)
+            found = ranked(found, guesses)
         for record in chosen(found, by, sort, top, threshold):
             write(form.of(record))
             if page:

@@ -20,6 +20,8 @@ class Reading:
     A signal that ends the process meanwhile leaves nothing half made in the cache.
     """
 
+    what = "Reading"
+
     def __init__(self) -> None:
         self.bar: Any = None
         self.next = perf_counter() + _PATIENCE
@@ -52,27 +54,48 @@ class Reading:
     def _show(self, now: float, done: int, total: int | None) -> None:
         # Beside a bar of Rich 13, stderr says that it is no terminal.
         if self.bar is None and not sys.stderr.isatty():
-            share = f" of {total / 1e6:,.0f}" if total else ""
-            say(f"Reading: {done / 1e6:,.0f}{share} MB …")
+            say(self._line(done, total))
             self.next = now + _LINE_EVERY
             return
         self.next = now + 0.1
         if self.bar is None:
-            self.bar = _bar()
-            self.task = self.bar.add_task("Reading", total=total)
+            self.bar = _bar(*self._columns())
+            self.task = self.bar.add_task(self.what, total=total)
             self.bar.start()
         self.bar.update(self.task, completed=done)
 
+    def _line(self, done: int, total: int | None) -> str:
+        share = f" of {total / 1e6:,.0f}" if total else ""
+        return f"{self.what}: {done / 1e6:,.0f}{share} MB …"
 
-def _bar() -> Any:
+    def _columns(self) -> list[Any]:
+        from rich.progress import DownloadColumn, TransferSpeedColumn
+
+        return [DownloadColumn(), TransferSpeedColumn()]
+
+
+class Drawing(Reading):
+    """Shows how many samples of how many have been drawn, as `Reading` shows bytes."""
+
+    what = "Sampling"
+
+    def _line(self, done: int, total: int | None) -> str:
+        return f"{self.what}: {done:,} of {total:,} …"
+
+    def _columns(self) -> list[Any]:
+        from rich.progress import MofNCompleteColumn
+
+        return [MofNCompleteColumn()]
+
+
+def _bar(*columns: Any) -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        *columns,
         TimeRemainingColumn(compact=True),
         console=Console(stderr=True),
         refresh_per_second=4,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from charrnn.api.scoring import Pieces
     from charrnn.cli.views.heat_page import HeatPage
     from charrnn.config import TextConfig
+    from charrnn.inference.guesses import Rank
     from charrnn.inference.lines import Score
 
 
@@ -77,6 +78,8 @@ class Form:
         if self.characters:
             return self.rows(*self.whole(score.read, score.surprisal.tolist()), (score.line, 1), end="")[0]
         numbers = f"{score.by(self.by):.4f}\t{score.bits:.4f}\t{score.characters}\t{score.unknown}"
+        if record.rank is not None:
+            numbers = f"{_ranked(record.rank)}\t{numbers}"
         # A text of JSON may have line breaks, and a record is one line.
         text = score.text.replace("\n", "\\n")
         return f"{numbers}\t{score.line}\t{text}\n"
@@ -102,11 +105,20 @@ class Form:
         return "".join(rows), (line, column)
 
 
+def _ranked(rank: "Rank") -> str:
+    """Return a guess rank and its error as fields; a rank that is a lower bound as one."""
+    bound = ">" if math.isinf(rank.error) else ""
+    numbers = (f"{number:.1f}" if number < 1e6 else f"{number:.3g}" for number in (rank.rank, rank.error))
+    return bound + "\t".join(numbers)
+
+
 def _facts_of(record: "Record", form: Form) -> dict[str, str]:
     """Return what is said of a line, values as written in JSON."""
     score = record.score
+    rank = record.rank
     facts: dict[str, Any] = {
         "line": score.line,
+        **({} if rank is None else {"rank": rank.rank, "rank_error": rank.error}),
         "bits_per_char": score.bits_per_char,
         "worst": score.worst,
         "excess": score.excess,
