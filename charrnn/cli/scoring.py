@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from charrnn.config import RANK_SAMPLES
+from charrnn.errors import CharRNNError
 
 WholeFile = Annotated[bool, typer.Option("--file", help="The text is one record, not each of its lines.")]
 Field = Annotated[
@@ -70,3 +71,45 @@ Html = Annotated[
 Unbuffered = Annotated[
     bool, typer.Option("--unbuffered", help="Score and print each line as it comes, for pipes that live long.")
 ]
+
+# Options that exclude each other, by the names of their parameters: what is given with one of the second, and why not.
+_EXCLUDED: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("unbuffered", ("sort", "top", "file"), "--unbuffered prints each line as it comes; {} needs all of them."),
+    ("after", ("context_field",), "--after and {} exclude each other."),
+    (
+        "file",
+        ("field", "context_field", "after", "line_ends", "by", "sort", "top", "threshold", "rank"),
+        "--file scores a text as one; {} is for lines.",
+    ),
+    (
+        "rank",
+        ("per_char", "heatmap", "line_ends", "context_field"),
+        "--rank is of whole lines, each with its end; it cannot be combined with {}.",
+    ),
+)
+# Options that have an effect only with another one.
+_NEEDED = (("rank_samples", "rank"), ("seed", "rank"))
+_CHOOSING = ("sort", "top", "threshold")
+
+
+def check(given: set[str]) -> None:
+    """Raise CharRNNError if one of the options that are given has no effect beside the others."""
+    for one, others, said in _EXCLUDED:
+        for other in others:
+            if {one, other} <= given:
+                raise CharRNNError(said.format(_option(other)), hint="Leave out one of them.")
+    for one, other in _NEEDED:
+        if one in given and other not in given:
+            raise CharRNNError(
+                f"{_option(one)} has no effect without {_option(other)}.",
+                hint=f"Add {_option(other)}, or leave out {_option(one)}.",
+            )
+    if "by" in given and given & {"jsonl", "per_char"} and not given & {*_CHOOSING}:
+        prints = "--jsonl prints every number" if "jsonl" in given else "--per-char prints the bits of characters"
+        raise CharRNNError(
+            f"{prints}; --by has no effect with it and without --sort, --top or --threshold.", hint="Leave it out."
+        )
+
+
+def _option(parameter: str) -> str:
+    return "--" + parameter.replace("_", "-")

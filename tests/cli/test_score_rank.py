@@ -92,10 +92,10 @@ def test_mistakes_are_explained():
         ("lines", ("--rank", "--per-char"), "--rank is of whole lines"),
         ("lines", ("--rank", "--heatmap"), "--rank is of whole lines"),
         ("lines", ("--rank", "--line-ends"), "--rank is of whole lines"),
-        ("lines", ("--rank", "--file"), "--rank is of whole lines"),
+        ("lines", ("--rank", "--file"), "--file scores a text as one"),
         ("lines", ("--rank", "--field", "a", "--context-field", "b"), "--rank is of whole lines"),
-        ("lines", ("--seed", 1), "--rank-samples and --seed are for --rank"),
-        ("lines", ("--rank-samples", 10), "--rank-samples and --seed are for --rank"),
+        ("lines", ("--seed", 1), "has no effect without --rank"),
+        ("lines", ("--rank-samples", 10), "has no effect without --rank"),
         ("plain", ("--rank",), "Guesses are whole texts"),
         ("after", ("--rank",), "has learned only what follows '\\t'"),
     ):

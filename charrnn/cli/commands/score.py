@@ -3,16 +3,18 @@
 from contextlib import nullcontext
 from typing import Annotated
 
+import typer
+
 from charrnn.cli import options as o
 from charrnn.cli import scoring as s
-from charrnn.cli.arguments import loaded, run_and_lines
+from charrnn.cli.arguments import loaded, run_and_lines, typed
 from charrnn.cli.console import notify
 from charrnn.cli.escapes import unescaped
 from charrnn.config import RANK_SAMPLES, RANKS
-from charrnn.errors import CharRNNError
 
 
 def score(
+    context: typer.Context,
     arguments: o.RunAndLines = None,
     file: s.WholeFile = False,
     field: s.Field = None,
@@ -48,27 +50,8 @@ def score(
     from charrnn.api.records import check_rank, chosen, ranked, records
     from charrnn.cli.views.scores import Form, Page, print_text
 
+    s.check(typed(context))
     check_unknown(unknown)
-    if unbuffered and (sort or top or file):
-        raise CharRNNError("--unbuffered prints each line as it comes; --sort, --top and --file need all of them.")
-    if after is not None and context_field:
-        raise CharRNNError("--after and --context-field exclude each other.", hint="Give one of them.")
-    of_lines = field or context_field or after is not None or line_ends or sort or top or threshold is not None
-    if file and (of_lines or by != RANKS[0]):
-        raise CharRNNError("--file scores a text as one; the options that choose, sort or read lines are for lines.")
-    if rank and (file or per_char or heatmap or line_ends or context_field):
-        raise CharRNNError(
-            "--rank is of whole lines, each with its end; --file, --per-char, --heatmap, --line-ends and "
-            "--context-field have no effect with it.",
-            hint="Leave them out.",
-        )
-    if not rank and (rank_samples is not None or seed is not None):
-        raise CharRNNError("--rank-samples and --seed are for --rank.", hint="Add --rank, or leave them out.")
-    if by != RANKS[0] and (jsonl or per_char) and not (sort or top or threshold is not None):
-        prints = "--jsonl prints every number" if jsonl else "--per-char prints the bits of characters"
-        raise CharRNNError(
-            f"{prints}; --by has no effect with it and without --sort, --top or --threshold.", hint="Leave it out."
-        )
     run, source = run_and_lines(arguments or [], "score")
     model = loaded(run)
     check_rank(by, threshold, model)
