@@ -6,22 +6,33 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from charrnn import __version__
 from charrnn.cli import signals
 from charrnn.cli.aliases import todays
 from charrnn.cli.console import say, show_error
-from charrnn.cli.examples import EXAMPLES
-from charrnn.cli.help import Command, page, summary
 from charrnn.cli.sections import COMMANDS as SECTIONS
 from charrnn.cli.usage import explained, unknown_command
 from charrnn.errors import CharRNNError
 
+# Where it is set, a shell wants to complete a command line; nothing of that is imported otherwise.
+COMPLETION = "_CHARRNN_COMPLETE"
 # In the order of `charrnn --help`: each is the function of this name in the module of this name.
 COMMANDS = tuple(name for names in SECTIONS.values() for name in names)
 
 _PLAIN: Any = {"rich_markup_mode": None, "add_completion": False, "pretty_exceptions_enable": False}
+
+
+class Command(TyperCommand):
+    """A command whose help is laid out by us."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help; Typer's context and formatter have no public types."""
+        # Imported here, as only those who ask for help need it.
+        from charrnn.cli.help import page
+
+        formatter.write(page(self, ctx, formatter.width))
 
 
 class Commands(TyperGroup):
@@ -60,7 +71,7 @@ class Commands(TyperGroup):
             return None
         module = import_module(f"charrnn.cli.commands.{cmd_name}")
         alone = typer.Typer(**_PLAIN)
-        alone.command(cls=Command, epilog=EXAMPLES[cmd_name])(getattr(module, cmd_name))
+        alone.command(cls=Command)(getattr(module, cmd_name))
         command = typer.main.get_command(alone)
         options = [name for param in command.params for name in (*param.opts, *param.secondary_opts)]
         command.context_settings = {**command.context_settings, "token_normalize_func": todays(options)}
@@ -68,6 +79,8 @@ class Commands(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help: the commands in sections, each with the first sentence of its own help."""
+        from charrnn.cli.help import page, summary
+
         commands = {
             title: [
                 (name, summary(getattr(import_module(f"charrnn.cli.commands.{name}"), name).__doc__)) for name in names
@@ -80,7 +93,6 @@ class Commands(TyperGroup):
 app = typer.Typer(
     name="charrnn",
     help="Character-level recurrent language models: point it at a text, get a model.",
-    epilog=EXAMPLES["charrnn"],
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     **_PLAIN,
@@ -93,13 +105,28 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def charrnn(
     context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    install_completion: Annotated[
+        bool,
+        typer.Option("--install-completion", help="Let bash, zsh or fish complete commands, options, names of runs."),
+    ] = False,
+    show_completion: Annotated[
+        bool, typer.Option("--show-completion", help="Print what --install-completion would install.")
+    ] = False,
 ) -> None:
+    if install_completion or show_completion:
+        from charrnn.cli import shells
+
+        do = shells.install if install_completion else shells.show
+        do()
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
     # Training has more to lose than a traceback, and installs handlers of its own.
     if context.invoked_subcommand != "train":
         signals.restore_defaults()
@@ -111,6 +138,10 @@ def main() -> None:
     A wrong option is an error like any other, whether Typer notices it or the library.
     """
     _open_closed_descriptors()
+    if shell := os.environ.get(COMPLETION):
+        from charrnn.cli.completion import answer
+
+        sys.exit(answer(typer.main.get_command(app), shell, sys.argv[1:]))
     try:
         app(prog_name="charrnn")
         sys.stdout.flush()

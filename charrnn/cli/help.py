@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from inspect import cleandoc
 from typing import Any
 
-from typer.core import TyperCommand
-
 from charrnn.cli.choices import CHOICES
+from charrnn.cli.examples import EXAMPLES
 from charrnn.cli.sections import OPTIONS
 
 # What is longer has a line of its own, above its text.
@@ -16,14 +15,6 @@ _LONGEST = 26
 # A space at which no line ends.
 _JOINED = "\xa0"
 _VALUES = {"int": "INTEGER", "float": "NUMBER", "path": "FILE"}
-
-
-class Command(TyperCommand):
-    """A command with this help; its epilog are its examples."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the page; Typer's context and formatter have no public types."""
-        formatter.write(page(self, ctx, formatter.width))
 
 
 def page(
@@ -40,8 +31,7 @@ def page(
     parts = [_usage(context, arguments, commands is not None, width)]
     parts += [_filled(paragraph, width, "  ") for paragraph in cleandoc(command.help or "").split("\n\n")]
     parts += _tables({title: list(rows) for title, rows in (commands or {}).items()}, width) + _tables(sections, width)
-    if command.epilog:
-        parts.append("Examples:\n" + textwrap.indent(command.epilog.strip("\n"), "  "))
+    parts.append("Examples:\n" + textwrap.indent(EXAMPLES[context.info_name].strip("\n"), "  "))
     return "\n\n".join(parts) + "\n"
 
 
