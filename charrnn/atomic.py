@@ -1,4 +1,4 @@
-"""Writing files so that a crash at any instant leaves the old one or the new one, whole."""
+"""Writing files so that a crash at any moment leaves either the whole old file or the whole new one."""
 
 import errno
 import os
@@ -11,23 +11,23 @@ from typing import BinaryIO
 
 from charrnn.errors import CharRNNError, NotWritten
 
-# The end of the name of a file that is being written, or was when a crash came.
+# Files that are being written, or that a crash left unfinished, have names with this ending.
 TEMPORARY = ".charrnn-tmp"
-# So many bytes of a name are in that of its temporary file: a name that is barely short enough leaves room for no more.
+# The name of a temporary file has at most this many bytes of the file's own name: a name may have 255 bytes in all.
 _KEPT = 200
 
 
-# What can be written: bytes, or a file that can be read from its beginning, as often as it takes.
+# What can be written: bytes, or a file that can be read from its beginning several times.
 Content = bytes | bytearray | BinaryIO
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Give a temporary file beside `path` that takes its place when the block ends; a failure changes nothing.
+    """Yield a temporary file beside `path` that replaces it when the block ends; a failure changes nothing.
 
-    What is not written is an OSError: who writes knows what to tell the user.
+    A file that cannot be written raises OSError: the caller knows what to tell the user.
     """
-    # Not with_name: a path such as "/" has no name, and that is for the system to say.
+    # Not with_name: a path such as "/" has no name, and the system's own error says so.
     name = os.fsencode(path.name)[:_KEPT].decode(errors="ignore")
     temporary = path.parent / f".{name}.{secrets.token_hex(4)}{TEMPORARY}"
     try:
@@ -37,7 +37,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        # Where there is no such folder, this fails too, and would hide the reason.
+        # If the folder does not exist, this fails too, and its error would hide the first one.
         with suppress(OSError):
             temporary.unlink()
         raise
@@ -45,9 +45,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def check_replaceable(path: Path, kind: str, is_ours: Callable[[Path], bool]) -> None:
-    """Raise CharRNNError if a file cannot be written as `kind`, such as "heat map", without a loss to the user.
+    """Raise CharRNNError if writing a file of a `kind`, such as "heat map", would destroy something of the user.
 
-    What is there may be empty or, as `is_ours` tells, a file of this kind; no other one, no link and no device.
+    An existing file is replaced only if it is empty, or a file of this kind according to `is_ours`. A link, a device
+    and every other file are refused.
     """
     if not os.path.lexists(path):
         return
@@ -57,13 +58,13 @@ def check_replaceable(path: Path, kind: str, is_ours: Callable[[Path], bool]) ->
         raise CharRNNError(f"{path} is a link or a device.", hint=f"Name a file for the {kind}.")
     if path.stat().st_size and not is_ours(path):
         raise CharRNNError(
-            f"{path} exists already, and is no {kind} of charrnn.",
-            hint=f"Name another file; only a {kind} is replaced.",
+            f"{path} exists already, and it is not a {kind} of charrnn.",
+            hint=f"Name another file; charrnn replaces only a {kind}.",
         )
 
 
 def write_durably(path: Path, data: Content) -> None:
-    """Put the data of a run at `path`; NotWritten if it cannot be, and then what was there before is intact."""
+    """Write the data of a run to `path`; if that fails, NotWritten is raised and the file there before is intact."""
     try:
         with replacing(path) as file:
             if isinstance(data, bytes | bytearray):
@@ -76,19 +77,19 @@ def write_durably(path: Path, data: Content) -> None:
 
 
 def not_written(path: Path, error: OSError) -> NotWritten:
-    """Return the error of a file or folder of a run that could not be written, with what mends its reason."""
+    """Return the error for a file or folder of a run that could not be written, with a hint how to fix it."""
     advice = {
         errno.ENOSPC: "Free some space on the disk",
-        errno.EDQUOT: "Free some space: your quota of the disk is used up",
+        errno.EDQUOT: "Free some space: your disk quota is used up",
         errno.EACCES: f"Make {path.parent} writeable",
         errno.EPERM: f"Make {path.parent} writeable",
         errno.EROFS: f"Make the disk of {path.parent} writeable",
         errno.ENOENT: f"Make the folder {path.parent} again",
         errno.ENOTDIR: f"Make {path.parent} a folder again",
-    }.get(error.errno or 0, "Look whether the disk is in order")
+    }.get(error.errno or 0, "Check the disk")
     return NotWritten(
         f"{path} could not be written: {error.strerror or error}.",
-        hint=f"{advice}, or train in another folder (`out`). Checkpoints that were written before are intact.",
+        hint=f"{advice}, or train in another folder (`out`). Earlier checkpoints are intact.",
     )
 
 
@@ -98,7 +99,7 @@ def sync_folder(folder: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some network file systems cannot do this for a folder; there is nothing better to do there.
+        # Some network file systems cannot do this for a folder; nothing better is possible there.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
     finally:

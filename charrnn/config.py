@@ -1,4 +1,4 @@
-"""The settings of a model and of a training run: the only home of defaults and of their checks."""
+"""The settings of a model and of a training run: the only place of defaults and of their checks."""
 
 import codecs
 from collections.abc import Mapping
@@ -10,40 +10,41 @@ from charrnn.errors import CharRNNError, did_you_mean
 
 Config = TypeVar("Config", "ModelConfig", "TrainConfig", "TextConfig")
 
-# More than anybody has or needs, of what does not fit another limit: arithmetic with it neither overflows nor is slow.
+# Limits of settings that have no other limit: more than any user needs, and arithmetic with them cannot overflow.
 MOST, MOST_UNITS, MOST_LAYERS = 1e12, 1e6, 1000
 MOST_FLOAT32 = 1e38
 
 STACKS = ("plain", "residual", "grid", "gated-feedback")
 ACTIVATIONS = ("tanh", "relu")
-# Learning rates that work: Keras's own of 0.001 leaves Adadelta standing still and SGD crawling.
+# Learning rates that work: with Keras's own of 0.001, Adadelta hardly learns at all, and SGD learns very slowly.
 DEFAULT_RATES = {"adam": 5e-3, "adamw": 5e-3, "rmsprop": 2e-3, "sgd": 0.5, "adagrad": 0.5, "adadelta": 1.0}
 OPTIMIZERS = tuple(DEFAULT_RATES)
 SCHEDULES = ("constant", "exponential", "cosine")
 PRECISIONS = ("float32", "bf16")
-# Of each stream, with --split char-rnn.
+# With --split char-rnn: the fraction of each stream that validates.
 CHAR_RNN_VAL = 0.05
 SPLITS = ("tail", "documents", "char-rnn")
 ERRORS = ("strict", "replace")
 NEWLINES = ("keep", "lf")
 UNKNOWN = ("error", "skip", "replace")
-# By what lines are ranked, the first by default; charrnn.inference.lines.Score says what each is.
+# The scores by which lines can be ranked; the first is the default. charrnn.inference.lines.Score explains each.
 RANKS = ("mean", "worst", "excess")
 # From which guess ranks are estimated: an error of a few percent, in seconds.
 RANK_SAMPLES = 10_000
 NORMAL_FORMS = ("nfc", "nfd", "nfkc", "nfkd")
-# The environment variable that names files of cells: one, or several with `os.pathsep` between.
+# The environment variable that names files of cells: one file, or several separated by `os.pathsep`.
 CELLS_VARIABLE = "CHARRNN_CELLS"
 
-# Younger than the format of checkpoints: with these values they are left out, and files stay the same to the byte.
+# Settings that are newer than the format of checkpoints: with these values they are not written, so that files of
+# unchanged settings stay the same to the byte.
 _LEFT_OUT = {"loss_after": None, "precision": "float32"}
 
-# What limits a run; what makes the course of its rate; and what may be given anew when it is resumed.
+# The settings that limit a run; those of its learning-rate schedule; and those that may change when it is resumed.
 BUDGET = ("epochs", "steps", "minutes")
 SCHEDULE = ("lr", "schedule", "warmup", "decay", "decay_after")
 FREE_ON_RESUME = (*BUDGET, *SCHEDULE, "patience", "eval_every", "save_every", "keep", "precision")
 
-# What a run may take when no --epochs, --steps or --minutes is given.
+# The time of a run without --epochs, --steps and --minutes.
 DEFAULT_MINUTES = 10.0
 
 
@@ -73,7 +74,7 @@ def _one_of(settings: Any, name: str, choices: tuple[str, ...], hint: str | None
 
 
 def _named(name: str) -> str:
-    """Return a parameter as messages name it; the command line spells it as an option."""
+    """Return the name of a parameter for messages; the command line spells it as an option."""
     return f"`{name}`"
 
 
@@ -81,7 +82,7 @@ def _named(name: str) -> str:
 class ModelConfig:
     """The shape of a network. `embedding` is None for one-hot input, else the width of the embedding.
 
-    `stack` says how the layers are put together (`charrnn.network.stacks`).
+    `stack` says how the layers are connected (`charrnn.network.stacks`).
     """
 
     cell: str = "lstm"
@@ -92,7 +93,7 @@ class ModelConfig:
 
     @property
     def title(self) -> str:
-        """Return the model in short: "lstm 2x256", "gru 3x128 (grid)"."""
+        """Return a short description of the model: "lstm 2x256", "gru 3x128 (grid)"."""
         stack = "" if self.stack == ModelConfig.stack else f" ({self.stack})"
         return f"{self.cell} {self.layers}x{self.units}{stack}"
 
@@ -101,7 +102,7 @@ class ModelConfig:
             self,
             "cell",
             tuple(cells.CELLS),
-            "If it is one of your own, name the file that defines it: `cells=FILE.py`.",
+            "If it is a cell of your own, name the file that defines it: `cells=FILE.py`.",
         )
         _one_of(self, "stack", STACKS)
         _at_least(self, 1, "layers", most=MOST_LAYERS)
@@ -112,9 +113,9 @@ class ModelConfig:
 class TrainConfig:
     """How a network is trained. None means off, or (for `lr`) the optimizer's own default.
 
-    Units: `seq`, `batch` in characters and streams; `warmup`, `eval_every`, `save_every`, `steps` in steps;
-    `minutes` of wall-clock time from the start of the command to its end. `precision` is that of matrix products; all
-    else is float32.
+    Units: `seq` in characters, `batch` in streams; `warmup`, `eval_every`, `save_every`, `steps` in steps; `minutes` of
+    wall-clock time from the start of the command to its end. `precision` applies to matrix products; everything else
+    is float32.
     """
 
     batch: int = 32
@@ -176,17 +177,17 @@ class TrainConfig:
             if value is not None and not 0 <= value < high:
                 raise CharRNNError(f"{_named(name)} is {value}; it must be at least 0 and below {high:g}.")
         if self.val + self.test >= 1:
-            raise CharRNNError(f"`val={self.val}` and `test={self.test}` leave nothing to train on.")
+            raise CharRNNError(f"`val={self.val}` and `test={self.test}` leave no text to train on.")
         if self.test and self.split == "char-rnn":
             raise CharRNNError("`split='char-rnn'` has no test part.", hint="Leave out `test`, or use `split='tail'`.")
 
 
 @dataclass(frozen=True)
 class TextConfig:
-    """How bytes become the text that a model sees; what is not the default is part of the model.
+    """How bytes become the text that a model sees; settings that differ from the defaults are part of the model.
 
-    Documents are files or, with `lines`, lines. `separator` is put behind each; with `resets` the model forgets there.
-    With `loss_after` only what stands behind the first such character of each document is learnt and measured.
+    Documents are files or, with `lines`, lines. `separator` is added after each; with `resets`, the hidden state starts
+    again there. With `loss_after`, the loss counts only after the first such character of each document.
     """
 
     encoding: str = "utf-8"
@@ -202,12 +203,12 @@ class TextConfig:
 
     @property
     def unit(self) -> str:
-        """Return what is read and predicted one at a time: a "character", or a "byte"."""
+        """Return the unit that the model reads and predicts: "character" or "byte"."""
         return "byte" if self.bytes else "character"
 
     @property
     def resets(self) -> bool:
-        """Return whether the hidden state returns to its beginning where a document does."""
+        """Return whether the hidden state returns to its initial value where a document begins."""
         return self.lines or self.reset_at_documents
 
     @property
@@ -223,35 +224,35 @@ class TextConfig:
         if self.normalize is not None:
             _one_of(self, "normalize", NORMAL_FORMS)
         try:
-            # What matters is that it is an encoding of text, and one that can be read a block at a time.
+            # It must be an encoding of text, and one that can be read a block at a time.
             b" ".decode(self.encoding or "none", "ignore")
             if codecs.lookup(self.encoding).incrementaldecoder is None:
                 raise LookupError
         except (LookupError, ValueError):
             raise CharRNNError(
                 f"`encoding` is {self.encoding!r}, which Python does not know.",
-                hint="Such as utf-8, utf-16, latin-1, cp1252.",
+                hint="Examples: utf-8, utf-16, latin-1, cp1252.",
             ) from None
 
     def _check_documents(self) -> None:
-        self._check_character("separator", r"Such as '\n' or '\x1e'.")
-        self._check_character("loss_after", r"Such as '\t'.")
+        self._check_character("separator", r"Examples: '\n', '\x1e'.")
+        self._check_character("loss_after", r"Example: '\t'.")
         if self.lines and (self.separator is not None or self.reset_at_documents):
             raise CharRNNError(
-                "`lines` makes documents of lines; `separator` and `reset_at_documents` are for documents that are "
+                "`lines` makes every line a document; `separator` and `reset_at_documents` are for documents that are "
                 "files."
             )
         if self.loss_after is None:
             return
         if not self.resets:
             raise CharRNNError(
-                "`loss_after` needs documents at whose beginnings the model forgets; this text has none.",
+                "`loss_after` needs documents at whose beginnings the hidden state starts again; this text has none.",
                 hint="Add `lines=True` or, where files are documents, `reset_at_documents=True`.",
             )
         if self.loss_after == self.document_end:
             raise CharRNNError(
                 f"`loss_after` is {self.loss_after!r}, which ends every document: nothing follows it.",
-                hint="Name the character that stands between the two parts of a document.",
+                hint="Name the character between the two parts of a document.",
             )
 
     def _check_character(self, name: str, hint: str) -> None:
@@ -268,14 +269,14 @@ class TextConfig:
         names = ("encoding", "errors", "normalize", "lower")
         changed = [_named(name) for name in names if getattr(self, name) != getattr(TextConfig, name)]
         if self.bytes and changed:
-            raise CharRNNError(f"`bytes` takes bytes as they are; {' and '.join(changed)} cannot be had with it.")
+            raise CharRNNError(f"`bytes` reads bytes without decoding them; it excludes {' and '.join(changed)}.")
 
 
 DEFAULT_TEXT = TextConfig()
 
 
 def mistyped(kind: type[Config], values: Mapping[str, Any]) -> str | None:
-    """Return the first name whose value is not of the type that its field declares; a whole number is a float too."""
+    """Return the first name whose value does not have the type of its field; an int is a valid float."""
     types = get_type_hints(kind)
     for name, value in values.items():
         allowed = get_args(types.get(name)) or (types.get(name, type(value)),)
@@ -285,15 +286,15 @@ def mistyped(kind: type[Config], values: Mapping[str, Any]) -> str | None:
 
 
 def to_json(config: ModelConfig | TrainConfig | TextConfig) -> dict[str, Any]:
-    """Return the fields of a config as a dict that JSON can hold."""
+    """Return the fields of a config as a dict for JSON."""
     return {name: value for name, value in asdict(config).items() if name not in _LEFT_OUT or value != _LEFT_OUT[name]}
 
 
 def from_json(kind: type[Config], data: dict[str, Any]) -> Config:
-    """Return the config that `to_json` gave `data` for; a field that this version does not know is an error."""
+    """Return the config from what `to_json` returned; a field that this version does not know is an error."""
     unknown = set(data) - {field.name for field in fields(kind)}
     if unknown:
         raise CharRNNError(
-            f"The settings {', '.join(sorted(unknown))} are unknown to this charrnn.", hint="Upgrade charrnn."
+            f"This charrnn does not know the settings {', '.join(sorted(unknown))}.", hint="Upgrade charrnn."
         )
     return kind(**data)

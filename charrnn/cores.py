@@ -1,10 +1,10 @@
-"""How many processor cores this process may use."""
+"""The number of processor cores that this process may use."""
 
 import os
 
 
 def usable_cores() -> int:
-    """Return the cores that this process may run on, which containers and taskset make fewer than the machine's."""
+    """Return the number of cores that this process may run on; containers and taskset can limit it."""
     # macOS has no such call.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -1,14 +1,14 @@
-"""The exceptions that users are shown, and the hint of a mistyped word."""
+"""The exceptions that users see, and the hint for a mistyped word."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 
 class CharRNNError(Exception):
-    """A mistake that its user can mend: what happened, what was expected, how to fix it.
+    """A mistake that the user can fix: what happened, what was expected, how to fix it.
 
     `message` is one sentence or two; `hint`, if there is one, says what to type or change.
-    The command line prints both and exits with 1; a library user catches the exception.
+    The command line prints both and exits with 1; a user of the library catches the exception.
     """
 
     def __init__(self, message: str, hint: str | None = None):
@@ -21,13 +21,13 @@ class CharRNNError(Exception):
 
 
 class NotWritten(CharRNNError):
-    """A file could not be written (the disk is full, say); what stood there before is intact."""
+    """A file could not be written (for example, the disk is full); the file that was there before is intact."""
 
 
 class NoText(CharRNNError):
-    """What should be a text cannot be read as one; `ways` say what mends that, each by the parameter that it takes.
+    """A text cannot be read; `ways` says how to fix that, by the name of the parameter that each way uses.
 
-    Who reads texts and lacks some of these parameters says so: `readable_by`.
+    A caller that does not have all of these parameters uses `readable_by`.
     """
 
     def __init__(self, message: str, hint: str, ways: Mapping[str, str]):
@@ -37,7 +37,7 @@ class NoText(CharRNNError):
 
 @contextmanager
 def readable_by(*parameters: str) -> Iterator[None]:
-    """Let a NoText name no other parameters than these, which are all that one has who reads here."""
+    """Remove from a NoText the ways whose parameters the caller does not have; it has only `parameters`."""
     try:
         yield
     except NoText as error:
@@ -47,11 +47,11 @@ def readable_by(*parameters: str) -> Iterator[None]:
 
 
 def did_you_mean(word: str, known: Iterable[str], most: int = 1, command: str = "") -> str | None:
-    """Return a hint, "Did you mean lstm?", with the nearest known words, `most` at most; None if none is near.
+    """Return a hint, "Did you mean lstm?", with the nearest known words, at most `most`; None if no word is near.
 
-    Capitals do not count. `command` goes before each word.
+    Upper and lower case count as equal. `command` is put before each word.
     """
-    # Imported here: every command imports this module, and nearly none has a mistyped word.
+    # Imported here because every command imports this module, and a mistyped word is rare.
     from difflib import get_close_matches
 
     spelled = {word.lower(): word for word in known}

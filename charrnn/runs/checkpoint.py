@@ -1,4 +1,4 @@
-"""The checkpoint: one file that holds a model and all that its training needs to go on (docs/checkpoints.md)."""
+"""The checkpoint: one file with a model and everything that its training needs to go on (docs/checkpoints.md)."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,11 +29,11 @@ from charrnn.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A model and, unless it was read for use alone, the state of its training.
+    """A model and, if the file was read for training, the state of its training.
 
     `weights` are float32, named as in `network`; `slots` are the optimizer's, `state` is the hidden state (both of any
-    real dtype). `progress` is None where nothing was trained; `history` is JSON: no NaN, no infinity. `version` is the
-    charrnn that wrote the file.
+    real dtype). `progress` is None if nothing was trained; `history` is JSON: no NaN, no infinity. `version` is the
+    version of charrnn that wrote the file.
     """
 
     model: ModelConfig
@@ -49,7 +49,7 @@ class Checkpoint:
 
     @property
     def step(self) -> int | None:
-        """Return the number of steps that were trained; None where nothing was."""
+        """Return the number of steps that were trained; None if nothing was trained."""
         return None if self.progress is None else self.progress.step
 
 
@@ -72,15 +72,15 @@ def serialise(checkpoint: Checkpoint) -> bytearray:
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint so that at every instant either the old file or the new one is there, whole."""
+    """Write a checkpoint so that at every moment either the whole old file or the whole new one is there."""
     write_durably(path, serialise(checkpoint))
 
 
 def read_checkpoint(path: Path, *, training: bool = False) -> Checkpoint:
-    """Read a checkpoint, verified: header and weights, or with `training` the whole file.
+    """Read a checkpoint and verify its header and weights, or with `training` the whole file.
 
-    Without `training` the optimizer's slots and the hidden state are not read, and come back empty. The arrays are
-    fresh and writeable. Whatever is wrong with the file is a `CharRNNError` that names it.
+    Without `training` the optimizer's slots and the hidden state are not read, and are returned empty. The arrays are
+    new and writeable. Raises a `CharRNNError` that names the file if anything is wrong with it.
     """
     with opened(path) as container:
         checkpoint = _parse(container.metadata)
@@ -92,7 +92,7 @@ def read_checkpoint(path: Path, *, training: bool = False) -> Checkpoint:
 
 
 def read_header(path: Path) -> Checkpoint:
-    """Read what a checkpoint says of itself, without its arrays: the file's length is checked, its digests are not."""
+    """Read a checkpoint without its arrays: the file's length is checked, its digests are not."""
     with opened(path) as container:
         checkpoint = _parse(container.metadata)
         container.places()
@@ -100,7 +100,7 @@ def read_header(path: Path) -> Checkpoint:
 
 
 def _parse(content: dict[str, Any]) -> Checkpoint:
-    """Return the checkpoint that a file's metadata describe, without its arrays."""
+    """Return the checkpoint that the metadata of a file describe, without its arrays."""
     try:
         history, progress, version = content["history"], content["progress"], content["version"]
         if not (isinstance(progress, dict) and isinstance(version, str) and all(type(e) is dict for e in history)):
@@ -115,7 +115,7 @@ def _parse(content: dict[str, Any]) -> Checkpoint:
             training=None if training is None else _config(TrainConfig, training),
             progress=Progress.from_json(progress) if progress else None,
             history=list(history),
-            # The first files of this format have none: they were read as the defaults say.
+            # The first files of this format lack it; their texts were read with the defaults.
             text=_config(TextConfig, content.get("text", {})),
             version=version,
         )
@@ -124,16 +124,16 @@ def _parse(content: dict[str, Any]) -> Checkpoint:
     except CharRNNError as error:
         raise CharRNNError(f"cannot be used: {error.message}", error.hint or COPY_AGAIN) from None
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise damaged(f"its metadata hold what they should not ({error}).") from None
+        raise damaged(f"its metadata are not valid ({error}).") from None
 
 
 def _check_cell(name: object, file: object) -> None:
-    """Raise CharRNNError if a cell is not known; of one of the user's own, `file` names where it is defined."""
+    """Raise CharRNNError if a cell is not known; for a cell of the user's own, `file` is the file that defines it."""
     if isinstance(name, str) and name not in CELLS:
         known = isinstance(file, str)
         how = f"`cells={file if known else 'FILE.py'}`, or {CELLS_VARIABLE} (from Python, import it first)."
         raise CharRNNError(
-            f"its cell is {name!r}, which this charrnn does not have.",
+            f"its cell is {name!r}, which this charrnn does not know.",
             f"Name the file that defines it: {how}"
             if known
             else f"Upgrade charrnn or, if it is a cell of your own, name the file that defines it: {how}",
@@ -142,11 +142,11 @@ def _check_cell(name: object, file: object) -> None:
 
 def _check_stack(name: object) -> None:
     if isinstance(name, str) and name not in STACKS:
-        raise CharRNNError(f"its stack is {name!r}, which this charrnn does not have.", "Upgrade charrnn.")
+        raise CharRNNError(f"its stack is {name!r}, which this charrnn does not know.", "Upgrade charrnn.")
 
 
 def _config(kind: type[Config], data: dict[str, Any]) -> Config:
-    """Return the settings in `data`, each of the type that its field declares."""
+    """Return the settings in `data`; TypeError if one does not have the type of its field."""
     name = mistyped(kind, data)
     if name is not None:
         raise TypeError(f"{name!r:.40} is {data[name]!r:.40}")

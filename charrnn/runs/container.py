@@ -1,6 +1,6 @@
-"""The bytes of a checkpoint: a safetensors file of named arrays and one object of JSON, under two digests.
+"""The bytes of a checkpoint: a safetensors file of named arrays and one JSON object, protected by two digests.
 
-docs/checkpoints.md describes them. What the object and the arrays mean is the affair of `checkpoint.py`.
+docs/checkpoints.md describes them. `checkpoint.py` knows what the object and the arrays mean.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from charrnn.errors import CharRNNError
 
 FORMAT = 1
 MAX_HEADER = 100_000_000
-# Arrays and objects in one another; a record of the history, the deepest there is, takes three.
+# Nested arrays and objects; a record of the history, the deepest object in use, has a depth of three.
 MAX_DEPTH = 20
 # The first part of a tensor's name; the weights, `model/...`, have a digest that every reader checks.
 PARTS = ("model", "optimizer", "state")
@@ -30,7 +30,7 @@ _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"} | {
     f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (8, 4, 2, 1)
 }
 
-# In sorted keys "digests" comes before all others, so both digests stand at the same place in every file.
+# "digests" is the first of the sorted keys, so both digests are at the same place in every file.
 _BLANK = b"0" * 64
 _START = rb'{"__metadata__":{"charrnn":"{\"digests\":{\"file_sha256\":\"'
 _BETWEEN = rb"\",\"weights_sha256\":\""
@@ -41,7 +41,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class _Place(NamedTuple):
-    """Where a tensor lies: bytes `begin` to `end`, counted from the end of the header."""
+    """The place of a tensor: bytes `begin` to `end`, counted from the end of the header."""
 
     begin: int
     end: int
@@ -52,7 +52,7 @@ class _Place(NamedTuple):
 def pack(metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytearray:
     """Return the bytes of a file; the same metadata and arrays give the same bytes.
 
-    metadata: JSON, without NaN or infinity. arrays: by name, PART/…: integers and floats, none empty; weights float32.
+    metadata: JSON, without NaN or infinity. arrays: by name, PART/…: integers and floats, not empty; weights float32.
     """
     digests = {"file_sha256": _BLANK.decode(), "weights_sha256": _BLANK.decode()}
     whole = {**metadata, "digests": digests, "format": FORMAT}
@@ -61,7 +61,7 @@ def pack(metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytea
     data = bytearray(save(tensors, metadata={"charrnn": text}))
     end = 8 + int.from_bytes(data[:8], "little")
     if end > 8 + MAX_HEADER:
-        raise CharRNNError(f"The checkpoint's header would take {end:,} bytes; {MAX_HEADER:,} is the limit.")
+        raise CharRNNError(f"The checkpoint's header would have {end:,} bytes; the limit is {MAX_HEADER:,}.")
     _check_start(data)
     data[_FILE_DIGITS] = hashlib.sha256(data).hexdigest().encode()
     data[_WEIGHTS_DIGITS] = _weights_digest(data[:end], tensors)
@@ -70,7 +70,7 @@ def pack(metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytea
 
 @contextmanager
 def opened(path: Path) -> Iterator["Container"]:
-    """Open a file for reading; whatever is wrong with it, there or in the block, is a CharRNNError that names it."""
+    """Open a file for reading; every error about it, here or in the block, is a CharRNNError that names the file."""
     try:
         # Opening a FIFO would wait for a writer.
         if path.exists() and not path.is_file():
@@ -84,7 +84,7 @@ def opened(path: Path) -> Iterator["Container"]:
 
 
 class Container:
-    """An open file of which the header was read, not yet verified: `metadata` is its object."""
+    """An open file whose header was read but not yet verified; `metadata` is its JSON object."""
 
     def __init__(self, file: FileIO):
         self._file = file
@@ -93,27 +93,27 @@ class Container:
         outer = self._entries.pop("__metadata__", None)
         if not isinstance(outer, dict) or not isinstance(outer.get("charrnn"), str):
             raise CharRNNError(
-                "is a safetensors file, but no charrnn checkpoint.", "Name a file that charrnn train wrote."
+                "is a safetensors file, but not a charrnn checkpoint.", "Name a file that charrnn train wrote."
             )
         self.metadata = _json(outer["charrnn"])
         number = self.metadata.get("format")
         if type(number) is not int or number < 1:
-            raise damaged("it does not say which format it has.")
+            raise damaged("it does not name its format.")
         if number > FORMAT:
-            raise CharRNNError(f"is format {number}; this charrnn reads {FORMAT}.", "Upgrade charrnn.")
+            raise CharRNNError(f"has format {number}; this charrnn reads format {FORMAT}.", "Upgrade charrnn.")
         _check_start(self._head)
 
     def places(self) -> dict[str, _Place]:
-        """Return where all tensors lie, in the order of the file; the file is as long as they say, or it is refused."""
+        """Return the places of all tensors, in the order of the file; CharRNNError if they do not fit its length."""
         return _layout(self._entries, self._data_bytes)
 
     def arrays(self, whole: bool) -> Arrays:
-        """Return the weights or, if `whole`, all arrays, verified by their digest; fresh and writeable ones."""
+        """Return the weights or, if `whole`, all arrays, new and writeable, after a check of their digest."""
         arrays: Arrays = {}
         digest = hashlib.sha256(_blanked(self._head, _FILE_DIGITS, _WEIGHTS_DIGITS))
         for name, place in self.places().items():
             if whole or name.startswith(WEIGHTS):
-                # An array of NumPy's own, not a slice of a buffer: aligned, and large ones lie in huge pages.
+                # NumPy allocates it, instead of a slice of a buffer: so it is aligned, and large ones use huge pages.
                 array = np.empty(place.shape, place.dtype)
                 self._file.seek(len(self._head) + place.begin)
                 _fill(self._file, _bytes(array))
@@ -132,7 +132,7 @@ def damaged(what: str) -> CharRNNError:
 
 
 def _fill(file: FileIO, view: memoryview) -> None:
-    """Read exactly as many bytes as `view` holds; one read may give less than was asked for."""
+    """Read exactly as many bytes as `view` has room for; a single read may return fewer."""
     while view:
         got = file.readinto(view)
         if not got:
@@ -141,18 +141,18 @@ def _fill(file: FileIO, view: memoryview) -> None:
 
 
 def _read_head(file: FileIO) -> tuple[bytearray, int]:
-    """Return the 8 bytes of the header's length with the header, and the number of bytes that follow."""
+    """Return the 8 bytes of the header's length together with the header, and the number of bytes after them."""
     size = os.fstat(file.fileno()).st_size
     if size < 8:
-        raise CharRNNError(f"is no checkpoint: it is {size} bytes long.", COPY_AGAIN)
+        raise CharRNNError(f"is not a checkpoint: it has only {size} bytes.", COPY_AGAIN)
     start = bytearray(8)
     _fill(file, memoryview(start))
     length = int.from_bytes(start, "little")
     if length > min(MAX_HEADER, size - 8):
         raise CharRNNError(
-            f"is no checkpoint, or cut short: it is {size:,} bytes long and announces a header of {length:,} "
-            f"({MAX_HEADER:,} at most).",
-            # What announces so much was never a checkpoint.
+            f"is not a checkpoint, or it is cut short: it has {size:,} bytes and names a header of {length:,} bytes "
+            f"(at most {MAX_HEADER:,}).",
+            # A file that names a larger header was never a checkpoint.
             COPY_AGAIN if length <= MAX_HEADER else "Checkpoints are the .safetensors files in the folder of a run.",
         )
     head = start + bytearray(length)
@@ -161,15 +161,15 @@ def _read_head(file: FileIO) -> tuple[bytearray, int]:
 
 
 def _layout(entries: dict[str, Any], data_bytes: int) -> dict[str, _Place]:
-    """Return the places of all tensors, in the order of the file; they lie without gap or overlap to its end."""
+    """Return the places of all tensors, in the order of the file: they fill it without gap or overlap."""
     places = sorted(((_place(name, entry), name) for name, entry in entries.items()), key=lambda pair: pair[0][:2])
     end = 0
     for place, name in places:
         if place.begin != end:
-            raise damaged(f"tensor {name!r:.80} does not begin where the one before ends.")
+            raise damaged(f"tensor {name!r:.80} does not begin where the previous one ends.")
         end = place.end
     if end > data_bytes:
-        raise CharRNNError(f"is cut short: its tensors take {end:,} bytes, {data_bytes:,} are there.", COPY_AGAIN)
+        raise CharRNNError(f"is cut short: its tensors need {end:,} bytes, and it has {data_bytes:,}.", COPY_AGAIN)
     if end < data_bytes:
         raise damaged(f"{data_bytes - end:,} bytes follow its last tensor.")
     return {name: place for place, name in places}
@@ -177,12 +177,12 @@ def _layout(entries: dict[str, Any], data_bytes: int) -> dict[str, _Place]:
 
 def _place(name: str, entry: Any) -> _Place:
     if name.partition("/")[0] not in PARTS:
-        raise damaged(f"tensor {name!r:.80} is no part of a checkpoint.")
+        raise damaged(f"tensor {name!r:.80} does not belong to a checkpoint.")
     match entry:
         case {"dtype": str(code), "shape": [*shape], "data_offsets": [begin, end], **others} if not others:
             numbers = (*shape, begin, end)
             whole = all(type(number) is int and number >= 0 for number in numbers)
-            # Empty tensors are refused because sizes beside a zero are bounded by nothing.
+            # Empty tensors are refused: if one size is 0, the others could be arbitrarily large.
             if whole and code in _DTYPES and len(shape) <= 8 and 0 not in shape:
                 dtype = np.dtype(_DTYPES[code])
                 fits = end - begin == math.prod(shape) * dtype.itemsize
@@ -192,20 +192,22 @@ def _place(name: str, entry: Any) -> _Place:
 
 
 def _json(text: bytearray | str) -> dict[str, Any]:
-    """Return a JSON object; doubled keys, numbers that are not finite and great depth are refused."""
+    """Return a JSON object; repeated keys, numbers that are not finite and deep nesting are refused."""
     try:
         text = text if isinstance(text, str) else text.decode()
         data = json.loads(text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
-        raise CharRNNError(f"is no checkpoint, or damaged: its header is no JSON ({error}).", COPY_AGAIN) from None
+        raise CharRNNError(
+            f"is not a checkpoint, or it is damaged: its header is not JSON ({error}).", COPY_AGAIN
+        ) from None
     if not isinstance(data, dict):
-        raise CharRNNError("is no checkpoint, or damaged: its header is no JSON object.", COPY_AGAIN)
+        raise CharRNNError("is not a checkpoint, or it is damaged: its header is not a JSON object.", COPY_AGAIN)
     _check_depth(data, MAX_DEPTH)
     return data
 
 
 def _check_depth(value: Any, left: int) -> None:
-    # What is nested without end would be too much for whatever walks through it.
+    # Very deep nesting would overflow the stack of any code that walks through the object.
     if not left:
         raise damaged(f"its header is nested more than {MAX_DEPTH} deep.")
     for inner in value.values() if isinstance(value, dict) else value:
@@ -215,7 +217,7 @@ def _check_depth(value: Any, left: int) -> None:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(dict(pairs)) < len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key occurs twice")
     return dict(pairs)
 
 
@@ -226,11 +228,11 @@ def _finite(digits: str) -> float:
 
 
 def _plain(name: str, array: np.ndarray) -> np.ndarray:
-    """Return the array as the file holds it, little-endian and in C order; a type that it cannot hold is an error."""
+    """Return the array as files have it, little-endian and in C order; ValueError for a type that they cannot hold."""
     array = np.asarray(array)
     plain = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
     if plain.dtype not in map(np.dtype, _DTYPES.values()) or not plain.size:
-        raise ValueError(f"{name} is {array.dtype} {array.shape}; a checkpoint holds integers and floats, none empty")
+        raise ValueError(f"{name} is {array.dtype} {array.shape}; a checkpoint has integers and floats, not empty")
     if name.startswith(WEIGHTS) and plain.dtype != np.float32:
         raise ValueError(f"{name} is {array.dtype}; a checkpoint's weights are float32")
     return plain
@@ -253,7 +255,7 @@ def _blanked(head: bytearray, *digits: slice) -> bytearray:
 
 
 def _weights_digest(head: bytearray, arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Return 64 hex digits over the head (its own digits as zeros) and the weights, in the order of their names."""
+    """Return the 64 hex digits of the head (with its own digits as zeros) and the weights, in the order of names."""
     digest = hashlib.sha256(_blanked(head, _WEIGHTS_DIGITS))
     for name in sorted(name for name in arrays if name.startswith(WEIGHTS)):
         digest.update(_bytes(arrays[name]))

@@ -15,7 +15,7 @@ def list_runs(folder: Path | None = None) -> list[Run]:
         return []
     runs = []
     for path in folder.iterdir():
-        # One that may not be read hides no other.
+        # A folder that may not be read must not hide the others.
         with suppress(PermissionError):
             if not path.name.startswith(".") and _is_run(path):
                 runs.append((-Run(path).modified, path.name))
@@ -23,12 +23,12 @@ def list_runs(folder: Path | None = None) -> list[Run]:
 
 
 def find_run(run: str, folder: Path | None = None) -> Run:
-    """Return the run that RUN means: a name in the folder of runs, the path of a run, or that of one of its files."""
+    """Return the run that RUN means: a name in the folder of runs, the path of a run, or a path of one of its files."""
     try:
         return _find_run(run, folder or runs_folder())
     except OSError as error:
         raise CharRNNError(
-            f"The run {error.filename or run} cannot be looked at: {error.strerror}.",
+            f"The run {error.filename or run} cannot be read: {error.strerror}.",
             "Check its name and its permissions; charrnn runs lists the runs.",
         ) from error
 
@@ -37,7 +37,7 @@ def _find_run(run: str, folder: Path) -> Run:
     if not run:
         raise CharRNNError("The name of a run is empty.", "Name one: charrnn runs lists them.")
     path = Path(run)
-    # What has a slash, as ./p, is a path; anything else is a name first.
+    # An argument with a slash, such as ./p, is a path first; anything else is a name first.
     places = [path, folder / run] if os.sep in run else [folder / run, path]
     for place in places:
         if _is_run(place):
@@ -46,39 +46,40 @@ def _find_run(run: str, folder: Path) -> Run:
         return Run(path.parent)
     if path.is_file():
         raise CharRNNError(
-            f"{run} is a file, but no run and no checkpoint, whose name ends in .safetensors.",
+            f"{run} is a file, not a run, and not a checkpoint: the name of a checkpoint ends in .safetensors.",
             f"If it is a text, train on it first: charrnn train {run}",
         )
     if path.is_dir():
         raise CharRNNError(
-            f"The folder {run} is no run: it holds no checkpoint.",
-            f"If it holds texts, train on them first: charrnn train {run}",
+            f"The folder {run} is not a run: it has no checkpoint.",
+            f"If it has texts, train on them first: charrnn train {run}",
         )
     if path.suffix == ".safetensors":
         raise _no_file(path)
     known = [other.name for other in list_runs(folder)]
     hint = did_you_mean(run, known, most=3)
     if not hint and known:
-        hint = f"There {'is' if len(known) == 1 else 'are'} {', '.join(known[:5])}; charrnn runs lists them all."
+        few = ", ".join(known[:5])
+        hint = f"The only run there is {few}." if len(known) == 1 else f"Runs there: {few}. List all: charrnn runs"
     elif not hint:
         hint = "Train one first: charrnn train corpus.txt"
-    raise CharRNNError(f"There is no run {run!r} in {folder}, nor at that path.", hint)
+    raise CharRNNError(f"There is no run {run!r} in {folder} or at this path.", hint)
 
 
 def _no_file(path: Path) -> CharRNNError:
-    """Return what there is to say of a checkpoint file that is not there."""
+    """Return the error for a checkpoint file that does not exist."""
     run = Run(path.parent)
     files = [file.name for file in (*run.checkpoints(), run.best) if file.is_file()]
     if not files:
         return CharRNNError(f"{path} does not exist.", hint="charrnn runs lists the runs.")
     few = ", ".join(files if len(files) < 6 else ["…", *files[-5:]])
     return CharRNNError(
-        f"{path} does not exist.", hint=f"In {run.path} there {'is' if len(files) == 1 else 'are'} {few}."
+        f"{path} does not exist.", hint=f"The checkpoint{'' if len(files) == 1 else 's'} in {run.path}: {few}."
     )
 
 
 def find_checkpoint(run: str | None, folder: Path | None = None) -> Path:
-    """Return the file that RUN means: itself, or the run's best checkpoint, or its newest. None is the newest run."""
+    """Return the file that RUN means: itself, or the run's best checkpoint, or its newest; None is the newest run."""
     folder = folder or runs_folder()
     if run is None:
         candidates = list_runs(folder)
@@ -107,7 +108,7 @@ def has_checkpoint(run: str) -> bool:
 
 
 def _is_run(path: Path) -> bool:
-    """Whether a folder holds anything of a run, or nothing yet (a run that is about to begin)."""
+    """Return whether a folder has files of a run, or is empty (a run that is about to begin)."""
     if not path.is_dir():
         return False
     run = Run(path)

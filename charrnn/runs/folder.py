@@ -18,9 +18,9 @@ from charrnn.runs.verify import check
 from charrnn.text.sources import STDIN
 
 _STEP = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,})\.safetensors")
-# As a record has it: all other sources are absolute paths.
+# The names of such sources in a record; all other sources are absolute paths.
 _CAME_ONCE = re.compile("-[0-9]*")
-# As most file systems have it, of which the name of a run's folder is one.
+# The limit of most file systems for a name; the name of a run is the name of its folder.
 _NAME_BYTES = 255
 _LEFT_OVER = re.compile(
     rf"\.(best\.safetensors|step-[0-9]+\.safetensors|stdin(-[0-9]+)?\.txt)\.[0-9a-f]{{8}}{re.escape(TEMPORARY)}"
@@ -28,11 +28,12 @@ _LEFT_OVER = re.compile(
 
 
 class Run:
-    """A folder of checkpoints and the log of their training. What else lies in it is never touched.
+    """A folder of checkpoints and the log of their training. Other files in it are never touched.
 
-    `ahead` holds what must be on disk before the next checkpoint, by path: a failed save leaves it for the next one.
-    Of a run that is held, `held` are the files that must be there, by name: open, so that they outlive the folder, if
-    somebody moves or removes it. Then `save` makes it again, and notes in `moved` where.
+    `ahead` has the contents, by path, that must be on disk before the next checkpoint: a failed save leaves them for
+    the next save. While the run's lock is held, `held` has the files that the folder must contain, by name. They are
+    open, so that their contents survive if a user moves or removes the folder. Then `save` makes it again, and
+    `moved` is its new path.
     """
 
     def __init__(self, path: Path):
@@ -54,31 +55,31 @@ class Run:
         return self.path / "best.safetensors"
 
     def kept(self, source: str) -> Path:
-        """Return where the text of a source that came once ("-", "-2", …) is kept, for resuming."""
+        """Return the file that keeps the text of stdin or a pipe ("-", "-2", …), for resuming."""
         return self.path / f"stdin{source if source != STDIN else ''}.txt"
 
     def all_kept(self, sources: Iterable[str]) -> dict[str, Path]:
-        """Return where those of recorded sources are kept that came once, by their recorded names."""
+        """Return the files that keep the texts of stdin and pipes among some recorded sources, by recorded name."""
         return {source: self.kept(source) for source in sources if _CAME_ONCE.fullmatch(source)}
 
     def found_again(self, sources: Sequence[str]) -> list[str]:
-        """Return recorded sources as they can be read now: those that came once are in the run."""
+        """Return recorded sources as they can be read now: texts of stdin and pipes are in the run's folder."""
         kept = self.all_kept(sources)
         return [str(kept.get(source, source)) for source in sources]
 
     @property
     def modified(self) -> float:
-        """The time of the newest checkpoint, in seconds since 1970; without a checkpoint the folder's own."""
+        """Return the time of the newest checkpoint, or else of the folder, in seconds since 1970."""
         times = [_modified(path) for path in (*self.checkpoints(), self.best)]
         return max(times) or _modified(self.path)
 
     def checkpoints(self) -> list[Path]:
-        """Return the step checkpoints, in the order of their steps."""
+        """Return the step checkpoints in the order of their steps."""
         files = [path for path in self.path.glob("step-*.safetensors") if _STEP.fullmatch(path.name)]
         return sorted((path for path in files if path.is_file()), key=_step)
 
     def newest(self) -> Path | None:
-        """Return the checkpoint of the highest step, or None."""
+        """Return the checkpoint with the highest step, or None."""
         return self.checkpoints()[-1] if self.checkpoints() else None
 
     def hold(self) -> None:
@@ -88,17 +89,17 @@ class Run:
         self._keep_best()
 
     def save(self, checkpoint: Checkpoint, step: int, best: bool, keep: int) -> None:
-        """Write the checkpoint of a step, as the best one too if it is, and remove all but the newest `keep` steps."""
+        """Write the checkpoint of a step, and also as the best one if it is; remove all but the newest `keep` steps."""
         if self._folder is not None:
             self._see_to_the_folder(self._folder)
-        # First, for they may be what fills the disk.
+        # First, because they may fill the disk.
         self._remove(path for path in self.path.glob(".*") if _LEFT_OVER.fullmatch(path.name))
         data = serialise(checkpoint)
         if best:
-            # A file of its own: damage to one of the two leaves the other.
+            # A separate file: damage to one of the two leaves the other intact.
             self.ahead[self.best] = data
         self.log.sync()
-        # A crash after these repeats the steps that led here, and writes the same again.
+        # After a crash in between, training repeats the steps that led here, and writes the same files again.
         for path in list(self.ahead):
             write_durably(path, self.ahead[path])
             del self.ahead[path]
@@ -117,9 +118,9 @@ class Run:
             self.held[self.best.name] = self.best.open("rb")
 
     def _see_to_the_folder(self, known: os.stat_result) -> None:
-        """Make the folder again if it was moved or removed, and let missing files be written; NotWritten if it cannot.
+        """Make the folder again if it was moved or removed, and plan the writing of missing files.
 
-        Where another folder has taken its place, a new one is made beside it.
+        If another folder has taken its place, make a new folder beside it. NotWritten if that fails.
         """
         try:
             here: os.stat_result | None = self.path.stat()
@@ -138,14 +139,14 @@ class Run:
             self.moved = self.moved if is_same and is_ours else self.path
         for name, file in self.held.items():
             if not (self.path / name).exists():
-                # One that a server has forgotten must not stand in the way of all later saves.
+                # A file server may have lost an open file: that must not stop all later saves.
                 with contextlib.suppress(OSError):
                     file.seek(0)
                     file.read(1)
                     self.ahead.setdefault(self.path / name, file)
 
     def _make_again(self) -> bool:
-        """Make the folder, if it is not there, and take its lock; return whether nobody else has it."""
+        """Make the folder if it does not exist, and take its lock; return whether no other process has the lock."""
         self.path.mkdir(parents=True, exist_ok=True)
         try:
             self.lock.acquire()
@@ -156,20 +157,20 @@ class Run:
         return True
 
     def _move_to(self, other: "Run") -> None:
-        """Go on in the folder of another run, a new one."""
+        """Go on in the folder of another, new run."""
         other.lock.acquire()
         self.ahead = {other.path / path.name: content for path, content in self.ahead.items()}
         self.path, self.lock, self.log.path = other.path, other.lock, other.log.path
 
     def _remove(self, paths: Iterable[Path]) -> None:
-        """Remove files of ours that have had their time; one that cannot be removed is no reason to stop."""
+        """Remove old files of charrnn; training goes on if one cannot be removed."""
         for path in list(paths):
             if not path.is_symlink():
                 with contextlib.suppress(OSError):
                     path.unlink(missing_ok=True)
 
     def abandon(self) -> None:
-        """Give up the lock; a new run to which nothing was written leaves no trace."""
+        """Release the lock; remove the folder of a new run if nothing was written."""
         self.lock.release()
         for file in self.held.values():
             file.close()
@@ -179,7 +180,7 @@ class Run:
                 self.path.rmdir()
 
     def load_newest(self) -> tuple[Checkpoint, Path, list[str]]:
-        """Return the newest sound checkpoint, its file, and a warning for each bad one that was passed over."""
+        """Return the newest sound checkpoint, its file, and a warning for each damaged one that was skipped."""
         errors: list[CharRNNError] = []
         for path in self._candidates():
             try:
@@ -192,12 +193,12 @@ class Run:
         if not errors:
             raise CharRNNError(
                 f"The run {self.path} has no checkpoint yet.",
-                f"If nothing trains it, remove it (rm -r {shlex.quote(str(self.path))}) and train it anew.",
+                f"If no process trains it, remove it (rm -r {shlex.quote(str(self.path))}) and train again.",
             )
         raise CharRNNError(f"No checkpoint of the run {self.path} can be used. {errors[0].message}", errors[0].hint)
 
     def _candidates(self) -> Iterator[Path]:
-        """Yield the newest checkpoint, and then what can stand in for it: the best has its place by its step."""
+        """Yield the newest checkpoint, then those that can replace it: the best one takes its place by its step."""
         known = self.checkpoints()
         if known:
             yield known.pop()
@@ -222,23 +223,23 @@ def shell_name(run: Run) -> str:
 
 
 def call_name(run: Run) -> str:
-    """Return how to name a run: its name if it lies in the folder of runs, else its path."""
+    """Return how to name a run: its name if it is in the folder of runs, else its path."""
     inside = run.path.parent.resolve() == runs_folder().resolve()
     path = str(run.path) if os.sep in str(run.path) else f".{os.sep}{run.path}"
     return run.name if inside else path
 
 
 def create_run(name: str | None, default_name: str, out: Path | None = None) -> Run:
-    """Make the folder of a new run in `out` (by default `runs_folder()`); an existing run is never taken.
+    """Make the folder of a new run in `out` (by default `runs_folder()`); an existing run is never used.
 
-    Without a name it is `default_name`, or the first free of `default_name`-2, -3, ….
+    Without a name it is `default_name`, or the first of `default_name`-2, -3, … that is free.
     """
     folder = out or runs_folder()
     check_name(name, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        raise CharRNNError(f"{folder} is a file; runs need a folder.", "Choose another one with `out`.") from None
+        raise CharRNNError(f"{folder} is a file; runs need a folder.", "Name a folder with `out`.") from None
     except OSError as error:
         raise _no_folder(folder, error) from error
     base = re.sub(r"[^\w.-]+", "-", default_name).strip(".-")[:60] or "run"
@@ -257,19 +258,20 @@ def create_run(name: str | None, default_name: str, out: Path | None = None) -> 
 
 
 def check_name(name: str | None, out: Path | None = None) -> None:
-    """Raise CharRNNError if a new run cannot have this name, or there is one: before its text is read, that is."""
+    """Raise CharRNNError if a new run cannot have this name, or the name is taken; called before the text is read."""
     if name is None:
         return
     if not name.isprintable() or name[:1] in ("", ".", "-") or set(name) & {"/", "\\"}:
         raise CharRNNError(
-            f"{name!r} cannot name a run: a name is not empty, begins with no dot or dash, and has no slash or line "
-            "break.",
-            "Name it otherwise; the folder is chosen with `out`.",
+            f"{name!r} cannot be the name of a run: a name is not empty, does not begin with a dot or a dash, and has "
+            "no slash or line break.",
+            "Choose another `name`; `out` chooses the folder.",
         )
     size = len(os.fsencode(name))
     if size > _NAME_BYTES:
         raise CharRNNError(
-            f"{name[:20]!r} … cannot name a run: a name has at most {_NAME_BYTES} bytes, and this one has {size:,}.",
+            f"{name[:20]!r} … cannot be the name of a run: a name has at most {_NAME_BYTES} bytes; this one has "
+            f"{size:,}.",
             "Use a shorter `name`.",
         )
     path = (out or runs_folder()) / name
@@ -281,16 +283,16 @@ def _taken(path: Path) -> CharRNNError:
     hint = "Continue it with `resume`, or choose another `name`."
     if path.is_dir() and not Run(path).newest() and not Run(path).best.is_file():
         remove = f"rm -r {shlex.quote(str(path))}"
-        hint = f"It has no checkpoint. If nothing trains it, remove it ({remove}), or choose another `name`."
+        hint = f"It has no checkpoint. If no process trains it, remove it ({remove}), or choose another `name`."
     return CharRNNError(f"The run {path} exists already.", hint)
 
 
 def _no_folder(folder: Path, error: OSError) -> CharRNNError:
-    return NotWritten(f"The folder {folder} cannot be made: {error.strerror}.", "Choose another one with `out`.")
+    return NotWritten(f"The folder {folder} cannot be made: {error.strerror}.", "Choose another folder with `out`.")
 
 
 def run_of_file(path: Path) -> str | None:
-    """Return the name of the run whose checkpoint a file is; None of a file that is called otherwise than those."""
+    """Return the name of the run that a checkpoint file belongs to; None if the file is not named like a checkpoint."""
     run = Run(path.parent)
     return run.name if path.name == run.best.name or _STEP.fullmatch(path.name) else None
 
@@ -300,7 +302,7 @@ def _step(path: Path) -> int:
 
 
 def _modified(path: Path) -> float:
-    # A trainer may remove a checkpoint between the listing and this look at it.
+    # A trainer may have removed the checkpoint since it was listed.
     try:
         return path.stat().st_mtime
     except FileNotFoundError:
@@ -308,5 +310,5 @@ def _modified(path: Path) -> float:
 
 
 def is_empty(path: Path) -> bool:
-    """Return whether there is a folder, and nothing in it but the lock of a run that is about to begin."""
+    """Return whether this is a folder that is empty, or has only the lock of a run that is about to begin."""
     return path.is_dir() and all(entry.name == LOCK for entry in path.iterdir())

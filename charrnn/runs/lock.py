@@ -1,4 +1,4 @@
-"""One trainer a run: a lock on a file in the run's folder, which dies with the process that holds it."""
+"""One trainer for each run: a lock on a file in the run's folder, released when the process that holds it ends."""
 
 import contextlib
 import errno
@@ -13,7 +13,7 @@ LOCK = ".charrnn-lock"
 
 
 class Lock:
-    """The lock of a folder: advisory (flock), taken by trainers and by nobody who only reads."""
+    """The lock of a folder: advisory (flock), taken by trainers; programs that only read do not take it."""
 
     def __init__(self, folder: Path):
         self.path = folder / LOCK
@@ -22,7 +22,7 @@ class Lock:
     def acquire(self) -> None:
         """Take the lock; CharRNNError, naming the holder, if a living process has it.
 
-        Where the file system knows no locks there is none to take, and nothing is refused.
+        If the file system has no locks, no lock is taken, and nothing is refused.
         """
         while self.descriptor is None:
             try:
@@ -40,7 +40,7 @@ class Lock:
                 os.close(descriptor)
                 self.path.unlink(missing_ok=True)
                 return
-            # Its holder may have removed the file between our opening it and our locking it.
+            # The last holder may have removed the file after we opened it and before we locked it.
             if self._is_still(descriptor):
                 self.descriptor = descriptor
                 self._sign()
@@ -48,12 +48,11 @@ class Lock:
                 os.close(descriptor)
 
     def release(self) -> None:
-        """Give the lock back, if it is held, and remove its file."""
-        # A signal handler may call this while it runs.
+        """Release the lock, if it is held, and remove its file."""
+        # A signal handler may call this while it is running already.
         descriptor, self.descriptor = self.descriptor, None
         if descriptor is not None:
-            # While it is still held: a file removed after that might be another holder's, as one in a folder that has
-            # taken this one's place is.
+            # Remove it while the lock is still held: after that, the file might belong to another holder.
             if self._is_still(descriptor):
                 with contextlib.suppress(OSError):
                     self.path.unlink(missing_ok=True)
@@ -61,7 +60,7 @@ class Lock:
 
     @property
     def is_lost(self) -> bool:
-        """Return whether the lock was taken and its file is not there any more, or is another one."""
+        """Return whether the lock was taken and its file has been removed or replaced since."""
         return self.descriptor is not None and not self._is_still(self.descriptor)
 
     def _is_still(self, descriptor: int) -> bool:
@@ -72,7 +71,7 @@ class Lock:
 
     def _sign(self) -> None:
         assert self.descriptor is not None
-        # On a full disk the lock holds all the same, without a name.
+        # On a full disk the lock still works, but without the name of its holder.
         with contextlib.suppress(OSError):
             os.ftruncate(self.descriptor, 0)
             os.write(self.descriptor, f"process {os.getpid()} on {os.uname().nodename}\n".encode())
@@ -83,5 +82,5 @@ class Lock:
         holder = text if re.fullmatch(r"process [0-9]+ on [\w.-]+", text) else "another process has its lock"
         return CharRNNError(
             f"The run {self.path.parent} is being trained: {holder}.",
-            hint="Wait for it or stop it, or train a run of another `name`.",
+            hint="Wait for it or stop it, or train a run with another `name`.",
         )

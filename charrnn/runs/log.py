@@ -1,4 +1,4 @@
-"""The log of a training run, `metrics.jsonl`: a JSON object a line; every checkpoint vouches for a prefix of it."""
+"""The log of a training run, `metrics.jsonl`: one JSON object a line; each checkpoint records a prefix of it."""
 
 import contextlib
 import hashlib
@@ -13,10 +13,10 @@ from charrnn.runs.progress import LogPosition
 
 
 class MetricsLog:
-    """The log as its one writer sees it: all lines in memory, of which the first `written` bytes are in the file.
+    """The log for its only writer: all lines are in memory, and their first `written` bytes are in the file.
 
-    Nothing is written before the first `append`; that is when lines of steps that a crash undid are cut off. What the
-    disk does not take is tried again with the next line; a file that somebody removes meanwhile is written again.
+    Nothing is written before the first `append`, which also cuts off lines of steps that a crash undid. If a write
+    fails, the next line tries it again; if the file is removed, it is written again.
     """
 
     def __init__(self, path: Path):
@@ -26,48 +26,48 @@ class MetricsLog:
         self.waits = False
 
     def resume(self, position: LogPosition) -> None:
-        """Take up a log at a position that a checkpoint vouches for.
+        """Continue a log from a position that a checkpoint recorded.
 
-        A log that has been moved away begins anew; one that does not begin as it did then is a CharRNNError.
+        If the log was moved away, a new one begins; CharRNNError if its beginning is not the recorded one.
         """
         length = position.bytes
         if length and not self.path.exists():
-            # Its lines wait for a checkpoint that vouches for them; a crash before that leaves none, as it was.
+            # Its lines wait in memory for the next checkpoint; after a crash before that there is no log, as before.
             self.waits = True
             return
         prefix = self.path.read_bytes()[:length] if length else b""
         if len(prefix) != length or hashlib.sha256(prefix).hexdigest() != position.sha256:
             raise CharRNNError(
                 f"{self.path} does not begin with the {length:,} bytes that the checkpoint recorded.",
-                hint="Put back the log that belongs to this run, or move it away: a new one is begun.",
+                hint="Put back the log that belongs to this run, or move this one away: a new log then begins.",
             )
         self.lines, self.written = bytearray(prefix), length
 
     def take(self, other: Path, position: LogPosition) -> None:
-        """Begin, in a new run, as another log does up to a position; without lines if it is not that log any more."""
+        """Begin the log of a new run with another log up to a position; with no lines if that log has changed."""
         with contextlib.suppress(OSError):
             prefix = other.read_bytes()[: position.bytes]
             if hashlib.sha256(prefix).hexdigest() == position.sha256:
                 self.lines = bytearray(prefix)
 
     def append(self, record: dict[str, Any]) -> None:
-        """Add one line, the keys in the order given; a number that is not finite is a ValueError."""
+        """Add one line with the keys in this order; ValueError for a number that is not finite."""
         self.lines += json.dumps(record, allow_nan=False).encode() + b"\n"
         if not self.waits:
             with contextlib.suppress(OSError):
                 self._write()
 
     def position(self) -> LogPosition:
-        """Return where the log ends."""
+        """Return the position of the end of the log."""
         return LogPosition(len(self.lines), hashlib.sha256(self.lines).hexdigest())
 
     def rewind(self, position: LogPosition) -> None:
-        """Forget the lines after a position that `position` returned; the next line overwrites them."""
+        """Remove the lines after a position that `position` returned; the next line overwrites them in the file."""
         del self.lines[position.bytes :]
         self.written = min(self.written, position.bytes)
 
     def sync(self) -> None:
-        """Put all lines on disk for good, or raise NotWritten; to be called before a checkpoint vouches for them."""
+        """Write all lines durably, or raise NotWritten; to be called before a checkpoint records them."""
         if not self.lines and not self.path.exists():
             return
         try:

@@ -1,4 +1,4 @@
-"""How far a run has come: what a checkpoint records of its training beside the settings and the arrays."""
+"""The progress of a run: the record of its training in a checkpoint, besides the settings and the arrays."""
 
 import hashlib
 from dataclasses import asdict, dataclass, fields
@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args, get_origin
 
 Record = TypeVar("Record", bound="LogPosition | CorpusRecord | Stability | Progress")
 
-# Keys that a file may lack, because it is older than they are or has nothing to say: None here, and not written.
+# Keys that a file may lack, because it is older than they are or they do not apply: None here, and not written.
 _MAY_LACK = ("backend", "device", "include", "val_sources", "val_sha256", "schedule_step", "schedule_rate")
 _MOST, _MOST_SHARDS = 1e300, 1_000_000
 _NEVER_NEGATIVE = ("schedule_step", "schedule_rate",
@@ -17,7 +17,7 @@ _NEVER_NEGATIVE = ("schedule_step", "schedule_rate",
 
 @dataclass(frozen=True)
 class LogPosition:
-    """A beginning of the log, `metrics.jsonl`: its length in bytes and its SHA-256."""
+    """A prefix of the log, `metrics.jsonl`: its length in bytes and its SHA-256."""
 
     bytes: int = 0
     sha256: str = hashlib.sha256(b"").hexdigest()
@@ -25,11 +25,10 @@ class LogPosition:
 
 @dataclass(frozen=True)
 class CorpusRecord:
-    """Where the text of a run lay, and its content: `sources` are absolute paths, or "-", "-2", … for what came
-    once (stdin, pipes).
+    """The place of a run's text and its content: `sources` are absolute paths, or "-", "-2", … for stdin and pipes.
 
-    `include` are patterns for names in folders; `val_sources` and `val_sha256` are those of the text that validates, if
-    it is another one.
+    `include` has patterns for names in folders; `val_sources` and `val_sha256` describe the text that validates, if it
+    is another text.
     """
 
     sources: tuple[str, ...]
@@ -42,28 +41,28 @@ class CorpusRecord:
 
 @dataclass(frozen=True)
 class Stability:
-    """What the guard against diverging (`training/divergence.py`) remembers; losses are in nats.
+    """The state of the guard against divergence (`training/divergence.py`); losses are in nats.
 
-    The mean and the mean deviation of the losses, the factor of the learning rate, the returns to a good state since
-    the last gain, and the step at which training last went wrong.
+    It has the mean and the mean deviation of the losses, the factor of the learning rate, the number of returns to a
+    good state since the last improvement, and the step at which training last diverged.
     """
 
     loss_mean: float | None = None
     loss_deviation: float = 0.0
     rate_scale: float = 1.0
     rollbacks: int = 0
-    # So long before the first step that no leap is taken for that one.
+    # Far enough before the first step that no jump of the loss is attributed to it.
     forgiven_step: int = -20
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands: after `step` of `total` steps, which are None until `minutes` has been measured.
+    """How far training is: after `step` of `total` steps; `total` is None until the speed for `minutes` is measured.
 
-    `best_nats` and `best_step` are the lowest validation loss and its step; `loss_sum` adds up `loss_steps` training
-    losses, those since the last line of the log; `seconds` is the time trained, over all processes. `schedule_step` is
-    the step at which the schedule of the learning rate began, if not at 0, and `schedule_rate` the rate from which it
-    goes on there; None where it begins anew.
+    `best_nats` and `best_step` are the lowest validation loss and its step; `loss_sum` is the sum of the `loss_steps`
+    training losses since the last line of the log; `seconds` is the training time, over all processes.
+    `schedule_step` is the step at which the learning-rate schedule began, if not at 0. `schedule_rate` is the rate
+    from which it goes on there; None if it begins again.
     """
 
     corpus: CorpusRecord
@@ -85,14 +84,17 @@ class Progress:
     schedule_rate: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a file holds: an object in which the guard's values are beside the others, keys sorted."""
+        """Return the object for a file: keys sorted, the guard's values among the others."""
         data = asdict(self)
         guard = data.pop("stability")
         return _written(data | guard)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Progress":
-        """Return what `to_json` gave; KeyError for what is missing, TypeError or ValueError for what cannot be."""
+        """Return the progress from what `to_json` returned; KeyError if a key is missing.
+
+        Raises TypeError or ValueError for values that are not valid.
+        """
         corpus, metrics = _read(CorpusRecord, data["corpus"]), _read(LogPosition, data["metrics"])
         progress = _read(cls, {**data, "corpus": corpus, "metrics": metrics, "stability": _read(Stability, data)})
         if not 1 <= progress.shards <= _MOST_SHARDS:
@@ -101,22 +103,22 @@ class Progress:
 
 
 def _written(data: dict[str, Any]) -> dict[str, Any]:
-    """Return a record as JSON has it."""
+    """Return a record as JSON."""
     kept = {name: data[name] for name in sorted(data) if data[name] is not None or name not in _MAY_LACK}
     kinds: dict[type, Any] = {dict: _written, tuple: list}
     return {name: kinds.get(type(value), lambda same: same)(value) for name, value in kept.items()}
 
 
 def _read(kind: type[Record], data: Any) -> Record:
-    """Return a record from an object that may hold more, each value of the type that its field declares."""
+    """Return a record from an object that may have more keys; TypeError if a value does not have its field's type."""
     if not isinstance(data, dict):
-        raise TypeError(f"{data!r:.40} is no object")
+        raise TypeError(f"{data!r:.40} is not an object")
     values: dict[str, Any] = {}
     for field in fields(kind):
         if field.name in data or field.name not in _MAY_LACK:
             value = data[field.name]
             value = tuple(value) if isinstance(value, list) else value
-            # What is larger is more than arithmetic with it can bear.
+            # Arithmetic with a larger number could overflow.
             huge = isinstance(value, int | float) and not abs(value) < _MOST
             negative = field.name in _NEVER_NEGATIVE and isinstance(value, int | float) and value < 0
             if not _fits(value, field.type) or huge or negative:
@@ -130,5 +132,5 @@ def _fits(value: Any, declared: Any) -> bool:
         return any(_fits(value, kind) for kind in get_args(declared))
     if get_origin(declared) is tuple:
         return type(value) is tuple and all(type(item) is str for item in value)
-    # A whole number may be written without a point.
+    # JSON may write a whole float without a decimal point.
     return type(value) is declared or (declared is float and type(value) is int)

@@ -1,4 +1,4 @@
-"""Whether a checkpoint can be trusted: its bytes, its shapes and its numbers."""
+"""Checks of a checkpoint: its bytes, its shapes and its numbers."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
 
 
 def fault(path: Path) -> CharRNNError | None:
-    """Return what is wrong with a checkpoint (format, digests, shapes, numbers that are not finite), or None."""
+    """Return the error of a checkpoint (format, digests, shapes, numbers that are not finite), or None."""
     try:
         check(read_checkpoint(path, training=True), path)
     except CharRNNError as error:
@@ -19,17 +19,17 @@ def fault(path: Path) -> CharRNNError | None:
 
 
 def check(checkpoint: Checkpoint, path: Path) -> None:
-    """Raise CharRNNError unless a checkpoint that was read whole has the shapes of its model, and finite numbers."""
+    """Raise CharRNNError unless a checkpoint that was read whole has the shapes of its model and finite numbers."""
     check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
     _check_state(checkpoint, path)
     for part in (checkpoint.weights, checkpoint.slots, checkpoint.state):
         for name, array in part.items():
             if not np.isfinite(array).all():
-                raise CharRNNError(f"{path}: {name} holds numbers that are not finite.")
+                raise CharRNNError(f"{path}: {name} has numbers that are not finite.")
 
 
 def _check_state(checkpoint: Checkpoint, path: Path) -> None:
-    """Raise CharRNNError unless the hidden state is that of the model and of its training."""
+    """Raise CharRNNError unless the hidden state has the shapes of the model and its training."""
     if checkpoint.training is None:
         return
     expected = state_shapes(checkpoint.model, checkpoint.training.batch)

@@ -95,7 +95,7 @@ def test_a_checkpoint_says_which_file_it_wants() -> None:
     write_checkpoint(path, Checkpoint(config, vocab, initial_weights(config, vocab.size, 1)))
     assert Model.load(path).config == config
     del CELLS["mine"]
-    with pytest.raises(CharRNNError, match="its cell is 'mine', which this charrnn does not have") as caught:
+    with pytest.raises(CharRNNError, match="its cell is 'mine', which this charrnn does not know") as caught:
         Model.load(path)
     assert "`cells=mine.py`, or CHARRNN_CELLS" in (caught.value.hint or "")
     # It is never loaded by itself.

@@ -302,7 +302,7 @@ def test_a_damaged_best_one_is_an_error(run):
     # The last bytes are of the output's weights.
     assert "best.safetensors is damaged" in refused("play").message
     (run / "foreign.safetensors").write_bytes(b"something else entirely")
-    assert "no checkpoint" in refused(run / "foreign.safetensors").message
+    assert "not a checkpoint" in refused(run / "foreign.safetensors").message
     assert "There is no run" in refused("nothing").message
 
 
@@ -564,7 +564,7 @@ def test_only_a_picture_of_ours_is_replaced(run, tmp_path, suffix):
     Figure().savefig(path)
     theirs = path.read_bytes()
     (tmp_path / f"link.{suffix}").symlink_to(path)
-    assert "exists already, and is no picture of charrnn" in refused("play", "--plot", path).message
+    assert "exists already, and it is not a picture of charrnn" in refused("play", "--plot", path).message
     for name in ("link", "dangling", "folder"):
         other = tmp_path / f"{name}.{suffix}"
         if name == "dangling":

@@ -62,7 +62,7 @@ MISTAKES = [
     ("eval", "charrnn eval RUN TEXT"),
     ("vocab", "charrnn vocab CORPUS"),
     ("verify", "charrnn verify needs RUN|FILE.\n  Name it: charrnn verify RUN|FILE. charrnn"),
-    ("sample checkpoints/small/step-00000099.safetensors", "In checkpoints/small there is best.safetensors."),
+    ("sample checkpoints/small/step-00000099.safetensors", "The checkpoint in checkpoints/small: best.safetensors."),
     ("verify checkpoints/small/step-00000099.safetensors", "/step-00000099.safetensors does not exist."),
     ("train --resume nowhere/best.safetensors", "nowhere/best.safetensors does not exist.\n  charrnn runs lists"),
     ("score nothing.txt", "neither a run nor a file 'nothing.txt'"),

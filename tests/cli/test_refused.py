@@ -171,7 +171,7 @@ def test_names_and_places_are_refused_before_anything_is_done(small):
         assert "charrnn-tmp" not in text and ": [" not in text
         assert not advice or name.startswith(("init", "checkpoints")), (name, text)
     assert "The name of a run is empty" in answers["init: empty"][0]
-    assert "at most 255 bytes, and this one has 300" in answers["name: long"][0]
+    assert "at most 255 bytes; this one has 300" in answers["name: long"][0]
     assert "cannot be written to file/x.txt: file is a file" in answers["corpus: no folder"][0]
     assert (small / "file").read_text(encoding="utf-8") == "text" and not (small / "checkpoints" / "text").exists()
 

@@ -715,7 +715,10 @@ def test_of_what_failed_there_is_no_page(here):
         (("plain.safetensors", "text.txt", "--encoding", "klingon"), "--encoding is 'klingon'"),
         (("plain.safetensors", "text.txt", "--errors", "ignore"), "errors"),
         (("plain.safetensors", "text.txt", "--html", "nowhere/page.html"), "nowhere/page.html cannot be written"),
-        (("plain.safetensors", "text.txt", "--html", "./text.txt"), "text.txt exists already, and is no heat map"),
+        (
+            ("plain.safetensors", "text.txt", "--html", "./text.txt"),
+            "text.txt exists already, and it is not a heat map",
+        ),
         (("plain.safetensors", "text.txt", "--html", "."), ". is a folder; a heat map is a file."),
         (("plain.safetensors", "text.txt", "--html", "/dev/null"), "/dev/null is a link or a device."),
     ],

@@ -223,19 +223,19 @@ def test_the_end_of_documents_is_kept_however_rare(tmp_path):
 
 
 REFUSED = (
-    (("a.txt", "--lines", "--separator", "|"), "--lines makes documents of lines"),
-    (("a.txt", "--lines", "--reset-at-documents"), "--lines makes documents of lines"),
+    (("a.txt", "--lines", "--separator", "|"), "--lines makes every line a document"),
+    (("a.txt", "--lines", "--reset-at-documents"), "--lines makes every line a document"),
     (("a.txt", "--separator", "ab"), "--separator is 'ab'; it must be one character"),
     (("a.txt", "--separator", ""), "--separator is ''"),
     (("a.txt", "--bytes", "--separator", "☞"), "it must be one byte"),
-    (("a.txt", "--bytes", "--lower", "--encoding", "latin-1"), "--encoding and --lower cannot be had with it"),
+    (("a.txt", "--bytes", "--lower", "--encoding", "latin-1"), "it excludes --encoding and --lower"),
     (("a.txt", "--split", "char-rnn", "--val-file", "b.txt"), "validates on its own text"),
     (("a.txt", "--split", "tail", "--val-file", "b.txt"), "no effect with --val-file"),
     (("a.txt", "--split", "char-rnn", "--test", "0.1"), "--split char-rnn has no test part"),
     (("a.txt", "b.txt", "--split", "char-rnn", "--reset-at-documents"), "--split char-rnn knows no documents"),
     (("a.txt", "--split", "documents"), "needs 2 documents or more"),
     (("a.txt", "--split", "thirds"), "--split is 'thirds'"),
-    (("a.txt", "--val", "0.5", "--test", "0.5"), "leave nothing to train on"),
+    (("a.txt", "--val", "0.5", "--test", "0.5"), "leave no text to train on"),
     (("a.txt", "--test", "1"), "--test is 1.0"),
     (("a.txt", "--min-count", "100000"), "No character occurs 100,000 times"),
     (("a.txt", "--min-count", "2", "--vocab", "v.json"), "--min-count makes a vocabulary; --vocab names one"),

@@ -149,7 +149,7 @@ def test_another_kind_of_value_is_damage(stranger: Stranger, change: dict[str, A
     metadata["progress"] |= change
     path = stranger.folder / "odd.safetensors"
     path.write_bytes(packed(metadata, arrays))
-    with pytest.raises(CharRNNError, match="is damaged: its metadata hold"):
+    with pytest.raises(CharRNNError, match="is damaged: its metadata are not valid"):
         load(path)
 
 

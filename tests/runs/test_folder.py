@@ -84,7 +84,7 @@ def test_runs_are_named_after_the_corpus_and_never_overwritten(folder):
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "/a", "a\\b", "a\nb", "a\0b"])
 def test_names_that_cannot_be_are_refused(folder, name):
-    with pytest.raises(CharRNNError, match="cannot name a run"):
+    with pytest.raises(CharRNNError, match="cannot be the name of a run"):
         create_run(name, "play")
     assert not folder.exists()
 

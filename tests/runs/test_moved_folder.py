@@ -172,7 +172,7 @@ def test_one_that_cannot_be_made_again_says_why(tmp_path, monkeypatch):
     ("number", "advice"),
     [
         (errno.ENOSPC, "Free some space"), (errno.EDQUOT, "quota"), (errno.EACCES, "writeable"),
-        (errno.EROFS, "writeable"), (errno.ENOENT, "again"), (errno.EIO, "in order"),
+        (errno.EROFS, "writeable"), (errno.ENOENT, "again"), (errno.EIO, "Check the disk"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("place", ["charrnn.runs.log.sync_folder", "charrnn.atomic.os.replace"])

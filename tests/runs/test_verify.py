@@ -90,7 +90,7 @@ def test_numbers_that_are_none_are_bad(part, number, tmp_path):
     write_checkpoint(path, good)
     assert fault(path) is None
     write_checkpoint(path, replace(good, **{part: spoilt}))
-    assert f"{name} holds numbers that are not finite" in fault(path).message
+    assert f"{name} has numbers that are not finite" in fault(path).message
 
 
 @pytest.mark.parametrize(
