@@ -69,7 +69,7 @@ def resumed_job(
     steps_per_epoch = max(1, len(data.parts.train) // trained.batch // trained.seq)
     kept = {} if corpus else run.all_kept(progress.corpus.sources)
     if older is None:
-        yield Noticed(f"Resuming {run.name} after step {progress.step:,}.")
+        yield Noticed(f"Resuming {run.name} after step {progress.step:,}.", is_advice=True)
     else:
         run, progress, said = own_run(training, older, progress, own_name, out)
         yield Noticed(said)

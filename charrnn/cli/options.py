@@ -368,4 +368,9 @@ SaveEvery = Annotated[
     ),
 ]
 Keep = Annotated[int, typer.Option("--keep", help="Number of newest checkpoints to keep, in addition to the best one.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and the last lines.")]
+Quiet = Annotated[
+    int,
+    typer.Option(
+        "--quiet", "-q", count=True, show_default=False, help="Print no samples; -qq: nothing but warnings and errors."
+    ),
+]

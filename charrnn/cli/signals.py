@@ -73,9 +73,9 @@ def leave(number: int, last_words: str) -> None:
 
 
 def show_cursor() -> None:
-    """Show it again on a terminal: a progress bar may have hidden it."""
+    """Show it again on a terminal: a progress bar may have hidden it, which is erased, as is the ^C that was echoed."""
     if os.isatty(_stderr):
-        os.write(_stderr, b"\x1b[?25h\r")
+        os.write(_stderr, b"\x1b[?25h\r\x1b[J")
 
 
 def _handle(number: int, handler: Any) -> None:

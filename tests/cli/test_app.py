@@ -260,11 +260,13 @@ def test_training_talks_plainly_on_stderr_alone(trained):
     lines = result.stderr.splitlines()
     assert lines[-1] == "Sample from it: charrnn sample toy --temp 0.8"
     for said in (
-        r"52,000 characters, 26 different; 46,800 to train on, 5,200 ",
-        r"lstm 2x16, .*batch 8, seq 16.* Run: toy$",
+        r"^Training lstm 2x16 on toy.txt for 6 steps\.$",
+        r"^Text: 52,000 characters, 26 different; 46,800 to train on, 5,200 ",
+        r"^Network: [\d,]+ parameters, one-hot input",
+        r"^Run toy: batch 8, seq 16",
     ):
         assert re.search(said, result.stderr, re.M)
-    assert re.search(r"step 6: train [\d.]+, validation [\d.]+ bits", result.stderr)
+    assert re.search(r"step 6: train [\d.]+, val [\d.]+ bits", result.stderr)
     assert re.search(r"bzip2 [\d.]+, xz [\d.]+", result.stderr)
 
 
@@ -355,6 +357,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(trained, tmp_path):
 def test_ctrl_c_before_the_first_step_leaves_nothing(trained, tmp_path):
     (tmp_path / "toy.txt").write_text(TEXT)
     process = started(tmp_path, "train", "toy.txt", *SMALL, "--steps", 10**7)
+    assert process.stderr.readline() == "Training lstm 2x16 on toy.txt for 10,000,000 steps.\n"
     assert process.stderr.readline() == "Loading TensorFlow …\n"
     process.send_signal(signal.SIGINT)
     out, said = process.communicate()

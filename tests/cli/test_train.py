@@ -1,5 +1,6 @@
 """`charrnn train`: every setting's way from the command line to what is trained."""
 
+import random
 from dataclasses import fields, replace
 
 import pytest
@@ -10,6 +11,7 @@ from charrnn.api.presets import PRESETS
 from charrnn.cli.app import app
 from charrnn.config import DEFAULT_MINUTES, ModelConfig, TextConfig, TrainConfig
 from charrnn.errors import CharRNNError
+from support.fake_training import train_fakes
 from support.untrained import train_nothing
 
 MODEL_VALUES = {"stack": "residual", "cell": "gru", "layers": 3, "units": 9, "embedding": 5}
@@ -122,3 +124,21 @@ def test_an_rnn_with_relu_is_an_irnn(configs_of):
 def test_both_clippings_at_once_are_refused_in_words(configs_of):
     with pytest.raises(CharRNNError, match="clip"):
         configs_of("--clip-norm", "1", "--clip-value", "2")
+
+
+def test_quiet_has_two_steps(tmp_path, monkeypatch):
+    (tmp_path / "corpus.txt").write_text("".join(random.Random(1).choices("abcdefgh\n", k=20_000)))
+    monkeypatch.chdir(tmp_path)
+    train_fakes(monkeypatch)
+    settings = {"units": 4, "layers": 1, "batch": 8, "seq": 16, "steps": 20, "eval-every": 10}
+    words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    said = []
+    for quiet in ([], ["-q"], ["--quiet"], ["-qq"], ["-q", "--quiet"], ["-qqq"], ["-qq", "--json"]):
+        result = CliRunner().invoke(app, ["train", "corpus.txt", *words, *quiet], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        said.append(result.stderr)
+    everything, once, as_word, *nothing = said
+    assert "\n  | " in everything and "\n  | " not in once and once.count("\n") == as_word.count("\n")
+    for line in ("step 20: train ", "The model is ", "Sample from it: "):
+        assert line in everything and line in once
+    assert nothing == [""] * 4 and '"ended": "budget"' in result.stdout

@@ -64,7 +64,7 @@ class Chain:
 
         What it compiles is kept only by one that nobody kills: see support/compilation.py.
         """
-        common = ["--checkpoints", str(self.folder), "--quiet"]
+        common = ["--checkpoints", str(self.folder), "-qq"]
         if self.run.newest() is not None:
             words = ["--resume", "run", *common]
         else:

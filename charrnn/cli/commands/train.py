@@ -77,7 +77,7 @@ def train(
     out: o.Checkpoints = None,
     resume: o.Resume = None,
     allow_changed_text: o.AllowChangedText = False,
-    quiet: o.Quiet = False,
+    quiet: o.Quiet = 0,
     as_json: o.ResultAsJson = False,
 ) -> None:
     """Train a model on a text and say how to sample from it.
@@ -93,14 +93,14 @@ def train(
         _train(resume, given, quiet, as_json, asked)
 
 
-def _train(resume: str | None, given: dict[str, Any], quiet: bool, as_json: bool, asked: Signals) -> None:
+def _train(resume: str | None, given: dict[str, Any], quiet: int, as_json: bool, asked: Signals) -> None:
     """Train a new run, or one that goes on, show it, and answer signals."""
     from charrnn.api.training import resume_events, train_events
     from charrnn.cli.views import report
-    from charrnn.cli.views.live import View
+    from charrnn.cli.views.live import NOTHING, View
     from charrnn.cli.views.reading import Reading
 
-    given |= {"watch": (reading := Reading()).show, "began": STARTED}
+    given |= {"watch": (reading := Reading(quiet >= NOTHING)).show, "began": STARTED}
     if resume is None:
         given.setdefault("corpus", ())
     say_if_typed(given.get("corpus", ()))
@@ -109,9 +109,9 @@ def _train(resume: str | None, given: dict[str, Any], quiet: bool, as_json: bool
     asked.training, asked.last_words = training, lambda: report.last_words(training)
     if not training.is_first:
         hush()
-    with reading, training, View(training, quiet or not training.is_first) as view:
+    with reading, training, View(training, quiet if training.is_first else NOTHING) as view:
         for event in training:
             view.show(event)
     if as_json:
         report.result(training)
-    report.leave(training, asked.received)
+    report.leave(training, asked.received, quiet >= NOTHING)

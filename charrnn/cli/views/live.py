@@ -5,43 +5,51 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from charrnn.cli.console import as_options, notify, printable, say
-from charrnn.cli.views.units import short
+from charrnn.cli.console import as_options, printable, say
+from charrnn.cli.views import beginning
+from charrnn.cli.views.speed import Speed
+from charrnn.cli.views.units import clock, short
+from charrnn.cli.views.wrapping import FIXED, columns_of, wrapped
 from charrnn.text.decoding import readable
 
 if TYPE_CHECKING:
     from charrnn.api.events import Began, Evaluated, Event, Stepped
     from charrnn.api.session import Training
+    from charrnn.cli.views.bar import Bar, Shown
 
 SAMPLE = 200
 TEMPERATURE = 0.7
 # Plain lines come this often, in seconds, between evaluations.
 LINE_EVERY = 30.0
-# The columns that the bar's other parts take: the percentage, a bar of some length and hours that are left.
-BESIDE_FACTS = 20
+# After so many seconds of training the speed is known well enough to say when a run of so many more will be done.
+KNOWN_AFTER, WORTH_TELLING = 10.0, 60.0
 # Another number of steps is told if it differs by this share.
 CHANGED = 0.1
-# Where there is too little room for all facts, those named first are left out first.
-LEFT_OUT = ("lr", "epoch", "speed", "train")
+# How much is left out (--quiet): the samples, and all but warnings.
+NO_SAMPLES, NOTHING = 1, 2
 
 
 class View:
     """Shows the events of a training run; a context manager, so that the terminal is always put right again."""
 
-    def __init__(self, training: "Training", quiet: bool):
+    def __init__(self, training: "Training", quiet: int):
         self.training, self.quiet = training, quiet
-        self.bar: Any = None
+        self.bar: Bar | None = None
         self.began: Began | None = None
         self.unit = "character"
         self.train_nats: float | None = None
         self.val_nats: float | None = None
         self.last_step: Stepped | None = None
-        # How many steps were last said to fit the time.
+        # How many steps were last said to fit the time, and whether the time ends the run.
         self.told: int | None = None
+        self.is_timed = self.has_told_the_end = False
+        # Of a run that is over: how long it took, and whether it reached the end of its budget.
+        self.took: float | None = None
+        self.is_complete = False
         self.last_line = time.perf_counter()
-        self.speed = _Speed()
+        self.speed = Speed()
 
     def __enter__(self) -> "View":
         return self
@@ -56,12 +64,14 @@ class View:
 
         match event:
             case events.Noticed(message, is_advice):
-                if not (is_advice and self.quiet):
-                    notify(message)
+                if is_advice:
+                    self._say(printable(as_options(message)))
+                else:
+                    self._print(printable(as_options(message)))
             case events.Loading(backend, others):
+                self._say(beginning.plan(self.training))
                 waiting = f", and waiting for {others} other process{'' if others == 1 else 'es'}" if others else ""
-                if not self.quiet:
-                    say(f"Loading {backend}{waiting} …")
+                self._say(f"Loading {backend}{waiting} …")
             case events.Began():
                 self._begin(event)
             case events.Stepped():
@@ -69,9 +79,6 @@ class View:
             case events.Evaluated():
                 self.val_nats = event.val_nats
                 self._evaluated(event)
-                if self.bar is not None and self.last_step is not None:
-                    # It may be the last one, and stays on the terminal.
-                    self._progress(self.last_step)
                 self.speed.restart()
             case events.BudgetFixed(total, characters_per_second):
                 self._fixed(total, characters_per_second)
@@ -80,56 +87,44 @@ class View:
                 self._say(f"Saved after step {step:,}.")
             case events.SaveFailed(step, error):
                 why = printable(as_options(error.message))
-                self._warn(f"Not saved after step {step:,}: {why} Training goes on in memory.")
+                self._print(f"Not saved after step {step:,}: {why} Training goes on in memory.")
             case events.FolderMade(path):
-                self._warn(f"The folder of the run was moved or removed: it was made again at {printable(str(path))}.")
+                self._print(f"The folder of the run was moved or removed: it was made again at {printable(str(path))}.")
             case events.RolledBack(step, why, rate_scale):
                 self.train_nats = None
                 self.speed.restart()
-                self._warn(
+                self._print(
                     f"Training went wrong: {printable(why)}. Back at step {step:,}, from now on with "
                     f"{rate_scale:g} times the learning rate."
                 )
             case events.Ended():
+                self.is_complete = event.reason == "budget"
                 self._stop_bar()
-                report.ended(self.training, event)
+                report.ended(self.training, event, self.quiet >= NOTHING)
             case events.Measured():
-                report.measured(event)
+                report.measured(event, self.quiet >= NOTHING)
 
     def _begin(self, event: "Began") -> None:
         """Say what is trained on what."""
-        from charrnn.network.parameters import parameter_count
-
         assert self.training.job is not None
         self.unit = self.training.job.data.corpus.text.config.unit
         self.began, self.val_nats = event, event.best_nats
-        if self.quiet:
+        self.is_timed = event.total is None
+        if self.quiet >= NOTHING:
             return
         if sys.stderr.isatty():
-            # First: below it lines are broken between words.
             self._start_bar()
-        corpus, parts = self.training.job.data.corpus, self.training.job.data.parts
-        test = f", {sum(map(len, parts.test)):,} to test" if parts.test else ""
-        width = "one-hot input" if event.model.embedding is None else f"embedding {event.model.embedding}"
-        self._say(
-            f"{len(corpus):,} {self.unit}s, {len(corpus.text.symbols):,} different; "
-            f"{len(parts.train):,} to train on, {sum(map(len, parts.val)):,} to validate{test}."
-        )
-        settings, name = event.training, event.path.resolve().name
-        parameters = parameter_count(event.model, event.vocab_size)
-        # Where a run goes on the rate is another by now.
-        at = "" if event.step else f" at {settings.rate:g}"
-        self._say(
-            f"{event.model.title}, {width}, {parameters:,} parameters; batch {settings.batch}, "
-            f"seq {settings.seq}, dropout {settings.dropout:g}, {settings.optimizer}{at}. "
-            f"Run: {printable(name)}"
-        )
+        for line in beginning.facts(self.training, event):
+            self._say(line)
 
     def _fixed(self, total: int, characters_per_second: float) -> None:
         """Say how many steps fit the time, if that is news: other budgets may be smaller."""
+        from charrnn.training.budget import counted_total
+
         assert self.began is not None
-        told, limit = self.told, self.began.training.steps
-        if total == limit or (told is not None and abs(total - told) <= CHANGED * told):
+        self.is_timed = total != counted_total(self.began.training, self.began.steps_per_epoch)
+        told = self.told
+        if not self.is_timed or (told is not None and abs(total - told) <= CHANGED * told):
             return
         self.told = total
         passes = f"{total / self.began.steps_per_epoch:.2g} passes over the text"
@@ -142,7 +137,18 @@ class View:
         nats = event.nats
         if nats is not None:
             self.train_nats = nats if self.train_nats is None else 0.98 * self.train_nats + 0.02 * nats
-        self._progress(event)
+        self._tell_the_end()
+        if self.bar is None and time.perf_counter() - self.last_line > LINE_EVERY:
+            self._plain_line(event)
+
+    def _tell_the_end(self) -> None:
+        """Say once when a run of so many steps will be done: its first line could not know."""
+        left, rate = self._seconds_left(), self.speed.rate
+        if self.has_told_the_end or self.is_timed or rate is None or self.speed.passed < KNOWN_AFTER:
+            return
+        self.has_told_the_end = True
+        if left is not None and left > WORTH_TELLING:
+            self._say(f"{rate:,.0f} {self.unit}s/s: done about {beginning.clock_time(left)}.")
 
     @property
     def _characters(self) -> int:
@@ -150,85 +156,102 @@ class View:
         assert self.began is not None
         return self.began.training.batch * self.began.training.seq
 
-    def _start_bar(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    @property
+    def _epoch(self) -> list[str]:
+        return [] if self.last_step is None else [f"epoch {self.last_step.epoch:.2f}"]
 
-        console = Console(stderr=True)
-        if console.is_dumb_terminal:
-            # It cannot go back to a line, and would show no bar.
-            return
-        self.bar = Progress(
-            TextColumn("{task.percentage:>3.0f}%"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[facts]}", markup=False),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            refresh_per_second=4,
-        )
-        self.task = self.bar.add_task("", total=self.began and self.began.total, facts="compiling")
-        self.bar.start()
+    @property
+    def _rate(self) -> list[str]:
+        return [f"{self.speed.rate:,.0f} {short(self.unit)}s/s"] if self.speed.rate else []
 
-    def _progress(self, event: "Stepped") -> None:
-        if self.quiet:
-            return
-        facts = self._facts(event)
-        if self.bar is not None:
-            shown = _fitting(facts, self.bar.console.width - BESIDE_FACTS)
-            self.bar.update(self.task, completed=event.step, total=event.total, facts=shown)
-            return
-        if time.perf_counter() - self.last_line > LINE_EVERY:
-            of = f"/{event.total:,}" if event.total else ""
-            eta = ""
-            if event.total and self.speed.rate:
-                left = (event.total - event.step) * self._characters / self.speed.rate
-                eta = f", {math.ceil(left / 60)} min left"
-            self._say(f"step {event.step:,}{of}, {', '.join(facts.values())}{eta}")
+    @property
+    def _learning_rate(self) -> list[str]:
+        return [] if self.last_step is None else [f"lr {self.last_step.learning_rate:.1e}"]
 
-    def _facts(self, event: "Stepped") -> dict[str, str]:
-        facts = {"epoch": f"epoch {event.epoch:.2f}"}
-        if self.speed.rate:
-            facts["speed"] = f"{self.speed.rate:,.0f} {short(self.unit)}s/s"
-        if self.train_nats is not None:
-            facts["train"] = f"train {self.train_nats / math.log(2):.3f}"
+    def _seconds_left(self) -> float | None:
+        """Return how long training will still take, None as long as that is not known."""
+        if self.is_timed:
+            return beginning.seconds_left(self.training)
+        step = self.last_step
+        return None if step is None or step.total is None else self.speed.seconds_for(step.total - step.step)
+
+    def _share(self) -> float:
+        """Return the share of the run that is done: of its time, or of its steps."""
+        assert self.began is not None
+        if self.is_complete:
+            return 1.0
+        minutes, step = self.began.training.minutes, self.last_step or self.began
+        if self.is_timed and minutes is not None:
+            return min(1.0, 1 - beginning.seconds_left(self.training) / (60 * minutes))
+        return min(1.0, step.step / step.total) if step.total else 0.0
+
+    def _shown(self) -> "Shown":
+        """Return what the bar shows now."""
+        from charrnn.cli.views.bar import Shown
+
+        assert self.training.job is not None
+        left = self._seconds_left()
+        time_left = f"{'-:--' if left is None else clock(left)} left"
+        took = None if self.took is None else f"took {clock(self.took)}"
+        losses = [f"train {_bits(self.train_nats)}"]
+        if self.training.job.data.parts.val:
+            losses.append(f"val {_bits(self.val_nats)}")
+        facts = ["compiling"] if self.last_step is None else [*self._rate, *self._epoch, *self._learning_rate]
+        return Shown(self._share(), took or time_left, losses, f"bits/{short(self.unit)}", facts)
+
+    def _plain_line(self, event: "Stepped") -> None:
+        """Say how far training is, where no bar does."""
+        of = f"/{event.total:,}" if event.total else ""
+        losses = [] if self.train_nats is None else [f"train {_bits(self.train_nats)}"]
         if self.val_nats is not None:
-            facts["val"] = f"val {self.val_nats / math.log(2):.3f} bits/{short(self.unit)}"
-        facts["lr"] = f"lr {event.learning_rate:.1e}"
-        return facts
+            losses.append(f"val {_bits(self.val_nats)} bits/{short(self.unit)}")
+        left = self._seconds_left()
+        eta = [] if left is None else [f"{math.ceil(left / 60)} min left"]
+        parts = [*self._epoch, *self._rate, *losses, *self._learning_rate, *eta]
+        self._say(f"step {event.step:,}{of}, {', '.join(parts)}")
 
     def _evaluated(self, event: "Evaluated") -> None:
-        val = "" if event.val_nats is None else f", validation {event.val_nats / math.log(2):.4f}"
-        train = "-" if event.train_nats is None else f"{event.train_nats / math.log(2):.4f}"
-        self._say(
-            f"epoch {event.epoch:.2f}, step {event.step:,}: train {train}{val} "
-            f"bits per {self.unit}{' (best so far)' if event.best and event.val_nats is not None else ''}"
-        )
-        if not self.quiet:
+        parts = [f"epoch {event.epoch:.2f}, step {event.step:,}:", f"train {_bits(event.train_nats, 4)}"]
+        if event.val_nats is None:
+            parts[-1] += " bits"
+        else:
+            best = ", best" if event.best else ""
+            parts[-1] += ","
+            parts.append(f"val {_bits(event.val_nats, 4)} bits{best}")
+        # Where a line is too long it is broken between the parts.
+        self._say(" ".join(part.replace(" ", FIXED) for part in parts))
+        if self.quiet < NO_SAMPLES:
             model = self.training.model(event)
             sample = model.sample(SAMPLE, temperature=TEMPERATURE, seed=event.step)
             for line in readable(sample, model.text).splitlines():
-                self._say("  | " + printable(line), whole=True)
+                self._say(printable(line), "  | ")
 
-    def _warn(self, line: str) -> None:
-        """Print what even --quiet does not silence."""
-        if self.quiet:
-            say(line)
-        else:
-            self._say(line)
+    def _say(self, line: str, prefix: str | None = None) -> None:
+        if self.quiet < NOTHING:
+            self.last_line = time.perf_counter()
+            self._print(line, prefix)
 
-    def _say(self, line: str, whole: bool = False) -> None:
-        """Print a line; above the bar it is broken between words, unless it is to stay `whole`."""
-        if self.quiet:
-            return
-        self.last_line = time.perf_counter()
-        if not self._on_bar(lambda bar: bar.console.print(_plain(line), soft_wrap=whole)):
-            say(line)
+    def _print(self, line: str, prefix: str | None = None) -> None:
+        """Print a line, even if quiet; on a terminal it is broken between words, each piece after the prefix."""
+        if not self._on_bar(lambda bar: bar.say(line, prefix)):
+            for part in wrapped(line, columns_of(sys.stderr), prefix):
+                say(part)
+
+    def _start_bar(self) -> None:
+        from charrnn.cli.views.bar import Bar
+
+        bar = Bar(self._shown)
+        if bar.is_possible:
+            self.bar = bar
+            bar.start()
 
     def _stop_bar(self) -> None:
+        if self.bar is not None:
+            self.took = time.perf_counter() - self.training.began
         self._on_bar(lambda bar: bar.stop())
         self.bar = None
 
-    def _on_bar(self, action: Callable[[Any], None]) -> bool:
+    def _on_bar(self, action: "Callable[[Bar], None]") -> bool:
         """Do something with the bar; return whether there is one. A terminal that has gone is no reason to stop."""
         if self.bar is not None:
             try:
@@ -241,36 +264,5 @@ class View:
         return self.bar is not None
 
 
-def _plain(line: str) -> Any:
-    """Return a line as Rich shows it unchanged: without markup, colours, and emojis for names such as `:key:`."""
-    from rich.text import Text
-
-    return Text(line)
-
-
-def _fitting(facts: dict[str, str], room: int) -> str:
-    """Return the facts in a line of at most `room` columns, as many of them as go there; at least one."""
-    for name in LEFT_OUT:
-        if len(", ".join(facts.values())) > room and len(facts) > 1:
-            facts = {other: fact for other, fact in facts.items() if other != name}
-    return ", ".join(facts.values())
-
-
-class _Speed:
-    """Characters a second over the last steps; restarted after what is no training."""
-
-    def __init__(self) -> None:
-        self.rate: float | None = None
-        self.restart()
-
-    def restart(self) -> None:
-        self.since: tuple[float, int] | None = None
-
-    def add(self, characters: int) -> None:
-        now = time.perf_counter()
-        if self.since is None:
-            self.since = (now, characters)
-        elif now - self.since[0] > 1.0:
-            self.rate = (characters - self.since[1]) / (now - self.since[0])
-            if now - self.since[0] > 10.0:
-                self.since = (now, characters)
+def _bits(nats: float | None, digits: int = 3) -> str:
+    return "-" if nats is None else f"{nats / math.log(2):.{digits}f}"

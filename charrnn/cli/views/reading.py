@@ -22,7 +22,8 @@ class Reading:
 
     what = "Reading"
 
-    def __init__(self) -> None:
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
         self.bar: Any = None
         self.next = perf_counter() + _PATIENCE
         self._tidied = tidied(cache.tidy)
@@ -48,7 +49,7 @@ class Reading:
         now = perf_counter()
         if done == total:
             self.stop()
-        elif now > self.next:
+        elif now > self.next and not self.quiet:
             self._show(now, done, total)
 
     def _show(self, now: float, done: int, total: int | None) -> None:

@@ -4,8 +4,9 @@ import signal
 from typing import TYPE_CHECKING
 
 from charrnn.api.json_text import json_text
-from charrnn.cli.console import printable, say, show_error, with_cells, write_data
+from charrnn.cli.console import printable, show_error, with_cells, write_data
 from charrnn.cli.signals import show_cursor
+from charrnn.cli.views.wrapping import tell
 from charrnn.runs.folder import shell_name
 
 if TYPE_CHECKING:
@@ -22,20 +23,21 @@ DIVERGED = 0.5
 _PARTS = {"validation": ("Validation", ""), "test": ("Test", " that nothing was chosen by")}
 
 
-def ended(training: "Training", event: "Ended") -> None:
-    """Say why training ended, and where the model is."""
+def ended(training: "Training", event: "Ended", quiet: bool = False) -> None:
+    """Say why training ended, and where the model is, unless `quiet`."""
     run, job = training.run, training.job
-    if event.reason == "interrupted" or not training.is_first:
+    if event.reason == "interrupted" or quiet or not training.is_first:
         return
     assert run is not None and job is not None
     if event.reason == "patience":
-        say(f"Stopped early: no better for {job.config.patience} evaluations.")
+        tell(f"Stopped early: no better for {job.config.patience} evaluations.")
     best = run.best if run.best.is_file() else run.newest()
-    say(f"The model is {printable(str(best))} (step {training.progress.best_step:,}).")
+    tell(f"The model is {printable(str(best))} (step {training.progress.best_step:,}).")
 
 
-def measured(event: "Measured") -> None:
-    """Say what came of the exact evaluation of a held-out part."""
+def measured(event: "Measured", quiet: bool = False) -> None:
+    """Say what came of the exact evaluation of a held-out part; if `quiet`, only that the model is bad."""
+    say = _nothing if quiet else tell
     what, which = _PARTS[event.part]
     separator, after = event.loss_after, ""
     read, counted = event.characters_read, event.evaluation.characters
@@ -60,12 +62,16 @@ def measured(event: "Measured") -> None:
     train, guessed = event.train_nats, event.frequency_nats
     if guessed is not None and nats > guessed:
         baseline = f"the plain frequencies of the {unit}s would ({guessed:.2f} nats)"
-        say(f"  It predicts worse than {baseline}: {_why(event)}")
+        tell(f"{'The model' if quiet else '  It'} predicts worse than {baseline}: {_why(event)}")
     elif event.part == "validation" and train is not None and train < nats - MEMORISED:
         say(
             f"  It has begun to learn its text by heart: training loss {train:.2f} nats, validation {nats:.2f}. "
             "More text, more --dropout or fewer --units would help."
         )
+
+
+def _nothing(line: str) -> None:
+    pass
 
 
 def _why(event: "Measured") -> str:
@@ -84,15 +90,16 @@ def result(training: "Training") -> None:
         write_data(json_text({**run_of(run).to_json(), "ended": end.reason}))
 
 
-def leave(training: "Training", received: int | None) -> None:
+def leave(training: "Training", received: int | None, quiet: bool = False) -> None:
     """Say what to type next; a run that was interrupted ends the process as the shell expects of the signal."""
     run, end = training.run, training.ended
     assert run is not None and end is not None
     if end.reason == "interrupted":
-        say(f"Stopped after step {end.step:,}, saved. {go_on(run)}")
+        tell(f"Stopped after step {end.step:,}, saved. {go_on(run)}")
         # The signal may have reached another process only.
         raise SystemExit(128 + (received or signal.SIGINT))
-    say(f"Sample from it: charrnn sample {shell_name(run)}{with_cells()} --temp 0.8")
+    if not quiet:
+        tell(f"Sample from it: charrnn sample {shell_name(run)}{with_cells()} --temp 0.8")
 
 
 def last_words(training: "Training") -> str:

@@ -1,5 +1,7 @@
 """Times, sizes and losses as a person reads them."""
 
+import math
+
 
 def age(seconds: float) -> str:
     """Return how long ago something was, in its largest whole unit: "3 min ago"."""
@@ -8,6 +10,13 @@ def age(seconds: float) -> str:
         if count >= 1:
             return f"{count} {'day' if unit == 'days' and count == 1 else unit} ago"
     return "just now"
+
+
+def clock(seconds: float) -> str:
+    """Return a length of time as a clock shows it: "3:24", "1:03:24"."""
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def size(count: int) -> str:

@@ -1,0 +1,82 @@
+"""What `charrnn train` says at first: what will happen, when it will be done, and on what it trains."""
+
+import sys
+from pathlib import Path
+from time import localtime, perf_counter, strftime, time
+from typing import TYPE_CHECKING
+
+from charrnn.cli.console import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from charrnn.api.events import Began
+    from charrnn.api.session import Training
+
+# From so many seconds on a time of day is told with its day.
+_FAR = 20 * 3600
+
+
+def plan(training: "Training") -> str:
+    """Return the first line: what is trained on what for how long, and when it will be done if that is known."""
+    job = training.job
+    assert job is not None
+    config, progress = job.config, job.resumed.progress if job.resumed else None
+    what = f"Training {job.model.title} on {_named(job.data.corpus.text.sources)}"
+    step, total = (progress.step, progress.total) if progress else (0, None)
+    if step:
+        what += f" from step {step:,}"
+    counts = {"step": None if step else config.steps, "epoch": None if step else config.epochs}
+    limits = [_counted(count, unit) for unit, count in counts.items() if count is not None]
+    when = ""
+    if total is not None:
+        what += f" to step {total:,}"
+    elif config.minutes is not None:
+        when = f", done {'by' if limits else 'about'} {clock_time(seconds_left(training))}"
+        limits.insert(0, _counted(config.minutes, "minute"))
+    if total is None:
+        what += f" for {' or '.join(limits)}{', whichever ends first' if len(limits) > 1 else ''}"
+    # In a log nobody can type it.
+    return f"{what}{when}{'; Ctrl-C saves and stops' if sys.stderr.isatty() else ''}."
+
+
+def seconds_left(training: "Training") -> float:
+    """Return how long a run of `minutes` has still to go."""
+    assert training.job is not None and training.job.config.minutes is not None
+    return max(0.0, training.began + 60 * training.job.config.minutes - perf_counter())
+
+
+def clock_time(seconds: float) -> str:
+    """Return the time of day, so many seconds from now: "14:32"; with the day where that is not today's or near."""
+    return strftime("%H:%M" if seconds < _FAR else "%a %d %b, %H:%M", localtime(time() + seconds))
+
+
+def facts(training: "Training", event: "Began") -> "Iterator[str]":
+    """Yield the sizes of the text and the network, and the settings that most depend on."""
+    from charrnn.network.parameters import parameter_count
+
+    assert training.job is not None
+    corpus, parts = training.job.data.corpus, training.job.data.parts
+    unit, settings = corpus.text.config.unit, event.training
+    test = f", {sum(map(len, parts.test)):,} to test" if parts.test else ""
+    yield (
+        f"Text: {len(corpus):,} {unit}s, {len(corpus.text.symbols):,} different; "
+        f"{len(parts.train):,} to train on, {sum(map(len, parts.val)):,} to validate{test}."
+    )
+    width = "one-hot input" if event.model.embedding is None else f"embedding {event.model.embedding}"
+    parameters = parameter_count(event.model, event.vocab_size)
+    yield f"Network: {parameters:,} parameters, {width}, dropout {settings.dropout:g}."
+    # Where a run goes on the rate is another by now.
+    rate = "" if event.step else f", learning rate {settings.rate:g}"
+    name = printable(event.path.resolve().name)
+    yield f"Run {name}: batch {settings.batch}, seq {settings.seq}, {settings.optimizer}{rate}."
+
+
+def _named(sources: "Sequence[str]") -> str:
+    """Return how a sentence names the sources of a text."""
+    first = "stdin" if sources[0].startswith("-") else printable(Path(sources[0]).name)
+    return first if len(sources) == 1 else f"{first} and {len(sources) - 1:,} more"
+
+
+def _counted(count: float, unit: str) -> str:
+    return f"{f'{count:,}' if isinstance(count, int) else f'{count:g}'} {unit}{'' if count == 1 else 's'}"
