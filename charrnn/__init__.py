@@ -24,6 +24,7 @@ _HOMES = {
     "Sample": "charrnn.api.generation",
     "Score": "charrnn.inference.lines",
     "TextConfig": "charrnn.config",
+    "Threshold": "charrnn.api.calibration",
     "TrainConfig": "charrnn.config",
     "Training": "charrnn.api.session",
     "events": "charrnn.api",
@@ -46,6 +47,7 @@ __all__ = [
     "Sample",
     "Score",
     "TextConfig",
+    "Threshold",
     "TrainConfig",
     "Training",
     "__version__",
@@ -61,6 +63,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from charrnn.api import events
+    from charrnn.api.calibration import Threshold
     from charrnn.api.evaluation import Evaluation
     from charrnn.api.following import Next
     from charrnn.api.generation import Sample

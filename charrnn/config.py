@@ -31,6 +31,8 @@ UNKNOWN = ("error", "skip", "replace")
 RANKS = ("mean", "worst", "excess")
 # From which guess ranks are estimated: an error of a few percent, in seconds.
 RANK_SAMPLES = 10_000
+# Of ordinary lines, which thresholds are proposed from.
+QUANTILES = (0.99, 0.999, 0.9999)
 NORMAL_FORMS = ("nfc", "nfd", "nfkc", "nfkd")
 # The environment variable that names files of cells: one file, or several separated by `os.pathsep`.
 CELLS_VARIABLE = "CHARRNN_CELLS"

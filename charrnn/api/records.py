@@ -15,7 +15,7 @@ from charrnn.inference.lines import Score, Scorer
 from charrnn.text.lines import Member, json_object, member_of, portions
 
 if TYPE_CHECKING:
-    from charrnn.api.model import Model
+    from charrnn.api.scores import Scores
     from charrnn.inference.guesses import Guesses, Rank
 
 # Of an object's members, so many are named.
@@ -80,7 +80,7 @@ def ranked(found: Iterable[Record], guesses: "Guesses") -> Iterator[Record]:
         yield record._replace(rank=Rank(math.nan, math.nan) if record.lack else guesses.of(record.score))
 
 
-def check_rank(by: str, threshold: float | None, model: "Model") -> None:
+def check_rank(by: str, threshold: float | None, model: "Scores") -> None:
     """Raise CharRNNError unless `by` is a rank, the model has what it compares with, and a `threshold` is a number."""
     if threshold is not None and not math.isfinite(threshold):
         raise CharRNNError(f"`threshold` is {threshold}; it must be a number of bits.", hint="Such as `threshold=4`.")

@@ -7,12 +7,13 @@ from charrnn.api.encoding import Encoder
 from charrnn.api.generation import first_few
 from charrnn.api.given import check_given, check_unknown, one_or_several
 from charrnn.api.named import lines_of
-from charrnn.config import RANK_SAMPLES, TextConfig
+from charrnn.config import QUANTILES, RANK_SAMPLES, RANKS, TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.text.decoding import prepare
 
 # What only some uses need is imported there: the first sampled character comes as soon as it can.
 if TYPE_CHECKING:
+    from charrnn.api.calibration import Threshold
     from charrnn.api.scoring import Pieces
     from charrnn.inference.guesses import Guesses, Rank
     from charrnn.inference.lines import Score, Scorer
@@ -89,6 +90,28 @@ class Scores(Encoder):
         from charrnn.api.guesses import drawn
 
         return drawn(scorer, samples, seed, self.run, watch, self._notify)
+
+    def calibrate(
+        self,
+        lines: Iterable[str],
+        *,
+        by: str = RANKS[0],
+        quantiles: Sequence[float] = QUANTILES,
+        unknown: str | None = None,
+        line_ends: bool = False,
+        after: After = None,
+    ) -> "list[Threshold]":
+        """Return thresholds from which on lines are odd, from ordinary lines: a quantile each of their numbers.
+
+        by: the number, of a `Score`: "mean", "worst" or "excess". The others are those of `score`, and must be the same
+        where the thresholds are used.
+        """
+        from charrnn.api.calibration import thresholds
+        from charrnn.api.records import check_rank
+
+        check_rank(by, None, self)
+        scores = self.score(lines, unknown=unknown, line_ends=line_ends, after=after)
+        return thresholds(scores, by, quantiles, self._notify)
 
     def _given(self, after: str | bytes) -> str:
         """Return a text that lines follow as lines are given, of a model of bytes a character for each."""

@@ -135,7 +135,8 @@ def charrnn(
 def main() -> None:
     """Run the command line; exit 0, 1 (an error, explained, or what a check found wrong) or 130 (Ctrl-C).
 
-    A wrong option is an error like any other, whether Typer notices it or the library.
+    `score --exit-code` exits with 3 where it finds lines. A wrong option is an error like any other, whether Typer
+    notices it or the library.
     """
     _open_closed_descriptors()
     if shell := os.environ.get(COMPLETION):

@@ -1,10 +1,12 @@
 """The options of `charrnn score`, each declared once (`charrnn.cli.options` has those of several commands)."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from charrnn.cli.arguments import split_run
 from charrnn.config import RANK_SAMPLES
 from charrnn.errors import CharRNNError
 
@@ -60,8 +62,35 @@ By = Annotated[
 Sort = Annotated[bool, typer.Option("--sort", help="Print the most surprising first, as --by ranks them.")]
 Top = Annotated[int | None, typer.Option("--top", min=1, help="Print the N most surprising.", show_default=False)]
 Threshold = Annotated[
-    float | None,
-    typer.Option("--threshold", metavar="BITS", help="Print those whose number of --by is so high or higher."),
+    str | None,
+    typer.Option(
+        "--threshold",
+        metavar="BITS|PERCENT",
+        help="Print those whose number of --by is so high or higher: a number of bits or, with --calibrate, a quantile "
+        "of the ordinary lines, such as 99.9%.",
+    ),
+]
+Calibrate = Annotated[
+    str | None,
+    typer.Option(
+        "--calibrate",
+        metavar="ORDINARY",
+        help="Read ordinary lines from this file. With --threshold PERCENT take the threshold from them; without it "
+        "propose thresholds, with the false alarms that each means, and score nothing.",
+    ),
+]
+PerDay = Annotated[
+    int | None,
+    typer.Option(
+        "--per-day",
+        metavar="N",
+        min=1,
+        help="With --calibrate: tell the false alarms a day, of N lines.",
+        show_default="per 100,000 lines",
+    ),
+]
+ExitCode = Annotated[
+    bool, typer.Option("--exit-code", help="Exit with 3 if a line was found: its number is at --threshold or above.")
 ]
 PerChar = Annotated[bool, typer.Option("--per-char", help="Print the bits of every character.")]
 HeatMap = Annotated[bool, typer.Option("--heatmap", help="Print the text, coloured by bits.")]
@@ -78,7 +107,7 @@ _EXCLUDED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("after", ("context_field",), "--after and {} exclude each other."),
     (
         "file",
-        ("field", "context_field", "after", "line_ends", "by", "sort", "top", "threshold", "rank"),
+        ("field", "context_field", "after", "line_ends", "by", "sort", "top", "threshold", "calibrate", "rank"),
         "--file scores a text as one; {} is for lines.",
     ),
     (
@@ -88,8 +117,10 @@ _EXCLUDED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ),
 )
 # Options that have an effect only with another one.
-_NEEDED = (("rank_samples", "rank"), ("seed", "rank"))
-_CHOOSING = ("sort", "top", "threshold")
+_NEEDED = (("rank_samples", "rank"), ("seed", "rank"), ("per_day", "calibrate"), ("exit_code", "threshold"))
+_CHOOSING = ("sort", "top", "threshold", "calibrate")
+# Where thresholds are only proposed, nothing is scored.
+_OF_SCORES = ("sort", "top", "unbuffered", "per_char", "heatmap", "html", "rank")
 
 
 def check(given: set[str]) -> None:
@@ -104,10 +135,69 @@ def check(given: set[str]) -> None:
                 f"{_option(one)} has no effect without {_option(other)}.",
                 hint=f"Add {_option(other)}, or leave out {_option(one)}.",
             )
+    if "calibrate" in given and "threshold" not in given:
+        for one in _OF_SCORES:
+            if one in given:
+                raise CharRNNError(
+                    f"--calibrate without --threshold scores nothing; {_option(one)} has no effect.",
+                    hint="Add a threshold: --threshold 99.9%",
+                )
     if "by" in given and given & {"jsonl", "per_char"} and not given & {*_CHOOSING}:
         prints = "--jsonl prints every number" if "jsonl" in given else "--per-char prints the bits of characters"
         raise CharRNNError(
             f"{prints}; --by has no effect with it and without --sort, --top or --threshold.", hint="Leave it out."
+        )
+
+
+def bits_or_quantile(threshold: str | None, calibrate: str | None) -> tuple[float | None, float | None]:
+    """Return a threshold in bits, or the quantile of ordinary lines that it is, whichever was typed."""
+    if threshold is None:
+        return None, None
+    is_percent = threshold.endswith("%")
+    try:
+        number = float(threshold.removesuffix("%"))
+    except ValueError:
+        number = math.nan
+    if not is_percent:
+        if not math.isfinite(number):
+            raise CharRNNError(
+                f"--threshold is {threshold}; it must be a number of bits.",
+                hint="Such as --threshold 4; with --calibrate also a percentage, as --threshold 99.9%",
+            )
+        if calibrate is not None:
+            raise CharRNNError(
+                "--calibrate has no effect: --threshold is a number of bits already.",
+                hint="Leave out --calibrate, or give a percentage of the ordinary lines: --threshold 99.9%",
+            )
+        return number, None
+    if not 0 < number < 100:
+        raise CharRNNError(
+            f"--threshold is {threshold}; a percentage must be above 0 and below 100.", hint="Such as 99.9%"
+        )
+    if calibrate is None:
+        raise CharRNNError(
+            f"--threshold {threshold} is a quantile of ordinary lines, and none were named.",
+            hint="Name a file of them: --calibrate ORDINARY",
+        )
+    return None, number / 100
+
+
+def only_run(arguments: list[str]) -> tuple[str | None, str]:
+    """Return the run, None for the newest, and that no text is scored; an error if one is named."""
+    run, texts = split_run(arguments)
+    if texts:
+        raise CharRNNError(
+            f"--calibrate without --threshold scores nothing; {texts[0]} has no effect.",
+            hint="Add a threshold: --threshold 99.9%",
+        )
+    return run, ""
+
+
+def check_stdin(source: str, calibrate: str | None) -> None:
+    """Raise CharRNNError if both the lines and the ordinary ones would come from stdin."""
+    if source == calibrate == "-":
+        raise CharRNNError(
+            "The ordinary lines and those to be scored cannot both come from stdin.", hint="Name a file of one of them."
         )
 
 

@@ -7,10 +7,10 @@ import typer
 
 from charrnn.cli import options as o
 from charrnn.cli import scoring as s
-from charrnn.cli.arguments import loaded, run_and_lines, typed
+from charrnn.cli.arguments import loaded, run_and_lines, say_if_typed, typed
 from charrnn.cli.console import notify
 from charrnn.cli.escapes import unescaped
-from charrnn.config import RANK_SAMPLES, RANKS
+from charrnn.config import QUANTILES, RANK_SAMPLES, RANKS
 
 
 def score(
@@ -28,6 +28,9 @@ def score(
     sort: s.Sort = False,
     top: s.Top = None,
     threshold: s.Threshold = None,
+    calibrate: s.Calibrate = None,
+    per_day: s.PerDay = None,
+    exit_code: s.ExitCode = False,
     per_char: s.PerChar = False,
     heatmap: s.HeatMap = False,
     html: s.Html = None,
@@ -52,12 +55,30 @@ def score(
 
     s.check(typed(context))
     check_unknown(unknown)
-    run, source = run_and_lines(arguments or [], "score")
+    bits, quantile = s.bits_or_quantile(threshold, calibrate)
+    proposing = calibrate is not None and threshold is None
+    run, source = s.only_run(arguments or []) if proposing else run_and_lines(arguments or [], "score")
+    s.check_stdin(source, calibrate)
     model = loaded(run)
-    check_rank(by, threshold, model)
+    check_rank(by, bits, model)
     # A record that cannot be decoded is an odd one; of a whole text a person should know.
     config = model.read_as(encoding, errors or (model.text.errors if file or model.text.bytes else "replace"))
     form = Form(jsonl, per_char, heatmap, by, model.run, config)
+    before = unescaped(after or "", model.text.bytes)
+    scorer = model.scorer(config, unknown=unknown, line_ends=line_ends, whole=rank, after=before)
+    if calibrate is not None:
+        from charrnn.api.calibration import thresholds
+        from charrnn.cli.views.thresholds import print_thresholds, tell
+
+        say_if_typed([calibrate], "Reading ordinary lines from the terminal; Ctrl-D ends them.")
+        ordinary = (record.score for record in records(calibrate, scorer, field, False, notify, context_field))
+        found = thresholds(ordinary, by, QUANTILES if quantile is None else (quantile,), notify)
+        if quantile is None:
+            print_thresholds(found, by, per_day, model.run, jsonl)
+            return
+        tell(found[0], by, per_day)
+        bits = found[0].bits
+    found_odd = False
     write = form.writer()
     with Page(html, form, source, lines=not file) if html else nullcontext() as page:
         if file:
@@ -67,16 +88,17 @@ def score(
                 pieces = model.pieces(source, config, unknown=unknown, watch=reading.show)
             print_text(pieces, source, form, write, page)
             return
-        before = unescaped(after or "", model.text.bytes)
-        scorer = model.scorer(config, unknown=unknown, line_ends=line_ends, whole=rank, after=before)
-        found = records(source, scorer, field, unbuffered, notify, context_field)
+        lines = records(source, scorer, field, unbuffered, notify, context_field)
         if rank:
             from charrnn.cli.views.reading import Drawing
 
             with Drawing() as drawing:
                 guesses = model.guesses(scorer, rank_samples or RANK_SAMPLES, seed or 0, drawing.show)
-            found = ranked(found, guesses)
-        for record in chosen(found, by, sort, top, threshold):
+            lines = ranked(lines, guesses)
+        for record in chosen(lines, by, sort, top, bits):
+            found_odd = True
             write(form.of(record))
             if page:
                 page.line(record.score)
+    if exit_code and found_odd:
+        raise typer.Exit(3)
