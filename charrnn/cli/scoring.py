@@ -10,7 +10,7 @@ from charrnn.cli.arguments import split_run
 from charrnn.config import RANK_SAMPLES
 from charrnn.errors import CharRNNError
 
-WholeFile = Annotated[bool, typer.Option("--file", help="The text is one record, not each of its lines.")]
+Whole = Annotated[bool, typer.Option("--whole", help="Score the text as a whole, not each of its lines.")]
 Field = Annotated[
     str | None,
     typer.Option("--field", metavar="NAME", help="Each line is a JSON object; score the text under this name."),
@@ -103,12 +103,12 @@ Unbuffered = Annotated[
 
 # Options that exclude each other, by the names of their parameters: what is given with one of the second, and why not.
 _EXCLUDED: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("unbuffered", ("sort", "top", "file"), "--unbuffered prints each line as it comes; {} needs all of them."),
+    ("unbuffered", ("sort", "top", "whole"), "--unbuffered prints each line as it comes; {} needs all of them."),
     ("after", ("context_field",), "--after and {} exclude each other."),
     (
-        "file",
+        "whole",
         ("field", "context_field", "after", "line_ends", "by", "sort", "top", "threshold", "calibrate", "rank"),
-        "--file scores a text as one; {} is for lines.",
+        "--whole scores a text as one; {} is for lines.",
     ),
     (
         "rank",

@@ -243,7 +243,7 @@ def test_the_commands_say_that_the_model_knows_the_text(model, tmp_path):
     record = CorpusRecord(("gone",), read_text([tmp_path / "train"]).sha256, 81)
     known = replace(read_checkpoint(model.path), training=TrainConfig(), progress=Progress(record))
     write_checkpoint(model.path, known)
-    said = several(tmp_path, ("eval", "", "eval", "one", "train"), ("score", "train", "score", "one", "--file"))
+    said = several(tmp_path, ("eval", "", "eval", "one", "train"), ("score", "train", "score", "one", "--whole"))
     assert set(said.values()) == {(f"{TRAINED}, its validation part included{FIGURE}\nexit 0\n", 0)}
 
 

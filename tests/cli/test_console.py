@@ -161,7 +161,7 @@ def test_scored_lines_are_escaped_on_a_terminal_alone(model, models):
     assert [row.split("\t", 5)[5] for row in piped.split("\n")[:-1]] == lines.split("\n")[:-1]
 
 
-@pytest.mark.parametrize("options", [(), ("--file", "--unknown", "replace")])
+@pytest.mark.parametrize("options", [(), ("--whole", "--unknown", "replace")])
 def test_heat_maps_are_escaped_on_a_terminal_without_colours_too(options, models):
     text = "a\u00a0" + TITLE + "\n" if not options else "a\x1b\n"
     command = [COMMAND, "score", "plain.safetensors", "--heatmap", *options]

@@ -18,7 +18,7 @@ READERS = {
     "vocab": ("vocab", None),
     "eval": ("eval", "small", None),
     "score": ("score", "small", None),
-    "score --file": ("score", "--file", "small", None),
+    "score --whole": ("score", "--whole", "small", None),
     "complete": ("complete", "small", None),
     "check": ("complete", "small", "text.txt", "--check", None),
     "prime-file": ("sample", "small", "-n", 0, "--prime-file", None),
@@ -57,7 +57,7 @@ def advice(small):
             *(model if word == "small" else "odd/windows" if word is None else word for word in words),
         )
         for reader, words in READERS.items()
-        if reader in ("vocab", "eval", "score", "score --file", "complete", "prime-file")
+        if reader in ("vocab", "eval", "score", "score --whole", "complete", "prime-file")
     ]
     calls.append(("vocab: returns against", "", "vocab", "odd/windows", "--against", model))
     calls.append(("vocab: latin against", "", "vocab", "odd/latin", "--against", model))
@@ -101,7 +101,7 @@ def said(small):
         for reader, words in READERS.items()
         for what, text in texts.items()
         # A folder is a text to these.
-        if what != "folder" or reader in ("score", "score --file", "complete", "check", "prime-file")
+        if what != "folder" or reader in ("score", "score --whole", "complete", "check", "prime-file")
     ]
     calls += [
         (f"{reader}: stdin", "/dev/urandom", *("-" if word is None else word for word in words))

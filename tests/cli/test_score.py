@@ -502,24 +502,24 @@ def test_the_member_of_bytes_that_are_no_text():
 
 @pytest.mark.parametrize("model", ["plain", "lines", "after", "files", "unknown", "windows"])
 def test_the_score_of_a_text_is_what_eval_says(model):
-    (facts,) = as_records(model, "known.txt", "--file")
+    (facts,) = as_records(model, "known.txt", "--whole")
     evaluated = json.loads(run(f"{model}.safetensors", "known.txt", "--json", command="eval").stdout)
     assert list(facts) == ["file", "bits_per_char", "bits", "characters", "unknown", "run"]
     assert (facts["file"], facts["characters"], facts["unknown"]) == ("known.txt", evaluated["characters"], 0)
     assert facts["bits_per_char"] == pytest.approx(evaluated["bits_per_char"], rel=1e-6)
     assert facts["bits"] == pytest.approx(evaluated["bits_per_char"] * evaluated["characters"], rel=1e-6)
-    costs = costs_in(score(model, "known.txt", "--file", "--per-char"))
+    costs = costs_in(score(model, "known.txt", "--whole", "--per-char"))
     assert len(costs) == facts["characters"] and sum(costs) == pytest.approx(facts["bits"], rel=1e-5)
-    (with_characters,) = as_records(model, "known.txt", "--file", "--per-char")
+    (with_characters,) = as_records(model, "known.txt", "--whole", "--per-char")
     counted = [cost for cost in with_characters.pop("surprisal") if cost is not None]
     assert sum(counted) == pytest.approx(facts["bits"], rel=1e-6) and with_characters == facts
     numbers = f"{facts['bits_per_char']:.4f}\t{facts['bits']:.4f}\t{facts['characters']}\t0"
-    assert score(model, "known.txt", "--file") == f"{numbers}\tknown.txt\n"
+    assert score(model, "known.txt", "--whole") == f"{numbers}\tknown.txt\n"
 
 
 def test_the_characters_of_a_text_have_lines_and_columns():
     text = TEXT.replace("Z", "")
-    rows = [row.split("\t") for row in score("plain", "-", "--file", "--per-char", stdin=text.encode()).splitlines()]
+    rows = [row.split("\t") for row in score("plain", "-", "--whole", "--per-char", stdin=text.encode()).splitlines()]
     shown = {"\t": "\\t", "\n": "\\n"}
     assert [row[3] for row in rows] == [shown.get(character, character) for character in text]
     lines = text.splitlines(keepends=True)
@@ -530,26 +530,26 @@ def test_the_characters_of_a_text_have_lines_and_columns():
 
 def test_a_text_with_unknown_characters_follows_the_policy_of_eval():
     with pytest.raises(CharRNNError, match=r"lacks characters of text\.txt"):
-        run("plain.safetensors", "text.txt", "--file")
+        run("plain.safetensors", "text.txt", "--whole")
     for policy in ("skip", "replace"):
-        result = run("plain.safetensors", "text.txt", "--file", "--jsonl", "--unknown", policy)
+        result = run("plain.safetensors", "text.txt", "--whole", "--jsonl", "--unknown", policy)
         evaluated = run("plain.safetensors", "text.txt", "--json", "--unknown", policy, command="eval")
         facts = json.loads(result.stdout)
         assert facts["unknown"] == 2 and "2 characters of text.txt are unknown" in result.stderr
         assert facts["bits_per_char"] == pytest.approx(json.loads(evaluated.stdout)["bits_per_char"], rel=1e-6)
     with pytest.raises(CharRNNError, match="stdin is empty"):
-        run("plain.safetensors", "--file")
+        run("plain.safetensors", "--whole")
     with pytest.raises(CharRNNError, match="not UTF-8"):
-        run("plain.safetensors", "--file", stdin=b"ab\xff")
-    replaced = run("unknown.safetensors", "--file", "--errors", "replace", "--jsonl", stdin=b"ab\xff")
+        run("plain.safetensors", "--whole", stdin=b"ab\xff")
+    replaced = run("unknown.safetensors", "--whole", "--errors", "replace", "--jsonl", stdin=b"ab\xff")
     assert json.loads(replaced.stdout)["unknown"] == 1
 
 
 def test_a_file_whose_name_is_no_text(here):
     name = os.fsdecode(b"odd\xff\n.txt")
     (here / name).write_text("abc")
-    assert score("plain", name, "--file").endswith("\todd\\xff\\n.txt\n")
-    assert as_records("plain", name, "--file")[0]["file"] == "odd\\xff\\n.txt"
+    assert score("plain", name, "--whole").endswith("\todd\\xff\\n.txt\n")
+    assert as_records("plain", name, "--whole")[0]["file"] == "odd\\xff\\n.txt"
     assert len(score("plain", name).splitlines()) == 1
 
 
@@ -583,11 +583,11 @@ def test_bytes_are_shown_as_the_characters_that_they_make(block, monkeypatch):
     raw = record["text"].encode("utf-8", "surrogateescape")
     assert raw == ODD_BYTES[:-1] and record["text"].startswith("é\t☞Ã\udcff\udce2")
     assert len(record["surprisal"]) == record["characters"] == len(raw)
-    (of_text,) = as_records("bytes", "--per-char", "--file", stdin=ODD_BYTES)
+    (of_text,) = as_records("bytes", "--per-char", "--whole", stdin=ODD_BYTES)
     assert len(of_text["surprisal"]) == len(ODD_BYTES)
     sizes = [len(c.encode()) if len(c) == 1 else 1 for c in SHOWN]
     begins = [sum(sizes[:place]) for place in range(len(sizes))]
-    for options, costs in (((), record["surprisal"]), (("--file",), of_text["surprisal"])):
+    for options, costs in (((), record["surprisal"]), (("--whole",), of_text["surprisal"])):
         rows = [row.split("\t") for row in score("bytes", "--per-char", *options, stdin=ODD_BYTES).splitlines()]
         shown = SHOWN if options else SHOWN[:-1]
         assert [row[3] for row in rows] == [{"\t": "\\t", "\n": "\\n"}.get(c, c) for c in shown]
@@ -595,10 +595,10 @@ def test_bytes_are_shown_as_the_characters_that_they_make(block, monkeypatch):
         assert [int(row[1]) for row in rows] == [begin + 1 for begin in begins[: len(rows)]]
         sums = [sum(costs[begin : begin + size]) for begin, size in zip(begins, sizes, strict=True)][: len(rows)]
         assert [float(row[2]) for row in rows] == pytest.approx(sums, abs=2e-4)
-    plain = [run("bytes.safetensors", "--heatmap", *file, stdin=ODD_BYTES).stdout_bytes for file in ((), ("--file",))]
+    plain = [run("bytes.safetensors", "--heatmap", *file, stdin=ODD_BYTES).stdout_bytes for file in ((), ("--whole",))]
     assert plain[0].endswith(b"  " + ODD_BYTES) and plain[1] == ODD_BYTES
     monkeypatch.setenv("FORCE_COLOR", "1")
-    for options in ((), ("--file",)):
+    for options in ((), ("--whole",)):
         heat = run("bytes.safetensors", "--heatmap", *options, "--html", "bytes.html", stdin=ODD_BYTES).stdout
         assert re.sub("[→↵]", "", SGR.sub("", heat)).endswith("".join(SHOWN))
         page = Reader(Path("bytes.html").read_text(encoding="utf-8"))
@@ -617,7 +617,7 @@ def test_what_does_not_count_of_bytes_is_nothing_of_a_character():
 # --- Heat maps ---
 
 
-@pytest.mark.parametrize("options", [(), ("--file", "--unknown", "replace"), ("--line-ends",)])
+@pytest.mark.parametrize("options", [(), ("--whole", "--unknown", "replace"), ("--line-ends",)])
 def test_the_heat_map_on_the_terminal(options, monkeypatch):
     plain = run("plain.safetensors", "text.txt", "--heatmap", *options)
     assert "\x1b" not in plain.stdout + plain.stderr and "Colours are for terminals; FORCE_COLOR=1" in plain.stderr
@@ -627,24 +627,24 @@ def test_the_heat_map_on_the_terminal(options, monkeypatch):
     # Marks apart, the text is what it was.
     bare = re.sub("[↵→]", "", SGR.sub("", coloured.stdout))
     assert bare == re.sub("[↵→]", "", plain.stdout)
-    if "--file" in options:
+    if "--whole" in options:
         assert plain.stdout == TEXT.replace("Z", " ")
     else:
         assert [row[9:] for row in plain.stdout.splitlines()] == TEXT.split("\n")
         assert plain.stdout.splitlines()[6][:9] == " 20.085  " or "--line-ends" in options
 
 
-@pytest.mark.parametrize("options", [(), ("--file",), ("--sort",), ("--jsonl",), ("--line-ends",)])
+@pytest.mark.parametrize("options", [(), ("--whole",), ("--sort",), ("--jsonl",), ("--line-ends",)])
 def test_the_heat_map_as_a_page(options, here):
     text = "<b>☞</b>&amp;\t\x1b[2J\x00\n\n\u202ebad\n"
     (here / "odd.txt").write_text(text, encoding="utf-8")
-    with_unknown = ("--unknown", "replace") if "--file" in options else ()
+    with_unknown = ("--unknown", "replace") if "--whole" in options else ()
     result = run("plain.safetensors", "odd.txt", "--html", "page.html", *options, *with_unknown)
     plain = run("plain.safetensors", "odd.txt", *options, *with_unknown)
     assert result.stdout == plain.stdout
     assert result.stderr == plain.stderr + "The heat map is page.html.\n"
     page = Reader((here / "page.html").read_text(encoding="utf-8"))
-    expected = {"--file": re.sub("[^\n\t ab☞deéc]", " ", text), "--line-ends": text}.get(options[0] if options else "")
+    expected = {"--whole": re.sub("[^\n\t ab☞deéc]", " ", text), "--line-ends": text}.get(options[0] if options else "")
     expected = text.replace("\n", "") if expected is None else expected
     shown = "".join(character for _, character in page.characters)
     if "--sort" in options:
@@ -654,7 +654,7 @@ def test_the_heat_map_as_a_page(options, here):
     total = sum(
         len(json.loads(line)["text"]) for line in run("plain.safetensors", "odd.txt", "--jsonl").stdout.splitlines()
     )
-    count = len(text) if {"--file", "--line-ends"} & {*options} else total
+    count = len(text) if {"--whole", "--line-ends"} & {*options} else total
     assert f"characters {count:,} · " in page.texts["footer"]
     assert page.texts["h1"] == "Surprisal of odd.txt by plain.safetensors"
 
@@ -675,7 +675,7 @@ def test_a_page_is_whole_even_if_a_line_is_not(here, monkeypatch):
 
 def test_of_what_failed_there_is_no_page(here):
     (here / "program").write_bytes(b"\x7fELF\2\1\1" + bytes(200))
-    for arguments in (("program",), ("program", "--file"), ("text.txt", "--file")):
+    for arguments in (("program",), ("program", "--whole"), ("text.txt", "--whole")):
         result = CliRunner().invoke(app, ["score", "plain.safetensors", *arguments, "--html", "failed.html"])
         assert isinstance(result.exception, CharRNNError) and result.stdout == ""
         # Nothing came before the error, so there is no page.
@@ -699,13 +699,13 @@ def test_of_what_failed_there_is_no_page(here):
         ),
         (("plain.safetensors", "text.txt", "--unbuffered", "--sort"), "--unbuffered prints each line as it comes"),
         (("plain.safetensors", "text.txt", "--unbuffered", "--top", "2"), "--unbuffered"),
-        (("plain.safetensors", "text.txt", "--unbuffered", "--file"), "--unbuffered"),
-        (("plain.safetensors", "text.txt", "--file", "--field", "t"), "--file scores a text as one"),
-        (("plain.safetensors", "text.txt", "--file", "--line-ends"), "--file"),
-        (("plain.safetensors", "text.txt", "--file", "--sort"), "--file"),
-        (("plain.safetensors", "text.txt", "--file", "--top", "1"), "--file"),
-        (("plain.safetensors", "text.txt", "--file", "--threshold", "0"), "--file"),
-        (("plain.safetensors", "text.txt", "--file", "--by", "worst"), "--file"),
+        (("plain.safetensors", "text.txt", "--unbuffered", "--whole"), "--unbuffered"),
+        (("plain.safetensors", "text.txt", "--whole", "--field", "t"), "--whole scores a text as one"),
+        (("plain.safetensors", "text.txt", "--whole", "--line-ends"), "--whole"),
+        (("plain.safetensors", "text.txt", "--whole", "--sort"), "--whole"),
+        (("plain.safetensors", "text.txt", "--whole", "--top", "1"), "--whole"),
+        (("plain.safetensors", "text.txt", "--whole", "--threshold", "0"), "--whole"),
+        (("plain.safetensors", "text.txt", "--whole", "--by", "worst"), "--whole"),
         (("plain.safetensors", "text.txt", "--by", "best"), "--by is 'best'; it must be one of mean, worst, excess."),
         (("plain.safetensors", "text.txt", "--by", "excess"), "plain.safetensors does not record"),
         (("plain.safetensors", "text.txt", "--threshold", "nan"), "--threshold is nan"),
@@ -802,7 +802,7 @@ def test_a_page_stays_if_nothing_could_be_scored(here):
     before = Path("page.html").read_bytes()
     Path("other.txt").write_text("ZZZ\n")
     for page in ("page.html", "new.html"):
-        arguments = ["score", "plain.safetensors", "--file", "other.txt", "--unknown", "error", "--html", page]
+        arguments = ["score", "plain.safetensors", "--whole", "other.txt", "--unknown", "error", "--html", page]
         result = CliRunner().invoke(app, arguments)
         assert isinstance(result.exception, CharRNNError) and "heat map" not in result.stderr
     assert Path("page.html").read_bytes() == before and not Path("new.html").exists()

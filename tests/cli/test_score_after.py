@@ -123,8 +123,8 @@ def test_mistakes_are_explained():
     for arguments, said in (
         (("--after", "a", "--context-field", "q"), "--after and --context-field exclude each other"),
         (("--context-field", "q"), "--context-field names a member of JSON objects"),
-        (("--after", "a", "--file"), "--file scores a text as one"),
-        (("--field", "a", "--context-field", "q", "--file"), "--file scores a text as one"),
+        (("--after", "a", "--whole"), "--whole scores a text as one"),
+        (("--field", "a", "--context-field", "q", "--whole"), "--whole scores a text as one"),
         (("--after", r"a\nb"), "The end of a document, '\\n', is in --after"),
         (("--after", "Z", "--unknown", "error"), "lacks characters of --after: 'Z'"),
     ):

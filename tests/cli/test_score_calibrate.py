@@ -192,7 +192,7 @@ def test_mistakes_are_explained():
         (("--calibrate", "/dev/null"), "no ordinary lines with a character that counts"),
         (("log.txt", "--exit-code"), "--exit-code has no effect without --threshold"),
         (("log.txt", "--per-day", "5"), "--per-day has no effect without --calibrate"),
-        (("log.txt", "--file", "--calibrate", "ordinary.txt"), "--file scores a text as one"),
+        (("log.txt", "--whole", "--calibrate", "ordinary.txt"), "--whole scores a text as one"),
     ):
         result = run(*arguments, code=1)
         assert isinstance(result.exception, CharRNNError) and result.stdout == ""

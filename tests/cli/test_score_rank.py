@@ -92,7 +92,7 @@ def test_mistakes_are_explained():
         ("lines", ("--rank", "--per-char"), "--rank is of whole lines"),
         ("lines", ("--rank", "--heatmap"), "--rank is of whole lines"),
         ("lines", ("--rank", "--line-ends"), "--rank is of whole lines"),
-        ("lines", ("--rank", "--file"), "--file scores a text as one"),
+        ("lines", ("--rank", "--whole"), "--whole scores a text as one"),
         ("lines", ("--rank", "--field", "a", "--context-field", "b"), "--rank is of whole lines"),
         ("lines", ("--seed", 1), "has no effect without --rank"),
         ("lines", ("--rank-samples", 10), "has no effect without --rank"),

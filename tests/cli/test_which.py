@@ -20,7 +20,7 @@ VOCAB, MODEL = Vocabulary.of("ab \n"), ModelConfig("rnn", 1, 4)
 COMMANDS = {
     "sample": ("sample", "-n", "5", "--seed", "1"),
     "score": ("score",),
-    "score a text": ("score", "--file"),
+    "score a text": ("score", "--whole"),
     "complete": ("complete", "-n", "3"),
     "eval": ("eval", "text.txt"),
     "inspect": ("inspect",),

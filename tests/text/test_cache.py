@@ -371,7 +371,7 @@ def reading_process(tmp_path, folder, command):
         ("vocab", signal.SIGINT),
         ("vocab", signal.SIGTERM),
         ("eval model.safetensors", signal.SIGTERM),
-        ("score --file model.safetensors", signal.SIGHUP),
+        ("score --whole model.safetensors", signal.SIGHUP),
     ],
 )
 def test_a_signal_leaves_nothing(command, number, tmp_path, folder):

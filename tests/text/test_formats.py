@@ -239,7 +239,7 @@ def test_every_reader_of_texts_says_so(small):
         "vocab": ("vocab", "notes.docx"),
         "eval": ("eval", "small", "notes.docx"),
         "lines": ("score", "small", "notes.docx"),
-        "file": ("score", "small", "notes.docx", "--file"),
+        "file": ("score", "small", "notes.docx", "--whole"),
         "complete": ("complete", "small", "notes.docx"),
         "novel": ("sample", "small", "--novel-to", "notes.docx"),
     }

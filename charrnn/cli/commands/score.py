@@ -16,7 +16,7 @@ from charrnn.config import QUANTILES, RANK_SAMPLES, RANKS
 def score(
     context: typer.Context,
     arguments: o.RunAndLines = None,
-    file: s.WholeFile = False,
+    whole: s.Whole = False,
     field: s.Field = None,
     after: s.After = None,
     context_field: s.ContextField = None,
@@ -62,7 +62,7 @@ def score(
     model = loaded(run)
     check_rank(by, bits, model)
     # A record that cannot be decoded is an odd one; of a whole text a person should know.
-    config = model.read_as(encoding, errors or (model.text.errors if file or model.text.bytes else "replace"))
+    config = model.read_as(encoding, errors or (model.text.errors if whole or model.text.bytes else "replace"))
     form = Form(jsonl, per_char, heatmap, by, model.run, config)
     before = unescaped(after or "", model.text.bytes)
     scorer = model.scorer(config, unknown=unknown, line_ends=line_ends, whole=rank, after=before)
@@ -80,8 +80,8 @@ def score(
         bits = found[0].bits
     found_odd = False
     write = form.writer()
-    with Page(html, form, source, lines=not file) if html else nullcontext() as page:
-        if file:
+    with Page(html, form, source, lines=not whole) if html else nullcontext() as page:
+        if whole:
             from charrnn.cli.views.reading import Reading
 
             with Reading() as reading:
