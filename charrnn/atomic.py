@@ -44,11 +44,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     sync_folder(path.parent)
 
 
-def check_replaceable(path: Path, kind: str, is_ours: Callable[[Path], bool]) -> None:
+def check_replaceable(path: Path, kind: str, is_ours: Callable[[Path], bool] | None = None) -> None:
     """Raise CharRNNError if writing a file of a `kind`, such as "heat map", would destroy something of the user.
 
     An existing file is replaced only if it is empty, or a file of this kind according to `is_ours`. A link, a device
-    and every other file are refused.
+    and every other file are refused. Without `is_ours`, a file of this kind cannot be told from others.
     """
     if not os.path.lexists(path):
         return
@@ -56,7 +56,9 @@ def check_replaceable(path: Path, kind: str, is_ours: Callable[[Path], bool]) ->
         raise CharRNNError(f"{path} is a folder; a {kind} is a file.", hint="Name a file in it.")
     if path.is_symlink() or not path.is_file():
         raise CharRNNError(f"{path} is a link or a device.", hint=f"Name a file for the {kind}.")
-    if path.stat().st_size and not is_ours(path):
+    if path.stat().st_size and is_ours is None:
+        raise CharRNNError(f"{path} exists already.", hint="Name another file, or remove this one first.")
+    if is_ours and path.stat().st_size and not is_ours(path):
         raise CharRNNError(
             f"{path} exists already, and it is not a {kind} of charrnn.",
             hint=f"Name another file; charrnn replaces only a {kind}.",

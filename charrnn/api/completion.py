@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.api.cuts import Cuts
 from charrnn.api.generation import (
     FILTERS,
-    Cuts,
     How,
     Notify,
     Sample,

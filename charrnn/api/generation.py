@@ -2,7 +2,7 @@
 
 import math
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import Any, TypedDict
@@ -11,7 +11,7 @@ import numpy as np
 
 from charrnn.api.given import check_given, check_unknown, check_whole, one_or_several
 from charrnn.errors import CharRNNError
-from charrnn.inference.generation import Character, Characters, Ending, Generation
+from charrnn.inference.generation import Ending, Generation
 from charrnn.inference.model import Model
 from charrnn.inference.sampling import Sampling
 from charrnn.text.decoding import prepare
@@ -80,7 +80,8 @@ class Sample:
 
     ids, (characters,): of the model's vocabulary. nats, (characters,): what each costs the model, -log of its
     probability at temperature 1 and before any filter. ended: whether it came to its end before its length. end_nats:
-    what the end costs that is left out of the text.
+    what the end costs that is left out of the text. prime: what it goes on from. temperature: by which it was drawn,
+    None if it was not.
     """
 
     text: str
@@ -88,6 +89,8 @@ class Sample:
     nats: np.ndarray
     ended: bool
     end_nats: float = 0.0
+    prime: str = ""
+    temperature: float | None = None
 
     @property
     def log_probability(self) -> float:
@@ -209,45 +212,6 @@ def are_lines(model: Model, how: How) -> bool:
 def by_lines(model: Model, how: How) -> How:
     """Return how samples are made: in a model of lines each is a line, unless `lines` or `until` says where it ends."""
     return {**how, "lines": 1} if are_lines(model, how) else how
-
-
-class Cuts:
-    """Counts texts that were cut at their length although something else was to end them, and tells of them once."""
-
-    def __init__(self, ending: Ending, notify: Notify, what: str = "sample"):
-        self.ending, self.notify, self.what = ending, notify, what
-        # Of a length of 0 nothing else was expected.
-        self.expected = ending.length and (ending.stops or ending.lines is not None or ending.finish)
-        self.made = self.cut = 0
-
-    def count(self, ended: bool) -> None:
-        """Count a text."""
-        self.made += 1
-        self.cut += not ended
-
-    def watched(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Yield samples, each counted, and tell after the last one."""
-        for sample in samples:
-            self.count(sample.ended)
-            yield sample
-        self.tell()
-
-    def watched_one(self, characters: Characters) -> Iterator[Character]:
-        """Yield the characters of the only text, and tell after the last one."""
-        self.count((yield from characters))
-        self.tell()
-
-    def tell(self) -> None:
-        """Tell how many texts were cut, if any was that should have ended."""
-        if not self.cut or not self.expected:
-            return
-        if self.ending.finish:
-            self.notify(f"The last line was cut {self.ending.finish:,} characters after `length`: it did not end.")
-            return
-        some = f"The {self.what}" if self.made == 1 else f"{self.cut:,} of {self.made:,} {self.what}s"
-        were = "was" if self.cut == 1 else "were"
-        characters = f"{self.ending.length:,} character{'' if self.ending.length == 1 else 's'}"
-        self.notify(f"{some} {were} cut at {characters} (`length`).")
 
 
 def check_keep(how: How) -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
+from charrnn.api.cuts import Cuts
 from charrnn.api.encoding import Prime
-from charrnn.api.generation import Cuts, How, Notify, Sample, generation, unheard
+from charrnn.api.generation import How, Notify, Sample, generation, unheard
 from charrnn.api.given import check_given, check_unknown, check_whole
 from charrnn.api.named import Corpus, lines_of, names_and_patterns
 from charrnn.api.scores import Scores
@@ -85,9 +86,27 @@ class Model(Scores):
         self, count: int, length: int = 2000, *, prime: Prime = "", **which: "Unpack[Which]"
     ) -> Iterator[Sample]:
         """Yield new texts as `sample_many` returns them, each with its probability."""
-        from charrnn.api.sampling import samples
+        check_given(prime=prime)
+        temperature, which["temperature"] = which.get("temperature"), None
+        return self.samples_of(prime, temperature, count, length, **which)
 
-        return samples(self, count, length, prime, which, self._notify)
+    def samples_of(
+        self,
+        primes: "Iterable[Prime] | Prime" = "",
+        temperatures: Iterable[float | None] | float | None = None,
+        count: int = 1,
+        length: int = 2000,
+        **which: "Unpack[Which]",
+    ) -> Iterator[Sample]:
+        """Yield `count` new texts for each of several primes, each of several temperatures, in turn.
+
+        `Sample.prime` and `Sample.temperature` say which it is. With a seed the same random numbers serve each. The
+        other arguments are those of `samples`; with `unique` no text comes twice in all, with `sort` each group is
+        ranked.
+        """
+        from charrnn.api.sampling import samples_of
+
+        return samples_of(self, primes, temperatures, count, length, which, self._notify)
 
     def likeliest(self, beam: int, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]) -> Sample:
         """Return the likeliest text that a search along `beam` beginnings finds; `how` has nothing of drawing.

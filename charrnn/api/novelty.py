@@ -1,6 +1,6 @@
-"""Which samples are new: not blank, unlike those before them, and not in the training text."""
+"""Which samples are kept: those of a length, not blank, unlike those before them, and not in the training text."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,23 +15,32 @@ from charrnn.inference.model import Model
 from charrnn.runs.checkpoint import read_header
 from charrnn.runs.folder import Run
 from charrnn.runs.progress import CorpusRecord
+from charrnn.text.decoding import BYTES
 from charrnn.text.reader import Watch, read_text
 
-# Samples in a row that are not new, before there is nothing new to be expected.
+# Samples in a row that are not kept, before nothing else is to be expected.
 TRIES = 1000
 _HINT = "Name a text to compare with: `novel_to`."
 
 
 class Known:
-    """What occurs in a text: any stretch of it or, if its lines are documents, texts that are made of its lines."""
+    """What occurs in a text: any stretch of it or, if its lines are documents, texts that are made of its lines.
 
-    def __init__(self, text: str, by_lines: bool):
-        self.text = text
-        self.lines = set(text.split("\n")) if by_lines else None
+    Case makes no difference.
+    """
+
+    def __init__(self, text: str, config: TextConfig):
+        self.of_bytes = config.bytes
+        self.text = self._folded(text)
+        self.lines = set(self.text.split("\n")) if config.lines else None
 
     def __contains__(self, sample: str) -> bool:
-        sample = sample.removesuffix("\n")
+        sample = self._folded(sample.removesuffix("\n"))
         return sample in self.text if self.lines is None else self.lines.issuperset(sample.split("\n"))
+
+    def _folded(self, text: str) -> str:
+        # Of bytes, each of which is a character here, only those of ASCII are letters.
+        return text.encode(BYTES).lower().decode(BYTES) if self.of_bytes else text.casefold()
 
 
 def known_text(
@@ -40,7 +49,7 @@ def known_text(
     """Return what occurs in `sources` or, if there are none, in the text that a checkpoint was trained on."""
     if sources:
         with readable_by("encoding"):
-            return Known(read_text(sources, config, watch=watch).decode(), config.lines)
+            return Known(read_text(sources, config, watch=watch).decode(), config)
     recorded = _recorded(checkpoint)
     notify(f"Comparing with the text that the model names: {shown(recorded.sources)}")
     check_ordinary(recorded.sources, recorded.include or (), _HINT)
@@ -50,7 +59,7 @@ def known_text(
         raise CharRNNError(f"`novel` needs the training text. {error.message}", _HINT) from None
     if text.sha256 != recorded.sha256:
         notify("The training text has changed since: `novel` compares with what is there now.")
-    return Known(text.decode(), config.lines)
+    return Known(text.decode(), config)
 
 
 def _recorded(checkpoint: Path) -> CorpusRecord:
@@ -61,23 +70,49 @@ def _recorded(checkpoint: Path) -> CorpusRecord:
     return replace(progress.corpus, sources=tuple(Run(checkpoint.parent).found_again(progress.corpus.sources)))
 
 
-def new_samples(
-    samples: Iterable[Sample],
-    model: Model,
-    prime: np.ndarray,
-    unique: bool,
-    known: Known | None,
-    count: int,
-    notify: Notify,
+class Wanted:
+    """Tells which samples are kept, and remembers them: with `unique` none twice, none that is `known`, of a length."""
+
+    def __init__(self, unique: bool, known: Known | None, least: int | None, most: int | None):
+        self.unique, self.known, self.least, self.most = unique, known, least or 0, most
+        self.seen: set[str] = set()
+
+    def lacking(self) -> str:
+        """Return what is wrong with those that are not kept, and what may help."""
+        length = "had another length than `min_length` and `max_length` allow"
+        if not (self.unique or self.known is not None):
+            return f"{length}."
+        new = "were not new"
+        if self.least or self.most is not None:
+            new += f", or {length}"
+        return f"{new}. A higher `temperature` may help."
+
+    def takes(self, begun: str, text: str) -> bool:
+        """Return whether a text that goes on from `begun` is kept; a line break at its end does not count."""
+        length = len(text.removesuffix("\n"))
+        if length < self.least or (self.most is not None and length > self.most):
+            return False
+        if self.unique or self.known is not None:
+            # Nothing was said, or white space alone; that may still end what the prime began.
+            if not text or not (begun + text).strip(" \t\r\n"):
+                return False
+            if (self.unique and begun + text in self.seen) or (self.known is not None and begun + text in self.known):
+                return False
+            self.seen.add(begun + text)
+        return True
+
+
+def kept(
+    samples: Iterable[Sample], model: Model, prime: np.ndarray, wanted: Wanted, count: int, notify: Notify
 ) -> Iterator[Sample]:
-    """Yield the first `count` samples that are new; give up where none comes for long."""
+    """Yield the first `count` samples that are wanted; give up where none comes for long."""
     if model.end is not None:
         # Documents of the prime that have ended are forgotten, and no part of what is new.
         prime = model.before(prime)[1:]
-    is_new = _newness(model.vocab.decode(prime), unique, known)
+    begun = model.vocab.decode(prime)
     found = tries = 0
     for sample in samples:
-        if is_new(model.vocab.decode(sample.ids)):
+        if wanted.takes(begun, model.vocab.decode(sample.ids)):
             yield sample
             found, tries = found + 1, 0
         else:
@@ -85,27 +120,5 @@ def new_samples(
         if found == count:
             return
         if tries == TRIES:
-            notify(
-                f"Found {found:,} of {count:,}: {TRIES:,} samples in a row were not new. "
-                "A higher `temperature` may help."
-            )
+            notify(f"Found {found:,} of {count:,}: {TRIES:,} samples in a row {wanted.lacking()}")
             return
-
-
-def _newness(begun: str, unique: bool, known: Known | None) -> Callable[[str], bool]:
-    """Return what tells whether a text that goes on from `begun` is new and not blank, and remembers those that are."""
-    seen: set[str] = set()
-
-    def is_new(text: str) -> bool:
-        # Nothing was said, or white space alone; that may still end what the prime began.
-        if (
-            not text
-            or not (begun + text).strip(" \t\r\n")
-            or (unique and text in seen)
-            or (known is not None and begun + text in known)
-        ):
-            return False
-        seen.add(text)
-        return True
-
-    return is_new

@@ -1,61 +1,134 @@
 """Whole samples: many made side by side, those of them that are wanted, and the likeliest of a search."""
 
+import math
+import secrets
 from collections.abc import Iterable, Iterator
-from itertools import repeat
+from dataclasses import replace
+from functools import partial
+from itertools import product, repeat
+from types import NoneType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from charrnn.api.cuts import Cuts
 from charrnn.api.encoding import Encoder, Prime
-from charrnn.api.generation import Cuts, How, Notify, Sample, by_lines, check_beam, generation
-from charrnn.api.given import check_whole
+from charrnn.api.generation import How, Notify, Sample, by_lines, check_beam, generation, sampling
+from charrnn.api.given import check_whole, one_or_several
 from charrnn.api.named import Corpus, names
 from charrnn.errors import CharRNNError
 from charrnn.inference import generation as made
 from charrnn.inference.batch import SIDE_BY_SIDE, generate
 
 if TYPE_CHECKING:
+    from charrnn.api.novelty import Wanted
     from charrnn.text.reader import Watch
 
 
 class Which(How, total=False):
     """How samples are made, and which of them are kept.
 
-    unique: no text twice. novel: none that occurs in the training text. novel_to: none that occurs in these texts,
-    which are in UTF-8 or an `encoding`. watch: is told how far a large one has been read.
+    unique: no text twice. novel: none that occurs in the training text, in whatever case. novel_to: none that occurs in
+    these texts, which are in UTF-8 or an `encoding`. min_length, max_length: none that has fewer or more characters,
+    without the prime and the end of its line. sort: those of each prime and temperature are ranked, the most plausible
+    first: that with the fewest bits a character. watch: is told how far a large text has been read.
     """
 
     unique: bool
     novel: bool
     novel_to: Corpus
     encoding: str | None
+    min_length: int | None
+    max_length: int | None
+    sort: bool
     watch: "Watch | None"
 
 
-def samples(model: Encoder, count: int, length: int, prime: Prime, which: Which, notify: Notify) -> Iterator[Sample]:
-    """Yield new texts, made side by side; fewer than `count` if no new one comes for long."""
+def samples_of(
+    model: Encoder,
+    primes: Iterable[Prime] | Prime,
+    temperatures: Iterable[float | None] | float | None,
+    count: int,
+    length: int,
+    which: Which,
+    notify: Notify,
+) -> Iterator[Sample]:
+    """Yield `count` new texts for each prime and temperature, in turn; fewer if no wanted one comes for long."""
     check_whole("count", count, least=0)
-    unique, novel, novel_to = which.get("unique"), which.get("novel"), which.get("novel_to") or ()
+    starts = one_or_several("primes", primes, (str, bytes, np.ndarray), "a text, bytes or ids, or several in a list")
+    heats = one_or_several(
+        "temperatures", temperatures, (int, float, np.number, NoneType), "a number, or several in a list"
+    )
+    if which.get("temperature") is not None:
+        raise CharRNNError("`temperatures` names them all.", hint="Leave out `temperature`.")
     how = by_lines(model.network, _how(which))
     if model.text.lines and how.get("lines"):
         # Lines know nothing of each other: each is a sample of its own.
         check_whole("lines", how["lines"], least=1)
         count, how = count * (how["lines"] or 1), {**how, "lines": 1}
+    if which.get("sort") and count == 1:
+        raise CharRNNError("`sort` ranks several samples, and one is to be made.", hint="Ask for more: `count`.")
     wanted = generation(model.network, length, how, notify)
-    ids = model.encode(prime, how.get("unknown"), "`prime`")
-    cuts = Cuts(wanted.ending, notify)
-    if not (unique or novel or novel_to):
-        return cuts.watched(_named(model, drawn(model, ids, wanted, count, skipping=False)))
-    from charrnn.api.novelty import known_text, new_samples
+    draws = [sampling({**how, "temperature": heat}) for heat in heats]
+    ids = [model.encode(prime, how.get("unknown"), "`prime`") for prime in starts]
+    take = _wanted(model, which, wanted.ending, notify)
+    if take is not None and take.most is not None:
+        # What is longer is skipped all the same.
+        ends = max([1, *map(len, wanted.ending.stops)])
+        wanted = replace(wanted, ending=replace(wanted.ending, length=min(length, take.most + ends)))
 
+    def each() -> Iterator[Sample]:
+        for start, drawing in product(ids, draws):
+            seed = wanted.seed if how.get("seed") is not None else secrets.randbits(63)
+            made = drawn(model, start, replace(wanted, sampling=drawing, seed=seed), count, skipping=take is not None)
+            if take is not None:
+                from charrnn.api.novelty import kept
+
+                made = kept(made, model.network, start, take, count, notify)
+            found = _named(model, made, start, drawing.temperature)
+            yield from sorted(found, key=partial(_bits, wanted.ending.lines == 1)) if which.get("sort") else found
+
+    return Cuts(wanted.ending, notify).watched(each())
+
+
+def _bits(is_line: bool, sample: Sample) -> float:
+    """Return the bits a character of a sample, of a line without its end; of an empty one, which is last, infinity."""
+    bits = (sample.without_line_end() if is_line else sample).bits_per_char
+    return math.inf if bits is None else bits
+
+
+def _wanted(model: Encoder, which: Which, ending: made.Ending, notify: Notify) -> "Wanted | None":
+    """Return which samples are kept, None if all are."""
+    unique, novel, novel_to = bool(which.get("unique")), which.get("novel"), which.get("novel_to") or ()
+    least, most = which.get("min_length"), which.get("max_length")
+    if not (unique or novel or novel_to or least is not None or most is not None):
+        return None
+    from charrnn.api.novelty import Wanted, known_text
+
+    if least is not None or most is not None:
+        _check_lengths(least, most, ending)
     known = None
     if novel and novel_to:
         raise CharRNNError("`novel_to` names what to compare with instead of the training text: leave out `novel`.")
     if novel or novel_to:
         form = model.read_as(which.get("encoding")) if novel_to else model.text
         known = known_text(model.path, form, names(novel_to, "novel_to"), which.get("watch"), notify)
-    every = drawn(model, ids, wanted, count, skipping=True)
-    return cuts.watched(_named(model, new_samples(every, model.network, ids, bool(unique), known, count, notify)))
+    return Wanted(unique, known, least, most)
+
+
+def _check_lengths(least: int | None, most: int | None, ending: made.Ending) -> None:
+    """Raise CharRNNError if samples of `min_length` to `max_length` characters cannot be had, or all are as long."""
+    for name, value in (("min_length", least), ("max_length", most)):
+        if value is not None:
+            check_whole(name, value, least=1)
+    if not ending.is_told:
+        raise CharRNNError(
+            "`min_length` and `max_length` are for samples that come to an end.",
+            hint="Say where they end, with `until` or `lines`; `length` is how long a text is that goes on.",
+        )
+    most, name = (ending.length, "length") if most is None or most > ending.length else (most, "max_length")
+    if (least or 0) > most:
+        raise CharRNNError(f"`min_length={least}` is more than `{name}={most}`.", hint="Give a smaller `min_length`.")
 
 
 def _how(which: Which) -> How:
@@ -82,12 +155,16 @@ def n_best(model: Encoder, beam: int, best: int, length: int, prime: Prime, how:
             hint="Leave it out.",
         )
     wanted = generation(model.network, length, by_lines(model.network, how), notify)
-    before = model.network.before(model.encode(prime, how.get("unknown"), "`prime`"))
+    ids = model.encode(prime, how.get("unknown"), "`prime`")
+    before = model.network.before(ids)
     found = search.n_best(model.network, before, beam, best, wanted.ending, wanted.banned)
     if len(found) < best:
         notify(f"Found {len(found):,} of {best:,} texts; a wider `beam` may find more, if there are more.")
-    return list(Cuts(wanted.ending, notify).watched(_named(model, found)))
+    return list(Cuts(wanted.ending, notify).watched(_named(model, found, ids, None)))
 
 
-def _named(model: Encoder, samples: Iterable[made.Sample]) -> Iterator[Sample]:
-    return (Sample(model.vocab.decode(sample.ids), *sample) for sample in samples)
+def _named(
+    model: Encoder, samples: Iterable[made.Sample], prime: np.ndarray, temperature: float | None
+) -> Iterator[Sample]:
+    begun = model.vocab.decode(prime)
+    return (Sample(model.vocab.decode(sample.ids), *sample, begun, temperature) for sample in samples)

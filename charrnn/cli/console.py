@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import BinaryIO
 
 from charrnn.errors import CharRNNError
 
@@ -179,11 +180,12 @@ def write_data(text: str) -> None:
 class Writer:
     """Writes text to stdout in an encoding, exactly as it is; a byte order mark, if it has one, once.
 
-    errors: what becomes of a character that the encoding has not: "strict" (a CharRNNError) or "replace".
+    errors: what becomes of a character that the encoding has not: "strict" (a CharRNNError) or "replace". to: a file
+    that is written instead.
     """
 
-    def __init__(self, encoding: str = "utf-8", errors: str = "strict"):
-        self.encoding = encoding
+    def __init__(self, encoding: str = "utf-8", errors: str = "strict", to: BinaryIO | None = None):
+        self.encoding, self.to = encoding, to
         self._encoder = codecs.getincrementalencoder(encoding)(errors)
 
     def write(self, text: str) -> None:
@@ -196,6 +198,9 @@ class Writer:
                 f"{character!r} (U+{ord(character):04X}) cannot be written in {self.encoding}.",
                 hint="UTF-8 has every character: leave out `encoding`.",
             ) from None
+        if self.to is not None:
+            self.to.write(data)
+            return
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         global _amid_a_line
@@ -208,10 +213,10 @@ class TextWriter:
     Of `raw` text each character is a byte; a terminal takes them for UTF-8. The others are as of `Writer`.
     """
 
-    def __init__(self, encoding: str = "utf-8", raw: bool = False, errors: str = "strict"):
-        self.terminal, self.raw = sys.stdout.isatty(), raw
+    def __init__(self, encoding: str = "utf-8", raw: bool = False, errors: str = "strict", to: BinaryIO | None = None):
+        self.terminal, self.raw = to is None and sys.stdout.isatty(), raw
         self.before = ""
-        self._writer = Writer("latin-1" if raw and not self.terminal else encoding, errors)
+        self._writer = Writer("latin-1" if raw and not self.terminal else encoding, errors, to)
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
 
     def write(self, text: str, more: bool = False) -> None:

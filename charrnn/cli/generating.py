@@ -115,9 +115,24 @@ Count = Annotated[
         show_default="1",
     ),
 ]
+Temperatures = Annotated[
+    list[float] | None,
+    typer.Option(
+        "--temp",
+        "-t",
+        min=0.0,
+        help="Temperature: lower values are safer; 0 always takes the likeliest character. Given several times: samples at each.",
+        show_default="1",
+    ),
+]
 Prime = Annotated[
-    str,
-    typer.Option("--prime", "-p", help=r"Text to continue; it is printed first. \n is a line break, - means stdin."),
+    list[str] | None,
+    typer.Option(
+        "--prime",
+        "-p",
+        help=r"Text to continue; it is printed first. \n is a line break, - means stdin. Given several times: samples "
+        "for each.",
+    ),
 ]
 NoPrime = Annotated[bool, typer.Option("--no-prime", help="Print only the text after the prime.")]
 PrimeFile = Annotated[
@@ -130,9 +145,44 @@ PrimeFile = Annotated[
     ),
 ]
 Unique = Annotated[bool, typer.Option("--unique", help="Skip samples equal to an earlier one.")]
-Novel = Annotated[bool, typer.Option("--novel", help="Skip samples that occur in the training text.")]
+Novel = Annotated[
+    bool, typer.Option("--novel", help="Skip samples that occur in the training text, regardless of case.")
+]
 NovelTo = Annotated[
-    list[str] | None, typer.Option("--novel-to", metavar="CORPUS", help="Skip samples that occur in this text.")
+    list[str] | None,
+    typer.Option("--novel-to", metavar="CORPUS", help="Skip samples that occur in this text, regardless of case."),
+]
+MinLength = Annotated[
+    int | None,
+    typer.Option(
+        "--min-length",
+        min=1,
+        help="Skip samples with fewer characters; the prime and the line break do not count.",
+        show_default=False,
+    ),
+]
+MaxLength = Annotated[
+    int | None,
+    typer.Option(
+        "--max-length",
+        min=1,
+        help="Skip samples with more characters; the prime and the line break do not count.",
+        show_default=False,
+    ),
+]
+Sort = Annotated[
+    bool, typer.Option("--sort", help="Print the most plausible samples first: those with the fewest bits per character.")
+]
+Csv = Annotated[bool, typer.Option("--csv", help="Print a table of comma-separated values, with the bits of each sample.")]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write to this new file. With {n} in the name: write each sample to its own file, {n} being its number.",
+        show_default=False,
+    ),
 ]
 Ids = Annotated[bool, typer.Option("--ids", help="Print the ids of characters instead of text.")]
 ShowSurprisal = Annotated[

@@ -32,6 +32,11 @@ class Ending:
     finish: int = 0
     keep: bool = False
 
+    @property
+    def is_told(self) -> bool:
+        """Return whether something else than the length is to end a text."""
+        return bool(self.stops or self.lines is not None or self.finish)
+
     def cut(self, ids: Sequence[int], breaks: int) -> int | None:
         """Return how many ids are left out at the end of a text that ends here, before its length; None if it goes on.
 

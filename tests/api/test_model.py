@@ -103,6 +103,24 @@ def test_novel_texts_are_not_in_the_text_that_is_named(model, tmp_path):
     ]
 
 
+def test_samples_of_several_primes_and_temperatures(model):
+    made = list(model.samples_of(["bad ", "fade "], [0.5, 1.5], 3, 20, seed=4))
+    assert [(one.prime, one.temperature) for one in made[::3]] == [
+        ("bad ", 0.5), ("bad ", 1.5), ("fade ", 0.5), ("fade ", 1.5)
+    ]  # fmt: skip
+    alone = model.sample_many(3, 20, prime="fade ", temperature=0.5, seed=4)
+    assert [one.text for one in made[6:9]] == alone
+    # One of each, a text alone, and what is drawn without a seed differs.
+    (one,) = model.samples_of("bad ", 0.7, length=9)
+    assert (one.prime, one.temperature, len(one.text)) == ("bad ", 0.7, 9)
+    first, second = model.samples_of("bad ", [1.0, 1], 1, 60)
+    assert first.text != second.text
+    assert model.likeliest(2, 5, prime="bad ").temperature is None
+    for wrong in ({"primes": 5}, {"temperatures": "hot"}, {"temperatures": 1.0, "temperature": 2.0}):
+        with pytest.raises(CharRNNError, match=f"`{min(wrong)}"):
+            model.samples_of(**wrong)
+
+
 def test_samples_of_a_model_of_lines_are_lines(tmp_path):
     write_model(tmp_path / "lines.safetensors", VOCAB, TextConfig(lines=True))
     write_model(tmp_path / "one.safetensors", Vocabulary.of("abc"), TextConfig(lines=True))

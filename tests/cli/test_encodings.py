@@ -1,6 +1,7 @@
 """What goes in and out of a model as bytes: encodings, line ends, bytes that only an escape can name."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def here(folder, monkeypatch):
 def charrnn(*arguments, stdin=b"") -> bytes:
     result = CliRunner().invoke(app, list(map(str, arguments)), input=stdin, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    assert result.stderr == ""
+    assert re.sub(".* completions? w.* cut at .*\n", "", result.stderr) == ""
     return result.stdout_bytes
 
 

@@ -1,5 +1,6 @@
 """`charrnn sample` from the command line: every option, what it refuses, what goes to stdout and what to stderr."""
 
+import csv
 import io
 import json
 import os
@@ -16,6 +17,7 @@ import pytest
 
 from charrnn.api.datasets import corpus_record
 from charrnn.api.model import load
+from charrnn.api.novelty import Known
 from charrnn.cli.app import main
 from charrnn.cli.escapes import unescaped
 from charrnn.cli.views.heat import coloured
@@ -186,7 +188,17 @@ def test_records_tell_what_a_text_cost_before_any_filter(sample, folder):
     assert len(records) == 30 and all("c" not in record["text"] for record in records)
     assert any(not record["text"] for record in records)
     for record in records:
-        names = ["prime", "text", "characters", "log_probability", "bits", "bits_per_char", "ended", "run"]
+        names = [
+            "prime",
+            "temperature",
+            "text",
+            "characters",
+            "log_probability",
+            "bits",
+            "bits_per_char",
+            "ended",
+            "run",
+        ]
         assert list(record) == names
         assert record["characters"] == len(record["text"]) and "\n" not in record["text"]
         assert record["ended"] == (record["characters"] < 40)
@@ -201,7 +213,8 @@ def test_records_tell_what_a_text_cost_before_any_filter(sample, folder):
         assert record["bits_per_char"] == pytest.approx(record["bits"] / record["characters"])
     (empty,) = sample("names", "-n", 0, "--jsonl", "--prime", "a").records
     assert empty == {
-        "prime": "a", "text": "", "characters": 0, "log_probability": 0.0, "bits": 0.0, "bits_per_char": None,
+        "prime": "a", "temperature": 1.0, "text": "", "characters": 0,
+        "log_probability": 0.0, "bits": 0.0, "bits_per_char": None,
         "ended": False, "run": "names",
     }  # fmt: skip
     assert str(empty["log_probability"]) == "0.0"
@@ -450,11 +463,10 @@ def test_beam(sample):
     one = sample("names", "--beam", 1, "--lines", 1, "--prime", "ca", "--jsonl").records
     assert one[0]["text"] == greedy[0]["text"] and one[0]["bits"] == pytest.approx(greedy[0]["bits"], rel=1e-6)
     assert set(sample("story", "--beam", 3, "-n", 30, "--allow", "ab").out) <= set("ab\n")
-    for more in (("--count", 2), ("--unique",), ("--novel",), ("--novel-to", "names.txt")):
+    skipping = (("--novel-to", "names.txt"), ("--sort",), ("--min-length", 2), ("--max-length", 3))
+    for more in (("--count", 2), ("--unique",), ("--novel",), *skipping):
         refused = sample("names", "--beam", 2, *more)
-        assert refused == (
-            1, "", "charrnn: --beam searches for texts; --count, --unique and --novel are for drawing.\n"
-        )  # fmt: skip
+        assert refused[:2] == (1, "") and refused.said.startswith("charrnn: --beam searches for texts; --count, ")
 
 
 def test_the_best_of_a_beam(sample, folder):
@@ -478,7 +490,7 @@ def test_the_best_of_a_beam(sample, folder):
     ]
     records = sample(*options, "--jsonl").records
     assert [record["rank"] for record in records] == [1, 2, 3, 4, 5]
-    assert [record["probability_with_end"] for record in records] == chances
+    assert [record["probability_with_end"] for record in records] == pytest.approx(chances, rel=1e-9)
     assert [record["text"] for record in records] == [one.text[:-1] for one in found]
     # A text of several lines is one line of the table; what the length cuts comes last, and is said.
     several = sample("story", "--beam", 40, "--best", 40, "-n", 3, "--until", "b", "--prime", r"a\n")
@@ -541,6 +553,11 @@ def test_novel(sample, folder):
     assert to_other & set(NAMES) and not to_other & {"b", "bb"}
     both = sample(*options, "--novel-to", "other.txt", "--novel-to", "names.txt", "--unique").out.splitlines()
     assert len(set(both)) == 60 and not set(both) & {*NAMES, "b", "bb"}
+    # In whatever case; of bytes those of ASCII alone have one.
+    (folder / "capitals.txt").write_text("B\nAB\nCAB\n")
+    (folder / "other.txt").write_text("b\nab\ncab\n")
+    capitals = sample(*options, "--novel-to", "capitals.txt")
+    assert capitals.out == sample(*options, "--novel-to", "other.txt").out != sample(*options, "--unique").out
     # In a text that carries on, any stretch of it counts.
     story = (folder / "story.txt").read_text(encoding="utf-8")
     texts = [record["text"] for record in sample("story", "-n", 3, "-c", 80, "--jsonl", "--seed", 1).records]
@@ -550,6 +567,15 @@ def test_novel(sample, folder):
         record["text"] for record in sample("story", "-n", 3, "-c", len(new), "--novel", "--jsonl", "--seed", 1).records
     ]
     assert found == new
+
+
+def test_what_is_known_has_no_case_but_of_bytes_only_letters_of_ascii_have_one():
+    known = Known("Ärger\nSTRASSE\n", TextConfig())
+    assert "äRG" in known and "Straße" in known and "Straßen" not in known
+    raw = Known("Ärger\n".encode().decode("latin-1"), TextConfig(bytes=True))
+    assert "RGE" in raw and "Ä".encode().decode("latin-1") in raw and "ä".encode().decode("latin-1") not in raw
+    lines = Known("Anna\nBen\n", LINES)
+    assert "anna\n" in lines and "ann" not in lines
 
 
 def test_novel_needs_a_text_and_says_when_it_is_another(sample, folder, tmp_path):
@@ -609,8 +635,20 @@ def test_a_text_that_came_through_a_pipe_is_found_where_it_was_kept(sample, fold
         (("story", "--keep-until"), "--keep-until keeps the text of --until, and none was given."),
         (("story", "--best", "2"), "--best ranks the texts that --beam finds."),
         (("story", "--beam", "2", "--best", "3"), "--best is 3; it must be a whole number, at least 1 and at most 2."),
-        (("story", "--beam", "2", "--best", "2", "--show-surprisal"), "--best prints columns, and --show-surprisal"),
+        (("story", "--beam", "2", "--best", "2", "--show-surprisal"), "--show-surprisal colours the text itself."),
         (("story", "--no-prime"), "--no-prime has no effect without a prime."),
+        (("story", "--csv", "--jsonl"), "--csv and --jsonl print two different tables."),
+        (("story", "--csv", "--beam", "2", "--best", "2"), "--csv and --best print two different tables."),
+        (("story", "--csv", "--show-surprisal"), "--show-surprisal colours the text itself."),
+        (("story", "--csv", "-o", "{n}.csv"), "{n} in --output writes each sample to a file of its own; --csv and"),
+        (("story", "-o", "names.txt"), "names.txt exists already."),
+        (("story", "-o", "-"), "--output names a file; without it samples go to stdout."),
+        (("story", "-o", "checkpoints"), "checkpoints is a folder; a sample is a file."),
+        (("story", "-o", "nowhere/x.txt"), "There is no folder nowhere."),
+        (("names", "--sort"), "--sort ranks several samples, and one is to be made."),
+        (("story", "--min-length", "5"), "--min-length and --max-length are for samples that come to an end."),
+        (("names", "--min-length", "5", "--max-length", "4"), "--min-length 5 is more than --max-length 4."),
+        (("names", "--min-length", "50", "-n", "40"), "--min-length 50 is more than --length 40."),
         (("story", "--prime", "a", "--prime-file", "story.txt"), "--prime and --prime-file exclude each other."),
         (("story", "--prime-file", "missing.txt"), "missing.txt does not exist."),
         (("story", "--prime-file", "checkpoints"), "checkpoints is a folder; a file was expected."),
@@ -786,3 +824,126 @@ def test_what_the_length_cuts_is_said_once(sample):
     assert beam.said == "The sample was cut at 1 character (--length).\n"
     # A text that nothing was to end is as long as was asked for.
     assert sample("story", "-n", 30, "-c", 20).said == sample("names", "--lines", 5, "-n", 0).said == ""
+
+
+# Lengths, order, several primes and temperatures, files
+
+
+def test_lengths_and_order(sample):
+    options = ("names", "--lines", 60, "--seed", 1)
+    lines = sample(*options).out.splitlines()
+    for more, fits in (
+        (("--min-length", 4), lambda line: len(line) >= 4),
+        (("--max-length", 2), lambda line: len(line) <= 2),
+        (("--min-length", 2, "--max-length", 3), lambda line: 2 <= len(line) <= 3),
+        (("--min-length", 3, "--unique"), lambda line: len(line) >= 3),
+    ):
+        found = sample(*options, *more)
+        expected = [line for line in lines if fits(line)]
+        if "--unique" in more:
+            expected = list(dict.fromkeys(expected))
+        assert found.out.splitlines()[: len(expected)] == expected and 5 < len(expected) < 60
+        assert len(found.out.splitlines()) == 60 and all(map(fits, found.out.splitlines())) and found.said == ""
+    # The prime does not count, and blank lines are skipped by --unique alone.
+    primed = sample(*options, "--prime", "ca", "--max-length", 1).out.splitlines()
+    assert {len(line) for line in primed} == {2, 3}
+    until = sample("story", "--until", "ab", "-c", 9, "--min-length", 5, "--seed", 1, "--jsonl").records
+    assert len(until) == 9 and all(record["characters"] >= 5 and record["ended"] for record in until)
+    # This text never ends by itself; what is longer is not awaited.
+    none = sample("names", "-c", 3, "--temp", 0, "--max-length", 5, "-n", 10**9)
+    few = "1,000 samples in a row had another length than --min-length and --max-length allow."
+    assert none[1:] == ("", f"Found 0 of 3: {few}\n")
+    ranked = sample(*options, "--sort", "--jsonl").records
+    bits = [record["bits_per_char"] for record in ranked]
+    given = [one for one in bits if one is not None]
+    assert given == sorted(given) and bits[: len(given)] == given and None in bits
+    assert sorted(record["text"] for record in ranked) == sorted(lines)
+
+
+def test_several_primes_and_temperatures(sample):
+    options = ("names", "--lines", 3, "--seed", 2)
+    whole = sample(*options, "-p", "c", "-p", "ab", "-t", 0.5, "-t", 2)
+    alone = {
+        (prime, heat): sample(*options, "-p", prime, "-t", heat).out for prime in ("c", "ab") for heat in (0.5, 2.0)
+    }
+    assert whole.out == "".join(alone.values()) and len(set(alone.values())) == 4
+    assert whole.said == "".join(f"prime {prime!r}, temperature {heat}:\n" for prime, heat in alone)
+    # What does not differ is not told; a table says it itself.
+    assert sample(*options, "-t", 0.5, "-t", 2).said == "temperature 0.5:\ntemperature 2.0:\n"
+    assert sample(*options, "-p", "c", "-p", "a", "-p", "c").said == "prime 'c':\nprime 'a':\n"
+    records = sample(*options, "-p", "c", "-p", "ab", "-t", 0.5, "-t", 2, "--jsonl")
+    assert records.said == "" and [(one["prime"], one["temperature"]) for one in records.records] == [
+        combination for combination in alone for _ in range(3)
+    ]
+    # One long text each, and the likeliest of each.
+    texts = sample("story", "-n", 9, "-p", "a", "-p", "b", "--seed", 1)
+    assert texts.said == "prime 'a':\nprime 'b':\n" and re.fullmatch(r"a(.|\n){9}\n?\nb(.|\n){9}\n", texts.out)
+    beams = sample("names", "--beam", 4, "--best", 2, "-p", "a", "-p", "b")
+    assert [row.split("\t")[2][0] for row in beams.out.splitlines()] == ["a", "a", "b", "b"]
+    ranks = sample("names", "--beam", 4, "--best", 2, "-p", "a", "-p", "b", "--jsonl").records
+    assert [(one["prime"], one["rank"], one["temperature"]) for one in ranks] == [
+        ("a", 1, None), ("a", 2, None), ("b", 1, None), ("b", 2, None)
+    ]  # fmt: skip
+    # No text comes twice, whichever prime it goes on from.
+    unique = sample("names", "--lines", 20, "--seed", 1, "--unique", "-p", "a", "-p", "ab", "-p", "").out.splitlines()
+    assert len(unique) == len(set(unique)) == 60
+    one = sample("story", "-n", 40, "-t", 0.5, "-p", "a", "--seed", 1)
+    assert one.said == "" and one.out == sample("story", "-n", 40, "-t", 0.5, "-p", "a", "--seed", 1, "-c", 1).out
+
+
+def test_a_table(sample):
+    options = ("story", "-n", 12, "-c", 4, "--seed", 1, "-p", 'a\n"', "--unknown", "skip")
+    done = sample(*options, "--csv")
+    head, *rows = csv.reader(io.StringIO(done.out))
+    records = sample(*options, "--jsonl").records
+    assert head == ["n", "prime", "temperature", "bits", "bits_per_char", "text"]
+    assert [row[0] for row in rows] == ["1", "2", "3", "4"] and {row[1] for row in rows} == {"a\n"}
+    assert [row[5] for row in rows] == [record["text"] for record in records] and {row[2] for row in rows} == {"1"}
+    assert any("\n" in row[5] for row in rows)
+    for place, name in ((3, "bits"), (4, "bits_per_char")):
+        assert [float(row[place]) for row in rows] == pytest.approx([one[name] for one in records], abs=1e-4)
+    assert sample("names", "-c", 0, "--csv").out == "n,prime,temperature,bits,bits_per_char,text\n"
+    assert sample("names", "--beam", 2, "--csv", "-p", "a", "--no-prime").out.startswith("n,temperature,bits,bits_per")
+    ids = sample("names", "-c", 2, "--csv", "--ids", "--seed", 1).out.splitlines()
+    assert re.fullmatch(r"1,,1,[\d.]+,[\d.]*,[\d ]*", ids[1])
+    of_bytes = sample("bytes", "-n", 40, "--csv", "-p", "☞", encoding="latin-1").out
+    assert of_bytes.encode("latin-1").splitlines()[1].startswith("1,☞,1,".encode())
+
+
+def test_files(sample, tmp_path):
+    options = ("story", "-n", 50, "--seed", 1, "-p", "a")
+    whole = sample(*options).out
+    assert sample(*options, "-o", tmp_path / "one.txt") == (0, "", "")
+    assert (tmp_path / "one.txt").read_text(encoding="utf-8") == whole
+    several = sample(*options, "-c", 12).out
+    assert sample(*options, "-c", 12, "-o", tmp_path / "all.txt") == (0, "", "")
+    assert (tmp_path / "all.txt").read_text(encoding="utf-8") == several
+    # One file a sample, in the order of their names.
+    assert sample(*options, "-c", 12, "-o", tmp_path / "s-{n}.txt") == (0, "", "")
+    files = sorted(tmp_path.glob("s-*.txt"))
+    assert [file.name for file in files] == [f"s-{number:02}.txt" for number in range(1, 13)]
+    assert "\n".join(file.read_text(encoding="utf-8") for file in files) == several
+    each = sample("names", "--lines", 2, "-t", 1, "-t", 2, "-o", tmp_path / "n{n}")
+    assert each == (0, "", "") and len(list(tmp_path.glob("n?"))) == 4
+    assert sample("story", "-n", 5, "-o", tmp_path / "only-{n}").code == 0 and (tmp_path / "only-1").exists()
+    # Nothing that is there is replaced, and then nothing is sampled; an empty file may be.
+    again = sample(*options, "-o", tmp_path / "one.txt")
+    assert again.code == 1 and (tmp_path / "one.txt").read_text(encoding="utf-8") == whole
+    files[5].write_bytes(b"mine")
+    files[6].unlink()
+    refused = sample(*options, "-c", 12, "-o", tmp_path / "s-{n}.txt")
+    assert refused.code == 1 and "s-01.txt exists already." in refused.said
+    assert not files[6].exists() and files[5].read_bytes() == b"mine"
+    (tmp_path / "empty").touch()
+    assert sample(*options, "-o", tmp_path / "empty").code == 0 and (tmp_path / "empty").stat().st_size
+    # As it is, in an encoding; a table too; and bytes.
+    assert sample(*options, "-o", tmp_path / "wide", "--encoding", "utf-16").code == 0
+    assert (tmp_path / "wide").read_text(encoding="utf-16") == whole
+    assert sample(*options, "--csv", "-o", tmp_path / "table").out == ""
+    assert (tmp_path / "table").read_text(encoding="utf-8") == sample(*options, "--csv").out
+    assert sample("bytes", "-n", 99, "--seed", 1, "-o", tmp_path / "bytes").code == 0
+    assert (tmp_path / "bytes").stat().st_size == 99
+    # A failure leaves nothing.
+    failed = sample("story", "-n", 90, "--encoding", "latin-1", "--allow", "☞", "-o", tmp_path / "failed")
+    assert failed.code == 1 and "cannot be written in latin-1" in failed.said
+    assert not [path for path in tmp_path.iterdir() if "failed" in path.name]

@@ -1,5 +1,6 @@
 """`charrnn sample`: new text from a trained model."""
 
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 from charrnn.cli import generating as g
@@ -11,11 +12,12 @@ from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
     from charrnn.api.generation import How
+    from charrnn.api.sampling import Which
 
 
 def sample(
     run: o.RunOrFile = None,
-    temp: g.Temperature = None,
+    temp: g.Temperatures = None,
     top_k: g.TopK = None,
     top_p: g.TopP = None,
     min_p: g.MinP = None,
@@ -27,7 +29,7 @@ def sample(
     keep_until: g.KeepUntil = False,
     lines: g.Lines = None,
     count: g.Count = None,
-    prime: g.Prime = "",
+    prime: g.Prime = None,
     prime_file: g.PrimeFile = None,
     no_prime: g.NoPrime = False,
     unknown: o.Unknown = None,
@@ -38,10 +40,15 @@ def sample(
     unique: g.Unique = False,
     novel: g.Novel = False,
     novel_to: g.NovelTo = None,
+    min_length: g.MinLength = None,
+    max_length: g.MaxLength = None,
+    sort: g.Sort = False,
     cells: o.Cells = None,
     seed: Annotated[int | None, o.Seed.__metadata__[0]] = None,
     ids: g.Ids = False,
     jsonl: o.AsJsonl = False,
+    csv: g.Csv = False,
+    output: g.Output = None,
     show_surprisal: g.ShowSurprisal = False,
 ) -> None:
     """Sample new text, written as it is made. Without a run named: the newest run's best checkpoint.
@@ -49,14 +56,17 @@ def sample(
     The likelihoods of --jsonl and --show-surprisal are the model's own, at temperature 1 and before any filter.
     """
     from charrnn.api.generation import best_of_drawn
-    from charrnn.cli.views.samples import Output
+    from charrnn.cli.views.sample_files import files_of
+    from charrnn.cli.views.samples import Form, Output
 
     model = loaded(run)
-    form, of_bytes = model.read_as(encoding), model.text.bytes
+    of_bytes, of_lines = model.text.bytes, model.text.lines
     stops = each_unescaped(until, of_bytes)
-    begun = prime_ids(model, prime, prime_file, unknown, encoding)
+    if no_prime and not prime and prime_file is None:
+        raise CharRNNError("--no-prime has no effect without a prime.", hint="Give --prime too, or leave it out.")
+    primes = [prime_ids(model, one, prime_file, unknown, encoding) for one in dict.fromkeys(prime or [""])]
+    heats: list[float | None] = list(dict.fromkeys(temp)) if temp else [None]
     how: How = {
-        "temperature": temp,
         "top_k": top_k,
         "top_p": top_p,
         "min_p": min_p,
@@ -69,38 +79,37 @@ def sample(
         "no_repeat": no_repeat,
         "seed": seed,
     }
-    skipping = unique or novel or bool(novel_to)
-    of_lines = model.text.lines and (lines is not None or not stops)
-    one_line = of_lines or lines == 1 or "\n" in stops
-    kept_end = keep_until and "\n" in stops
-    if best is not None and beam is None:
-        raise best_of_drawn()
-    if best is not None and show_surprisal:
-        raise CharRNNError("--best prints columns, and --show-surprisal coloured text.", hint="Leave one out.")
-    if no_prime and prime == "" and prime_file is None:
-        raise CharRNNError("--no-prime has no effect without a prime.", hint="Give --prime too, or leave it out.")
-    shown = None if no_prime else begun
-    output = Output(model, shown, jsonl, ids, show_surprisal, one_line, kept_end, form.encoding)
-    if beam is not None:
-        if count not in (None, 1) or skipping:
-            raise CharRNNError("--beam searches for texts; --count, --unique and --novel are for drawing.")
-        output.found(model.n_best(beam, best or 1, length, prime=begun, **how), best)
-    elif count in (None, 1) and not (skipping or jsonl or (model.text.lines and (lines or count))):
-        with notices_after():
-            output.stream(model.characters(length, prime=begun, with_nats=show_surprisal, **how))
-    else:
-        from charrnn.cli.views.reading import Reading
+    which: Which = {"unique": unique, "novel": novel, "novel_to": novel_to or (), "sort": sort}
+    which |= {"min_length": min_length, "max_length": max_length}
+    one_line = (of_lines and (lines is not None or not stops)) or lines == 1 or "\n" in stops
+    headed = [name for name, several in (("prime", primes[1:]), ("temperature", heats[1:])) if several]
+    ending = (one_line, keep_until and "\n" in stops)
+    form = Form(jsonl, csv, ids, show_surprisal, best, *ending, shows_prime=not no_prime, headed=headed)
+    many = 1 if count is None else count
+    files = files_of(
+        output, many * ((lines or 1) if of_lines else 1) * len(primes) * len(heats), csv or best is not None
+    )
+    with Output(model, form, primes, model.read_as(encoding).encoding, files) as out:
+        if beam is not None:
+            if count not in (None, 1) or any(which.values()):
+                raise CharRNNError(
+                    "--beam searches for texts; --count, --unique, --novel, --min-length, --max-length and --sort are "
+                    "for drawing.",
+                    hint="--best prints several texts of a search.",
+                )
+            how["temperature"] = heats[0]
+            found = (model.n_best(beam, best or 1, length, prime=begun, **how) for begun in primes)
+            out.samples(chain.from_iterable(found))
+        elif best is not None:
+            raise best_of_drawn()
+        elif out.streams and many == 1 and not (headed or any(which.values()) or (of_lines and (lines or count))):
+            how["temperature"] = heats[0]
+            with notices_after():
+                out.stream(model.characters(length, prime=primes[0], with_nats=show_surprisal, **how))
+        else:
+            from charrnn.cli.views.reading import Reading
 
-        with Reading() as reading:
-            made = model.samples(
-                1 if count is None else count,
-                length,
-                prime=begun,
-                unique=unique,
-                novel=novel,
-                novel_to=novel_to or (),
-                encoding=encoding,
-                watch=reading.show,
-                **how,
-            )
-        output.samples(made)
+            with Reading() as reading:
+                asked: Which = {**how, **which, "encoding": encoding, "watch": reading.show}
+                made = model.samples_of(primes, heats, many, length, **asked)
+            out.samples(made)

@@ -1,13 +1,17 @@
-"""Printing generated text: as it is made, a sample at a time, as ids, in colours, or as records."""
+"""Printing generated text: as it is made, a sample at a time, as ids, in colours, as records, or as a table."""
 
+import csv
+import io
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from charrnn.api.json_text import json_text
-from charrnn.cli.console import TextWriter, say, write_data
+from charrnn.cli.console import TextWriter, Writer, printable, say
 from charrnn.cli.views.whole import Whole
 from charrnn.errors import CharRNNError
 from charrnn.text.decoding import readable
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 
     from charrnn.api.generation import Sample
     from charrnn.api.model import Model
+    from charrnn.cli.views.sample_files import SampleFiles
     from charrnn.inference.generation import Character
 
 # Text that is streamed is written at least so often, in seconds, and in pieces of at most so many characters.
@@ -24,37 +29,88 @@ _PAUSE = 0.02
 _PIECE = 2000
 
 
-class Output:
-    """Where samples go that follow the ids `prime`, in an `encoding`; records are in UTF-8. None is a prime not shown.
+@dataclass(frozen=True)
+class Form:
+    """How samples are printed: as records, as a table, as ids, in colours, as the `best` of a search, or as they are.
 
-    Each is ended by a line break; where they are not of `one_line`, an empty line is between them. In records the end
-    of a line is no part of it, unless it is a `kept_end`.
+    one_line: whether each is a line; where it is not, an empty line is between them. kept_end: whether the end of a
+    line is part of its record. shows_prime: whether the prime is printed too. headed: which of prime and temperature is
+    told on stderr before the samples of each.
+    """
+
+    jsonl: bool = False
+    csv: bool = False
+    ids: bool = False
+    coloured: bool = False
+    best: int | None = None
+    one_line: bool = False
+    kept_end: bool = False
+    shows_prime: bool = True
+    headed: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.csv and (self.jsonl or self.best is not None):
+            raise CharRNNError(
+                f"--csv and {'--jsonl' if self.jsonl else '--best'} print two different tables.", hint="Leave one out."
+            )
+        if self.coloured and (self.ids or self.is_table):
+            raise CharRNNError(
+                "--show-surprisal colours the text itself.", hint="Leave out --jsonl, --csv, --best and --ids."
+            )
+
+    @property
+    def is_table(self) -> bool:
+        """Return whether each sample is a row or a record."""
+        return self.jsonl or self.csv or self.best is not None
+
+
+class Output:
+    """Where samples go that follow some of `primes`, in an `encoding`; records are in UTF-8.
+
+    They are written to stdout, or to `files`. Each is ended by a line break. To be entered as a context.
     """
 
     def __init__(
         self,
         model: "Model",
-        prime: "np.ndarray | None",
-        as_records: bool,
-        as_ids: bool,
-        coloured: bool,
-        one_line: bool,
-        kept_end: bool,
+        form: Form,
+        primes: "Iterable[np.ndarray]",
         encoding: str,
+        files: "SampleFiles | None" = None,
     ):
-        self.vocab, self.run, self.form = model.vocab, model.run, model.text
-        self.prime: Sequence[int] | np.ndarray = () if prime is None else prime
-        self.shows_prime = prime is not None
-        self.as_records, self.as_ids, self.one_line, self.kept_end = as_records, as_ids, one_line, kept_end
-        if coloured and (as_records or as_ids):
-            raise CharRNNError("--show-surprisal colours the text itself.", hint="Leave out --jsonl and --ids.")
-        self.coloured = coloured and _colours()
-        self.writer = TextWriter(encoding, model.text.bytes)
+        self.vocab, self.run, self.text, self.form, self.files = model.vocab, model.run, model.text, form, files
+        self.primes = {self.vocab.decode(prime): prime for prime in primes}
+        self.encoding, self.coloured = encoding, form.coloured and _colours()
         self.whole, self.before = Whole(model.text.bytes), ""
+        self.number = 0
+        self._open = ExitStack()
+        self._write_to(None)
+
+    def __enter__(self) -> "Output":
+        if self.files is not None and not self.files.each:
+            self._write_to(self._open.enter_context(self.files.written()))
+        if self.form.csv:
+            prime = ["prime"] if self.form.shows_prime else []
+            self._write(_row(["n", *prime, "temperature", "bits", "bits_per_char", "text"]))
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._open.__exit__(*exception)
+
+    def _write_to(self, file: BinaryIO | None) -> None:
+        """Write to this file from now on, or to stdout."""
+        self.writer, self.data = TextWriter(self.encoding, self.text.bytes, to=file), Writer(to=file)
+        self.to_terminal = file is None and sys.stdout.isatty()
+
+    @property
+    def streams(self) -> bool:
+        """Return whether a text can be written as it comes."""
+        return not self.form.is_table and not (self.files and self.files.each)
 
     def stream(self, characters: Iterable["Character"]) -> None:
         """Write one text as it comes, exactly as it is."""
-        self._write(self._text(self.prime, more=True), more=True)
+        (prime,) = self.primes.values()
+        self._write(self._text(prime if self.form.shows_prime else (), more=True), more=True)
         ids: list[int] = []
         nats: list[float] = []
         written = 0.0
@@ -67,35 +123,60 @@ class Output:
                 nats.clear()
                 written = perf_counter()
         # A terminal's prompt belongs on a line of its own; a file gets the characters asked for and no other.
-        self._write(self._text(ids, nats) + ("\n" if self.as_ids or sys.stdout.isatty() else ""))
+        self._write(self._text(ids, nats) + ("\n" if self.form.ids or self.to_terminal else ""))
 
     def samples(self, samples: Iterable["Sample"]) -> None:
         """Write whole samples, one after the other."""
-        for number, sample in enumerate(samples):
-            if self.as_records:
-                self._write(as_line(self._record(sample)))
-                continue
-            between = "\n" if number and not self.one_line and not self.as_ids else ""
-            last = sample.ids[-1:] if len(sample.ids) else self.prime[-1:]
-            end = "" if not self.as_ids and self.vocab.decode(last) == "\n" else "\n"
-            self._write(between + self._text(self.prime, more=True) + self._text(sample.ids, sample.nats) + end)
+        group, rank = None, 0
+        for sample in samples:
+            if group != (sample.prime, sample.temperature):
+                group, rank = (sample.prime, sample.temperature), 0
+                self._head(sample)
+            self.number, rank = self.number + 1, rank + 1
+            with self._of_its_own():
+                apart = self.number > 1 and not (self.form.one_line or self.form.ids or self.form.is_table)
+                between = "\n" if apart and not (self.files and self.files.each) else ""
+                self._write(between + self._shown(sample, rank))
 
-    def found(self, samples: Iterable["Sample"], best: int | None) -> None:
-        """Write the texts that a search has found: as others are, or ranked, where it was asked for the `best` N."""
-        if best is None:
-            self.samples(samples)
+    @contextmanager
+    def _of_its_own(self) -> Iterator[None]:
+        """Write to the next sample's own file until the block ends, if each has one."""
+        if self.files is None or not self.files.each:
+            yield
             return
-        for rank, sample in enumerate(samples, 1):
-            if self.as_records:
-                self._write(as_line(ranked(sample, rank, best) | self._record(sample)))
-            else:
-                sample = sample.without_line_end() if self.one_line and not self.kept_end else sample
-                text = (self._text(self.prime) + self._text(sample.ids)).removesuffix(" " if self.as_ids else "")
-                self._write(columns(sample, text.replace("\n", "\\n") + "\n"))
+        with self.files.written(self.number) as file:
+            self._write_to(file)
+            yield
+
+    def _head(self, sample: "Sample") -> None:
+        """Say what the next samples have in common."""
+        if self.form.headed and self.files is None and not self.form.jsonl and not self.form.csv:
+            facts = {"prime": repr(readable(sample.prime, self.text)), "temperature": f"{sample.temperature}"}
+            say(printable(", ".join(f"{name} {facts[name]}" for name in self.form.headed) + ":"))
+
+    def _shown(self, sample: "Sample", rank: int) -> str:
+        """Return a sample as it is printed, with the end of its line."""
+        prime = self.primes[sample.prime] if self.form.shows_prime else ()
+        if not self.form.is_table:
+            last = sample.ids[-1:] if len(sample.ids) else prime[-1:]
+            end = "" if not self.form.ids and self.vocab.decode(last) == "\n" else "\n"
+            return self._text(prime, more=True) + self._text(sample.ids, sample.nats) + end
+        if self.form.one_line and not self.form.kept_end:
+            # Of a line its end is no part, as in the records of `score`.
+            sample = sample.without_line_end()
+        if self.form.jsonl:
+            return as_line(ranked(sample, rank, self.form.best) | self._record(sample))
+        text = self._text(sample.ids).rstrip(" " if self.form.ids else "")
+        if self.form.csv:
+            facts = [f"{sample.bits:.4f}", "" if sample.bits_per_char is None else f"{sample.bits_per_char:.4f}"]
+            heat = "" if sample.temperature is None else f"{sample.temperature:g}"
+            begun = [self._text(prime)] if self.form.shows_prime else []
+            return _row([str(self.number), *begun, heat, *facts, text])
+        return columns(sample, (self._text(prime) + text).replace("\n", "\\n") + "\n")
 
     def _text(self, ids: Any, nats: Any = None, more: bool = False) -> str:
         """Return what is shown of some ids; bytes that more of the same text may follow wait for it in colours."""
-        if self.as_ids:
+        if self.form.ids:
             return "".join(f"{id} " for id in ids)
         text = self.vocab.decode(ids)
         if not self.coloured:
@@ -108,19 +189,25 @@ class Output:
         return coloured(text, bits, before)
 
     def _record(self, sample: "Sample") -> dict[str, Any]:
-        """Return what --jsonl says of a sample; of a line its end is no part, as in the records of `score`."""
-        sample = sample.without_line_end() if self.one_line and not self.kept_end else sample
-        facts = {"prime": self.vocab.decode(self.prime)} if self.shows_prime else {}
-        facts |= {**sample.to_json(), "run": self.run}
-        facts |= {name: readable(facts[name], self.form) for name in ("prime", "text") if name in facts}
-        return facts | ({"ids": sample.ids.tolist()} if self.as_ids else {})
+        """Return what --jsonl says of a sample."""
+        facts: dict[str, Any] = {"prime": sample.prime} if self.form.shows_prime else {}
+        facts |= {"temperature": sample.temperature, **sample.to_json(), "run": self.run}
+        facts |= {name: readable(facts[name], self.text) for name in ("prime", "text") if name in facts}
+        return facts | ({"ids": sample.ids.tolist()} if self.form.ids else {})
 
     def _write(self, text: str, more: bool = False) -> None:
-        if self.as_records or self.coloured:
+        if self.form.jsonl or self.coloured:
             # Even bytes have become text: the mark of a line break is none of them.
-            write_data(text)
+            self.data.write(text)
         else:
             self.writer.write(text, more)
+
+
+def _row(cells: Sequence[str]) -> str:
+    """Return a row of a table of comma-separated values."""
+    row = io.StringIO()
+    csv.writer(row, lineterminator="\n").writerow(cells)
+    return row.getvalue()
 
 
 def columns(sample: "Sample", shown: str) -> str:
