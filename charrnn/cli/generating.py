@@ -121,7 +121,8 @@ Temperatures = Annotated[
         "--temp",
         "-t",
         min=0.0,
-        help="Temperature: lower values are safer; 0 always takes the likeliest character. Given several times: samples at each.",
+        help="Temperature: lower values are safer; 0 always takes the likeliest character. Given several times: "
+        "samples at each.",
         show_default="1",
     ),
 ]
@@ -171,9 +172,12 @@ MaxLength = Annotated[
     ),
 ]
 Sort = Annotated[
-    bool, typer.Option("--sort", help="Print the most plausible samples first: those with the fewest bits per character.")
+    bool,
+    typer.Option("--sort", help="Print the most plausible samples first: those with the fewest bits per character."),
 ]
-Csv = Annotated[bool, typer.Option("--csv", help="Print a table of comma-separated values, with the bits of each sample.")]
+Csv = Annotated[
+    bool, typer.Option("--csv", help="Print a table of comma-separated values, with the bits of each sample.")
+]
 Output = Annotated[
     str | None,
     typer.Option(

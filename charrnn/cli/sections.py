@@ -108,13 +108,16 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "complete": {
         "What to write": ("--append", "--length", "--until", "--keep-until"),
         "How characters are chosen": _HOW_CHOSEN,
-        "Output": ("--output", "--jsonl", "--csv", "--check", "--unbuffered"),
+        "Output": ("--jsonl", "--check", "--unbuffered"),
         "How text is read": _HOW_TEXT_IS_READ,
     },
     "score": {
-        "What is scored": ("--whole", "--file", "--field", "--after", "--context-field", "--line-ends"),
-        "Which lines are printed": ("--by", "--sort", "--top", "--threshold", "--calibrate", "--exit-code"),
-        "Output": ("--rank", "--per-char", "--heatmap", "--html", "--jsonl", "--unbuffered"),
+        "What is scored": ("--whole", "--field", "--after", "--context-field", "--line-ends"),
+        "Which lines are printed": (
+            *("--by", "--sort", "--top", "--threshold", "--calibrate", "--per-day", "--exit-code"),
+        ),
+        "Guess ranks": ("--rank", "--rank-samples", "--seed"),
+        "Output": ("--per-char", "--heatmap", "--html", "--jsonl", "--unbuffered"),
         "How text is read": _HOW_TEXT_IS_READ,
     },
     "bench": {

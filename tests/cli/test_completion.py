@@ -11,10 +11,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from charrnn.api.presets import PRESETS
 from charrnn.cli.app import COMMANDS, COMPLETION, app
 from charrnn.cli.completion import answer
 from charrnn.cli.shells import SCRIPTS
-from charrnn.config import OPTIMIZERS, PRESETS
+from charrnn.config import OPTIMIZERS
 from charrnn.errors import CharRNNError
 from charrnn.text.vocabulary import Vocabulary
 from support.commands import COMMAND, loaded_by

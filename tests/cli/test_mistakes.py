@@ -102,13 +102,16 @@ MISTAKES = [
     ("--json", "charrnn sample --json …"),
     (
         "train text.txt --embedding -1",
-        "it must be a whole number, at least 0.\n  --embedding: Width of",
+        "it must be a whole number, at least 0.\n  --embedding: Size of",
     ),
     (
         "train text.txt --patience -1",
-        "at least 0.\n  --patience: Stop after so many evaluations without",
+        "at least 0.\n  --patience: Stop after this many evaluations without",
     ),
-    ("train text.txt --clip-norm -0.5", "at least 0.\n  --clip-norm: Limit of the gradients' global norm; 0 is none."),
+    (
+        "train text.txt --clip-norm -0.5",
+        "at least 0.\n  --clip-norm: Limit of the global norm of the gradients; 0 means no",
+    ),
     ("sample small 'bad cafe'", "charrnn sample small --prime 'bad cafe'"),
     ("sample small -n 3 bad cafe --seed 1", "charrnn sample small -n 3 --seed 1 --prime 'bad cafe'"),
     ("sample small small bad", "charrnn sample small --prime 'small bad'"),

@@ -68,7 +68,7 @@ def _table(report: dict[str, Any], of_bytes: bool) -> str:
     present = [key for key in (*heads, "places") if any(key in symbol for symbol in report["symbols"])]
     rows = [[heads.get(key, "PLACES") for key in present]]
     rows += [[_cell(key, symbol[key], of_bytes) for key in present] for symbol in report["symbols"]]
-    table = aligned(rows, "".join(">" if key in ("count", "share") else "<" for key in present))
+    table = aligned(rows, "".join(">" if key in ("count", "share") else "<" for key in present)) if present else ""
     totals = f"{report['distinct']:,} distinct\n"
     if "characters" in report:
         totals = f"{report['characters']:,} characters, {report['distinct']:,} distinct, {report['bytes']:,} bytes\n"
