@@ -1,1 +1,1 @@
-"""Training, the only part that imports keras. Import `charrnn.training.backends.start` before anything else of it."""
+"""Training, the only part that imports keras. Import `charrnn.training.backends.start` before its other modules."""

@@ -1,4 +1,4 @@
-"""What happens during training, as the trainer tells it to whoever watches."""
+"""The events of training, which the trainer yields."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from charrnn.errors import NotWritten
 class Began:
     """Training begins or, after `step` steps, goes on; `path` is the run's folder.
 
-    `total` is None until the speed is measured; `best_nats` is the best validation loss so far, None before any.
+    `total` is None until the speed is measured; `best_nats` is the lowest validation loss so far, or None.
     """
 
     path: Path
@@ -30,7 +30,7 @@ class Began:
 class Stepped:
     """A step was taken. `step` counts from 1; `total` is None until the speed is measured.
 
-    `nats` is None where no character of the window counted.
+    `nats` is the loss in nats per character; None if no character of the window counted.
     """
 
     step: int
@@ -42,7 +42,7 @@ class Stepped:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The validation loss was estimated; `train_nats` is the mean since the last line of the log (None: of nothing)."""
+    """The validation loss was estimated; `train_nats` is the mean since the last line of the log, None if no loss."""
 
     step: int
     epoch: float
@@ -54,9 +54,9 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class BudgetFixed:
-    """The speed was measured and the number of steps that `minutes` allows is decided, and on disk.
+    """The speed was measured; the number of steps that `minutes` allows is fixed and on disk.
 
-    `before` is the number until now if another speed was measured on the way; None at first.
+    `before` is the number until now, if a changed speed changed it; None the first time.
     """
 
     total: int
@@ -66,7 +66,7 @@ class BudgetFixed:
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint was written because somebody asked for it."""
+    """A checkpoint was written because a user or a program asked for it."""
 
     step: int
 
@@ -81,14 +81,14 @@ class SaveFailed:
 
 @dataclass(frozen=True)
 class FolderMade:
-    """The run's folder had been moved or removed, so that it was made again; `path`, which may be another name."""
+    """The run's folder had been moved or removed, and was made again as `path`, perhaps with another name."""
 
     path: Path
 
 
 @dataclass(frozen=True)
 class RolledBack:
-    """Training went wrong (`why`); it goes on from `step`, at `rate_scale` times the rate of its schedule."""
+    """Training diverged (`why`); it goes on from `step`, at `rate_scale` times the rate of its schedule."""
 
     step: int
     why: str

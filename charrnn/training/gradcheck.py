@@ -14,20 +14,20 @@ from charrnn.training.network import CharRNN
 from charrnn.training.step import cross_entropy
 
 VOCAB, BATCH, STEPS = 5, 2, 6
-# For parameters of the order of 1 and differences of fourth order, rounding and curvature are about even at the first.
-# Where it does not do, the others may: a relu has a kink, a normalization of next to nothing is steep.
+# For parameters of about 1 and differences of fourth order, the first step balances rounding against curvature. The
+# others help where it fails: a relu has a kink, and normalizing very small numbers is steep.
 STEPS_TRIED = (5e-4, 2e-3, 1.5e-4, 5e-5)
-# An element that is small beside the largest of its parameter is compared with this share of that, and at least with
-# what the rounding of the loss leaves of a difference.
+# The error of a small element is relative to this fraction of the largest element of its parameter, and at least to the
+# rounding error that the loss leaves in a difference.
 SMALL, TINY = 1e-4, 1e-5
 LIMIT = 1e-6
 NOTHING = 1e-8
 
 
 def relative_errors(analytic: np.ndarray, numeric: np.ndarray) -> np.ndarray:
-    """Return |a - n| / max(|a|, |n|) of each element; of small ones, relative to SMALL of the largest, or to TINY.
+    """Return |a - n| / max(|a|, |n|) of each element; for small ones, relative to SMALL of the largest, or to TINY.
 
-    Where all of a gradient is zero but for rounding, it is |a - n|.
+    If the whole gradient is zero except for rounding, return |a - n|.
     """
     largest = float(np.abs(numeric).max())
     scale = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), max(SMALL * largest, TINY))
@@ -35,12 +35,12 @@ def relative_errors(analytic: np.ndarray, numeric: np.ndarray) -> np.ndarray:
 
 
 def relative_error(analytic: np.ndarray, numeric: np.ndarray) -> float:
-    """Return the worst of `relative_errors`."""
+    """Return the largest of `relative_errors`."""
     return float(relative_errors(analytic, numeric).max())
 
 
 class Problem:
-    """A small network with random weights, and the loss of one window of random characters, from a random state."""
+    """A small network with random weights, and its loss on one window of random characters, from a random state."""
 
     def __init__(self, model: ModelConfig, seed: int):
         rng = np.random.default_rng(seed)
@@ -53,7 +53,7 @@ class Problem:
         self.ids = rng.integers(0, VOCAB + 1, (STEPS, BATCH)).astype(np.int32)
         self.targets = rng.integers(0, VOCAB, (STEPS, BATCH)).astype(np.int32)
         self.reset = rng.random((STEPS, BATCH)) < 0.2
-        # A state that the network comes to: not every number is one that a cell can remember.
+        # A state that the network reaches by itself: not all numbers are valid states of a cell.
         read = rng.integers(0, VOCAB + 1, (STEPS, BATCH)).astype(np.int32)
         _, self.states = self.net.call(read, initial_states(xp, model, BATCH, "float64"))
         self.loss = compiled(lambda values: self._loss(values)[0])
@@ -63,7 +63,7 @@ class Problem:
         return cross_entropy(logits, self.targets), None
 
     def analytic(self) -> dict[str, np.ndarray]:
-        """Return the gradients as training takes them."""
+        """Return the gradients that training uses."""
         _, _, gradients = compiled(lambda values: loss_and_gradients(self._loss, values))(self.net.values())
         return {name: np.array(ops.convert_to_numpy(gradient)) for name, gradient in gradients.items()}
 
@@ -82,7 +82,7 @@ class Problem:
 
 
 def check(model: ModelConfig, seed: int = 0) -> Iterator[tuple[str, tuple[int, ...], float]]:
-    """Yield each parameter's name, its shape, and the worst relative error of its gradient."""
+    """Yield each parameter's name, its shape, and the largest relative error of its gradient."""
     problem = Problem(model, seed)
     analytic = problem.analytic()
     for name, gradient in analytic.items():

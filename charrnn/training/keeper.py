@@ -1,4 +1,4 @@
-"""What training knows of its run and keeps of it on disk: the state, the log, the checkpoints."""
+"""The state of a run in training, its log and its checkpoints."""
 
 import time
 from collections.abc import Callable
@@ -21,12 +21,12 @@ from charrnn.training.plan import planned_total, rate_at
 
 
 class Keeper:
-    """A run in training, but for the training itself (`training/trainer.py`).
+    """A run in training, without the training loop (`training/trainer.py`).
 
-    model, vocab, config, text and corpus are what a checkpoint says of its model, and of the text and how it was read.
-    `resumed` is the checkpoint to go on from, at which the learner need not be yet; `new_plan` if its plan
-    (`training/plan.py`) is another than the file's. `clock` returns the seconds since the command began; `reserve`
-    seconds of `minutes` are left for what the caller does at the end.
+    model, vocab, config, text and corpus are recorded in every checkpoint. `resumed` is the checkpoint to go on from;
+    the learner need not have its state yet. `new_plan` says that the plan (`training/plan.py`) differs from the plan
+    in that file. `clock` returns the seconds since the command began; `reserve` seconds of `minutes` are kept for the
+    caller's work after training.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class Keeper:
         total = planned_total(config, learner.steps_per_epoch)
         self.progress = Progress(corpus, learner.shards, learner.backend, learner.device, total=total)
         self.seconds_before = -self.clock()
-        # The lines of the others wait for ever.
+        # The other processes never write their lines.
         run.log.waits = not processes.is_first
         if resumed:
             self._restore(resumed)
             if processes.is_first:
                 run.log.resume(self.progress.metrics)
             self.seconds_before += self.progress.seconds
-        # The last good state, to which training returns when it goes wrong.
+        # The last good state, to which training returns when it diverges.
         self.good = self._snapshot()
 
     @property
@@ -91,15 +91,15 @@ class Keeper:
         return record
 
     def _record_plan(self) -> None:
-        """Put a new plan on disk with the state that it began with; it waits for the first step, which needs it."""
+        """Write a new plan to disk with the state that it begins with; called after the first step."""
         self.new_plan = False
         if self.processes.is_first:
-            # The next save tells of a disk that takes nothing.
+            # If the disk refuses, the next save says so.
             with suppress(NotWritten):
                 self.run.save(self.good, self.step, False, self.config.keep)
 
     def save(self, best: bool = False) -> None:
-        """Write a checkpoint from which training goes on exactly as it would have, or raise NotWritten."""
+        """Write a checkpoint from which training can go on exactly, or raise NotWritten."""
         self.good = self._snapshot()
         self.unsaved = True
         if self.processes.is_first:
@@ -125,7 +125,7 @@ class Keeper:
         )
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to where a checkpoint was taken, but for the log; what computes it may be other than then."""
+        """Return to the state of a checkpoint, but keep the log and the present text, shards and backend."""
         assert checkpoint.progress is not None
         here = {name: getattr(self.progress, name) for name in ("corpus", "shards", "backend", "device")}
         self.learner.restore(State(checkpoint.weights, checkpoint.slots, checkpoint.state))
@@ -133,5 +133,5 @@ class Keeper:
         self.history = list(checkpoint.history)
 
     def _note(self, **changes: Any) -> None:
-        """Change what is known of the run's progress."""
+        """Change values of the run's progress."""
         self.progress = replace(self.progress, **changes)

@@ -15,8 +15,8 @@ from charrnn.training.backends.engine import xp
 class RecurrentCell(keras.layers.Layer):
     """A charrnn cell for `keras.layers.RNN`: `RNN(RecurrentCell("lstm", 128))`.
 
-    Input (batch, features), state a list of (batch, units), output (batch, units); behind the features stand the
-    fields of the layer below that the cell takes as they are (`Cell.raw`), units wide each. Keras differentiates it
+    Input (batch, features), state a list of (batch, units), output (batch, units). After the features come the fields
+    of the layer below that the cell reads without a projection (`Cell.raw`), each `units` wide. Keras differentiates it
     step by step; charrnn itself trains with `charrnn.training.backends.engine.scan`, which is faster.
     """
 

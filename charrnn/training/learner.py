@@ -1,4 +1,4 @@
-"""The network in training: what it reads, its steps, its estimates, and its state out of Keras and back."""
+"""The network in training: its input, its steps, its estimates, and its state from and to Keras."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,9 +24,9 @@ from charrnn.training.validation import Validation
 
 
 class KerasLearner:
-    """A `Learner` on the backend that was started: it trains on the parts of a text, a batch cut into `shards`.
+    """A `Learner` on the backend that was started: it trains on the parts of a text; a batch is cut into `shards`.
 
-    `weights` are those to begin with, if not fresh ones.
+    `weights` are the first weights; None means new ones.
     """
 
     def __init__(
@@ -66,17 +66,17 @@ class KerasLearner:
             self.hidden = fresh_states(self.net, self.rows)
         window = self._window(number)
         loss, self.hidden = self.train_step(window, self.hidden, number, rate)
-        # While a GPU computes, the processor reads on.
+        # While a GPU computes, the processor reads the next window.
         self._ahead = number + 1, self._window(number + 1)
         return float(loss), None if window.weights is None else int(window.weights.sum())
 
     def _window(self, number: int) -> Window:
-        """Return what this process reads in a step, which may have been read ahead."""
+        """Return the window of this process for a step; it may have been read in advance."""
         known, window = self._ahead or (None, None)
         return window if known == number and window else self.streams.window(number, self.rows.own)
 
     def estimate(self) -> float | None:
-        """Return the estimated validation loss in nats a character, or None."""
+        """Return the estimated validation loss in nats per character, or None."""
         return self.validation.estimate() if self.validation else None
 
     def state(self) -> State:
@@ -89,18 +89,18 @@ class KerasLearner:
         return State(self.net.read(), self._slots(), hidden)
 
     def _slots(self) -> Arrays:
-        """Return the optimizer's variables, named by place: Keras names them after layers, numbered as they come."""
+        """Return the optimizer's variables by their place: Keras's own names depend on how many layers were made."""
         variables = enumerate(self.optimizer.variables)
         return {f"{place:03d}": ops.convert_to_numpy(variable) for place, variable in variables}
 
     def restore(self, state: State) -> None:
-        """Go back to a state; CharRNNError if it is that of another optimizer."""
+        """Return to a state; CharRNNError if it belongs to another optimizer."""
         shapes = {place: slot.shape for place, slot in state.slots.items()}
         if shapes != {place: slot.shape for place, slot in self._slots().items()}:
             raise CharRNNError(
-                f"The checkpoint's {len(shapes)} optimizer slots are not the {len(self.optimizer.variables)} of "
-                f"{self.optimizer_name}.",
-                hint="It was written with another version of Keras; train anew.",
+                f"The checkpoint's {len(shapes)} optimizer slots do not fit {self.optimizer_name}, which has "
+                f"{len(self.optimizer.variables)}.",
+                hint="Another version of Keras wrote it; train a new run.",
             )
         self.net.load(state.weights)
         for place, variable in enumerate(self.optimizer.variables):

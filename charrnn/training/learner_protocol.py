@@ -1,4 +1,4 @@
-"""What the trainer asks of whatever learns: all that knows Keras is on the other side of it."""
+"""The interface between the trainer and the learner; only the learner uses Keras."""
 
 from typing import NamedTuple, Protocol
 
@@ -8,7 +8,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class State(NamedTuple):
-    """All that learning changes, by name: weights, optimizer slots, and the hidden state of all streams."""
+    """Everything that learning changes, by name: weights, optimizer slots, and the hidden state of all streams."""
 
     weights: Arrays
     slots: Arrays
@@ -16,10 +16,10 @@ class State(NamedTuple):
 
 
 class Learner(Protocol):
-    """A network that is trained step by step, on what it has been given to read.
+    """A network that is trained step by step on its text.
 
-    `shards` is the number of parts into which it cuts a batch, `device` is "cpu" or "gpu". The next step is a function
-    of its state and of the step's number and rate alone.
+    `shards` is the number of parts into which it cuts a batch, `device` is "cpu" or "gpu". The next step depends only
+    on its state, the step's number and the learning rate.
     """
 
     steps_per_epoch: int
@@ -28,16 +28,16 @@ class Learner(Protocol):
     device: str
 
     def step(self, number: int, rate: float) -> tuple[float, int | None]:
-        """Take step `number` (from 0); return its mean loss in nats, and how many of the targets counted in it.
+        """Take step `number` (from 0); return its mean loss in nats, and how many targets counted in it (None: all).
 
-        The targets are those that this process reads; None: all count.
+        The targets are those that this process reads.
         """
 
     def estimate(self) -> float | None:
-        """Return the estimated validation loss in nats a character; None where there is no text to validate on."""
+        """Return the estimated validation loss in nats per character; None if there is no text to validate on."""
 
     def state(self) -> State:
         """Return a copy of the state."""
 
     def restore(self, state: State) -> None:
-        """Go back to a state; CharRNNError if it is that of another optimizer."""
+        """Return to a state; CharRNNError if it belongs to another optimizer."""

@@ -1,4 +1,4 @@
-"""The network as Keras sees it: its parameters as Keras variables, and each cell as an ordinary Keras cell."""
+"""The network as a Keras layer, with its parameters as Keras variables."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -14,12 +14,12 @@ from charrnn.network.parameters import parameter_shapes
 from charrnn.training.backends.engine import look_up, matmul, scan, xp
 from charrnn.training.cudnn import Library
 
-# What matrix products are computed in, by the names that users know; None is what their operands are.
+# The types of matrix products by the names in the settings; None is the type of the operands.
 PRODUCTS = {"float32": None, "bf16": "bfloat16"}
 
 
 class NetworkOps:
-    """The namespace `xp` of the network in training: the backend's, but for the look-up and for products."""
+    """The namespace `xp` of the network in training: the backend's, with other look-ups and products."""
 
     def __init__(self, products: str | None):
         self.products = products
@@ -79,10 +79,10 @@ class CharRNN(keras.layers.Layer):
         gradient_wanted: bool = True,
         values: Mapping[str, Any] | None = None,
     ) -> tuple[Any, list[Any]]:
-        """Return logits and next states for the parameters' values, or for those that are given."""
+        """Return logits and next states for the parameters' values, or for `values` if given."""
         run = partial(scan, gradient_wanted=gradient_wanted, products=self.products)
         values = self.values() if values is None else values
         xp = NetworkOps(self.products)
-        # The scan alone knows of documents that begin inside a window.
+        # Only the scan can reset the state where a document begins inside a window.
         whole = partial(self.library.run, values) if self.library and reset is None else None
         return forward(xp, self.model, values, ids, states, run, dropout, reset, kernel=whole)

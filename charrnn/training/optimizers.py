@@ -6,7 +6,7 @@ from charrnn.config import TrainConfig
 
 
 def make_optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
-    """Return the Keras optimizer that the settings ask for; its learning rate is set anew at every step."""
+    """Return the Keras optimizer for the settings; every step sets its learning rate."""
     settings: dict[str, object] = {
         "learning_rate": config.rate,
         "global_clipnorm": config.clip_norm,

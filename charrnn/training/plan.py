@@ -1,4 +1,4 @@
-"""The plan of a run: its number of steps and the course of its learning rate, and how both are changed on the way."""
+"""The plan of a run: its number of steps and its learning-rate schedule, and changes to both during training."""
 
 from dataclasses import replace
 
@@ -9,13 +9,13 @@ from charrnn.training.schedules import learning_rate, warmup_steps
 
 
 def rate_at(config: TrainConfig, progress: Progress, step: int, steps_per_epoch: int) -> float:
-    """Return the rate that the plan has for a step, before the factor of the guard against diverging."""
+    """Return the plan's learning rate for a step, before the factor of the guard against divergence."""
     first, rate = progress.schedule_step or 0, progress.schedule_rate
     return learning_rate(config, step, progress.total, steps_per_epoch, first, rate)
 
 
 def warms_up(config: TrainConfig, progress: Progress) -> bool:
-    """Return whether the plan's rate is still to rise to its base."""
+    """Return whether the plan's learning rate is still in its warm-up."""
     if config.schedule != "cosine" or progress.schedule_rate is not None:
         return False
     first = progress.schedule_step or 0
@@ -23,9 +23,9 @@ def warms_up(config: TrainConfig, progress: Progress) -> bool:
 
 
 def with_total(progress: Progress, config: TrainConfig, total: int | None, steps_per_epoch: int) -> Progress:
-    """Return the progress with another number of steps; the rate goes on from where it is, and never rises for it.
+    """Return the progress with another number of steps; the learning rate goes on from its present value.
 
-    A cosine begins a new stretch there, but for one that still warms up. The other schedules do not know the end.
+    A cosine begins a new part there, unless it still warms up. The other schedules do not depend on the end.
     """
     if config.schedule != "cosine" or warms_up(config, progress):
         return replace(progress, total=total)
@@ -34,12 +34,12 @@ def with_total(progress: Progress, config: TrainConfig, total: int | None, steps
 
 
 def with_new_schedule(progress: Progress, total: int | None) -> Progress:
-    """Return the progress with another number of steps, and a schedule that begins at the next step, warm-up first."""
+    """Return the progress with another number of steps, and a schedule that begins at the next step with a warm-up."""
     return replace(progress, total=total, schedule_step=progress.step, schedule_rate=None)
 
 
 def prolonged(config: TrainConfig, step: int, steps_per_epoch: int) -> TrainConfig:
-    """Return settings whose `steps` and `epochs` count from the run's beginning, of such as count from `step`."""
+    """Return settings whose `steps` and `epochs` count from the beginning of the run instead of from `step`."""
     return replace(
         config,
         steps=None if config.steps is None else step + config.steps,

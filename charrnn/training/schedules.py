@@ -4,7 +4,7 @@ import math
 
 from charrnn.config import TrainConfig
 
-# The share of its base to which a cosine falls.
+# The fraction of its base to which a cosine falls.
 LOWEST = 0.01
 
 
@@ -13,8 +13,8 @@ def learning_rate(
 ) -> float:
     """Return the rate of step `step` (from 0) of `total`, in a schedule that began at the step `first`.
 
-    cosine warms up linearly, then falls along half a cosine (Loshchilov & Hutter 2017) to the end; while `total` is
-    None, not yet measured, it stays up. With `start` it begins there instead, without a warm-up.
+    cosine warms up linearly, then falls along half a cosine (Loshchilov & Hutter 2017) until the end; while `total` is
+    None, not yet measured, it stays at its base. With `start` it begins at that rate, without a warm-up.
     """
     rate, done = config.rate, max(0, step - first)
     if config.schedule == "constant":
@@ -28,7 +28,7 @@ def learning_rate(
     if total is None:
         return rate if start is None else start
     share = min(1.0, (done - warmup) / max(1, total - first - warmup))
-    # Down to a hundredth, not to nothing: the last steps should still teach something.
+    # Down to a hundredth, not to zero: the last steps should still change the weights.
     falling = 0.5 * (1 + math.cos(math.pi * share))
     if start is None:
         return rate * (LOWEST + (1 - LOWEST) * falling)
@@ -37,5 +37,5 @@ def learning_rate(
 
 
 def warmup_steps(config: TrainConfig, first: int, total: int | None) -> int:
-    """Return how many steps a cosine that begins at the step `first` warms up; a short one a tenth of itself."""
+    """Return the number of warm-up steps of a cosine that begins at the step `first`: at most a tenth of its steps."""
     return config.warmup if total is None else min(config.warmup, max(0, total - first) // 10)

@@ -1,4 +1,4 @@
-"""One step of training and one of evaluation, compiled: the batch cut into shards that run side by side."""
+"""One compiled step of training and one of evaluation; the batch is cut into shards that run in parallel."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,19 +18,19 @@ from charrnn.training.backends.engine import (
 )
 from charrnn.training.network import CharRNN
 
-# What the layers remember of all streams, as `Shards` lays it out.
+# The hidden states of all streams, in the layout of `Shards`.
 States = Any
 
 
 def fresh_states(net: CharRNN, shards: Shards) -> States:
-    """Return the states that every stream begins with."""
+    """Return the initial states of all streams."""
     return shards.state(initial_states(xp, net.model, shards.batch, net.variable_dtype))
 
 
 def dropout_mask(shape: tuple[int, int, int], rate: float, seed: Any, step: Any, layer: int, first_row: Any) -> Any:
     """Return an inverted-dropout mask (time, rows, units): zeros at `rate`, 1 / (1 - rate) elsewhere.
 
-    Each row is a function of (seed, step, layer, global row) alone, so that it does not matter how a batch is cut.
+    Each row depends only on (seed, step, layer, global row), so that it does not matter how a batch is cut.
     """
     noise = uniform_rows(shape, seed, step, layer, first_row)
     return xp.where(noise >= rate, xp.full_like(noise, 1.0 / (1.0 - rate)), xp.zeros_like(noise))
@@ -45,8 +45,8 @@ def cross_entropy(logits: Any, targets: Any, weights: Any = None) -> Any:
 class TrainStep:
     """Truncated backpropagation through one window, and one update of the parameters.
 
-    The loss is the mean over the characters of the window that count. With `sum_gradients` the gradients are those of
-    its sum over time, averaged over the streams: the mean times the counted characters a stream (`seq` if all count).
+    The loss is the mean over the characters of the window that count. With `sum_gradients`, the gradients are of the
+    sum over time, averaged over the streams: the mean times the counted characters per stream (`seq` if all count).
     `resets` says whether documents begin inside windows.
     """
 
@@ -70,16 +70,16 @@ class TrainStep:
         self._update = Update(self._step, net.parameters, optimizer, shards, fused=resets or not net.library)
 
     def __call__(self, window: Window, states: States, step: int, learning_rate: float) -> tuple[Any, States]:
-        """Return the mean loss in nats a character (not waited for) and the next states.
+        """Return the mean loss in nats per character (it may still be computing) and the next states.
 
-        window: (seq, rows) each, of the rows that this process reads. Of a window without a character that counts the
-        loss and all gradients are 0.
+        window: (seq, rows) each, the rows that this process reads. If no character of the window counts, the loss and
+        all gradients are 0.
         """
         return self._update(learning_rate, step, self.shards.place(window), states)
 
     def _step(self, values: Mapping[str, Any], step: Any, window: Window, states: States) -> Any:
         (seq, batch), weights = window.inputs.shape, window.weights
-        # Of the whole window, so that it does not matter how the batch is cut.
+        # Counted over the whole window, so that it does not matter how the batch is cut.
         counted = seq * batch if weights is None else xp.maximum(xp.sum(weights), 1.0)
         (loss, gradients), after = self.shards.each(self._shard, (dict(values), step, counted), window, states)
         a_stream = float(seq) if weights is None else counted / batch

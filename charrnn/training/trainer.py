@@ -1,4 +1,4 @@
-"""The training loop: cadence, budget, patience, saves and rollbacks. It knows no terminal, and no Keras either."""
+"""The training loop: cadence, budget, patience, saves and rollbacks. It uses neither a terminal nor Keras."""
 
 import math
 from collections.abc import Generator, Iterator
@@ -26,19 +26,19 @@ from charrnn.training.keeper import Keeper
 from charrnn.training.pace import Pace
 from charrnn.training.plan import with_total
 
-# A corpus of a few windows ends an epoch at every other step; evaluations keep at least this distance.
+# A very short text has epochs of a few steps; evaluations are at least this many steps apart.
 STEPS_BETWEEN_EVALUATIONS = 100
 LOG_EVERY = 50
 HISTORY = 1000
-# The first step compiles and the second warms up: the speed is that of later ones.
+# The first step compiles and the second warms up: only later steps show the speed.
 COMPILING = 2
 
 
 class Trainer(Keeper):
-    """Lets a learner train, as `events()` tells; what it is made with is a Keeper's.
+    """Trains a learner and yields what happens from `events()`; it is made with the arguments of a Keeper.
 
-    Set `interrupted` (from a signal handler, say) to stop at the end of the step, saved; `save_wanted` to save there
-    and go on; with several `processes`, the first of which writes the run, in one of them is enough.
+    Set `interrupted` (for example, from a signal handler) to save and stop at the end of the step, or `save_wanted` to
+    save there and go on. With several `processes`, setting it in one of them is enough; the first one writes the run.
     """
 
     def __init__(self, *run: Any, **settings: Any):
@@ -47,14 +47,14 @@ class Trainer(Keeper):
         self._agreed = [False, False, False]
         counted = counted_total(self.config, self.learner.steps_per_epoch)
         self.most = math.inf if counted is None else counted
-        # Of `minutes`: how fast training is, and the step at which to look again whether the steps fit the time.
+        # With `minutes`: the speed of training, and the step at which to check again whether the steps fit the time.
         self.pace: Pace | None = None
         self.look = 0
 
     def events(self) -> Iterator[Event]:
         """Train to the end of the budget; the run is saved at every evaluation and at the end.
 
-        Raises CharRNNError when training goes wrong again and again, and NotWritten when the last save fails.
+        Raises CharRNNError when training diverges again and again, and NotWritten when the last save fails.
         """
         yield Began(
             self.run.path,
@@ -81,19 +81,19 @@ class Trainer(Keeper):
         yield Ended(reason, self.step)
 
     def _train(self) -> Generator[Event, None, str]:
-        """Take steps, and do what is due after each; return the reason to end."""
+        """Take steps, with the evaluations and saves that are due after each; return the reason to end."""
         patience = self.config.patience
-        # The measuring of the speed may have ended where an evaluation is due.
+        # The measurement of the speed may have ended at a step where an evaluation is due.
         due = self.step > self.progress.evaluated_step and self._evaluation_is_due()
         if due and (self.step == self.progress.total or not self._wanted()[0]):
             yield from self._evaluate()
             if self.pace:
                 self.pace.evaluated()
         while self.progress.total is None or self.step < self.progress.total:
-            # A run that ended so and is resumed without a change has ended.
+            # A run that ended by patience and is resumed without a change ends again at once.
             if patience is not None and self.progress.evaluations_since_best >= patience:
                 return "patience"
-            # An interruption that comes with the last step has nothing left to interrupt.
+            # An interruption during the last step has nothing left to interrupt.
             if self._wanted()[0]:
                 return "interrupted"
             yield self._one_step()
@@ -134,7 +134,7 @@ class Trainer(Keeper):
         if not pace.steps:
             self._note(total=self.step)
             return
-        # The first estimate compiles: only the second tells what the next will cost.
+        # The first estimate compiles: only the second shows the cost of later ones.
         if self.learner.estimate() is not None:
             pace.skip()
             self.learner.estimate()
@@ -144,7 +144,7 @@ class Trainer(Keeper):
         yield from self._fix(replace(self.progress, total=total))
 
     def _revise(self) -> Iterator[Event]:
-        """Fix the number of steps anew if clearly more or fewer fit the time that is left."""
+        """Change the number of steps if clearly more or fewer fit the time that is left."""
         total = self.progress.total
         if self.pace is None or total is None or self.step >= total:
             return
@@ -154,7 +154,7 @@ class Trainer(Keeper):
             yield from self._fix(with_total(self.progress, self.config, revised, self.learner.steps_per_epoch))
 
     def _fix(self, planned: Progress) -> Iterator[Event]:
-        """Go on with another number of steps; it is on disk before it is kept to."""
+        """Go on with another number of steps; it is on disk before it takes effect."""
         pace, before, self.progress = self.pace, self.progress.total, planned
         assert pace is not None and planned.total is not None
         self.look = pace.next_look(self.step, planned.total)
@@ -163,20 +163,20 @@ class Trainer(Keeper):
         pace.restart()
 
     def _agree(self) -> None:
-        """Learn whether any process is to stop, or to save, or the first has no time left: all do so at one step."""
+        """Find out whether any process must stop or save, or the first has no time left; all act at the same step."""
         if self.processes.count > 1:
             is_late = self.processes.is_first and self._is_late()
             self._agreed = self.processes.any(self.interrupted, self.save_wanted, is_late)
 
     def _wanted(self) -> list[bool]:
-        """Return whether training is to stop, whether it is to save, and whether its time is over."""
+        """Return whether training must stop, whether it must save, and whether its time is over."""
         return self._agreed if self.processes.count > 1 else [self.interrupted, self.save_wanted, self._is_late()]
 
     def _is_late(self) -> bool:
         return self.pace is not None and self.progress.total is not None and self.pace.is_late
 
     def _evaluation_distance(self) -> int:
-        """Return about how many steps lie between evaluations."""
+        """Return the approximate number of steps between evaluations."""
         epoch = self.learner.steps_per_epoch
         by_epoch = -(-STEPS_BETWEEN_EVALUATIONS // epoch) * epoch
         return min(by_epoch, self.config.eval_every or by_epoch)
@@ -194,7 +194,7 @@ class Trainer(Keeper):
         nats, counted = self.learner.step(step, rate)
         if self.new_plan:
             self._record_plan()
-        # The 0 of a window in which nothing counts is no loss: neither the log nor the guard is to know of it.
+        # A window in which no character counts has the loss 0, which is not a real loss: log and guard ignore it.
         share = self._share(counted)
         counts = share > 0 or not math.isfinite(nats)
         if counts:
@@ -205,7 +205,7 @@ class Trainer(Keeper):
         return Stepped(step + 1, now.total, self.epoch, nats if counts else None, rate)
 
     def _share(self, counted: int | None) -> float:
-        """Return the share of the targets of a step, those of all processes, that counts in its loss."""
+        """Return the fraction of a step's targets, over all processes, that counts in its loss."""
         if counted is None:
             return 1.0
         return sum(own for (own,) in self.processes.all([counted])) / (self.config.batch * self.config.seq)
@@ -225,16 +225,16 @@ class Trainer(Keeper):
         yield from saved
 
     def _roll_back(self, failure: Diverged) -> Iterator[Event]:
-        """Return to the last good state and lower the rate; both are on disk before another step is taken."""
+        """Return to the last good state and lower the rate; both are on disk before the next step."""
         self._restore(self.good)
-        # Those of the last good state: what went wrong may have been an evaluation that had counted a gain.
+        # The counters of the last good state: the failure may have come in an evaluation that improved them.
         stability = self.progress.stability
         tries, scale = stability.rollbacks + 1, divergence.LOWER * stability.rate_scale
         if tries > divergence.TRIES:
             newest = self.run.newest()
             raise CharRNNError(
-                f"Training went wrong {tries} times in a row, at ever lower learning rates: {failure}.",
-                hint=f"Train anew with a lower `lr` (it was {self.config.rate:.2g}) or `clip_norm`"
+                f"Training diverged {tries} times in a row, at lower and lower learning rates: {failure}.",
+                hint=f"Train again with a lower `lr` (it was {self.config.rate:.2g}) or `clip_norm`"
                 + (f"; {newest} is the last good checkpoint." if newest else "."),
             )
         self.run.log.rewind(self.progress.metrics)
@@ -244,13 +244,13 @@ class Trainer(Keeper):
         if self.step:
             saved = list(self._save_or_go_on())
         else:
-            # Before any training there is nothing worth a file: a new start would come to the same.
+            # Before the first step no file is needed: a new start gives the same state.
             self.good, saved = self._snapshot(), []
         yield RolledBack(self.step, str(failure), scale)
         yield from saved
 
     def _save_or_go_on(self, best: bool = False) -> Iterator[Event]:
-        """Save; a disk that does not take it is no reason to lose what is in memory."""
+        """Save; if the disk refuses, training goes on with the state in memory."""
         asked = self._wanted()[1]
         if asked:
             self.save_wanted = self._agreed[1] = False
@@ -269,12 +269,12 @@ class Trainer(Keeper):
             self.run.moved = None
 
     def _save_for_good(self) -> None:
-        """Save at the very end; NotWritten in every process if the first could not."""
+        """Save at the very end; NotWritten in every process if the first could not write."""
         error = None
         try:
             self.save()
         except NotWritten as failure:
             error = failure
-        # The others wait here until it is written.
+        # The other processes wait here until it is written.
         if said := self.processes.first(error and error.message):
             raise error or NotWritten(said)

@@ -1,4 +1,4 @@
-"""Fine-tuning: the weights of a trained model for a text with other characters."""
+"""Fine-tuning: the weights of a trained model for another text with other characters."""
 
 from collections.abc import Mapping
 
@@ -12,10 +12,11 @@ from charrnn.text.vocabulary import Vocabulary
 def transfer(
     model: ModelConfig, weights: Mapping[str, np.ndarray], old: Vocabulary, new: Vocabulary, seed: int
 ) -> dict[str, np.ndarray]:
-    """Return the weights for the vocabulary `new` of a model trained with `old`.
+    """Return the weights of a model trained with the vocabulary `old` for the vocabulary `new`.
 
-    A character of both keeps its input row and its output column, as does the unknown symbol, and the start symbol its
-    row; one that is new gets fresh ones, and the mean of the old output biases. All other weights stay.
+    A character of both vocabularies keeps its input row and its output column, and so does the unknown symbol; the
+    start symbol keeps its row. A new character gets new ones, and the mean of the old output biases. All other weights
+    stay the same.
     """
     places = {symbol: place for place, symbol in enumerate(old.symbols)}
     to = [place for place, symbol in enumerate(new.symbols) if symbol in places]

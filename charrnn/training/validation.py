@@ -1,4 +1,4 @@
-"""The estimate of the validation loss during training: many streams side by side, each warmed on what stands before."""
+"""The estimate of the validation loss during training: parallel streams, each warmed on the characters before it."""
 
 from collections.abc import Sequence
 from operator import itemgetter
@@ -15,12 +15,12 @@ from charrnn.training.step import EvalStep, fresh_states
 STREAMS = 64
 WARM = 256
 WINDOW = 128
-# Characters of one stream that count: bounds the time of an estimate however large the corpus.
+# The most characters of one stream that count: it limits the time of an estimate, however large the text is.
 LONGEST = 2048
 
 
 class Validation:
-    """The validation text laid out as windows, and the compiled step that reads them."""
+    """The validation text in windows, and the compiled step that reads them."""
 
     def __init__(self, net: CharRNN, segments: Sequence[Part], start: int, shards: int):
         whole = parallel_streams(segments, start, shards)
@@ -32,13 +32,13 @@ class Validation:
         self.windows = [own.each(itemgetter(slice(low, low + WINDOW))) for low in range(0, length, WINDOW)]
         if not self.characters:
             raise CharRNNError(
-                "None of the characters on which the validation loss is estimated counts with `loss_after`.",
+                "With `loss_after`, no character counts among those on which the validation loss is estimated.",
                 hint="Use another `val`, `val_file` or `split`.",
             )
         self.step = EvalStep(net, self.shards, whole.reset is not None)
 
     def estimate(self) -> float:
-        """Return the estimated mean cross-entropy in nats a character."""
+        """Return the estimated mean cross-entropy in nats per character."""
         states, total = fresh_states(self.net, self.shards), 0.0
         for window in self.windows:
             nats, states = self.step(window, states)
@@ -49,9 +49,9 @@ class Validation:
 def parallel_streams(segments: Sequence[Part], start: int, shards: int = 1) -> Window:
     """Return one long window with weights, all (time, streams), multiples of WINDOW and of `shards`.
 
-    Several segments are a stream each. One segment is cut into up to STREAMS streams; a stream begins WARM characters
-    early with weight 0, but for the first, which begins with the text and counts from there. What does not count in the
-    loss has weight 0 too, and so have streams that only fill up the last shard.
+    Of several segments, each is a stream. One segment is cut into up to STREAMS streams. Each stream begins WARM
+    characters early with weight 0, except the first, which begins with the text and counts from there. Characters that
+    do not count in the loss have weight 0 too, and so have streams that only fill the last shard.
     """
     if len(segments) > 1:
         pieces = [(segment, 0, 0, min(len(segment), LONGEST + WARM)) for segment in segments]

@@ -111,6 +111,6 @@ def test_the_commands_of_a_cell_of_ones_own_work(tmp_path):
     said = done.stdout.decode()
     assert said.startswith("leaky: A leaky integrator") and "WRONG" not in said
     unknown = charrnn_in(tmp_path, "sample", "mine")
-    assert unknown.returncode == 1 and "its cell is 'leaky', which this charrnn does not have" in unknown.stderr
+    assert unknown.returncode == 1 and "its cell is 'leaky', which this charrnn does not know" in unknown.stderr
     assert "Name the file that defines it: --cells leaky.py, or CHARRNN_CELLS" in unknown.stderr
     assert charrnn_in(tmp_path, "sample", "mine", "--cells", "leaky.py", "-n", 5).returncode == 0

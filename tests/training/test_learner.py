@@ -199,7 +199,7 @@ def test_without_a_text_to_validate_on_there_is_no_estimate():
 
 def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path):
     list(make_trainer(tmp_path / "run", replace(QUICK, steps=1)).events())
-    with pytest.raises(CharRNNError, match=r"optimizer slots are not the .* of adam"):
+    with pytest.raises(CharRNNError, match=r"optimizer slots do not fit adam"):
         resume(tmp_path / "run", 1, replace(QUICK, optimizer="adam"))
 
 

@@ -40,8 +40,8 @@ def test_which_process_this_is(monkeypatch):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ((2, None, None), "go together"),
-        ((None, 0, "a:1"), "go together"),
+        ((2, None, None), "must be given together"),
+        ((None, 0, "a:1"), "must be given together"),
         ((2, 2, "a:1"), "must be 0 to 1"),
         ((2, -1, "a:1"), "must be 0 to 1"),
         *(((2, 0, where), "HOST:PORT") for where in ("node1", "node1:", ":29400", "node1:x", "node1:70000", "a:0")),
@@ -108,18 +108,18 @@ def test_an_abort_ends_with_a_reason(talk, code, said):
 @pytest.mark.parametrize(
     ("backend", "options", "message"),
     [
-        ("tensorflow", ("--processes", 2, "--process-id", 0, *HERE), "train together with JAX only"),
+        ("tensorflow", ("--processes", 2, "--process-id", 0, *HERE), "Only JAX can train in 2 processes"),
         (
             "jax",
             ("--processes", 2, "--process-id", 0, *HERE, "--batch", 5, "--seq", 8),
-            "cannot be shared evenly by 2 processes",
+            "cannot be divided evenly among 2 processes",
         ),
-        ("jax", ("--processes", 2), "Such as --processes 2 --process-id 0 --coordinator node1:29400"),
+        ("jax", ("--processes", 2), "Example: --processes 2 --process-id 0 --coordinator node1:29400"),
         ("jax", ("--processes", 0), "--processes"),
         ("tensorflow", ("--device", "tpu"), "--device is 'tpu'; it must be auto, cpu, gpu"),
         ("tensorflow", ("--device", "gpu:x"), "--device is 'gpu:x'"),
-        ("tensorflow", ("--device", "gpu:63"), "TensorFlow has no such GPU here.\n  charrnn devices says why"),
-        ("jax", ("--device", "gpu:63"), "JAX has no such GPU here.\n  charrnn devices says why"),
+        ("tensorflow", ("--device", "gpu:63"), "TensorFlow finds no such GPU here.\n  charrnn devices says why"),
+        ("jax", ("--device", "gpu:63"), "JAX finds no such GPU here.\n  charrnn devices says why"),
         ("tensorflow", ("--precision", "fp8"), "--precision is 'fp8'; it must be one of float32, bf16"),
     ],
 )

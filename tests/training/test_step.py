@@ -93,7 +93,7 @@ def test_number_of_shards():
     assert [shard_count(batch, 2, cores=4) for batch in (2, 32, 64, 96, 1000)] == [2, 2, 4, 6, 8]
     even = keras.backend.backend() == "jax"
     assert [shard_count(batch, cores=4) for batch in (33, 50, 67)] == ([1, 2, 1] if even else [2, 3, 4])
-    with pytest.raises(CharRNNError, match=r"`batch=50` cannot be shared evenly by 4 processes") as error:
+    with pytest.raises(CharRNNError, match=r"`batch=50` cannot be divided evenly among 4 processes") as error:
         shard_count(50, 4)
     assert "48 or 52" in error.value.hint
 
@@ -103,7 +103,7 @@ def test_shards_for_the_devices_that_were_found():
     assert [cut(64, 4, 1), cut(64, 4, 2)] == [4, 4]
     assert cut(6, 4, 1) == (3 if jax else 4)
     if jax:
-        with pytest.raises(CharRNNError, match="`batch=6` cannot be shared evenly by 4 devices"):
+        with pytest.raises(CharRNNError, match="`batch=6` cannot be divided evenly among 4 devices"):
             cut(6, 4, 2)
 
 

@@ -1,4 +1,4 @@
-"""Which backend trains, and where: decided before anything imports keras, and without importing it."""
+"""The choice of the backend and the device, before anything imports keras, and without importing it."""
 
 import os
 import sys
@@ -15,10 +15,10 @@ DEFAULT = next(iter(BACKENDS))
 
 
 def choose(backend: str | None = None, recorded: str | None = None) -> Backend:
-    """Return the backend that trains, and have Keras and child processes take the same one.
+    """Return the backend that trains, and make Keras and child processes use the same one.
 
-    It is `backend`, if one is named; else that of KERAS_BACKEND; else the one that a run, which is to go on, has been
-    trained with; else TensorFlow. CharRNNError if charrnn does not have it, or Keras runs on another one already.
+    It is `backend`, if given; else the one in KERAS_BACKEND; else the one that trained the resumed run; else
+    TensorFlow. CharRNNError if charrnn does not have it, or Keras already runs on another one.
     """
     name = backend or os.environ.get("KERAS_BACKEND") or (recorded if recorded in BACKENDS else DEFAULT)
     names = " or ".join(BACKENDS)
@@ -32,7 +32,7 @@ def choose(backend: str | None = None, recorded: str | None = None) -> Backend:
     keras = sys.modules.get("keras")
     if keras is not None and keras.backend.backend() != name:
         raise CharRNNError(
-            f"Keras runs on {keras.backend.backend()} in this Python process; it cannot change to {name} any more.",
+            f"Keras already runs on {keras.backend.backend()} in this Python process; it cannot change to {name}.",
             hint="Restart Python, and choose the backend before anything imports keras.",
         )
     os.environ["KERAS_BACKEND"] = name
@@ -40,7 +40,7 @@ def choose(backend: str | None = None, recorded: str | None = None) -> Backend:
 
 
 def check_device(device: str) -> None:
-    """Raise CharRNNError unless `device` names one: auto, cpu, gpu, or a GPU by its number."""
+    """Raise CharRNNError unless `device` is auto, cpu, gpu, or a GPU by its number."""
     kind, _, number = device.partition(":")
     if device not in ("auto", "cpu", "gpu") and not (kind == "gpu" and number.isdecimal()):
         raise CharRNNError(f"`device` is {device!r}; it must be auto, cpu, gpu, or one GPU: gpu:0, gpu:1, …")
@@ -52,6 +52,6 @@ def check_processes(processes: Processes) -> None:
     if processes.count > 1 and not backend.several_processes:
         able = next(other for other in BACKENDS.values() if other.several_processes)
         raise CharRNNError(
-            f"{processes.count} processes train together with {able.title} only; this is {backend.title}.",
+            f"Only {able.title} can train in {processes.count} processes; the backend here is {backend.title}.",
             hint=f"pip install 'charrnn[{able.name}]' (or {able.name}-cuda), then `backend='{able.name}'`",
         )

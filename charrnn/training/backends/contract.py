@@ -1,4 +1,4 @@
-"""What a backend must offer: `Backend` before it is loaded, `Engine` once it has been started. README.md explains."""
+"""The interfaces of a backend: `Backend` before it is loaded, `Engine` after its start. README.md explains them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -11,14 +11,14 @@ Arrays = Mapping[str, Any]
 
 
 class NoSuchDevice(Exception):
-    """There is no such GPU."""
+    """The GPU that was asked for does not exist."""
 
 
 class Backend(Protocol):
-    """What can be said of a backend, and asked of it, while neither it nor Keras is imported.
+    """The facts and functions of a backend that need neither it nor Keras to be imported.
 
-    name: what KERAS_BACKEND calls it, and the package it is installed by. title: what people call it. install_for_gpu:
-    the command that does that. tells_why_no_gpu: whether, built for CUDA, it says itself why it uses no GPU.
+    name: its name in KERAS_BACKEND, and its package. title: its name for users. install_for_gpu: the command that
+    installs it for a GPU. tells_why_no_gpu: whether, built for CUDA, it says itself why it uses no GPU.
     several_processes: whether several processes can train one run. cudnn_cells: the cells for which Keras calls cuDNN.
     """
 
@@ -28,55 +28,55 @@ class Backend(Protocol):
     tells_why_no_gpu: bool
     several_processes: bool
     cudnn_cells: tuple[str, ...]
-    # Programs for a process of their own. `probe` prints JSON: version, cuda (whether it is built for it), gpus (their
-    # names). `peak`, once {n} is filled in, prints the GFLOPS of a float32 product of n x n.
+    # Programs that run in a process of their own. `probe` prints JSON: version, cuda (whether it is built for CUDA),
+    # gpus (their names). `peak`, after {n} is filled in, prints the GFLOPS of a float32 product of n x n.
     probe: str
     peak: str
 
     def shards(self, rows: int, most: int) -> int:
-        """Return into how many shards, `most` at most, so many rows can be cut."""
+        """Return the number of shards, at most `most`, into which `rows` rows can be cut."""
 
     def start(self, shards: int, float64: bool, device: str, processes: Processes) -> int:
-        """Import the backend and Keras, set up the devices; return into how many shards a batch is to be cut.
+        """Import the backend and Keras and set up the devices; return the number of shards of a batch.
 
-        `backends.start.start` says more. What cannot change any more, as the backend computes already, stays as it is.
-        Raises NoSuchDevice when there is none.
+        `backends.start.start` says more. If the backend has computed already, its devices and threads stay the same.
+        Raises NoSuchDevice if the device does not exist.
         """
 
     def engine(self) -> "Engine":
-        """Return what computes; to be called after `start`."""
+        """Return the engine; to be called after `start`."""
 
 
 class Shards(Protocol):
-    """How a batch is cut: `own` are the rows that this process reads. A state of the batch is the backend's affair."""
+    """How a batch is cut: `own` are the rows that this process reads. Each backend has its own layout of a state."""
 
     batch: int
     count: int
     own: slice
 
     def place(self, window: Window) -> Window:
-        """Return a window of this process's rows as a step takes it."""
+        """Return a window of this process's rows in the form that a step reads."""
 
     def whole(self, values: Arrays) -> Arrays:
-        """Return what all shards need alike as a step takes it."""
+        """Return values that all shards share in the form that a step reads."""
 
     def state(self, whole: Any) -> Any:
         """Return the state of a batch from arrays (batch, units) in any structure."""
 
     def gathered(self, state: Any) -> Any:
-        """Return the arrays (batch, units) that `state` was made of, as NumPy's."""
+        """Return the arrays (batch, units) from which `state` was made, as NumPy arrays."""
 
     def each(
         self, function: Callable[..., tuple[Any, Any]], shared: Sequence[Any], window: Window, state: Any
     ) -> tuple[Any, Any]:
-        """Return the sums of what `function` returns first of each shard, in the shards' order, and the next state.
+        """Return the sum of the first results of `function` over the shards, in their order, and the next state.
 
-        It is called with what all shards share, the shard's part of the window and of the state, and its first row.
+        It is called with `shared`, the shard's part of the window and of the state, and the number of its first row.
         """
 
 
 class Engine(Protocol):
-    """What computes, with `xp`, the array namespace of cells and networks."""
+    """The functions that compute, and `xp`, the array namespace of cells and networks."""
 
     @property
     def xp(self) -> Any: ...
@@ -92,25 +92,25 @@ class Engine(Protocol):
         shards: Any,
         fused: bool = True,
     ) -> Callable[..., Any]:
-        """Compile a step that updates Keras variables by the gradients that `step(values, number, *arguments)` returns.
+        """Compile a step that updates Keras variables with the gradients of `step(values, number, *arguments)`.
 
-        The result is called with the learning rate, the step's number and the arguments, and returns the results, which
-        may still be on their way.
+        The compiled step is called with the learning rate, the step's number and the arguments. It returns the results,
+        which may still be computing.
         """
 
     def on_gpu(self) -> bool:
         """Return whether a GPU computes."""
 
     def compiled(self, function: Callable[..., Any], fused: bool = True) -> Callable[..., Any]:
-        """Return a function of arrays compiled; not `fused`, where that makes a difference, so as to leave cuDNN be."""
+        """Return a compiled function of arrays; without `fused`, the compiler keeps calls of cuDNN."""
 
     def loss_and_gradients(
         self, function: Callable[[Arrays], tuple[Any, Any]], values: Arrays
     ) -> tuple[Any, Any, dict[str, Any]]:
-        """Return the loss and what else `function` returns, and the gradients of the loss, zeros included."""
+        """Return the loss, the other results of `function`, and the gradients of the loss, zeros included."""
 
     def matmul(self, x: Any, w: Any, products: str | None) -> Any:
-        """Return x w, (n, a) by (a, b); with `products` operands, its gradient's too, are rounded to that type."""
+        """Return x w, (n, a) by (a, b); with `products`, the operands are rounded to that type, in the gradient too."""
 
     def look_up(self, table: Any, ids: Any) -> Any:
         """Return the rows of a table at ids; the gradient is dense."""
@@ -119,10 +119,10 @@ class Engine(Protocol):
         """Return -log softmax(logits)[target] in nats; logits (n, vocab), targets (n,)."""
 
     def counter(self, step: int) -> Any:
-        """Return the number of a step as `uniform_rows` takes it."""
+        """Return the number of a step in the form that `uniform_rows` reads."""
 
     def uniform_rows(self, shape: tuple[int, int, int], seed: int, step: Any, layer: int, first_row: Any) -> Any:
-        """Return numbers from [0, 1), (time, rows, units): each row's a function of (seed, step, layer, row) alone."""
+        """Return numbers from [0, 1), (time, rows, units): each row depends only on (seed, step, layer, row)."""
 
     def scan(
         self,
@@ -136,11 +136,11 @@ class Engine(Protocol):
         gradient_wanted: bool = True,
         products: str | None = None,
     ) -> tuple[list[Any], Any]:
-        """Run a cell over time; the gradient forms no matrix's gradient inside the loop.
+        """Run a cell over time; gradients of matrices are computed after the loop.
 
         zx: (time, batch, width), both lengths static; state: the cell's state, each field (batch, units); matrices and
-        vectors as the cell has them; reset: (time, batch) booleans, true where the state first returns to its
-        beginning. Without `gradient_wanted` nothing is recorded, and no gradient can be taken. Of the matrix products
-        alone the operands are rounded to the type `products`, if one is named.
+        vectors by the cell's names; reset: (time, batch) booleans, true where the state first returns to its initial
+        value. Without `gradient_wanted` nothing is recorded, and no gradient can be computed. With `products`, only the
+        operands of matrix products are rounded to that type.
         Returns the fields `emitted` after each step, (time, batch, units) each, and the last state.
         """

@@ -1,4 +1,4 @@
-"""What computes, of the backend that was started (`backends/start.py`): import this after that."""
+"""The engine of the backend that was started (`backends/start.py`): import this module after the start."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""Starting the backend that was chosen, and into how many shards it cuts a batch."""
+"""The start of the chosen backend, and the number of shards of a batch."""
 
 import ctypes
 import os
@@ -18,15 +18,15 @@ SHARD_ROWS = 16
 
 
 def shard_count(batch: int, processes: int = 1, cores: int | None = None) -> int:
-    """Return into how many shards a batch is cut on processors.
+    """Return the number of shards of a batch on processors.
 
-    In every process one for each of its cores, as far as there are 16 rows for each, and at least one; it is less
-    where the backend cannot cut the rows so.
+    Every process has one shard for each core, but at least 16 rows for each shard, and at least one shard. There are
+    fewer if the backend cannot cut the rows so.
     """
     if batch % processes:
         near = [rows for rows in (batch // processes * processes, (batch // processes + 1) * processes) if rows]
         raise CharRNNError(
-            f"`batch={batch}` cannot be shared evenly by {processes} processes.",
+            f"`batch={batch}` cannot be divided evenly among {processes} processes.",
             hint=f"Use a multiple of {processes}, such as {' or '.join(map(str, near))}.",
         )
     rows = batch // processes
@@ -35,37 +35,37 @@ def shard_count(batch: int, processes: int = 1, cores: int | None = None) -> int
 
 
 def cut(batch: int, devices: int, processes: int) -> int:
-    """Return into how many shards a batch is cut for what `start` found; one process may leave some devices idle."""
+    """Return the number of shards of a batch for the devices that `start` found; one process may leave some idle."""
     count = choose().shards(batch, devices)
     if count == devices or processes == 1:
         return count
     raise CharRNNError(
-        f"`batch={batch}` cannot be shared evenly by {devices} devices.", hint=f"Use a multiple of {devices}."
+        f"`batch={batch}` cannot be divided evenly among {devices} devices.", hint=f"Use a multiple of {devices}."
     )
 
 
 def kept_shards(batch: int, progress: Progress, processes: int = 1) -> int:
-    """Return into how many shards a resumed run's batch is cut: as many as before, if that can be, to be exact."""
+    """Return the number of shards of a resumed run's batch: the same as before, if possible, to be exact."""
     recorded = progress.shards
     fits = recorded % processes == 0 and choose().shards(batch, recorded) == recorded
-    # One for each GPU says nothing of cores.
+    # The number of GPUs says nothing about cores.
     return recorded if fits and progress.device in (None, "cpu") else shard_count(batch, processes)
 
 
 def start(shards: int, float64: bool = False, device: str = "auto", processes: Processes = ALONE) -> int:
-    """Import keras and its backend quietly; return into how many shards a batch is to be cut.
+    """Import keras and its backend quietly; return the number of shards of a batch.
 
-    On processors these are `shards`, of all processes together: TensorFlow computes them with as many threads side by
-    side, each operation on one of them; for JAX each is a device. On GPUs it is one a GPU; TensorFlow uses one GPU.
-    With `float64` the backend can compute with that as well (JAX otherwise quietly does not).
+    On processors it is `shards`, for all processes together: TensorFlow computes them in as many parallel threads, each
+    operation in one thread; for JAX each is a device. On GPUs it is one for each GPU; TensorFlow uses one GPU. With
+    `float64` the backend can compute in float64 too (without it, JAX silently uses float32).
 
-    It may be called again, for another batch: TensorFlow then keeps its number of threads, whatever the number of
-    shards, and JAX its devices, so that there may be fewer shards. Raises CharRNNError when the backend or the device
-    is not there, or the device is another one than that on which this process computes already.
+    It may be called again for another batch: then TensorFlow keeps its number of threads, whatever the number of
+    shards, and JAX keeps its devices, so that there may be fewer shards. Raises CharRNNError if the backend or the
+    device does not exist, or if this process already computes on another device.
     """
     global _computes_on
     backend = choose()
-    # Of several processes all native talk is held back already.
+    # With several processes, the output of native code is held back already.
     with nullcontext() if processes.count > 1 else _stderr_held_back():
         try:
             count = backend.start(shards, float64, device, processes)
@@ -77,7 +77,7 @@ def start(shards: int, float64: bool = False, device: str = "auto", processes: P
             ) from None
         except NoSuchDevice:
             raise CharRNNError(
-                f"`device` is {device}, but {backend.title} has no such GPU here.", hint="charrnn devices says why."
+                f"`device` is {device}, but {backend.title} finds no such GPU here.", hint="charrnn devices says why."
             ) from None
     another_gpu = ":" in device and device != (_computes_on or device)
     if device.partition(":")[0] not in ("auto", here) or another_gpu:
@@ -95,9 +95,9 @@ _computes_on: str | None = None
 
 @contextmanager
 def _stderr_held_back() -> Iterator[None]:
-    """Keep back what native code writes to descriptor 2 (TensorFlow greets there at any log level) unless it fails.
+    """Hide what native code writes to descriptor 2 unless it fails: TensorFlow writes there at every log level.
 
-    Failures that are explained to users need no more words.
+    Errors that charrnn explains itself stay without it.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:

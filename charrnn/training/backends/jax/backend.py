@@ -1,4 +1,4 @@
-"""JAX before it is imported: its facts, and how it is started."""
+"""JAX before it is imported: its facts, and its start."""
 
 import os
 from contextlib import suppress
@@ -9,7 +9,7 @@ from charrnn.training.backends.jax.distributed import Processes
 
 
 class Jax(Backend):
-    """The `Backend` JAX: a shard is what a device computes, be it a core, a GPU, or another process's."""
+    """The `Backend` JAX: each shard is computed by one device, a core or a GPU, perhaps of another process."""
 
     name, title = "jax", "JAX"
     install_for_gpu = "pip install 'charrnn[jax-cuda]'"
@@ -43,7 +43,7 @@ print(2 * {n} ** 3 / best / 1e9)
 
     def start(self, shards: int, float64: bool, device: str, processes: Processes) -> int:
         """Import JAX and Keras; return the number of GPUs, else `shards`, at most as many as there are CPU devices."""
-        # Others may want some of a GPU's memory.
+        # Other programs may need some of the GPU's memory.
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         import jax
 
@@ -55,7 +55,7 @@ print(2 * {n} ** 3 / best / 1e9)
             jax.config.update("jax_platforms", "cuda")
         if device.startswith("gpu:"):
             jax.config.update("jax_cuda_visible_devices", device.partition(":")[2])
-        # Where it computes already, there are as many as there are.
+        # If JAX has computed already, the number of devices can no longer change.
         with suppress(RuntimeError):
             jax.config.update("jax_num_cpu_devices", shards // processes.count)
         if processes.count > 1:
@@ -70,9 +70,9 @@ print(2 * {n} ** 3 / best / 1e9)
             raise NoSuchDevice from None
         if jax.device_count() != processes.count * jax.local_device_count():
             raise CharRNNError(
-                f"Of {jax.device_count()} devices in {processes.count} processes this one has "
-                f"{jax.local_device_count()}.",
-                hint="All need as many: the same number of cores (taskset) or of GPUs (`device`).",
+                f"This process has {jax.local_device_count()} of the {jax.device_count()} devices of "
+                f"{processes.count} processes.",
+                hint="All processes need the same number of cores (taskset) or of GPUs (`device`).",
             )
         return min(shards, jax.device_count()) if jax.default_backend() == "cpu" else jax.device_count()
 

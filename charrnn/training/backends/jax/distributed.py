@@ -1,6 +1,6 @@
-"""Several processes that train one run: which this is, how they begin, what they agree on, and how they end together.
+"""Several processes that train one run: which one this is, how they begin, what they agree on, how they end together.
 
-JAX connects them. The first writes the run; the others compute their rows of the batch, and decide nothing alone.
+JAX connects them. The first one writes the run. The others compute their rows of the batch, and never decide alone.
 """
 
 import atexit
@@ -20,18 +20,18 @@ from typing import Any
 
 from charrnn.errors import CharRNNError
 
-# Seconds: how long the processes wait for each other to begin, and for a sign of life from one that says nothing.
+# Seconds: how long the processes wait for each other at the start, and how long one may be silent before it is lost.
 BEGIN_WITHIN, SILENT = 40, 20
-# Bytes of what the first process tells the others.
+# The size in bytes of a message from the first process to the others.
 MESSAGE = 4096
-# In what JAX says when another process has ended: before it aborts this one, and in the error of a computation.
+# Parts of JAX's messages when another process has ended: before it aborts this one, and in the error of a computation.
 ABORTING = "JAX distributed service detected fatal errors"
 FAILING = re.compile(r"Gloo .* failed|NCCL|[Cc]oordination service")
 
 
 @dataclass(frozen=True)
 class Processes:
-    """Process `id` of `count`; `coordinator` is HOST:PORT of the first, or None where SLURM knows it."""
+    """Process `id` of `count`; `coordinator` is HOST:PORT of the first process, or None if SLURM knows it."""
 
     count: int = 1
     id: int = 0
@@ -42,15 +42,15 @@ class Processes:
         return self.id == 0
 
     def connect(self, device: str) -> None:
-        """Meet the others; to be called before JAX computes anything. Where one is missing, the process ends."""
+        """Connect to the others; to be called before JAX computes anything. If one is missing, the process ends."""
         import jax
 
         if self.is_first and self.coordinator:
             _check_port(int(self.coordinator.rpartition(":")[2]))
-        # It warns of proxies, on stderr.
+        # It warns about proxies on stderr.
         logging.getLogger("jax._src.distributed").setLevel(logging.ERROR)
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
-        # It would take SIGTERM for itself.
+        # It would handle SIGTERM itself.
         jax.config.update("jax_enable_preemption_service", False)
         number = device.partition(":")[2]
         try:
@@ -59,7 +59,7 @@ class Processes:
                 self.count,
                 self.id,
                 local_device_ids=int(number) if number else None,
-                # JAX itself reads the address of the first node, and which GPU is a task's, from SLURM's variables.
+                # JAX itself reads the address of the first node and the GPU of each task from SLURM's variables.
                 cluster_detection_method="slurm" if self.coordinator is None else "deactivate",
                 initialization_timeout=BEGIN_WITHIN,
                 heartbeat_timeout_seconds=SILENT,
@@ -67,12 +67,10 @@ class Processes:
             )
         except (RuntimeError, ValueError) as error:
             what = str(error).partition("\n")[0]
-            raise CharRNNError(
-                f"The processes could not be connected: {what}", hint="Is `coordinator` right?"
-            ) from None
+            raise CharRNNError(f"The processes could not be connected: {what}", hint="Check `coordinator`.") from None
 
     def leave(self) -> None:
-        """Part from the others, once nothing is to be computed together any more; whatever comes of it."""
+        """Disconnect from the others after the last common computation; errors are ignored."""
         if self.count > 1:
             import jax
 
@@ -80,7 +78,7 @@ class Processes:
                 jax.distributed.shutdown()
 
     def all(self, numbers: Sequence[int]) -> list[list[int]]:
-        """Return the numbers of every process, in their order; each gives as many, of 32 bits."""
+        """Return the numbers of every process, in their order; all give the same number of 32-bit numbers."""
         if self.count == 1:
             return [list(numbers)]
         import numpy as np
@@ -89,18 +87,18 @@ class Processes:
         return process_allgather(np.array(numbers, np.int32)).tolist()
 
     def any(self, *flags: bool) -> list[bool]:
-        """Return of each flag whether it is set in any process."""
+        """Return for each flag whether it is set in any process."""
         return [any(column) for column in zip(*self.all(list(map(int, flags))), strict=True)]
 
     def first(self, value: Any) -> Any:
-        """Return what the first process gives: a number, a truth value, None, or a text, which may be cut."""
+        """Return the value of the first process: a number, a bool, None, or a text, which may be cut."""
         if self.count == 1:
             return value
         message = json.dumps(value[: MESSAGE // 8] if isinstance(value, str) else value).encode().ljust(MESSAGE)
         return json.loads(bytes(self.all(list(message))[0]))
 
     def check_alike(self, facts: Mapping[str, str]) -> None:
-        """Raise CharRNNError, in every process, unless all have the same facts: digests, by what they are of."""
+        """Raise CharRNNError, in every process, unless all have the same facts: names with digests."""
         numbers = [int(digest[:7], 16) for digest in facts.values()]
         each = self.all(numbers)
         for place, what in enumerate(facts):
@@ -108,12 +106,12 @@ class Processes:
             if odd:
                 raise CharRNNError(
                     f"Process {odd[0]} has another {what} than process 0.",
-                    hint="Give every process the same command, and the same files.",
+                    hint="Give every process the same command and the same files.",
                 )
 
 
 def _check_port(port: int) -> None:
-    """Raise CharRNNError if nobody can listen on a port: JAX would crash."""
+    """Raise CharRNNError if this process cannot listen on a port: JAX would crash."""
     both = socket.has_dualstack_ipv6()
     address, family = ("::", socket.AF_INET6) if both else ("", socket.AF_INET)
     try:
@@ -128,7 +126,7 @@ ALONE = Processes()
 
 
 def among(count: int | None, id: int | None, coordinator: str | None) -> Processes:
-    """Return which process this is, by what was given or, if nothing was, by what SLURM's srun says."""
+    """Return which process this is, from the arguments or, if there are none, from SLURM's srun."""
     if count is None and id is None and coordinator is None:
         # Inside a job, but outside srun, there are no tasks.
         tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
@@ -137,24 +135,24 @@ def among(count: int | None, id: int | None, coordinator: str | None) -> Process
         return ALONE
     if count is None or id is None or coordinator is None:
         raise CharRNNError(
-            "`processes`, `process_id` and `coordinator` go together.",
-            hint="Such as `processes=2` `process_id=0` `coordinator='node1:29400'`, and elsewhere `process_id=1`.",
+            "`processes`, `process_id` and `coordinator` must be given together.",
+            hint="Example: `processes=2` `process_id=0` `coordinator='node1:29400'`, and elsewhere `process_id=1`.",
         )
     if not 0 <= id < count:
-        raise CharRNNError(f"`process_id` is {id}; of {count} processes it must be 0 to {count - 1}.")
+        raise CharRNNError(f"`process_id` is {id}; with {count} processes it must be 0 to {count - 1}.")
     host, colon, port = coordinator.rpartition(":")
     if not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
         raise CharRNNError(
-            f"`coordinator` is {coordinator!r}; it must be HOST:PORT of process 0.", hint="Such as node1:29400."
+            f"`coordinator` is {coordinator!r}; it must be HOST:PORT of process 0.", hint="Example: node1:29400."
         )
     return Processes(count, id, coordinator)
 
 
 def end_with(last_words: Callable[[], None]) -> None:
-    """See to it that this process ends with `last_words` and exit code 1 when JAX aborts it, as another one has ended.
+    """Make this process end with `last_words` and exit code 1 if JAX aborts it because another process has ended.
 
-    From now on only Python reaches the terminal: what native code writes is held back, and shown if it aborts for
-    any other reason.
+    From now on only Python writes to the terminal: the output of native code is held back, and shown if the process
+    aborts for any other reason.
     """
     held, terminal = tempfile.TemporaryFile(), os.dup(2)  # noqa: SIM115
     sys.stderr.flush()
@@ -171,18 +169,18 @@ def end_with(last_words: Callable[[], None]) -> None:
         os.write(terminal, talk)
         os._exit(128 + number)
 
-    # Python's own handlers run when Python next does: an aborted process does not come to that.
+    # Python's own handlers run only when Python code runs again, which an aborted process never does.
     _kept.append(ctypes.CFUNCTYPE(None, ctypes.c_int)(aborted))
     ctypes.CDLL(None).signal(signal.SIGABRT, _kept[-1])
 
 
-# What native code calls must not be collected.
+# Functions that native code calls must not be garbage-collected.
 _kept: list[Any] = []
 
 
 @contextmanager
 def ends_with_others(processes: Processes) -> Iterator[None]:
-    """Turn the error of a computation that another process has left into a CharRNNError."""
+    """Turn the error of a computation into a CharRNNError if another process has ended."""
     try:
         yield
     except BaseException as error:
@@ -196,9 +194,9 @@ def ends_with_others(processes: Processes) -> Iterator[None]:
 
 
 def lost(why: str = "") -> CharRNNError:
-    """Return what there is to say when another process has ended."""
+    """Return the error for the end of another process."""
     return CharRNNError(
         "Another process of this run has ended, or cannot be reached: this one ends too"
         + (f" ({why})." if why else "."),
-        hint="See what the others say; all can go on together with `resume`.",
+        hint="Read the messages of the other processes; all can go on together with `resume`.",
     )

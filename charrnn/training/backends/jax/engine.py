@@ -1,4 +1,4 @@
-"""The engine for JAX: what `contract.Engine` names."""
+"""The engine for JAX: the names of `contract.Engine`."""
 
 from charrnn.training.backends.jax.ops import (
     Update,

@@ -17,7 +17,7 @@ Arrays = Mapping[str, Any]
 
 
 class Namespace:
-    """The array namespace of cells and networks: JAX's own, as keras.ops turns float64 into float32 on JAX."""
+    """The array namespace of cells and networks: JAX's own functions, as keras.ops turns float64 into float32 there."""
 
     log_sigmoid, relu, sigmoid = map(staticmethod, (jax.nn.log_sigmoid, jax.nn.relu, jax.nn.sigmoid))
 
@@ -40,14 +40,14 @@ def on_gpu() -> bool:
 
 
 def compiled(function: Callable[..., Any], fused: bool = True) -> Callable[..., Any]:
-    """Return a function of arrays compiled; always `fused`."""
+    """Return a compiled function of arrays; it is always fused."""
     return jax.jit(function)
 
 
 def loss_and_gradients(
     function: Callable[[Arrays], tuple[Any, Any]], values: Arrays
 ) -> tuple[Any, Any, dict[str, Any]]:
-    """Return the loss and what else `function` returns, and the gradients of the loss, zeros included."""
+    """Return the loss, the other results of `function`, and the gradients of the loss, zeros included."""
     (loss, more), gradients = jax.value_and_grad(function, has_aux=True)(dict(values))
     return loss, more, gradients
 
@@ -71,12 +71,12 @@ class Update:
             in_order = [gradients[name] for name in variables]
             return results, *optimizer.stateless_apply(slots, in_order, weights)
 
-        # The old weights and slots give their memory to the new ones.
+        # The new weights and slots reuse the memory of the old ones.
         self._run = jax.jit(run, donate_argnums=(0, 1))
 
     def __call__(self, rate: float, step: int, *arguments: Any) -> Any:
-        """Make step number `step` at a learning rate; return its results, which may still be on their way."""
-        # From the host: one that lay on a device already would have to be fetched first.
+        """Take step number `step` at a learning rate; return its results, which may still be computing."""
+        # From the host: a rate on a device would have to be fetched first.
         self.optimizer.learning_rate.assign(self.shards.everywhere_alike(np.float32(rate)))
         weights, slots = (
             [self.shards.everywhere_alike(variable.value) for variable in part]
@@ -90,7 +90,7 @@ class Update:
 
 
 def product(a: Any, b: Any, products: str | None = None) -> Any:
-    """Return a b of the type of a; the operands are rounded to the type `products`, if one is named."""
+    """Return a b with the type of a; the operands are rounded to the type `products`, if given."""
     if products is None:
         return a @ b
     return jnp.matmul(a.astype(products), b.astype(products), preferred_element_type=a.dtype)
@@ -98,7 +98,7 @@ def product(a: Any, b: Any, products: str | None = None) -> Any:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def matmul(x: Any, w: Any, products: str | None) -> Any:
-    """Return x w, (n, a) by (a, b); its operands and its gradient's are rounded to the type `products`, if named."""
+    """Return x w, (n, a) by (a, b); with `products`, the operands are rounded to that type, in the gradient too."""
     return product(x, w, products)
 
 
@@ -136,13 +136,13 @@ def cross_entropies(logits: Any, targets: Any) -> Any:
 
 
 def counter(step: int) -> Any:
-    """Return the number of a step as `uniform_rows` takes it: in two words, as JAX has no more bits at first."""
-    # NumPy's, which every process of several may hand over.
+    """Return the number of a step in the form that `uniform_rows` reads: two words, as JAX has 32 bits by default."""
+    # A NumPy array, which works with several processes too.
     return np.array([step & 0xFFFFFFFF, step >> 32], np.uint32)
 
 
 def uniform_rows(shape: tuple[int, int, int], seed: int, step: Any, layer: int, first_row: Any) -> Any:
-    """Return numbers from [0, 1), (time, rows, units): each row's a function of (seed, step, layer, row) alone."""
+    """Return numbers from [0, 1), (time, rows, units): each row depends only on (seed, step, layer, row)."""
     steps, rows, units = shape
     key = jax.random.key(seed & 0xFFFFFFFF, impl="threefry2x32")
     for part in (seed >> 32, *step, layer):

@@ -1,8 +1,8 @@
-"""Backpropagation through time for any cell on JAX, as `tensorflow/scan.py` does it: no matrix gradient in the loop.
+"""Backpropagation through time for any cell on JAX, as in `tensorflow/scan.py`: no matrix gradient in the loop.
 
 The forward loop records the previous state, the values of the calls (recurrent products and activations) and the left
-operands of the products. In the backward loop a call's answer is its recorded value, whose gradient crosses the call by
-the rule for its kind; XLA removes what nobody reads.
+operands of the products. In the backward loop each call returns its recorded value, and its gradient follows from the
+rule for its kind; XLA removes values that are never read.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from charrnn.cells import Cell
 from charrnn.training.backends.calls import Answers
 from charrnn.training.backends.jax.ops import on_gpu, product, xp
 
-# The derivative of each activation from its value y: such a value is recorded, not computed again.
+# The derivative of each activation, computed from its recorded value y.
 FROM_VALUE: dict[str, Callable[[Any, Any], Any]] = {
     "exp": lambda y, dy: y * dy,
     "log_sigmoid": lambda y, dy: -jnp.expm1(y) * dy,
@@ -40,7 +40,7 @@ _activation.defvjp(
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))
 def _product(operand: Any, value: Any, transposed: Any, products: str | None) -> Any:
-    """Return the recorded value of a product of operand with the matrix whose transpose is given."""
+    """Return the recorded value of the product of `operand` with a matrix; `transposed` is the matrix's transpose."""
     return value
 
 
@@ -80,7 +80,7 @@ def _replayed(
     products: Any,
     vectors: dict,
 ) -> Any:
-    """Return the next state of a step whose activations and products are answered by their recorded values."""
+    """Return the next state of a step whose activations and products return their recorded values."""
     next_value, next_product = iter(values).__next__, iter(products).__next__
 
     def dot(vector: Any, name: str) -> Any:
@@ -90,7 +90,7 @@ def _replayed(
     return cell.step(answers, zx, state, dot, vectors)
 
 
-# On a GPU each turn of a loop costs more than the work of a step: so many steps share one there.
+# On a GPU each iteration of a loop costs more than the work of a step: so one iteration has several steps there.
 UNROLL_ON_GPU = 8
 
 
@@ -107,17 +107,17 @@ def scan(
 ) -> tuple[list[Any], Any]:
     """Run a cell over time; arguments and results are those of `contract.Engine.scan`.
 
-    Whether a gradient is wanted need not be said: where it is not, XLA removes what is recorded.
+    `gradient_wanted` is not needed: without a gradient, XLA removes the records.
     """
     ones = jnp.ones((zx.shape[0], 1, 1), zx.dtype)
     keep = ones if reset is None else jnp.logical_not(reset).astype(zx.dtype)[..., None]
     begin = [0.0 if reset is None else cell.initial.get(name, 0.0) for name in cell.state_fields]
     unroll = UNROLL_ON_GPU if on_gpu() else 1
-    # The matrices of the products, in their order: learnt when the forward step is traced.
+    # The matrices of the products, in their order: known after the forward step was traced.
     names: list[str] = []
 
     def rounded(matrices: Any) -> Any:
-        """Return matrices as the products want them: once, not at every step."""
+        """Return the matrices in the type of the products: rounded once, not at every step."""
         return {name: matrix.astype(products or matrix.dtype) for name, matrix in matrices.items()}
 
     def forward(zx: Any, keep: Any, state: Any, matrices: Any, vectors: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A batch cut into shards for JAX: one for each device of a mesh, be they cores, GPUs or those of other processes."""
+"""A batch cut into shards for JAX: one for each device of a mesh (cores or GPUs, of other processes too)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,9 +14,9 @@ ROWS = "rows"
 
 
 class Shards:
-    """How a batch is cut: contiguous rows, as many for each of the first `count` devices.
+    """How a batch is cut: contiguous rows, the same number for each of the first `count` devices.
 
-    The state of a batch is one structure of arrays (batch, units), each device having its rows.
+    The state of a batch is one structure of arrays (batch, units); each device has its own rows.
     """
 
     def __init__(self, batch: int, count: int):
@@ -27,27 +27,27 @@ class Shards:
         self.mesh = Mesh(np.array(devices), (ROWS,))
         size = batch // count
         mine = [place for place, device in enumerate(devices) if device.process_index == jax.process_index()]
-        # The rows that this process reads; its devices stand side by side.
+        # The rows that this process reads; its devices are adjacent in the mesh.
         self.own = slice(mine[0] * size, (mine[-1] + 1) * size)
         self.everywhere = NamedSharding(self.mesh, PartitionSpec())
         self._replicate = jax.jit(lambda x: x, out_shardings=self.everywhere)
-        # The order in which a CPU's or a network's sums are made is not promised, and GPUs have a way of their own.
+        # Sums on a CPU or over a network have no promised order. GPUs use their own sums.
         self._in_order = devices[0].platform == "cpu"
 
     def _placed(self, array: Any, spec: PartitionSpec) -> Any:
-        """Return an array of this process's rows as the mesh holds it."""
+        """Return an array of the mesh from an array of this process's rows."""
         return jax.make_array_from_process_local_data(NamedSharding(self.mesh, spec), np.asarray(array))
 
     def place(self, window: Window) -> Window:
-        """Return a window of this process's rows as a step takes it."""
+        """Return a window of this process's rows in the form that a step reads."""
         return window.each(lambda part: self._placed(part, PartitionSpec(None, ROWS)))
 
     def whole(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what all shards need alike as a step takes it."""
+        """Return values that all shards share in the form that a step reads."""
         return {name: self.everywhere_alike(value) for name, value in values.items()}
 
     def everywhere_alike(self, array: Any) -> Any:
-        """Return an array that every device has, if it is not there yet."""
+        """Return an array that every device has; copy it there if necessary."""
         if getattr(array, "sharding", None) == self.everywhere:
             return array
         return self._placed(array, PartitionSpec())
@@ -57,15 +57,15 @@ class Shards:
         return jax.tree.map(lambda array: self._placed(np.asarray(array)[self.own], PartitionSpec(ROWS)), whole)
 
     def gathered(self, state: Any) -> Any:
-        """Return the arrays (batch, units) that `state` was made of, as NumPy's."""
+        """Return the arrays (batch, units) from which `state` was made, as NumPy arrays."""
         return jax.tree.map(lambda array: np.array(self._replicate(array)), state)
 
     def each(
         self, function: Callable[..., tuple[Any, Any]], shared: Sequence[Any], window: Window, state: Any
     ) -> tuple[Any, Any]:
-        """Return the sums of what `function` returns first of each shard, and the next state.
+        """Return the sum of the first results of `function` over the shards, and the next state.
 
-        It is called with what all shards share, the shard's part of the window and of the state, and its first row.
+        It is called with `shared`, the shard's part of the window and of the state, and the number of its first row.
         """
 
         def shard(shared: Any, window: Window, state: Any) -> Any:
@@ -84,6 +84,6 @@ class Shards:
     def _summed(self, x: Any) -> Any:
         if not self._in_order:
             return jax.lax.psum(x, ROWS)
-        # In the order of the shards: a step is the same whichever finishes first, and in however many processes.
+        # Summed in the order of the shards: a step is the same whichever finishes first, in any number of processes.
         first, *others = jnp.unstack(jax.lax.all_gather(x, ROWS))
         return sum(others, first)

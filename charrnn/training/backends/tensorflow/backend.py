@@ -1,4 +1,4 @@
-"""TensorFlow before it is imported: its facts, and how it is started."""
+"""TensorFlow before it is imported: its facts, and its start."""
 
 import os
 from contextlib import suppress
@@ -8,7 +8,7 @@ from charrnn.training.backends.jax.distributed import Processes
 
 
 class TensorFlow(Backend):
-    """The `Backend` TensorFlow: a shard is a part of one graph, and a thread's work; one GPU at most."""
+    """The `Backend` TensorFlow: each shard is a part of one graph, computed by one thread; at most one GPU."""
 
     name, title = "tensorflow", "TensorFlow"
     install_for_gpu = "pip install 'charrnn[cuda]'"
@@ -32,13 +32,13 @@ print(2 * {n} ** 3 / best / 1e9)
 """
 
     def shards(self, rows: int, most: int) -> int:
-        """Return `most`: shards may differ by a row."""
+        """Return `most`: shards may differ in size by one row."""
         return most
 
     def start(self, shards: int, float64: bool, device: str, processes: Processes) -> int:
         """Import TensorFlow and Keras; return 1 on a GPU, else `shards`, each computed by one thread."""
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-        # oneDNN's products are a tenth to a half faster here; builds differ in whether they use them unasked.
+        # oneDNN's products are 10 % to 50 % faster here; not all builds use them by default.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         import tensorflow as tf
 
@@ -47,19 +47,19 @@ print(2 * {n} ** 3 / best / 1e9)
         number = int(device.partition(":")[2] or 0)
         if device.startswith("gpu") and number >= len(gpus):
             raise NoSuchDevice
-        # Where it computes already, devices and threads are what they are; more shards than threads wait in line.
+        # If TensorFlow has computed already, devices and threads cannot change; then shards may share threads.
         with suppress(RuntimeError):
             tf.config.set_visible_devices(gpus[number : number + 1], "GPU")
             for gpu in gpus[number : number + 1]:
-                # Others may want some of its memory.
+                # Other programs may need some of its memory.
                 tf.config.experimental.set_memory_growth(gpu, True)
         with suppress(RuntimeError):
-            # A recurrent step's products are too small to share among threads; the shards are what runs in parallel.
+            # The products of a recurrent step are too small to share among threads; the shards run in parallel instead.
             tf.config.threading.set_intra_op_parallelism_threads(1)
             tf.config.threading.set_inter_op_parallelism_threads(shards)
         import keras  # noqa: F401
 
-        # The devices are set up at the first operation, and that talks too.
+        # The first operation sets up the devices, and this writes messages too.
         tf.zeros(())
         return 1 if tf.config.list_logical_devices("GPU") else shards
 

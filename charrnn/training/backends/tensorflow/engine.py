@@ -1,4 +1,4 @@
-"""The engine for TensorFlow: what `contract.Engine` names."""
+"""The engine for TensorFlow: the names of `contract.Engine`."""
 
 from charrnn.training.backends.tensorflow.ops import (
     Update,

@@ -16,7 +16,7 @@ Arrays = Mapping[str, Any]
 
 
 class Namespace:
-    """The array namespace of cells and networks: keras.ops, and what it lacks."""
+    """The array namespace of cells and networks: keras.ops, and functions that it lacks."""
 
     @staticmethod
     def standardize(x: Any) -> Any:
@@ -28,14 +28,14 @@ class Namespace:
 
 
 def standardized(x: Any) -> tuple[Any, Any]:
-    """Return x with mean 0 and variance 1 over the last axis, and what it was multiplied by, (..., 1)."""
+    """Return x with mean 0 and variance 1 over the last axis, and the factor for that, (..., 1)."""
     x = x - tf.reduce_mean(x, axis=-1, keepdims=True)
     scale = tf.math.rsqrt(tf.reduce_mean(x * x, axis=-1, keepdims=True) + EPSILON)
     return x * scale, scale
 
 
 def standardize_gradient(y: Any, dy: Any, scale: Any) -> Any:
-    """Return the gradient of x from that of y = (x - mean(x)) * scale, scale = 1 / deviation(x)."""
+    """Return the gradient of x from the gradient of y = (x - mean(x)) * scale, scale = 1 / deviation(x)."""
     along = tf.reduce_mean(y * dy, axis=-1, keepdims=True)
     return (dy - tf.reduce_mean(dy, axis=-1, keepdims=True) - y * along) * scale
 
@@ -56,15 +56,15 @@ def on_gpu() -> bool:
 
 
 def compiled(function: Callable[..., Any], fused: bool = True) -> Callable[..., Any]:
-    """Return a function of arrays compiled; `fused`, on a GPU, by XLA: into fewer kernels, none of them cuDNN's."""
+    """Return a compiled function of arrays; on a GPU with `fused`, XLA makes fewer kernels of it, without cuDNN."""
     return tf.function(function, autograph=False, jit_compile=fused and on_gpu())
 
 
 def loss_and_gradients(
     function: Callable[[Arrays], tuple[Any, Any]], values: Arrays
 ) -> tuple[Any, Any, dict[str, Any]]:
-    """Return the loss and what else `function` returns, and the gradients of the loss, zeros included."""
-    # Variables cannot be watched anew, tensors can.
+    """Return the loss, the other results of `function`, and the gradients of the loss, zeros included."""
+    # A tape can watch tensors again, but not variables.
     values = tf.nest.map_structure(tf.convert_to_tensor, dict(values))
     with tf.GradientTape() as tape:
         tape.watch(values)
@@ -92,32 +92,32 @@ class Update:
         self._run = compiled(run, fused)
 
     def __call__(self, rate: float, step: int, *arguments: Any) -> Any:
-        """Make step number `step` at a learning rate; return its results, which may still be on their way."""
+        """Take step number `step` at a learning rate; return its results, which may still be computing."""
         return self._run(tf.constant(rate), counter(step), *arguments)
 
 
 @cache
 def multiplies_bfloat16() -> bool:
-    """Return whether TensorFlow multiplies bfloat16 as it should here: float32 sums, rounded to the nearest.
+    """Return whether TensorFlow multiplies bfloat16 correctly here: float32 sums, rounded to the nearest.
 
-    A product tells, as it depends on the processor and on the build. Where a processor cannot do it, TensorFlow cuts
-    the sums off after 8 bits: all products come out too small, and training learns less.
+    It depends on the processor and on the build, so one product tests it. If a processor cannot do it, TensorFlow cuts
+    the sums off after 8 bits: all products are too small, and training learns less.
     """
     if on_gpu():
         return True
     rng = np.random.default_rng(0)
-    # Not in the graph that may be in the making.
+    # Outside of any graph that is being traced.
     with tf.init_scope():
         a, b = (tf.cast(rng.normal(size=shape), tf.bfloat16) for shape in ((16, 64), (64, 32)))
         found = tf.cast(tf.matmul(a, b), tf.float64)
         a, b = tf.cast(a, tf.float64), tf.cast(b, tf.float64)
         exact, terms = tf.matmul(a, b), tf.matmul(tf.abs(a), tf.abs(b))
-        # Half a unit in the last of 8 bits, and the rounding of float32 sums.
+        # Half a unit in the last of 8 bits, plus the rounding of float32 sums.
         return bool(tf.reduce_all(tf.abs(found - exact) <= 2.0**-8 * tf.abs(exact) + 1e-6 * terms))
 
 
 def product(a: Any, b: Any, products: str | None = None, transpose_a: bool = False) -> Any:
-    """Return a b, or a^T b, of the type of a; the operands are rounded to the type `products`, if one is named."""
+    """Return a b, or a^T b, with the type of a; the operands are rounded to the type `products`, if given."""
     if products is None:
         return tf.matmul(a, b, transpose_a=transpose_a)
     a_, b_ = tf.cast(a, products), tf.cast(b, products)
@@ -127,9 +127,9 @@ def product(a: Any, b: Any, products: str | None = None, transpose_a: bool = Fal
 
 
 def matmul(x: Any, w: Any, products: str | None) -> Any:
-    """Return x w, (n, a) by (a, b); its operands and its gradient's are rounded to the type `products`, if named."""
+    """Return x w, (n, a) by (a, b); with `products`, the operands are rounded to that type, in the gradient too."""
     if products is None or multiplies_bfloat16():
-        # The gradients of the casts come to the same products.
+        # The gradients of the casts give the same products.
         return product(x, w, products)
 
     @tf.custom_gradient
@@ -162,12 +162,12 @@ def cross_entropies(logits: Any, targets: Any) -> Any:
 
 
 def counter(step: int) -> Any:
-    """Return the number of a step as `uniform_rows` takes it."""
+    """Return the number of a step in the form that `uniform_rows` reads."""
     return tf.constant(step, tf.int64)
 
 
 def uniform_rows(shape: tuple[int, int, int], seed: int, step: Any, layer: int, first_row: Any) -> Any:
-    """Return numbers from [0, 1), (time, rows, units): each row's a function of (seed, step, layer, row) alone."""
+    """Return numbers from [0, 1), (time, rows, units): each row depends only on (seed, step, layer, row)."""
     steps, rows, units = shape
     # step < 2^40, layer < 2^8 and row < 2^15 share the 64 bits of the counter's second word.
     first = step * (1 << 23) + (layer << 15) + first_row

@@ -1,10 +1,10 @@
-"""Backpropagation through time, fast, for any cell: a forward loop that records, a backward loop, and big products.
+"""Fast backpropagation through time for any cell: a forward loop that records, a backward loop, and large products.
 
-The forward loop runs the cell's equations and keeps what the backward loop will need: the states, the left operands of
-the recurrent products, and the values of the activation functions. The backward loop asks TensorFlow for the
-vector-Jacobian product of one step, in which every recurrent product and every activation is a recorded value, and
-sends the gradient dz of each product back through its matrix. No matrix gradient is formed inside the loop: that of U
-is the one large product sum_t a_t^T dz_t after it.
+The forward loop runs the cell's equations and keeps the values that the backward loop will need: the states, the left
+operands of the recurrent products, and the values of the activation functions. The backward loop computes the
+vector-Jacobian product of one step with TensorFlow, in which every recurrent product and every activation is a recorded
+value, and sends the gradient dz of each product back through its matrix. No matrix gradient is computed inside the
+loop: the gradient of U is one large product after it, sum_t a_t^T dz_t.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from charrnn.training.backends.tensorflow.ops import (
     xp,
 )
 
-# The derivative of each activation from its value y: such a value is recorded, not computed again.
+# The derivative of each activation, computed from its recorded value y.
 FROM_VALUE: dict[str, Callable[..., tf.Tensor]] = {
     "exp": lambda y, dy: y * dy,
     "log_sigmoid": lambda y, dy: -tf.math.expm1(y) * dy,
@@ -31,23 +31,23 @@ FROM_VALUE: dict[str, Callable[..., tf.Tensor]] = {
     "relu": lambda y, dy: tf.raw_ops.ReluGrad(features=y, gradients=dy),
     "tanh": lambda y, dy: tf.raw_ops.TanhGrad(y=y, dy=dy),
 }
-# Steps that share one turn of the loop, to spread the cost of turning it; more only makes compilation slower.
+# Steps in one iteration of the loop, to share its cost; more steps only make compilation slower.
 UNROLL = (5, 4, 3, 2, 1)
 
 
 class Step:
     """One time step of a cell, forwards and backwards.
 
-    The step is seen as a chain of calls, recurrent products and activations, with cheap arithmetic between them. Its
-    record is [previous state..., values of the calls..., operands of the calls..., scales of the standardizations...].
-    Backwards every recorded value is a leaf, so that the arithmetic before it need not run again; the gradient crosses
-    a call by the rule for its kind.
+    A step is a chain of calls (recurrent products and activations) with cheap arithmetic between them. Its record is
+    [previous state..., values of the calls..., operands of the calls..., scales of the standardizations...]. In the
+    backward pass every recorded value is a leaf, so that the arithmetic before it need not run again; the gradient of a
+    call follows from the rule for its kind.
     """
 
     def __init__(
         self, cell: Cell, zx: Any, state: Sequence[Any], matrices: dict, vectors: dict, products: str | None = None
     ):
-        """The arguments are those of the first step, whose shapes are all that counts; zx: (batch, its width)."""
+        """The arguments are those of the first step; only their shapes and types matter; zx: (batch, its width)."""
         self.cell = cell
         self.products = products
         self.calls: list[tuple[str, bool]] = []
@@ -55,11 +55,11 @@ class Step:
 
     @property
     def dots(self) -> list[tuple[int, str]]:
-        """Return the place among the calls, and the matrix, of every recurrent product."""
+        """Return the place among the calls and the matrix of every recurrent product."""
         return [(place, name) for place, (name, is_dot) in enumerate(self.calls) if is_dot]
 
     def _trace(self, *arguments: Any) -> None:
-        """Run the step once on placeholders, to learn its calls, their order, and what its backward step reads."""
+        """Run the step once on placeholders, to find its calls, their order, and the values that its gradient reads."""
         with tf.Graph().as_default():
             zx, state, matrices, vectors = tf.nest.map_structure(
                 lambda array: tf.compat.v1.placeholder(array.dtype, array.shape), arguments
@@ -69,7 +69,7 @@ class Step:
             self.shapes = [tuple(tensor.shape) for tensor in record]
             stand_ins = [tf.compat.v1.placeholder(zx.dtype, shape) for shape in self.shapes]
             self.levels, operands = self._levels(zx, stand_ins, vectors)
-            # The operand of a product that is simply an output of the step before need not be recorded again.
+            # If the operand of a product is a field of the previous state, it need not be recorded again.
             fields = list(map(id, stand_ins[: len(state)]))
             self.operand_is_field = [
                 fields.index(id(operands[place])) if id(operands[place]) in fields else None for place, _ in self.dots
@@ -83,7 +83,7 @@ class Step:
             self.is_d_zx = [d is d_zx for d in d_dots]
 
     def _levels(self, zx: Any, record: Sequence[Any], vectors: dict) -> tuple[list[list[int]], list[Any]]:
-        """Return the calls grouped by how many calls in a row lead to them, the last first; and their operands."""
+        """Return the calls grouped by how many calls in a chain precede them, the last first; and their operands."""
         _, operands, values = self._replay(zx, record, vectors)
         level: list[int] = []
         for operand in operands:
@@ -123,7 +123,7 @@ class Step:
         return list(new), [*state, *values, *operands, *scales]
 
     def _replay(self, zx: Any, record: Sequence[Any], vectors: dict) -> tuple[list[Any], list[Any], list[Any]]:
-        """Run the step with recorded values as the answers to its calls: the next state, operands, values."""
+        """Run the step with recorded values as the results of its calls; return the next state, operands, values."""
         fields = len(self.cell.state_fields)
         values = list(record[fields : fields + len(self.calls)])
         operands: list[Any] = []
@@ -142,7 +142,7 @@ class Step:
     ) -> tuple[Any, list[Any], list[Any], list[Any]]:
         """Return the gradients of zx, the previous state, the products and the vectors from those of the next state.
 
-        `transposed` holds the transposes of the recurrent matrices, by name.
+        `transposed` has the transposes of the recurrent matrices, by name.
         """
         fields = len(self.cell.state_fields)
         sources = [zx, *record[: fields + len(self.calls)], *vectors.values()]
@@ -151,7 +151,7 @@ class Step:
             new, operands, values = self._replay(zx, record, vectors)
         totals = tape.gradient(new, sources, output_gradients=list(incoming))
         first_value = 1 + fields
-        # In the order of the calls: so they were recorded.
+        # In the order of the calls, in which they were recorded.
         places = [place for place, call in enumerate(self.calls) if call == ("standardize", False)]
         scales = dict(zip(places, record[fields + 2 * len(self.calls) :], strict=True))
         for level in self.levels:
@@ -178,7 +178,7 @@ def _sum(a: Any, b: Any) -> Any:
 
 
 def _ancestors(tensors: Sequence[Any]) -> set[Any]:
-    """Return every operation whose value these tensors depend on."""
+    """Return all operations on which these tensors depend."""
     seen: set[Any] = set()
     pending = [tensor.op for tensor in tensors]
     while pending:
@@ -209,25 +209,25 @@ def scan(
     """Run a cell over time; its gradient is the fast one described above.
 
     zx: (time, batch, width), both lengths static; state: the cell's state, each field (batch, units); matrices and
-    vectors as the cell has them; reset: (time, batch) booleans, true where the state first returns to its beginning.
-    Without `gradient_wanted` nothing is recorded, and no gradient can be taken. `products` names the type in which the
-    matrix products are computed, if not their operands' own; everything else is of the operands' type.
+    vectors by the cell's names; reset: (time, batch) booleans, true where the state first returns to its initial value.
+    Without `gradient_wanted` nothing is recorded, and no gradient can be computed. `products` is the type in which the
+    matrix products are computed, if not the type of their operands; everything else has the type of the operands.
     Returns the fields `emitted` after each step, (time, batch, units) each, and the last state.
     """
     steps = zx.shape[0]
     state = cell.state(*map(tf.convert_to_tensor, state))
     matrices = {name: tf.convert_to_tensor(matrix) for name, matrix in matrices.items()}
-    # A row for each of the batch: arithmetic of equal shapes is four times as fast as with one row for all.
+    # One row for each row of the batch: arithmetic with equal shapes is four times as fast as with one row for all.
     vectors = {name: tf.tile(vector[None], (zx.shape[1], 1)) for name, vector in vectors.items()}
     if products is not None:
-        # Asked here, and remembered: the graph in which `Step` is traced is one that nothing can be computed beside.
+        # Called here because its result is cached: nothing can be computed inside the graph in which `Step` is traced.
         multiplies_bfloat16()
     step = Step(cell, zx[0], state, matrices, vectors, products)
     fields = len(state)
     out = [cell.state_fields.index(name) for name in emitted]
     unroll = next(n for n in UNROLL if steps % n == 0)
     keep = None if reset is None else tf.cast(tf.logical_not(reset), zx.dtype)[:, :, None]
-    # Where a document begins these are added to what `keep` leaves.
+    # The values of the state where a document begins.
     begin = [0.0 if keep is None else cell.initial.get(name, 0.0) for name in cell.state_fields]
 
     def array(shape: Sequence[int]) -> tf.TensorArray:
@@ -240,7 +240,7 @@ def scan(
         # Rounded once, not at every step.
         rounded = {name: tf.cast(matrix, products or matrix.dtype) for name, matrix in matrices_.items()}
         vectors_ = dict(zip(vectors, operands[fields + len(matrices) :], strict=True))
-        # The left operands of products are needed after the loop, whatever the backward step itself reads.
+        # The left operands of products are needed after the loop, even if the backward step does not read them.
         left = [
             None if keep is None and field in out else fields + len(step.calls) + place
             for (place, _), field in zip(step.dots, step.operand_is_field, strict=True)
@@ -271,7 +271,7 @@ def scan(
 
         def gradient(*upstream: Any) -> Any:
             d_outputs, d_last = upstream[: len(out)], upstream[len(out) :]
-            # A product with a transposed operand runs at two thirds of the speed: transpose once, not at every step.
+            # A product with a transposed operand has two thirds of the speed: so transpose once, not at every step.
             transposed = {name: tf.transpose(matrix) for name, matrix in rounded.items()}
             own_dz = [n for n, is_d_zx in enumerate(step.is_d_zx) if not is_d_zx]
 

@@ -1,4 +1,4 @@
-"""A batch cut into shards for TensorFlow: parts of one graph, which its threads run side by side."""
+"""A batch cut into shards for TensorFlow: parts of one graph, which its threads run in parallel."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from charrnn.data.batches import Window
 
 
 class Shards:
-    """How a batch is cut: contiguous rows, sizes differing by one at most.
+    """How a batch is cut: contiguous rows; the sizes differ by at most one.
 
     The state of a batch is a list of the shards' states.
     """
@@ -25,11 +25,11 @@ class Shards:
         self.own = slice(0, batch)
 
     def place(self, window: Window) -> Window:
-        """Return a window of this process's rows as a step takes it."""
+        """Return a window of this process's rows in the form that a step reads."""
         return window
 
     def whole(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what all shards need alike as a step takes it."""
+        """Return values that all shards share in the form that a step reads."""
         return values
 
     def state(self, whole: Any) -> Any:
@@ -37,15 +37,15 @@ class Shards:
         return [tf.nest.map_structure(itemgetter(rows), whole) for rows in self.rows]
 
     def gathered(self, state: Any) -> Any:
-        """Return the arrays (batch, units) that `state` was made of, as NumPy's."""
+        """Return the arrays (batch, units) from which `state` was made, as NumPy arrays."""
         return tf.nest.map_structure(_joined, *state)
 
     def each(
         self, function: Callable[..., tuple[Any, Any]], shared: Sequence[Any], window: Window, state: Any
     ) -> tuple[Any, Any]:
-        """Return the sums of what `function` returns first of each shard, and the next state.
+        """Return the sum of the first results of `function` over the shards, and the next state.
 
-        It is called with what all shards share, the shard's part of the window and of the state, and its first row.
+        It is called with `shared`, the shard's part of the window and of the state, and the number of its first row.
         """
         results = [
             function(*shared, window.each(itemgetter((slice(None), rows))), part, rows.start)
