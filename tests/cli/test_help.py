@@ -1,24 +1,14 @@
 """What --help prints: sections, the list of commands, examples."""
 
-import os
 import re
-import shlex
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import typer
 
-from charrnn.cli.app import COMMANDS, app, main
+from charrnn.cli.app import COMMANDS, app
 from charrnn.cli.examples import EXAMPLES
 from charrnn.cli.sections import OPTIONS
-from charrnn.config import TextConfig
-from charrnn.text.vocabulary import Vocabulary
-from support.commands import COMMAND
-from support.models import write_model
-from support.untrained import train_nothing
+from support.examples import ONLY_PARSED, lay_out, run
 
 # Sections name these options before they are there.
 AWAITED = {"--documents", "--documents-between", "--field"}
@@ -93,27 +83,10 @@ def test_an_option_shows_its_value_and_its_default():
 
 # Examples
 
-# Those that start a backend, which tests of their own do, and that which downloads.
-ONLY_PARSED = ("charrnn bench", "charrnn devices", "charrnn gradcheck", "charrnn corpus tinyshakespeare")
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with the texts and the runs of the examples; the models are untrained."""
-    folder = tmp_path_factory.mktemp("examples")
-    characters = Vocabulary.of("\n" + "".join(map(chr, range(32, 127))))
-    for name in ("names", "sums", "log", "corpus"):
-        (folder / "checkpoints" / name).mkdir(parents=True)
-        kept = TextConfig(lines=name in ("names", "sums"), loss_after="=" if name == "sums" else None)
-        write_model(folder / f"checkpoints/{name}/best.safetensors", characters, kept)
-    # The newest run, whichever it is, knows what the others do.
-    shutil.copytree(folder / "checkpoints/corpus", folder / "elsewhere/corpus")
-    (folder / "books").mkdir()
-    texts = ("corpus.txt", "names.txt", "other.txt", "app.log", "chapter.txt", "books/one.txt")
-    for text in texts:
-        (folder / text).write_text("".join(f"{n} green bottles\n" for n in range(60)))
-    (folder / "questions.txt").write_text("1+2=\n3+4=\n")
-    return folder
+    return lay_out(tmp_path_factory.mktemp("examples"))
 
 
 def examples():
@@ -131,26 +104,7 @@ def test_every_command_has_two_or_three_examples_each_with_a_comment():
 
 @pytest.mark.parametrize("line", examples())
 def test_an_example_does_what_it_says(line, place, monkeypatch, capfd):
-    monkeypatch.chdir(place)
-    monkeypatch.delenv("CHARRNN_CHECKPOINTS", raising=False)
-    train_nothing(monkeypatch)
-    words = shlex.split(line)
-    if line.startswith(ONLY_PARSED) or "--resume" in line:
-        group = typer.main.get_command(app)
-        context = group.make_context("charrnn", [words[1]])
-        group.get_command(context, words[1]).make_context(words[1], words[2:], parent=context)
-        return
-    if "|" in line:
-        # A log that is followed has no end.
-        path = f"{Path(COMMAND).parent}:{os.environ['PATH']}"
-        script = ["bash", "-euo", "pipefail", "-c", line.replace("tail -f", "cat")]
-        subprocess.run(script, env={**os.environ, "PATH": path}, check=True)
-    else:
-        monkeypatch.setattr(sys, "argv", words)
-        try:
-            main()
-        except SystemExit as exit:
-            assert not exit.code
+    assert run(line, place, monkeypatch) == 0
     out, said = capfd.readouterr()
-    assert out or said
+    assert out or said or line.startswith(ONLY_PARSED) or "--resume" in line
     assert "Traceback" not in said

@@ -11,6 +11,7 @@ import typer
 
 from charrnn.cli.app import app
 from support.commands import COMMAND, charrnn_in
+from support.examples import lay_out, run
 
 DOCS = Path(__file__).parents[2] / "docs"
 RENDER = "import sys, generate_cli; sys.stdout.reconfigure(encoding='utf-8'); print(generate_cli.render(), end='')"
@@ -63,6 +64,29 @@ def test_a_command_of_the_readme_is_understood(line):
     assert command is not None
     # Parsing alone: an option that is gone, or a value of the wrong kind, is a usage error.
     command.make_context(name, arguments, parent=context)
+
+
+def commands_of_a_page(page: str) -> list[str]:
+    """Return the commands in the shell blocks of a page of docs/, without their comments."""
+    text = (DOCS / page).read_text(encoding="utf-8").replace("\\\n", "")
+    lines = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)).splitlines()
+    return [re.sub(r" +# .*", "", line) for line in lines if "charrnn " in line]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return lay_out(tmp_path_factory.mktemp("pages"))
+
+
+def test_pages_show_commands():
+    assert len(commands_of_a_page("using.md")) >= 25
+
+
+@pytest.mark.parametrize("line", commands_of_a_page("using.md"))
+def test_a_command_of_the_page_on_using_works(line, place, monkeypatch, capfd):
+    # 3: --exit-code found a line.
+    assert run(line, place, monkeypatch) == (3 if line.endswith("--exit-code") else 0)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_the_page_of_cells_is_what_the_code_says():

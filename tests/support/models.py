@@ -25,7 +25,9 @@ def random_weights(
     return weights
 
 
-def write_model(path: Path, vocab: Vocabulary, text: TextConfig = DEFAULT_TEXT) -> None:
+def write_model(
+    path: Path, vocab: Vocabulary, text: TextConfig = DEFAULT_TEXT, progress: Progress | None = None
+) -> None:
     """Write the checkpoint of an untrained model that is sure of itself, and never falls into one letter for ever."""
     model = ModelConfig("rnn", 2, 16)
     weights = dict(random_weights(model, vocab.size, "float32", scale=2.0, seed=3))
@@ -34,7 +36,7 @@ def write_model(path: Path, vocab: Vocabulary, text: TextConfig = DEFAULT_TEXT) 
             weights[parameter.name] *= np.float32(4)
         elif parameter.symbol == "b":
             weights[parameter.name] *= np.float32(0.2)
-    write_checkpoint(path, Checkpoint(model, vocab, weights, text=text))
+    write_checkpoint(path, Checkpoint(model, vocab, weights, text=text, progress=progress))
 
 
 def write_bigrams(path: Path, text: str, val_nats: float | None = None) -> None:
