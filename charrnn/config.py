@@ -2,7 +2,7 @@
 
 import codecs
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from charrnn import cells
@@ -39,7 +39,9 @@ CELLS_VARIABLE = "CHARRNN_CELLS"
 
 # Settings that are newer than the format of checkpoints: with these values they are not written, so that files of
 # unchanged settings stay the same to the byte.
-_LEFT_OUT = {"loss_after": None, "precision": "float32"}
+_LEFT_OUT = {"loss_after": None, "precision": "float32", "documents_between": None, "field": None}
+# What ends each document of records where nothing else is said: Unicode's record separator, which no text has.
+RECORD_END = "\x1e"
 
 # The settings that limit a run; those of its learning-rate schedule; and those that may change when it is resumed.
 BUDGET = ("epochs", "steps", "minutes")
@@ -188,8 +190,10 @@ class TrainConfig:
 class TextConfig:
     """How bytes become the text that a model sees; settings that differ from the defaults are part of the model.
 
-    Documents are files or, with `lines`, lines. `separator` is added after each; with `resets`, the hidden state starts
-    again there. With `loss_after`, the loss counts only after the first such character of each document.
+    Documents are files or, with `lines`, lines or, with `documents_between`, the texts that this marker ends inside
+    files. With a `field`, only the texts under this name in the records of a file are read, each as a file of its own.
+    `separator` is added after each file; with `resets`, the hidden state starts again where a document begins. With
+    `loss_after`, the loss counts only after the first such character of each document.
     """
 
     encoding: str = "utf-8"
@@ -199,6 +203,8 @@ class TextConfig:
     lower: bool = False
     bytes: bool = False
     lines: bool = False
+    documents_between: str | None = None
+    field: str | None = None
     separator: str | None = None
     reset_at_documents: bool = False
     loss_after: str | None = None
@@ -211,12 +217,17 @@ class TextConfig:
     @property
     def resets(self) -> bool:
         """Return whether the hidden state returns to its initial value where a document begins."""
-        return self.lines or self.reset_at_documents
+        return self.divided or self.reset_at_documents
+
+    @property
+    def divided(self) -> bool:
+        """Return whether documents are parts of files, which their ends tell: lines, or what a marker ends."""
+        return self.lines or self.documents_between is not None
 
     @property
     def document_end(self) -> str | None:
-        """Return the character that ends every document, if one does."""
-        return "\n" if self.lines else self.separator
+        """Return the text that ends every document, if one does."""
+        return "\n" if self.lines else self.documents_between or self.separator
 
     def __post_init__(self) -> None:
         self._check_documents()
@@ -239,22 +250,44 @@ class TextConfig:
     def _check_documents(self) -> None:
         self._check_character("separator", r"Examples: '\n', '\x1e'.")
         self._check_character("loss_after", r"Example: '\t'.")
-        if self.lines and (self.separator is not None or self.reset_at_documents):
-            raise CharRNNError(
-                "`lines` makes every line a document; `separator` and `reset_at_documents` are for documents that are "
-                "files."
-            )
+        self._check_marker()
+        if self.field == "":
+            raise CharRNNError("`field` is empty; it must be the name under which the texts are.")
         if self.loss_after is None:
             return
         if not self.resets:
             raise CharRNNError(
                 "`loss_after` needs documents at whose beginnings the hidden state starts again; this text has none.",
-                hint="Add `lines=True` or, where files are documents, `reset_at_documents=True`.",
+                hint="Add `lines=True` or `documents_between='TEXT'` or, where files are documents, "
+                "`reset_at_documents=True`.",
             )
         if self.loss_after == self.document_end:
             raise CharRNNError(
                 f"`loss_after` is {self.loss_after!r}, which ends every document: nothing follows it.",
                 hint="Name the character between the two parts of a document.",
+            )
+
+    def _check_marker(self) -> None:
+        """Raise CharRNNError unless what ends documents inside files is a text, and nothing else says what they are."""
+        marker = self.documents_between
+        if self.lines and marker is not None:
+            raise CharRNNError(
+                "`lines` and `documents_between` exclude each other: with `lines` every line is a document.",
+                hint="Give one of them.",
+            )
+        if self.divided and (self.separator is not None or self.reset_at_documents):
+            name, what = ("lines", "lines") if self.lines else ("documents_between", "the texts between markers")
+            raise CharRNNError(
+                f"`{name}` makes documents of {what}; `separator` and `reset_at_documents` are for documents that are "
+                "files."
+            )
+        if marker is None:
+            return
+        if not marker or any("\ud800" <= one <= "\udfff" or (self.bytes and one > "\xff") for one in marker):
+            raise CharRNNError(
+                f"`documents_between` is {marker!r}; it must be a text of one or more "
+                f"{'bytes' if self.bytes else 'characters'}.",
+                hint=r"Such as '\n\n' (a blank line) or '%%\n' (a line of its own).",
             )
 
     def _check_character(self, name: str, hint: str) -> None:
@@ -275,6 +308,12 @@ class TextConfig:
 
 
 DEFAULT_TEXT = TextConfig()
+
+
+def with_records(text: TextConfig) -> TextConfig:
+    """Return how a text is read whose records are documents, unless something else is said of its documents."""
+    has_documents = text.resets or text.separator is not None
+    return text if text.field is None or has_documents else replace(text, documents_between=RECORD_END)
 
 
 def mistyped(kind: type[Config], values: Mapping[str, Any]) -> str | None:

@@ -44,7 +44,7 @@ def completing(model: Model, how: How, beam: int | None, best: int | None) -> Ho
     # What ends a document that is forgotten, or a line.
     end = (model.text.document_end if model.text.resets else None) or "\n"
     given: Any = {name: value for name, value in how.items() if value is not None}
-    return {"temperature": 0.0, "until": [end] if end in model.vocab.symbols else [], **given}
+    return {"temperature": 0.0, "until": [end] if set(end) <= set(model.vocab.symbols) else [], **given}
 
 
 class Answers:

@@ -27,8 +27,8 @@ _VOCAB_HINT = (
     "Remove or replace them, make a vocabulary that has them (charrnn vocab TEXT -o FILE), or leave out `vocab`."
 )
 
-# A validation loss over fewer characters is noise; with fewer lines the last of them validate, not any at random.
-FEW_CHARACTERS, FEW_LINES = 1_000, 20
+# A validation loss over fewer characters is noise; with fewer documents the last of them validate, not any at random.
+FEW_CHARACTERS, FEW_DOCUMENTS = 1_000, 20
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def new_dataset(
     fitted = _fitted(config, text, validation is not None, "split" in chosen.named)
     data = dataset(text, vocabulary(sources, text, validation, trained), fitted, validation, _VOCAB_HINT)
     returns = [notice for read in (text, validation) if read is not None for notice in read.carriage_returns()]
-    yield from map(Noticed, [*data.notices, *returns, *_empty_documents(text)])
+    yield from map(Noticed, [*data.notices, *returns, *_empty_documents(text), *_no_marker(text)])
     if (fitted.batch, fitted.seq) != (config.batch, config.seq):
         yield Noticed(
             f"The text is short ({len(text):,} characters): training with `batch={fitted.batch}` `seq={fitted.seq}` "
@@ -114,6 +114,21 @@ def _empty_documents(text: "Text") -> list[str]:
     ]
 
 
+def _no_marker(text: "Text") -> list[str]:
+    """Return what to say of a text in which nothing ends documents inside files although something should."""
+    form = text.config
+    if text.begins is None or form.documents_between is None or form.field is not None:
+        return []
+    if len(text.begins) > len(text.starts):
+        return []
+    where = text.names[0] if len(text.names) == 1 else "the text"
+    returns = "\r" in text.symbols and "\n" in form.documents_between
+    return [
+        f"{form.documents_between!r} does not occur in {where} as it is read, so each file is one document."
+        + (" It has line ends of Windows: `newlines='lf'` makes plain line ends of them." if returns else "")
+    ]
+
+
 def corpus_record(data: Dataset) -> CorpusRecord:
     """Return what a checkpoint records of the texts of a run, which `resume` reads again."""
     text, other = data.corpus.text, None if data.validation is None else data.validation.text
@@ -145,8 +160,8 @@ def vocabulary(sources: Sources, text: "Text", validation: "Text | None", traine
     counts = Counter(text.counted)
     if validation is not None:
         counts.update(validation.counted)
-    # However rare, the end of a document is no unknown symbol, nor is what the loss counts after.
-    always = (text.config.document_end, text.config.loss_after)
+    # However rare, what ends a document is no unknown symbol, nor is what the loss counts after.
+    always = (*(text.config.document_end or ""), text.config.loss_after)
     kept = {symbol for symbol, count in counts.items() if count >= sources.min_count or symbol in always}
     if not kept:
         raise CharRNNError(
@@ -160,8 +175,8 @@ def vocabulary(sources: Sources, text: "Text", validation: "Text | None", traine
 
 def _fitted(config: TrainConfig, text: "Text", has_validation: bool, split_named: bool) -> TrainConfig:
     """Return the settings as they can be for this text."""
-    if text.config.lines and not split_named and text.counted["\n"] >= FEW_LINES:
-        # Lists of lines are often sorted, or grow with time: the last ones are not like the others.
+    if not split_named and (text.inner_documents or 0) >= FEW_DOCUMENTS:
+        # Lists of lines or records are often sorted, or grow with time: the last ones are not like the others.
         config = replace(config, split="documents")
     if has_validation:
         if config.split == "char-rnn":

@@ -53,10 +53,11 @@ class How(TypedDict, total=False):
 
     temperature: lower is safer, 0 takes the likeliest character. top_k, top_p, min_p, typical: filters
     (`charrnn.inference.sampling.Sampling`). until: texts before which generation stops, with keep_until after them.
-    lines: after how many lines it stops. allow, forbid: the only characters that are drawn; those that never are.
-    no_repeat: never write so many characters that have occurred already. seed: of the random numbers; without one each
-    call gives another text. unknown: what becomes of characters of the prime that the model has never seen: "error",
-    "skip" or "replace". For a model of bytes a str is its UTF-8; `b"\\xff"` is a byte that UTF-8 has not.
+    lines, documents: after how many of these it stops. allow, forbid: the only characters that are drawn; those that
+    never are. no_repeat: never write so many characters that have occurred already. seed: of the random numbers;
+    without one each call gives another text. unknown: what becomes of characters of the prime that the model has never
+    seen: "error", "skip" or "replace". For a model of bytes a str is its UTF-8; `b"\\xff"` is a byte that UTF-8 has
+    not.
     """
 
     temperature: float | None
@@ -67,6 +68,7 @@ class How(TypedDict, total=False):
     until: str | bytes | Sequence[str | bytes] | None
     keep_until: bool | None
     lines: int | None
+    documents: int | None
     allow: str | bytes | None
     forbid: str | bytes | None
     no_repeat: int | None
@@ -119,10 +121,15 @@ class Sample:
 
     def without_line_end(self) -> "Sample":
         """Return the text without the line break at its end, which `score` and `complete` do not count."""
-        if not self.text.endswith("\n"):
+        return self.without_end("\n")
+
+    def without_end(self, end: str, before: str = "") -> "Sample":
+        """Return the text without what ends it, which may have begun in the text `before` it, if that is so."""
+        if not end or not (before + self.text).endswith(end):
             return self
-        end_nats = self.end_nats + float(self.nats[-1])
-        return replace(self, text=self.text[:-1], ids=self.ids[:-1], nats=self.nats[:-1], end_nats=end_nats)
+        length = max(0, len(self.ids) - len(end))
+        end_nats = self.end_nats + float(self.nats[length:].sum(dtype="float64"))
+        return replace(self, text=self.text[:length], ids=self.ids[:length], nats=self.nats[:length], end_nats=end_nats)
 
     def to_json(self) -> dict[str, Any]:
         """Return what a record says of it."""
@@ -189,11 +196,11 @@ def generation(model: Model, length: int, how: How, notify: Notify, flowing: boo
     check_given(**how)
     check_unknown(how.get("unknown"))
     check_whole("length", length, least=0)
-    for name, least, most in (("lines", 1, math.inf), ("no_repeat", 1, math.inf), ("seed", 0, 2**63 - 1)):
-        if how.get(name) is not None:
-            check_whole(name, how.get(name), least, most)
+    _check_counts(how)
     check_keep(how)
     seed = how.get("seed")
+    if seed is not None:
+        check_whole("seed", seed, 0, 2**63 - 1)
     drawn, end = sampling(how), ending(model, length, how, notify)
     banned = _banned(model, how.get("allow"), how.get("forbid"), end)
     if flowing and are_lines(model, how) and end.line_break not in banned:
@@ -204,14 +211,36 @@ def generation(model: Model, length: int, how: How, notify: Notify, flowing: boo
 
 
 def are_lines(model: Model, how: How) -> bool:
-    """Return whether what is made of a model of lines are lines: neither `lines` nor `until` says where a text ends."""
-    told = how.get("lines") is not None or how.get("until")
+    """Return whether a model of lines makes lines: `how` does not say otherwise where a text ends."""
+    told = how.get("lines") is not None or how.get("documents") is not None or how.get("until")
     return model.text.lines and not told and "\n" in model.vocab.symbols
 
 
+def _check_counts(how: How) -> None:
+    counts = {"lines": how.get("lines"), "documents": how.get("documents"), "no_repeat": how.get("no_repeat")}
+    for name, value in counts.items():
+        if value is not None:
+            check_whole(name, value, least=1)
+    if how.get("lines") is not None and how.get("documents") is not None:
+        raise CharRNNError("`lines` and `documents` exclude each other.", hint="Give one of them.")
+
+
 def by_lines(model: Model, how: How) -> How:
-    """Return how samples are made: in a model of lines each is a line, unless `lines` or `until` says where it ends."""
-    return {**how, "lines": 1} if are_lines(model, how) else how
+    """Return how samples are made: in a model of lines or documents each is one, unless `how` says where it ends."""
+    if are_lines(model, how):
+        return {**how, "lines": 1}
+    told = how.get("lines") is not None or how.get("documents") is not None or how.get("until")
+    if told or not model.text.divided or model.end is None:
+        return how
+    return {**how, "documents": 1}
+
+
+def several(model: Model, how: How) -> int:
+    """Return how many lines, or documents, a sample is to have of a model of those; 1 where that is not said."""
+    _check_counts(how)
+    if not model.text.divided or model.end is None:
+        return 1
+    return (how.get("lines") if model.text.lines else None) or how.get("documents") or 1
 
 
 def check_keep(how: How) -> None:
@@ -223,7 +252,7 @@ def check_keep(how: How) -> None:
 def ending(model: Model, length: int, how: How, notify: Notify) -> Ending:
     """Return where texts end; tell of a text of `until` that the model cannot write."""
     stops = []
-    until, lines = how.get("until"), how.get("lines")
+    until, lines, documents = how.get("until"), how.get("lines"), how.get("documents")
     for text in one_or_several(
         "until", () if until is None else until, (str, bytes), "a str or bytes, or several in a list"
     ):
@@ -237,7 +266,16 @@ def ending(model: Model, length: int, how: How, notify: Notify) -> Ending:
     line_break = model.vocab.symbols.index("\n") if "\n" in model.vocab.symbols else None
     if lines is not None and line_break is None:
         raise CharRNNError("`lines` counts line breaks, and the model has never seen one.", hint="Use `length`.")
-    return Ending(length, tuple(stops), lines, line_break, keep=bool(how.get("keep_until")))
+    keep = bool(how.get("keep_until"))
+    if documents is None:
+        return Ending(length, tuple(stops), lines, line_break, keep=keep)
+    if model.document_end is None:
+        raise CharRNNError(
+            "`documents` counts documents, and nothing ends the documents of this model.",
+            hint="Use `length`, `lines` or `until`. A model of documents is trained with `documents_between='TEXT'`, "
+            "`field`, `lines` or `separator`.",
+        )
+    return Ending(length, tuple(stops), None, line_break, keep=keep, documents=documents, end=model.document_end)
 
 
 def _banned(model: Model, allow: str | bytes | None, forbid: str | bytes | None, ending: Ending) -> list[int]:
@@ -256,11 +294,12 @@ def _banned(model: Model, allow: str | bytes | None, forbid: str | bytes | None,
                 hint="charrnn vocab RUN shows what it knows.",
             )
         allowed |= {id for stop in ending.stops for id in stop} | ({ending.line_break} if ending.lines else set())
+        allowed |= set(ending.end.ids if ending.end else ())
         banned = set(range(len(vocab.symbols))) - allowed
     if forbid is not None:
         banned |= set(vocab.table(prepare(forbid, model.reads)).tolist()) - {-1}
     left = set(range(len(vocab.symbols))) - banned
-    if banned and left <= {ending.line_break, model.end}:
+    if banned and left <= {ending.line_break, *(model.end.ids if model.end else ())}:
         but = f" but {' and '.join(repr(vocab.symbols[id]) for id in left)}: all would be empty" if left else ""
         both = [f"`{name}`" for name, value in (("allow", allow), ("forbid", forbid)) if value is not None]
         given = f"{' and '.join(both)} {'leave' if both[1:] else 'leaves'}"

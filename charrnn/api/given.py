@@ -20,7 +20,7 @@ _CALLED: tuple[Any, str] = (Callable, "a function")
 _KINDS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(("run", "init"), _RUN),
     **dict.fromkeys(("out", "vocab"), _PATH),
-    **dict.fromkeys(("name", "backend", "device", "coordinator", "encoding", "errors", "part"), _NAME),
+    **dict.fromkeys(("name", "backend", "device", "coordinator", "encoding", "errors", "field", "part"), _NAME),
     **dict.fromkeys(("notify", "watch"), _CALLED),
     **dict.fromkeys(("temperature", "top_p", "min_p", "typical"), (_NUMBER, "a number")),
     **dict.fromkeys(("top_k", "seed", "processes", "process_id"), (_WHOLE, "a whole number")),

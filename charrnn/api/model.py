@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
@@ -77,8 +78,8 @@ class Model(Scores):
         """Return new texts, made side by side; fewer than `count` if no new one comes for long.
 
         `which` is also which of them are kept (`charrnn.api.sampling.Which`): `unique`, `novel`, `novel_to` and its
-        `encoding`. The other arguments are those of `sample`. In a model of lines a text is a line, unless `until` is
-        given; with `lines` there are so many texts for each of `count`.
+        `encoding`. The other arguments are those of `sample`. In a model of lines or documents a text is one of them,
+        unless `until` is given; with `lines` or `documents` there are this many for each of `count`.
         """
         return [sample.text for sample in self.samples(count, length, prime=prime, **which)]
 
@@ -111,7 +112,7 @@ class Model(Scores):
     def likeliest(self, beam: int, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]) -> Sample:
         """Return the likeliest text that a search along `beam` beginnings finds; `how` has nothing of drawing.
 
-        In a model of lines it is a line, unless `lines` or `until` is given.
+        In a model of lines or documents it is one of them, unless `until` is given.
         """
         return self.n_best(beam, 1, length, prime=prime, **how)[0]
 
@@ -199,6 +200,7 @@ class Model(Scores):
         sources: Corpus,
         *,
         include: Corpus = (),
+        field: str | None = None,
         encoding: str | None = None,
         errors: str | None = None,
         unknown: str | None = None,
@@ -206,8 +208,8 @@ class Model(Scores):
     ) -> "Evaluation":
         """Return how well the model predicts a text: files, folders, patterns or "-" for stdin, one or several.
 
-        encoding, errors: of the text; by default UTF-8, and as in training. unknown: as of `encode`. include and watch
-        are as of `train_events`.
+        field: read the texts under this name in records (.jsonl, .csv, .tsv). encoding, errors: of the text; by default
+        UTF-8, and as in training. unknown: as of `encode`. include and watch are as of `train_events`.
         """
         from charrnn.api.evaluation import Evaluation
         from charrnn.api.recorded import familiar
@@ -217,7 +219,8 @@ class Model(Scores):
 
         check_unknown(unknown)
         named, patterns = names_and_patterns(sources, include)
-        config = self.read_as(encoding, errors)
+        check_given(field=field)
+        config = replace(self.read_as(encoding, errors), field=field)
         with readable_by("encoding", "errors"):
             text = read_text(named, config, patterns, watch)
         corpus = as_ids(text, self.vocab, unknown)

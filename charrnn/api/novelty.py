@@ -24,7 +24,7 @@ _HINT = "Name a text to compare with: `novel_to`."
 
 
 class Known:
-    """What occurs in a text: any stretch of it or, if its lines are documents, texts that are made of its lines.
+    """What occurs in a text: any stretch of it or, where documents are parts of files, texts that are made of those.
 
     Case makes no difference.
     """
@@ -32,11 +32,12 @@ class Known:
     def __init__(self, text: str, config: TextConfig):
         self.of_bytes = config.bytes
         self.text = self._folded(text)
-        self.lines = set(self.text.split("\n")) if config.lines else None
+        self.end = self._folded((config.document_end if config.divided else None) or "\n")
+        self.documents = set(self.text.split(self.end)) if config.divided else None
 
     def __contains__(self, sample: str) -> bool:
-        sample = self._folded(sample.removesuffix("\n"))
-        return sample in self.text if self.lines is None else self.lines.issuperset(sample.split("\n"))
+        sample = self._folded(sample).removesuffix(self.end)
+        return sample in self.text if self.documents is None else self.documents.issuperset(sample.split(self.end))
 
     def _folded(self, text: str) -> str:
         # Of bytes, each of which is a character here, only those of ASCII are letters.
@@ -87,9 +88,9 @@ class Wanted:
             new += f", or {length}"
         return f"{new}. A higher `temperature` may help."
 
-    def takes(self, begun: str, text: str) -> bool:
-        """Return whether a text that goes on from `begun` is kept; a line break at its end does not count."""
-        length = len(text.removesuffix("\n"))
+    def takes(self, begun: str, text: str, end: str = "") -> bool:
+        """Return whether a text that goes on from `begun` is kept; a line break, or its `end`, does not count."""
+        length = len(text.removesuffix(end or "\n"))
         if length < self.least or (self.most is not None and length > self.most):
             return False
         if self.unique or self.known is not None:
@@ -103,7 +104,13 @@ class Wanted:
 
 
 def kept(
-    samples: Iterable[Sample], model: Model, prime: np.ndarray, wanted: Wanted, count: int, notify: Notify
+    samples: Iterable[Sample],
+    model: Model,
+    prime: np.ndarray,
+    wanted: Wanted,
+    count: int,
+    notify: Notify,
+    end: str = "",
 ) -> Iterator[Sample]:
     """Yield the first `count` samples that are wanted; give up where none comes for long."""
     if model.end is not None:
@@ -112,7 +119,7 @@ def kept(
     begun = model.vocab.decode(prime)
     found = tries = 0
     for sample in samples:
-        if wanted.takes(begun, model.vocab.decode(sample.ids)):
+        if wanted.takes(begun, model.vocab.decode(sample.ids), end):
             yield sample
             found, tries = found + 1, 0
         else:

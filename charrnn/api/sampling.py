@@ -13,7 +13,7 @@ import numpy as np
 
 from charrnn.api.cuts import Cuts
 from charrnn.api.encoding import Encoder, Prime
-from charrnn.api.generation import How, Notify, Sample, by_lines, check_beam, generation, sampling
+from charrnn.api.generation import How, Notify, Sample, by_lines, check_beam, generation, sampling, several
 from charrnn.api.given import check_whole, one_or_several
 from charrnn.api.named import Corpus, names
 from charrnn.errors import CharRNNError
@@ -62,19 +62,19 @@ def samples_of(
     if which.get("temperature") is not None:
         raise CharRNNError("`temperatures` names them all.", hint="Leave out `temperature`.")
     how = by_lines(model.network, _how(which))
-    if model.text.lines and how.get("lines"):
-        # Lines know nothing of each other: each is a sample of its own.
-        check_whole("lines", how["lines"], least=1)
-        count, how = count * (how["lines"] or 1), {**how, "lines": 1}
+    units = several(model.network, how)
+    if units > 1:
+        # They know nothing of each other: each is a sample of its own.
+        count, how = count * units, by_lines(model.network, {**how, "lines": None, "documents": None})
     if which.get("sort") and count == 1:
         raise CharRNNError("`sort` ranks several samples, and one is to be made.", hint="Ask for more: `count`.")
     wanted = generation(model.network, length, how, notify)
     draws = [sampling({**how, "temperature": heat}) for heat in heats]
     ids = [model.encode(prime, how.get("unknown"), "`prime`") for prime in starts]
-    take = _wanted(model, which, wanted.ending, notify)
+    take, end = _wanted(model, which, wanted.ending, notify), _end(model, wanted.ending)
     if take is not None and take.most is not None:
         # What is longer is skipped all the same.
-        ends = max([1, *map(len, wanted.ending.stops)])
+        ends = max([1, len(wanted.ending.end or ()), *map(len, wanted.ending.stops)])
         wanted = replace(wanted, ending=replace(wanted.ending, length=min(length, take.most + ends)))
 
     def each() -> Iterator[Sample]:
@@ -84,16 +84,23 @@ def samples_of(
             if take is not None:
                 from charrnn.api.novelty import kept
 
-                made = kept(made, model.network, start, take, count, notify)
+                made = kept(made, model.network, start, take, count, notify, end)
             found = _named(model, made, start, drawing.temperature)
-            yield from sorted(found, key=partial(_bits, wanted.ending.lines == 1)) if which.get("sort") else found
+            yield from sorted(found, key=partial(_bits, end)) if which.get("sort") else found
 
     return Cuts(wanted.ending, notify).watched(each())
 
 
-def _bits(is_line: bool, sample: Sample) -> float:
-    """Return the bits a character of a sample, of a line without its end; of an empty one, which is last, infinity."""
-    bits = (sample.without_line_end() if is_line else sample).bits_per_char
+def _end(model: Encoder, ending: made.Ending) -> str:
+    """Return what ends a sample that is a line or a document, and does not count as a part of it."""
+    if ending.lines == 1:
+        return "\n"
+    return "" if ending.end is None else model.vocab.decode(ending.end.ids)
+
+
+def _bits(end: str, sample: Sample) -> float:
+    """Return the bits a character of a sample without its `end`; of an empty one, which is last, infinity."""
+    bits = sample.without_end(end, sample.prime).bits_per_char
     return math.inf if bits is None else bits
 
 
@@ -124,7 +131,7 @@ def _check_lengths(least: int | None, most: int | None, ending: made.Ending) -> 
     if not ending.is_told:
         raise CharRNNError(
             "`min_length` and `max_length` are for samples that come to an end.",
-            hint="Say where they end, with `until` or `lines`; `length` is how long a text is that goes on.",
+            hint="Say where they end, with `until`, `lines` or `documents`; `length` cuts texts that have no end.",
         )
     most, name = (ending.length, "length") if most is None or most > ending.length else (most, "max_length")
     if (least or 0) > most:
@@ -149,9 +156,10 @@ def n_best(model: Encoder, beam: int, best: int, length: int, prime: Prime, how:
     from charrnn.inference import beam as search
 
     check_beam(beam, how, best)
-    if model.text.lines and (how.get("lines") or 1) != 1:
+    if several(model.network, how) > 1:
+        unit = "documents" if how.get("documents") else "lines"
         raise CharRNNError(
-            "`lines` has no effect with `beam`: lines know nothing of each other, and each would be the same.",
+            f"`{unit}` has no effect with `beam`: {unit} know nothing of each other, and each would be the same.",
             hint="Leave it out.",
         )
     wanted = generation(model.network, length, by_lines(model.network, how), notify)

@@ -15,6 +15,7 @@ from charrnn.config import (
     TextConfig,
     TrainConfig,
     mistyped,
+    with_records,
 )
 from charrnn.errors import CharRNNError, did_you_mean
 
@@ -49,8 +50,8 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     """Return the settings of a run: defaults, then the preset, then what was given.
 
     given: values by the names of NAMES; a name that is none of them is a CharRNNError.
-    text: how a text is read unless something else is given, but for the encoding, which is UTF-8 then: as that of the
-        model that the run begins with.
+    text: how a text is read unless something else is given, as that of the model that the run begins with; but for
+        the encoding, which is UTF-8 then, and the field.
     """
     if "allow_changed_text" in given:
         raise CharRNNError(
@@ -79,7 +80,8 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     model, train, changed = ({n: chosen[n] for n in names if n in chosen} for names in (MODEL, TRAIN, TEXT))
     for kind, values in ((ModelConfig, model), (TrainConfig, train), (TextConfig, changed)):
         check_types(kind, values)
-    form = replace(text, **{"encoding": DEFAULT_TEXT.encoding, **changed})
+    # The encoding and the records of another text say nothing of this one.
+    form = with_records(replace(text, **{"encoding": DEFAULT_TEXT.encoding, "field": None, **changed}))
     made = Settings(ModelConfig(**model), TrainConfig(**train), form, named)
     check_effects(given, made.train)
     if made.model.stack == "residual" and made.model.layers == 1:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.api.generation import Notify
-from charrnn.config import TextConfig
+from charrnn.config import TextConfig, with_records
 from charrnn.errors import CharRNNError, readable_by
 from charrnn.inference.model import read_by
 from charrnn.runs.checkpoint import read_header
@@ -52,7 +52,7 @@ def characters_of(
     lacks, of a text with the first few places of each, and `unused` are those that only it has.
     given: how the text is read, as far as that was said (fields of TextConfig).
     """
-    known, form = (None, TextConfig(**given)) if against is None else _known(against, given)
+    known, form = (None, with_records(TextConfig(**given))) if against is None else _known(against, given)
     other = _vocabulary_alone(corpus)
     if other is not None:
         _check_unread(corpus[0], given, include)
@@ -87,7 +87,7 @@ def characters_of(
 def _known(target: str, given: Mapping[str, Any]) -> tuple[Vocabulary, TextConfig]:
     """Return the vocabulary of a model or of a vocabulary file, and how a text is read to be compared with it."""
     if target.endswith(".json"):
-        return Vocabulary.load(target), TextConfig(**given)
+        return Vocabulary.load(target), with_records(TextConfig(**given))
     header = read_header(find_checkpoint(target))
     if given.get("bytes") and not header.text.bytes:
         raise CharRNNError(f"{target} is a model of characters, which reads no bytes.", hint="Leave out `bytes`.")

@@ -151,8 +151,8 @@ def prime_ids(
     return model.encode_file(data, unknown, document.name, encoding)
 
 
-def character(typed: str, of_bytes: bool, init: str | None) -> str:
-    """Return the character that training takes for what was typed: of bytes, `of_bytes` or as in `init`, a byte."""
+def as_trained(typed: str, of_bytes: bool, init: str | None = None) -> str:
+    """Return the text that training takes for a typed one; of bytes, `of_bytes` or as in `init`, a character a byte."""
     from charrnn.config import TextConfig
     from charrnn.runs.checkpoint import read_header
     from charrnn.runs.finding import find_checkpoint

@@ -105,13 +105,23 @@ Length = Annotated[
     ),
 ]
 Lines = Annotated[int | None, typer.Option("--lines", min=1, help="Stop after this many lines.", show_default=False)]
+Documents = Annotated[
+    int | None,
+    typer.Option(
+        "--documents",
+        min=1,
+        help="Stop after this many documents, each printed with its end. For models that were trained with "
+        "--documents-between, --field, --lines or --separator.",
+        show_default=False,
+    ),
+]
 Count = Annotated[
     int | None,
     typer.Option(
         "--count",
         "-c",
         min=0,
-        help="Number of samples, made in parallel; of a model of lines each is one line.",
+        help="Number of samples, made in parallel; of a model of lines or documents each is one of these.",
         show_default="1",
     ),
 ]

@@ -169,6 +169,25 @@ Bytes = Annotated[
 Lines = Annotated[
     bool, typer.Option("--lines", help="Each line is a document of its own: the model forgets everything before it.")
 ]
+DocumentsBetween = Annotated[
+    str | None,
+    typer.Option(
+        "--documents-between",
+        metavar="TEXT",
+        help=r"A text such as '\n\n' (a blank line) that ends each document inside a file. Before each document the "
+        "model forgets everything.",
+        show_default=False,
+    ),
+]
+Field = Annotated[
+    str | None,
+    typer.Option(
+        "--field",
+        metavar="NAME",
+        help="Read the texts under this name in the records of .jsonl, .csv or .tsv files; each record is a document.",
+        show_default=False,
+    ),
+]
 Separator = Annotated[
     str | None,
     typer.Option(
@@ -206,8 +225,8 @@ Split = Annotated[
     typer.Option(
         "--split",
         help="Which text is used for validation: tail (the last part of the text), documents (randomly chosen files, "
-        "or lines with --lines), char-rnn (the last 5 % of each stream).",
-        show_default="tail, documents with --lines",
+        "lines or other documents), char-rnn (the last 5 % of each stream).",
+        show_default="tail; documents with --lines, --documents-between, --field",
     ),
 ]
 Val = Annotated[float, typer.Option("--val", help="Fraction of the text for validation; 0 means no validation.")]

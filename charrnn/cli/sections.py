@@ -88,6 +88,13 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "Devices": ("--backend", "--device", "--processes", "--process-id", "--coordinator"),
     },
+    "vocab": {
+        "What is shown": ("--against", "--output", "--json"),
+        "How text is read": (
+            *("--include", "--encoding", "--errors", "--newlines", "--normalize", "--lower", "--bytes"),
+            *("--field", "--documents-between", "--cells"),
+        ),
+    },
     "sample": {
         "What to write": (
             "--prime",

@@ -61,10 +61,11 @@ def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None, hint: str 
     whole = Part(
         text.codes,
         table,
-        None if text.config.lines else text.starts,
+        None if text.config.lines else text.starts if text.begins is None else text.begins,
         text.symbols.find("\n") if text.config.lines else None,
         text.config.resets,
         _separator(text, vocab),
+        inner=text.begins is not None,
     )
     where = text.names[0] if len(text.names) == 1 else "the text"
     if lacking:

@@ -24,7 +24,8 @@ def split_documents(
         raise CharRNNError(
             f"`split='documents'` needs {needed} documents or more; there "
             f"{'is one' if count == 1 else f'are {count}'}.",
-            hint="Name several files, or say `lines=True` if every line is a document.",
+            hint="Name several files, or say `lines=True` if every line is a document, or what ends each: "
+            "`documents_between='TEXT'`.",
         )
     # A draw below the first bound validates, one from there to the second tests, and the highest trains.
     first = min(highest, max(lowest + 1, int(val * 2**64))) if val else 0

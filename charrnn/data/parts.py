@@ -21,7 +21,8 @@ class Part:
 
     `codes`, (characters,), may lie on disk; `table` turns them into ids (without one they are ids). Documents begin at
     `starts`, or after each code `line_end` if lines are documents. With `resets` a model forgets at each. With a code
-    `loss_after` only what stands behind the first of it in each document counts in a loss.
+    `loss_after` only what stands behind the first of it in each document counts in a loss. `inner` says that documents
+    are parts of files, as lines are: many, and short enough to be kept whole and to be compared.
     """
 
     codes: np.ndarray
@@ -30,6 +31,7 @@ class Part:
     line_end: int | None = None
     resets: bool = False
     loss_after: int | None = None
+    inner: bool = False
 
     def __len__(self) -> int:
         return len(self.codes)

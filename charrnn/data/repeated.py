@@ -1,9 +1,10 @@
 """What is held out and occurs in the training part, too: what is measured on it is no surprise."""
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,14 @@ STRETCH = 64
 # Numbers of 64 bits with which those of neighbours are mixed, so that each stretch has a number of its own.
 _SPREAD, _MIX = np.uint64(0x9E3779B97F4A7C15), 0xD1B54A32D192ED03
 
+# Yields what is compared of a part, lines or such; finds which of those that are wanted a part has.
+Pieces = Callable[[Part], Iterator[Any]]
+Find = Callable[[Part, Counter[Any]], set[Any]]
+
 
 @dataclass(frozen=True)
 class Repeated:
-    """How many (`count`) of the `pieces`, lines or stretches (`kind` says which), also occur in the training part."""
+    """How many (`count`) of the `pieces`, which `kind` names (lines, stretches), also occur in the training part."""
 
     pieces: int
     count: int
@@ -42,17 +47,24 @@ class Repeated:
 
 
 def repeated(train: Part, held_out: Sequence[Part], unit: str = "character") -> Repeated:
-    """Return how many lines are held out and train too or, where lines are no documents, stretches of STRETCH `unit`s.
+    """Return how many lines, or documents inside files, are held out and train too, else stretches of STRETCH `unit`s.
 
     Blank lines, and stretches of one character alone, say nothing of a model: they are none. Of a large text only the
     beginnings are looked at (PIECES, CHARACTERS): there may be more.
     """
-    by_lines = train.line_end is not None
-    held = (piece for part in held_out for piece in (_lines(part) if by_lines else _stretches(part)))
-    wanted: Counter[Any] = Counter(islice(held, PIECES))
-    found = _found_lines(train, wanted) if by_lines else _found_stretches(train, wanted)
-    count = sum(wanted[piece] for piece in found)
-    return Repeated(wanted.total(), count, "lines" if by_lines else f"stretches of {STRETCH} {unit}s")
+    kind, pieces, find = _compared(train, unit)
+    wanted: Counter[Any] = Counter(islice((piece for part in held_out for piece in pieces(part)), PIECES))
+    count = sum(wanted[piece] for piece in find(train, wanted))
+    return Repeated(wanted.total(), count, kind)
+
+
+def _compared(train: Part, unit: str) -> tuple[str, Pieces, Find]:
+    """Return what is compared: its name, what yields it, and what finds it in a part that trains."""
+    if train.line_end is not None:
+        return "lines", _lines, _found_in(_lines)
+    if train.inner:
+        return "documents", _documents, _found_in(_documents)
+    return f"stretches of {STRETCH} {unit}s", _stretches, _found_stretches
 
 
 def _lines(part: Part) -> Iterator[str]:
@@ -66,8 +78,17 @@ def _lines(part: Part) -> Iterator[str]:
         yield from filter(None, lines)
 
 
-def _found_lines(train: Part, wanted: Counter[str]) -> set[str]:
-    return set(filter(wanted.__contains__, _lines(train))) if wanted else set()
+def _documents(part: Part) -> Iterator[bytes]:
+    """Yield a digest of each document of a part."""
+    part = _beginning(part)
+    begins = [] if part.starts is None else part.starts.tolist()
+    for low, high in pairwise([*begins, len(part)]):
+        yield hashlib.blake2b(part.ids(low, high).tobytes(), digest_size=16).digest()
+
+
+def _found_in(pieces: Pieces) -> Find:
+    """Return what finds the wanted pieces of a part among all that it has."""
+    return lambda train, wanted: set(filter(wanted.__contains__, pieces(train))) if wanted else set()
 
 
 def _stretches(part: Part) -> Iterator[int]:

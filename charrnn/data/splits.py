@@ -46,7 +46,7 @@ def split(whole: Part, config: TrainConfig) -> Split:
 
 def _tail(whole: Part, val: Fraction, test: Fraction) -> Split:
     n = len(whole)
-    first, second = (_line_begin(whole, int(n * share)) for share in (1 - val - test, 1 - test))
+    first, second = (_document_begin(whole, int(n * share)) for share in (1 - val - test, 1 - test))
     return Split(
         whole.cut(0, first),
         (whole.cut(first, second),) if first < second else (),
@@ -54,9 +54,9 @@ def _tail(whole: Part, val: Fraction, test: Fraction) -> Split:
     )
 
 
-def _line_begin(whole: Part, place: int) -> int:
-    """Return the place itself or, where lines are documents, the next beginning of one if it is near."""
-    if whole.line_end is None or not 0 < place < len(whole):
+def _document_begin(whole: Part, place: int) -> int:
+    """Return the place itself or, where documents are parts of files, the next beginning of one if it is near."""
+    if (whole.line_end is None and not whole.inner) or not 0 < place < len(whole):
         return place
     near = np.arange(place, min(place + BLOCK, len(whole)))
     begins = whole.begins(near)

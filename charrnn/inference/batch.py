@@ -111,7 +111,7 @@ class _Batch:
         cuts = dict.fromkeys(rows[self.made[rows] == self.how.ending.length].tolist())
         if self.watched:
             for (row, text), character in zip(texts.items(), drawn.tolist(), strict=True):
-                if text.held or character in self.watched:
+                if text.is_amid or character in self.watched:
                     cut = text.add(character)
                     if cut is not None:
                         cuts[row] = cut

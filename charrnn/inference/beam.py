@@ -37,6 +37,8 @@ class _Beam:
 
     def __init__(self, model: Model, before: np.ndarray, width: int, best: int, ending: Ending, banned: Sequence[int]):
         self.width, self.best, self.ending = width, best, ending
+        # What of the end of a document was there before.
+        self.amid = () if ending.end is None else ending.end.ids[: int(ending.end.matched(before))]
         self.banned = [*banned, *([] if model.vocab.unknown_id is None else [model.vocab.unknown_id])]
         # A batch of one has arrays of another shape.
         self.stream = Stream(model, max(2, width))
@@ -89,7 +91,11 @@ class _Beam:
     def _ends(self, parent: int, character: int, nats: float, total: float) -> bool:
         """Return whether a text has ended with this character; the best that have are remembered."""
         ids, costs = (*self.beginnings[parent], character), (*self.costs[parent], nats)
-        cut = self.ending.cut(ids, 0 if self.ending.line_break is None else ids.count(self.ending.line_break))
+        breaks = 0 if self.ending.line_break is None else ids.count(self.ending.line_break)
+        end, documents = self.ending.end, 0
+        if end is not None and character == end.ids[-1]:
+            documents = len(end.places((*self.amid, *ids)))
+        cut = self.ending.cut(ids, breaks, documents)
         if cut is None:
             return False
         text = ids[: len(ids) - cut]

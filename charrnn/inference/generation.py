@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.errors import CharRNNError
+from charrnn.inference.ends import End
 from charrnn.inference.model import Model, Stream
 from charrnn.inference.sampling import Sampling, cross_entropy, pick
 
@@ -18,11 +19,11 @@ _DRAWS = 64
 
 @dataclass(frozen=True)
 class Ending:
-    """Where a text ends: before a stop string, after its n-th line break, or at a length, whichever comes first.
+    """Where a text ends, whichever comes first: before a stop string, after n line breaks or documents, at a length.
 
-    `stops` are stop strings as ids; `lines` is n, `line_break` the id of line breaks. A text alone (`generate_one`)
-    that has reached its length may take `finish` characters more, to the end of its line. With `keep` a stop string
-    stays in the text that it ends.
+    `stops` are stop strings as ids; `lines` or `documents` is n, `line_break` the id of line breaks, `end` the end of
+    documents. A text alone (`generate_one`) that has reached its length may take `finish` characters more, to the end
+    of its line. With `keep` a stop string stays in the text that it ends.
     """
 
     length: int
@@ -31,22 +32,26 @@ class Ending:
     line_break: int | None = None
     finish: int = 0
     keep: bool = False
+    documents: int | None = None
+    end: End | None = None
 
     @property
     def is_told(self) -> bool:
         """Return whether something else than the length is to end a text."""
-        return bool(self.stops or self.lines is not None or self.finish)
+        return bool(self.stops or self.finish) or self.lines is not None or self.documents is not None
 
-    def cut(self, ids: Sequence[int], breaks: int) -> int | None:
+    def cut(self, ids: Sequence[int], breaks: int, documents: int = 0) -> int | None:
         """Return how many ids are left out at the end of a text that ends here, before its length; None if it goes on.
 
-        `ids` is its end, with all of a stop string, `breaks` how many line breaks all of it has. Of stop strings that
-        end together the longest is left out; a stop string goes before the end of a line.
+        `ids` is its end, with all of a stop string, `breaks` how many line breaks all of it has, `documents` how many
+        documents have ended. Of stop strings that end together the longest is left out; a stop string goes before the
+        end of a line or document.
         """
         stop = max((len(stop) for stop in self.stops if tuple(ids[-len(stop) :]) == stop), default=0)
         if stop:
             return 0 if self.keep else stop
-        return 0 if self.lines is not None and breaks >= self.lines else None
+        counted = (self.lines, breaks), (self.documents, documents)
+        return 0 if any(wanted is not None and there >= wanted for wanted, there in counted) else None
 
     def may_begin(self, ids: Sequence[int]) -> bool:
         """Return whether just these ids are the beginning of a stop string, or one."""
@@ -80,7 +85,8 @@ class Generation:
         if self.no_repeat:
             return frozenset(range(vocab_size))
         breaks = [] if self.ending.lines is None else [self.ending.line_break]
-        return frozenset(id for id in [*(stop[0] for stop in self.ending.stops), *breaks] if id is not None)
+        ends = [] if self.ending.documents is None or self.ending.end is None else [self.ending.end.ids[0]]
+        return frozenset(id for id in [*(stop[0] for stop in self.ending.stops), *breaks, *ends] if id is not None)
 
 
 class Character(NamedTuple):
@@ -138,25 +144,37 @@ class Repeats:
 class Text:
     """A text in the making, as the rules see it: its random numbers, its repeats, and whether it has come to its end.
 
-    `before` are the ids that it follows. `held` are its last characters, as far as a stop string may begin with them.
+    `before` are the ids that it follows. `held` are its last characters, as far as a stop string may begin with them;
+    `matched` is how many of its last ones begin the end of a document, where documents are counted.
     """
 
-    def __init__(self, how: Generation, number: int, before: Iterable[int]):
+    def __init__(self, how: Generation, number: int, before: Sequence[int]):
         self.number, self.draws, self.ending = number, how.draws(number), how.ending
         self.repeats = Repeats(how.no_repeat, before) if how.no_repeat else None
         self.held: list[int] = []
-        self.breaks = 0
+        self.breaks = self.documents = self.matched = 0
+        if self.ending.documents is not None and self.ending.end is not None:
+            self.matched = int(self.ending.end.matched(np.array(before, np.int64)))
+
+    @property
+    def is_amid(self) -> bool:
+        """Return whether it must be told of the next character, whatever that is."""
+        return bool(self.held or self.matched)
 
     def add(self, character: int) -> int | None:
         """Take a character that was drawn; return None if the text goes on, else how many of its last are left out.
 
-        While nothing is held, one that is not `Generation.watched` may be passed over, which saves time: most are not.
+        Unless it `is_amid`, one that is not `Generation.watched` may be passed over, which saves time: most are not.
         """
         if self.repeats is not None:
             self.repeats.add(character)
         self.held.append(character)
         self.breaks += character == self.ending.line_break
-        cut = self.ending.cut(self.held, self.breaks)
+        if self.ending.documents is not None and self.ending.end is not None:
+            self.matched = int(self.ending.end.after[self.matched, character])
+            if self.matched == len(self.ending.end):
+                self.documents, self.matched = self.documents + 1, 0
+        cut = self.ending.cut(self.held, self.breaks, self.documents)
         while cut is None and self.held and not self.ending.may_begin(self.held):
             del self.held[0]
         return cut
@@ -207,7 +225,7 @@ def generate_one(model: Model, before: np.ndarray, how: Generation, with_nats: b
         if with_nats:
             nats = float(cross_entropy(logits, np.array(chosen)))
         character, cut = Character(chosen, nats), None
-        if waiting or chosen in watched:
+        if waiting or text.matched or chosen in watched:
             waiting.append(character)
             cut = text.add(chosen)
             settled = len(waiting) - (len(text.held) if cut is None else cut)

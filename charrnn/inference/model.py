@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from charrnn.cells.cell import add_bias
 from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
 from charrnn.cores import usable_cores
 from charrnn.inference import ops
+from charrnn.inference.ends import End
 from charrnn.inference.plan import Call, Plan, product
 from charrnn.network.forward import forward, from_product, input_table, layer_parameters
 from charrnn.network.parameters import check_weights, layer_name, parameters
@@ -25,10 +26,11 @@ BYTES_PER_THREAD = 2 << 20
 def read_by(text: TextConfig, vocab: Vocabulary) -> TextConfig:
     """Return how a model reads what it is given: as its training `text`, but in UTF-8 unless told otherwise.
 
+    It is the text itself and no records, if training read the text under a field of those.
     A model that has never seen a carriage return takes it for a line end, as CRLF.
     """
     newlines = text.newlines if "\r" in vocab.symbols else "lf"
-    return replace(text, encoding=DEFAULT_TEXT.encoding, newlines=newlines)
+    return replace(text, encoding=DEFAULT_TEXT.encoding, field=None, newlines=newlines)
 
 
 class Model:
@@ -75,17 +77,22 @@ class Model:
         that follows nothing follows a line break: its start symbol stands where training happened to begin.
         """
         if self.end is not None:
-            ends = np.flatnonzero(prime == self.end)
-            prime = prime[ends[-1] + 1 :] if len(ends) else prime
+            prime = self.end.begun(prime)
         elif not len(prime) and not self.text.resets and "\n" in self.vocab.symbols:
             prime = self.vocab.encode("\n")
         return np.concatenate([[self.vocab.start], prime]).astype(np.int64)
 
-    @property
-    def end(self) -> int | None:
-        """Return the id of the character that ends documents, if the model forgets behind it."""
+    @cached_property
+    def end(self) -> End | None:
+        """Return what ends documents, if the model forgets after it."""
+        return self.document_end if self.text.resets else None
+
+    @cached_property
+    def document_end(self) -> End | None:
+        """Return what ends documents, if anything does."""
         end = self.text.document_end
-        return self.vocab.symbols.index(end) if self.text.resets and end in self.vocab.symbols else None
+        ids = [] if end is None else self.vocab.table(end).tolist()
+        return End(ids, self.vocab.size + 1) if ids and min(ids) >= 0 else None
 
     def limit_threads(self) -> None:
         """Let BLAS use a thread for every 2 MB of the largest matrix of a product, at least one, at most every core.
@@ -118,7 +125,8 @@ class Stream:
         ]
         self.logits = np.zeros((*self.plans[0].lead, model.vocab.size), self.plans[0].dtype)
         self.calls = self._one_step()
-        self.end = model.end
+        # How much of the end of a document each text has just had.
+        self.end, self.matched = model.end, np.zeros(self.plans[0].lead, np.int64)
         self.forget()
 
     def _one_step(self) -> list[Call]:
@@ -159,12 +167,14 @@ class Stream:
         for cell, plan in zip(self.layers, self.plans, strict=True):
             for name, value in zip(cell.state_fields, plan.state, strict=True):
                 value[rows] = cell.initial.get(name, 0.0)
+        self.matched[rows] = 0
 
     def copy(self, other: "Stream", rows: Any = ..., of: Any = ...) -> None:
         """Give texts, by default all, the state of texts `of` a stream of the same model, which may be this one."""
         for plan, source in zip(self.plans, other.plans, strict=True):
             for value, new in zip(plan.state, source.state, strict=True):
                 value[rows] = new[of]
+        self.matched[rows] = other.matched[of]
 
     def step(self, ids: int | np.ndarray) -> np.ndarray:
         """Read one character of every text; return the logits of the next, (batch, vocab), valid until the next step.
@@ -179,7 +189,8 @@ class Stream:
     def go_on(self, drawn: int | np.ndarray) -> np.ndarray:
         """Step by characters that were drawn: after the end of a document, which is forgotten, another one begins."""
         if self.end is not None:
-            ended = drawn == self.end
+            self.matched[...] = self.end.after[self.matched, drawn]
+            ended = self.matched == len(self.end)
             if np.any(ended):
                 self.forget(ended)
                 drawn = np.where(ended, self.model.vocab.start, drawn)
@@ -194,6 +205,8 @@ class Stream:
             plan = next(plans)
             return plan.run(zx, emitted), plan.state
 
+        if self.end is not None:
+            self.matched[...] = self.end.matched(ids).reshape(self.matched.shape)
         logits, _ = forward(ops, self.model.config, self.model.weights, ids, states, scan, table=self.model.table)
         return logits
 

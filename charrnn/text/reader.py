@@ -1,5 +1,6 @@
 """Reading sources into a `Text`: one pass from bytes to codes, or none where the cache has them."""
 
+import base64
 import hashlib
 import itertools
 import os
@@ -17,9 +18,11 @@ import numpy as np
 from charrnn.config import DEFAULT_TEXT, TextConfig, to_json
 from charrnn.errors import CharRNNError, NoText
 from charrnn.text import cache
+from charrnn.text.borders import Borders
 from charrnn.text.codes import CodeWriter
 from charrnn.text.decoding import Decoder
-from charrnn.text.sources import STDIN, Document, comes_once, documents
+from charrnn.text.sources import BLOCK, STDIN, Document, comes_once, documents
+from charrnn.text.tables import Table, is_table
 from charrnn.text.text import Text
 
 NOTICES = 3
@@ -62,6 +65,7 @@ def read_text(
         counts=np.array(facts["counts"], np.int64),
         names=tuple(facts["names"]),
         starts=np.array(facts["starts"], np.int64),
+        begins=np.frombuffer(base64.b64decode(facts["begins"]), np.int64) if facts.get("begins") else None,
         sha256=facts["sha256"],
         byte_count=facts["byte_count"],
         sources=recorded,
@@ -107,15 +111,20 @@ def _encoded(
     with cache.working() as work:
         reading = _Reading(config, CodeWriter(work.file), watch, total)
         for (source, of), spool in zip(found, spools, strict=True):
-            before = reading.byte_count
+            before = reading.bytes_read
             for document in of:
                 with _among_others(reading, document):
                     reading.read(document, spool)
-            if reading.byte_count == before:
+            if reading.bytes_read == before:
                 raise _no_text(source, include)
         if watch is not None:
             # All is read, whatever the sizes of the files promised.
-            watch(reading.byte_count, reading.byte_count)
+            watch(reading.bytes_read, reading.bytes_read)
+        if not reading.codes.length and config.field is not None:
+            raise CharRNNError(
+                f"No record has a text under {config.field!r}{f': {reading.lack}' if reading.lack else ''}.",
+                hint="Name with `field` the field whose texts are to be read.",
+            )
         if not reading.codes.length:
             raise CharRNNError("The text has no characters but a mark of its encoding.", hint="Use another text.")
         facts = reading.facts()
@@ -132,57 +141,93 @@ class _Reading:
 
     def __init__(self, config: TextConfig, codes: CodeWriter, watch: Watch | None, total: int | None):
         self.config, self.codes, self.watch, self.total = config, codes, watch, total
-        self.byte_count = self._done = 0
+        # Of a file of records only the bytes of its texts count as the text's.
+        self.bytes_read = self.byte_count = self._done = 0
+        # What the first record lacks that has no text.
+        self.lack = ""
         self._digest = hashlib.sha256()
         self._names: list[str] = []
         self._starts: list[int] = []
+        self._begins: list[np.ndarray] = []
         self._notices: list[str] = []
         self._passed_over: list[str] = []
 
     def read(self, document: Document, spool: BinaryIO | None) -> None:
         """Append a document, and its bytes to the spool if there is one."""
-        decoder = Decoder(self.config, document.name)
-        begin, on_disk, tail = self.codes.length, 0, ""
-        for data, on_disk in document.blocks(raw=self.config.bytes):
-            self._digest.update(data)
-            self.byte_count += len(data)
-            if spool is not None:
-                with cache.explained():
-                    spool.write(data)
-            tail = self._add(decoder.feed(data), document) or tail
-            if self.watch is not None:
-                self.watch(self._done + on_disk, self.total)
-        tail = self._add(decoder.close(), document) or tail
-        self._done += on_disk
-        self._notices += decoder.notices
+        begin, borders = self.codes.length, Borders(self.config)
+        if self.config.field is not None:
+            if document.text_only and not is_table(document.name):
+                self._passed_over.append(document.name)
+                return
+            self._read_records(document, borders, self._blocks(document, spool))
+        else:
+            decoder = Decoder(self.config, document.name)
+            for data in self._blocks(document, spool):
+                self.byte_count += len(data)
+                self._add(*borders.feed(decoder.feed(data)), document)
+            self._add(*borders.feed(decoder.close(), last=True), document)
+            self._notices += decoder.notices
         if self.codes.length == begin and document.text_only and document.stamp and document.stamp.size:
             self._passed_over.append(document.name)
         if self.codes.length > begin:
             self._names.append(document.name)
             self._starts.append(begin)
-            end = "\n" if self.config.lines and tail != "\n" else self.config.separator
-            self._add(end or "", document)
+
+    def _blocks(self, document: Document, spool: BinaryIO | None) -> Iterator[bytes]:
+        """Yield a document's bytes, each block digested, kept in the spool, and told as read when it has been used."""
+        on_disk = 0
+        for data, on_disk in document.blocks(raw=self.config.bytes and self.config.field is None):
+            self._digest.update(data)
+            self.bytes_read += len(data)
+            if spool is not None:
+                with cache.explained():
+                    spool.write(data)
+            yield data
+            if self.watch is not None:
+                self.watch(self._done + on_disk, self.total)
+        self._done += on_disk
+
+    def _read_records(self, document: Document, borders: Borders, blocks: Iterator[bytes]) -> None:
+        """Append the texts of a document's records, some at a time, each as a file of its own."""
+        table = Table(self.config, document.name)
+        pieces: list[str] = []
+        begins: list[int] = []
+        size = 0
+        for text in table.texts(blocks):
+            piece, places = borders.feed(text, last=True)
+            begins += [size + place for place in places]
+            pieces.append(piece)
+            size += len(piece)
+            self.byte_count += len(text) if self.config.bytes or text.isascii() else len(text.encode())
+            if size > BLOCK:
+                self._add("".join(pieces), begins, document)
+                pieces, begins, size = [], [], 0
+        self._add("".join(pieces), begins, document)
+        self._notices += table.notices
+        self.lack = self.lack or table.lack
 
     def facts(self) -> dict[str, Any]:
         """Return what is to be known of the text besides its codes."""
         return {
+            **({"begins": base64.b64encode(np.concatenate(self._begins).tobytes()).decode()} if self._begins else {}),
             "byte_count": self.byte_count,
             "characters": self.codes.length,
             "config": to_json(self.config),
             "counts": self.codes.counts.tolist(),
             "dtype": self.codes.dtype.name,
             "names": self._names,
-            "notices": [*_brief(self._notices), *_left_out(self._passed_over)],
+            "notices": [*_brief(self._notices), *_left_out(self._passed_over, self.config)],
             "sha256": self._digest.hexdigest(),
             "starts": self._starts,
             "symbols": self.codes.symbols,
         }
 
-    def _add(self, text: str, document: Document) -> str:
-        """Append a piece of text, and return its last character."""
+    def _add(self, text: str, begins: Sequence[int], document: Document) -> None:
+        """Append a piece of text, in which documents begin at some places."""
+        if self.config.documents_between is not None or (self.config.field is not None and not self.config.lines):
+            self._begins.append(np.array(begins, np.int64) + self.codes.length)
         with cache.explained():
             self.codes.add(text, document.name)
-        return text[-1:]
 
 
 @contextmanager
@@ -207,12 +252,12 @@ def _brief(notices: list[str]) -> list[str]:
     return notices if more <= 0 else [*notices[:NOTICES], f"… and {more:,} more such notices."]
 
 
-def _left_out(names: list[str]) -> list[str]:
-    """Return what to say of files of folders that are no texts."""
+def _left_out(names: list[str], config: TextConfig) -> list[str]:
+    """Return what to say of files of folders that are no texts, or hold no records where those are to be read."""
     if not names:
         return []
     shown = ", ".join(names[:NOTICES]) + (f" and {len(names) - NOTICES:,} more" if names[NOTICES:] else "")
-    return [f"Passed over, as no text: {shown}."]
+    return [f"Passed over, as no {'text' if config.field is None else 'records'}: {shown}."]
 
 
 def _repetition(text: Text) -> list[str]:

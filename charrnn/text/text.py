@@ -21,7 +21,8 @@ class Text:
     """What the sources hold, read as `config` says; `notices` are what a person should know of that.
 
     `codes`, (characters,), are places in `symbols`, the characters in the order in which they first appear; `counts`
-    says how often each does. Document `names[i]` begins at character `starts[i]`. `sha256` and `byte_count` are of all
+    says how often each does. File `names[i]` begins at character `starts[i]`; where documents inside files begin is in
+    `begins`, None where documents are files, or lines. `sha256` and `byte_count` are of all
     files' bytes, unpacked; `sources` are what the user named, as absolute paths, or "-", "-2", … for what comes once
     (stdin, a pipe); `name` is that of the first, safe as a file name; `kept` holds the bytes of what came once, by its
     name in `sources`, if they were to be kept.
@@ -40,6 +41,7 @@ class Text:
     config: TextConfig = DEFAULT_TEXT
     include: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    begins: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -52,6 +54,13 @@ class Text:
     def counted(self) -> dict[str, int]:
         """Return how often each character occurs."""
         return dict(zip(self.symbols, self.counts.tolist(), strict=True))
+
+    @property
+    def inner_documents(self) -> int | None:
+        """Return how many documents there are inside files, lines among them; None where documents are files."""
+        if self.config.lines:
+            return self.counted.get("\n", 0)
+        return None if self.begins is None else len(self.begins)
 
     def decode(self, low: int = 0, high: int | None = None) -> str:
         """Return a stretch of the text, by default all of it."""
@@ -153,7 +162,10 @@ class _Lines:
         passed = int(np.searchsorted(self.breaks, place))
         line = 1 + self.before + passed - self._before_document(begin)
         last = int(self.breaks[passed - 1]) if passed else self.last
-        return f"{self.text.names[document]}:{line}:{place - max(last, begin - 1)}"
+        name = self.text.names[document]
+        # Lines are those of what was read, which of a file of records is not all.
+        name = name if self.text.config.field is None else f"the texts of {name}"
+        return f"{name}:{line}:{place - max(last, begin - 1)}"
 
     def _before_document(self, begin: int) -> int:
         """Return how many line breaks stand before the document that begins at `begin`."""

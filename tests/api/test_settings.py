@@ -53,6 +53,8 @@ OTHER = {
     "lower": True,
     "bytes": True,
     "lines": True,
+    "documents_between": "\n\n",
+    "field": "text",
     "separator": "|",
     "reset_at_documents": True,
     "loss_after": "\t",

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from charrnn.api.model import load
 from charrnn.cli.app import app
-from charrnn.cli.arguments import character
+from charrnn.cli.arguments import as_trained
 from charrnn.cli.console import as_options
 from charrnn.cli.escapes import unescaped
 from charrnn.config import TextConfig
@@ -228,13 +228,13 @@ def test_half_a_character_is_refused():
 
 
 def test_what_training_takes_for_a_character(here):
-    assert character(r"\xff", True, None) == "\xff" and character(r"\xff", False, None) == "ÿ"
-    assert character("ÿ", False, None) == "ÿ" and character(r"\t", True, None) == "\t"
+    assert as_trained(r"\xff", True, None) == "\xff" and as_trained(r"\xff", False, None) == "ÿ"
+    assert as_trained("ÿ", False, None) == "ÿ" and as_trained(r"\t", True, None) == "\t"
     # A model to begin with says whether it is of bytes.
-    assert character(r"\xff", False, "bytes.safetensors") == "\xff"
-    assert character(r"\xff", False, "plain.safetensors") == "ÿ"
+    assert as_trained(r"\xff", False, "bytes.safetensors") == "\xff"
+    assert as_trained(r"\xff", False, "plain.safetensors") == "ÿ"
     with pytest.raises(CharRNNError, match=r"must be one byte"):
-        TextConfig(bytes=True, separator=character("ÿ", True, None))
+        TextConfig(bytes=True, separator=as_trained("ÿ", True, None))
     assert unescaped(None, True) is None
 
 

@@ -43,15 +43,17 @@ NAMES = ["a", "b", "ab", "ac", "ba", "aab", "cab"]
 def folder(tmp_path_factory):
     """A folder of untrained models that record a text as a real run does, and texts.
 
-    `names` has lines for documents, which are short; `story` carries on; `bytes` is of bytes, `unknown` of a few
-    characters and the unknown symbol, `lower` of small letters alone; `flat` knows no line break.
+    `names` has lines for documents, which are short, `marked` what "cb" ends; `story` carries on; `bytes` is of bytes,
+    `unknown` of a few characters and the unknown symbol, `lower` of small letters alone; `flat` knows no line break.
     """
     folder = tmp_path_factory.mktemp("sampling")
     (folder / "names.txt").write_text("\n".join([*NAMES, ""]))
     (folder / "story.txt").write_text("abc\ncab ☞\nbab bac cab\n", encoding="utf-8")
+    (folder / "marked.txt").write_text("cb".join([*NAMES[:3], "a\nb", "\n", "acb"]))
     config = ModelConfig("lstm", 1, 12)
     for name, vocab, text, source in (
         ("names", Vocabulary.of("\nabc"), LINES, "names.txt"),
+        ("marked", Vocabulary.of("\nabc"), TextConfig(documents_between="cb"), "marked.txt"),
         ("story", Vocabulary.of("\n abc☞"), TextConfig(), "story.txt"),
         ("bytes", Vocabulary(tuple(map(chr, range(256)))), TextConfig(bytes=True), "story.txt"),
         ("unknown", Vocabulary.of("\nabc", has_unknown=True), TextConfig(), "names.txt"),
@@ -372,6 +374,46 @@ def test_in_a_model_of_lines_a_sample_is_a_line(sample):
     assert sample("names", "-n", 300, "--seed", 1, "--prime", "ca").out.count("\n") > 5
     # Elsewhere a sample is a text of its length.
     assert all(len(record["text"]) == 300 for record in sample("story", "-c", 3, "-n", 300, "--jsonl").records)
+
+
+def test_in_a_model_of_documents_a_sample_is_a_document(sample):
+    five = sample("marked", "--documents", 5, "--seed", 1)
+    assert five.code == 0 and five.out.endswith("cb")
+    # Each with its end, or without it and a blank line between; a document may have several lines.
+    parts = five.out.split("cb")[:-1]
+    assert len(parts) == 5 and any("\n" in part for part in parts)
+    counted = sample("marked", "--count", 5, "--seed", 1)
+    assert counted.out == "\n".join(part if part.endswith("\n") else f"{part}\n" for part in parts)
+    records = sample("marked", "--documents", 5, "--seed", 1, "--jsonl").records
+    assert [record["text"] for record in records] == parts
+    assert records == sample("marked", "-c", 5, "--seed", 1, "--jsonl").records
+    assert all(record["ended"] and record["characters"] == len(record["text"]) for record in records)
+    # What a length has cut is ended all the same.
+    cut = sample("marked", "--documents", 9, "-n", 3, "--seed", 1).out
+    assert cut.count("cb") == 9 and any(len(part) == 3 for part in cut.split("cb"))
+    primed = sample("marked", "--documents", 3, "--prime", "ba", "--seed", 1).out.split("cb")
+    assert len(primed) == 4 and all(part.startswith("ba") for part in primed[:-1])
+    # Half an end in the prime is an end with the other half.
+    half = ("marked", "-t", 5, "--prime", "ac", "--seed", 1)
+    assert "" in [record["text"] for record in sample(*half, "-c", 40, "--jsonl").records]
+    parts = sample(*half, "--documents", 40).out.split("cb")
+    assert len(parts) == 41 and "a" in parts and all(part.startswith("a") for part in parts[:-1])
+    many = sample("marked", "--unique", "--novel", "--documents", 40, "--seed", 1).out.split("cb")[:-1]
+    assert len(set(many)) == 40 and not set(many) & {*NAMES[:3], "a\nb", "a"}
+    beam = sample("marked", "--beam", 3).out
+    assert beam == sample("marked", "--beam", 3, "--documents", 1).out.removesuffix("cb") + "\n"
+    # Where an end is named it holds, and a plain text goes on.
+    assert sample("marked", "-n", 200, "--seed", 1).out.count("cb") > 5
+    assert sample("marked", "--lines", 2, "--seed", 1).out.count("\n") == 2
+    assert sample("names", "--documents", 5, "--seed", 1) == sample("names", "--lines", 5, "--seed", 1)
+    for arguments, said in (
+        (("story", "--documents", 2), "--documents counts documents, and nothing ends the documents of this model"),
+        (("marked", "--documents", 2, "--lines", 2), "--lines and --documents exclude each other"),
+        (("names", "--documents", 2, "--lines", 2), "--lines and --documents exclude each other"),
+        (("marked", "--documents", 2, "--beam", 2), "--documents has no effect with --beam"),
+    ):
+        done = sample(*arguments)
+        assert (done.code, done.out) == (1, "") and said in done.said, arguments
 
 
 # What a text goes on from

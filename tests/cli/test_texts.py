@@ -1,5 +1,6 @@
 """Texts of all kinds from the command line: pipes, bytes, lines, rare characters, what validates and what tests."""
 
+import gzip
 import json
 import os
 import re
@@ -37,6 +38,7 @@ def trained(tmp_path_factory):
         "other.txt": "no more bottles☞\n" * 60,
         "names.txt": "\n".join(f"name {n}" for n in range(300)),
         "rare.txt": "".join(BOTTLES) + "Zebra ☞\n",
+        "tunes.txt": "\n\n".join(f"tune {n}\nla la" for n in range(60)),
         "many/1.txt": "first\n" * 70,
         "many/2.txt": "2nd\n" * 90,
         "many/3.txt": "the third\n" * 50,
@@ -48,6 +50,8 @@ def trained(tmp_path_factory):
     (folder / "ab.txt").write_bytes((folder / "a.txt").read_bytes() + (folder / "b.txt").read_bytes())
     (folder / "image").write_bytes(bytes(range(0, 256, 2)) * 20)
     (folder / "song").write_bytes(bytes(range(1, 256, 2)) * 10)
+    table = "id,text\r\n" + "".join(f'{n},"{n} green\n\nbottles"\r\n' for n in range(90))
+    (folder / "bottles.csv.gz").write_bytes(gzip.compress(table.encode()))
     for name in ("a", "b"):
         os.mkfifo(folder / f"{name}.fifo")
         fill = (folder / f"{name}.fifo").write_bytes, [(folder / f"{name}.txt").read_bytes()]
@@ -58,6 +62,8 @@ def trained(tmp_path_factory):
         ("piped", "ab.txt", "-"),
         ("lines", "", "names.txt", "--lines", "--split", "tail", "--test", "0.1"),
         ("bytes", "", "image", "--bytes"),
+        ("records", "", "bottles.csv.gz", "--field", "text", "--test", "0.2"),
+        ("marked", "", "tunes.txt", "--documents-between", r"\n\n", "--bytes"),
         ("rare", "", "rare.txt", "--min-count", "20", "--val-file", "b.txt"),
         ("val", "", "a.txt", "--val-file", "other.txt", "--test", "0.2"),
         ("documents", "", "many", "--split", "documents", "--val", "0.3", "--separator", "|", "--reset-at-documents"),
@@ -141,6 +147,24 @@ def test_a_model_of_lines(trained):
     assert carried != pytest.approx(turned, rel=1e-4)
     sampled = charrnn_in(folder, "sample", "lines", "-n", 500, "--seed", 1).stdout.decode()
     assert len(sampled) == 500 and set(sampled) <= set(text)
+
+
+def test_models_of_documents_and_records(trained):
+    folder, said = trained
+    records, marked = checkpoint_of(folder, "records"), checkpoint_of(folder, "marked")
+    assert records.text == TextConfig(field="text", documents_between="\x1e")
+    assert marked.text == TextConfig(documents_between="\n\n", bytes=True)
+    assert records.training.split == marked.training.split == "documents"
+    # What was held out is found again, in the records.
+    facts, _ = evaluated(folder, "records", "--part", "test")
+    assert f"Test: {facts['bits_per_char']:.4f} bits per character" in said["records"]
+    assert facts["characters"] == counted(said["records"], "Test")
+    facts, _ = evaluated(folder, "records", "bottles.csv.gz", "--field", "text")
+    assert facts["characters"] == len("".join(f"{n} green\n\nbottles|" for n in range(90)))
+    resumed = charrnn_in(folder, "train", "--resume", "records", "--steps", 1, "-q")
+    assert resumed.returncode == 0 and checkpoint_of(folder, "records", 4).text == records.text
+    samples = charrnn_in(folder, "sample", "marked", "--documents", 3, "-n", 40, "--seed", 1).stdout
+    assert samples.count(b"\n\n") == 3 and samples.endswith(b"\n\n")
 
 
 def test_a_model_of_bytes_reads_any_file(trained):

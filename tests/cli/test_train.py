@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from charrnn.api.presets import PRESETS
 from charrnn.cli.app import app
-from charrnn.config import DEFAULT_MINUTES, ModelConfig, TextConfig, TrainConfig
+from charrnn.config import DEFAULT_MINUTES, ModelConfig, TextConfig, TrainConfig, with_records
 from charrnn.errors import CharRNNError
 from support.fake_training import train_fakes
 from support.untrained import train_nothing
@@ -25,7 +25,8 @@ TRAIN_VALUES = {
 
 TEXT_VALUES = {
     "encoding": "latin-1", "errors": "replace", "newlines": "lf", "normalize": "nfkc", "lower": True, "bytes": True,
-    "lines": True, "separator": "#", "reset_at_documents": True, "loss_after": "e",
+    "lines": True, "documents_between": "e", "field": "text", "separator": "#", "reset_at_documents": True,
+    "loss_after": "e",
 }  # fmt: skip
 # What a value cannot be without.
 NEEDED = {
@@ -39,11 +40,14 @@ def configs_of(tmp_path, monkeypatch, checkpoints):
     """Return a function from arguments of `charrnn train` to the configs that its trainer gets."""
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("abcdefgh\n" * 2000)
+    records = tmp_path / "corpus.jsonl"
+    records.write_text('{"text": "abcdefgh"}\n' * 2000)
 
     def run(*arguments: str) -> tuple[ModelConfig, TrainConfig, TextConfig]:
         seen = []
         train_nothing(monkeypatch, lambda job: seen.append((job.model, job.config, job.data.corpus.text.config)))
-        result = CliRunner().invoke(app, ["train", str(corpus), *arguments], catch_exceptions=False)
+        text = records if "--field" in arguments else corpus
+        result = CliRunner().invoke(app, ["train", str(text), *arguments], catch_exceptions=False)
         assert result.exit_code == 0, result.output
         return seen[0]
 
@@ -71,8 +75,8 @@ def test_a_value_other_than_the_default_reaches_the_trainer(name, configs_of):
     model, config, text = configs_of(*arguments)
     budget = {} if name in ("epochs", "steps", "minutes") else {"minutes": DEFAULT_MINUTES}
     if name in TEXT_VALUES:
-        form = TextConfig(**{name: value}, **needed)
-        split = {"split": "documents"} if form.lines else {}
+        form = with_records(TextConfig(**{name: value}, **needed))
+        split = {"split": "documents"} if form.divided else {}
         expected = (ModelConfig(), TrainConfig(**budget, **split), form)
         assert (model, config, text) == expected
         return

@@ -45,17 +45,16 @@ def test_cli_page_names_every_command_and_no_colours():
     assert all(len(line) <= 100 for block in page.split("```text")[1:] for line in block.split("```")[0].splitlines())
 
 
-def commands_of_the_readme() -> list[str]:
-    text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
-    lines = [line.removeprefix("$ ") for line in text.splitlines()]
+def commands_of(page: Path) -> list[str]:
+    lines = [line.removeprefix("$ ") for line in page.read_text(encoding="utf-8").splitlines()]
     return [line.partition("#")[0].strip() for line in lines if line.startswith("charrnn ")]
 
 
 def test_the_readme_shows_commands():
-    assert len(commands_of_the_readme()) >= 10
+    assert len(commands_of(DOCS.parent / "README.md")) >= 10
 
 
-@pytest.mark.parametrize("line", commands_of_the_readme())
+@pytest.mark.parametrize("line", [*commands_of(DOCS.parent / "README.md"), *commands_of(DOCS / "texts.md")])
 def test_a_command_of_the_readme_is_understood(line):
     group = typer.main.get_command(app)
     _, name, *arguments = shlex.split(line)

@@ -14,7 +14,7 @@ from charrnn.inference.generation import Ending, Generation, generate_one
 from charrnn.inference.model import Model, Stream
 from charrnn.inference.sampling import Sampling
 from charrnn.text.vocabulary import Vocabulary
-from support.models import random_weights
+from support.models import gone_on, random_weights
 
 AB = Vocabulary.of("\nab")
 LINES = TextConfig(lines=True)
@@ -31,8 +31,17 @@ def nats_of(model: Model, before: np.ndarray, ids: tuple[int, ...]) -> list[floa
     for id in ids:
         logits = logits_behind(model, document)
         nats.append(math.log(sum(math.exp(logit - logits[id]) for logit in logits)))
-        document = (model.vocab.start,) if id == model.end else (*document, id)
+        document = tuple(gone_on(model, document, id))
     return nats
+
+
+def documents_of(model: Model, before: np.ndarray, ids: tuple[int, ...]) -> int:
+    """Return how many documents end with these ids, after what was there before."""
+    document, ended = before.tolist(), 0
+    for id in ids:
+        document = gone_on(model, document, id)
+        ended += document == [model.vocab.start]
+    return ended
 
 
 @cache
@@ -56,7 +65,9 @@ def ranked(
         length, stop, ended = ending.length, 0, False
         for n in range(ending.length, 0, -1):
             stops = [len(stop) for stop in ending.stops if n >= len(stop) and whole[n - len(stop) : n] == stop]
-            if stops or (ending.lines is not None and whole[:n].count(0) >= ending.lines):
+            documents = 0 if ending.documents is None else documents_of(model, before, whole[:n])
+            over = ending.documents is not None and documents >= ending.documents
+            if over or stops or (ending.lines is not None and whole[:n].count(0) >= ending.lines):
                 length, stop, ended = n, max(stops, default=0), True
         texts[whole[:length]] = (not ended, sum(nats[:length]), stop)
     every: dict[tuple[int, ...], tuple[bool, float]] = {}
@@ -67,6 +78,18 @@ def ranked(
 
 
 STOPS = ((1, 2), (2, 2, 2), (2,))
+
+
+@pytest.mark.parametrize("marker", ["ab", "bb"])
+def test_a_beam_ends_with_a_document(marker):
+    """Also one whose end was half there before."""
+    text = TextConfig(documents_between=marker)
+    for (seed, prime), documents in product(enumerate(["", "ab", "b", "a"]), (1, 2)):
+        model = model_of(text, seed)
+        ending = Ending(5, STOPS[1:2], documents=documents, end=model.document_end)
+        before = model.before(AB.encode(prime))
+        found = beam_search(model, before, 3**ending.length, ending)
+        assert (tuple(found.ids.tolist()), found.ended) == likeliest(model, before, ending, {0, 1, 2})
 
 
 @pytest.mark.parametrize("text", [DEFAULT_TEXT, LINES], ids=["carrying", "lines"])

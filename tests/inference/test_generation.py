@@ -18,7 +18,7 @@ from charrnn.inference.model import Model, Stream
 from charrnn.inference.sampling import Sampling
 from charrnn.text.vocabulary import Vocabulary
 from support.chi_squared import follows, probabilities
-from support.models import random_weights
+from support.models import gone_on, random_weights
 
 LINES = TextConfig(lines=True)
 ABC = Vocabulary.of("\nabc")
@@ -36,7 +36,7 @@ def plain_text(model: Model, prime: str, how: Generation, number: int = 0) -> tu
     """Return a text and whether it came to its end, written out and cut: every character after reading all anew."""
     vocab, rng, end = model.vocab, np.random.Generator(np.random.Philox(key=[how.seed, number])), how.ending
     document, seen = model.before(vocab.encode(prime)).tolist(), model.before(vocab.encode(prime))[1:].tolist()
-    begun = len(seen)
+    begun, over = len(seen), []
     banned = {*how.banned, vocab.unknown_id} - {None}
     for _ in range(end.length):
         logits = Stream(model).feed(np.array(document)[:, None])[-1, 0]
@@ -50,15 +50,18 @@ def plain_text(model: Model, prime: str, how: Generation, number: int = 0) -> tu
         drawn_from[possible] = logits[possible]
         chosen = int((np.cumsum(probabilities(drawn_from, how.sampling)) <= rng.random()).sum())
         seen.append(chosen)
-        document = [vocab.start] if chosen == model.end else [*document, chosen]
-    return cut(vocab.decode(seen[begun:]), [vocab.decode(stop) for stop in end.stops], end.lines)
+        document = gone_on(model, document, chosen)
+        over += [len(seen) - begun] if document == [vocab.start] else []
+    last = None if end.documents is None or len(over) < end.documents else over[end.documents - 1]
+    return cut(vocab.decode(seen[begun:]), [vocab.decode(stop) for stop in end.stops], end.lines, last)
 
 
-def cut(text: str, stops: Sequence[str], lines: int | None) -> tuple[str, bool]:
-    """Return what stands before the first stop string to be whole, or up to the n-th line break; and whether it was."""
+def cut(text: str, stops: Sequence[str], lines: int | None, last: int | None = None) -> tuple[str, bool]:
+    """Return what is before the first stop string to be whole, or up to the n-th line break or `last`; if it was so."""
     ends = [(text.find(stop) + len(stop), -len(stop)) for stop in stops if stop in text]
     if lines is not None and text.count("\n") >= lines:
         ends.append((len("\n".join(text.split("\n")[:lines])) + 1, 0))
+    ends += [] if last is None else [(last, 0)]
     if not ends:
         return text, False
     # Of stop strings that end together the longest is left out; a stop string goes before a line's end.
@@ -88,6 +91,8 @@ def ending(length: int, *stops: str, lines: int | None = None, vocab: Vocabulary
 # One text and many are what the plainest sampler gives.
 
 FORGETTING = TextConfig(separator="c", reset_at_documents=True)
+# Of the others the end begins anew within itself.
+MARKED = tuple(TextConfig(documents_between=marker) for marker in ("bc", "aa", "aba"))
 HOW = {
     "plain": Generation(ending(30)),
     "filtered": Generation(ending(30), Sampling(1.3, 3, 0.95, 0.05, 0.9), seed=5),
@@ -100,7 +105,11 @@ HOW = {
 }
 
 
-@pytest.mark.parametrize("text", [DEFAULT_TEXT, LINES, FORGETTING], ids=["carrying", "lines", "separator"])
+@pytest.mark.parametrize(
+    "text",
+    [DEFAULT_TEXT, LINES, FORGETTING, *MARKED[:2]],
+    ids=["carrying", "lines", "separator", "marker", "overlapping"],
+)
 @pytest.mark.parametrize("how", HOW.values(), ids=HOW)
 def test_texts_are_those_of_the_plainest_sampler(how, text):
     model = model_of(text=text, cell="gru")
@@ -116,6 +125,57 @@ def test_texts_are_those_of_the_plainest_sampler(how, text):
     assert [(model.vocab.decode(sample.ids), sample.ended) for sample in many(model, primes[5:9], how, first=5)] == (
         expected[5:9]
     )
+
+
+@pytest.mark.parametrize("text", [*MARKED, FORGETTING], ids=["bc", "aa", "aba", "separator"])
+def test_a_text_ends_after_its_documents(text):
+    """However much of the first one's end was there before."""
+    model, primes, ended = model_of(text=text, cell="gru"), ["", "ab", "a", "b", "cb", "aba", "abcb"], Counter()
+    # Where characters are about alike, many documents end; where not, what is forgotten makes a difference.
+    for (number, temperature), seed in product(((1, 9.0), (2, 3.0)), range(5)):
+        how = replace(ending(20, "cca"), documents=number, end=model.document_end)
+        how = Generation(how, Sampling(temperature), seed=seed)
+        expected = [plain_text(model, prime, how, place) for place, prime in enumerate(primes)]
+        for side_by_side in (1, 3, 256):
+            found = many(model, primes, how, side_by_side)
+            assert [(model.vocab.decode(sample.ids), sample.ended) for sample in found] == expected
+        for prime in primes:
+            alone = [plain_text(model, prime, how, place) for place in range(2)]
+            assert model.vocab.decode([character.id for character in one(model, prime, how)]) == alone[0][0]
+            # What they share is read once.
+            found = many(model, [prime] * 2, how)
+            assert [(model.vocab.decode(sample.ids), sample.ended) for sample in found] == alone
+        ended.update(text.endswith(model.text.document_end) for text, _ in expected)
+    assert ended[True] >= 3
+
+
+def test_a_text_that_is_copied_knows_how_much_of_an_end_it_has_had():
+    model = model_of(text=TextConfig(documents_between="abc"))
+    start, (a, b, c) = ABC.start, ABC.encode("abc").tolist()
+    read, one, many, fresh = Stream(model), Stream(model), Stream(model, 3), Stream(model)
+    read.feed(np.array([[start], [a], [b]]))
+    one.copy(read)
+    many.copy(read, 1)
+    # The end is whole now, in the text that was read and in its copies: another document begins.
+    expected = fresh.step(start).copy()
+    for logits in (read.go_on(c), one.go_on(c), many.go_on(np.array([c, c, c]))[1]):
+        np.testing.assert_allclose(logits, expected, atol=1e-12)
+    assert not np.allclose(many.go_on(np.array([c, c, c]))[0], expected)
+    # It counts from the beginning again.
+    assert not np.allclose(read.go_on(c), expected) and read.matched == 0
+
+
+def test_a_document_that_is_gone_on_with_begins_after_the_last_end():
+    """What repeats an end is no part of it, as in training."""
+    for marker, prime, begun in (
+        ("\n\n", "ab\n\n\nb", "b"),
+        ("\n\n", "ab\n", "ab\n"),
+        ("\n\n", "\n\na\n\n", ""),
+        ("bc", "abcbca", "a"),
+        ("aba", "cabababac", "c"),
+    ):
+        model = model_of(text=TextConfig(documents_between=marker))
+        assert model.before(ABC.encode(prime)).tolist() == [ABC.start, *ABC.encode(begun).tolist()]
 
 
 @pytest.mark.parametrize("text", [DEFAULT_TEXT, LINES], ids=["carrying", "lines"])
@@ -230,7 +290,7 @@ def _share(model: Model, document: list[int], ids: Sequence[int], sampling: Samp
     share = 1.0
     for id in ids:
         share *= probabilities(Stream(model).feed(np.array(document)[:, None])[-1, 0], sampling)[id]
-        document = [model.vocab.start] if id == model.end else [*document, id]
+        document = gone_on(model, document, id)
     return share
 
 
@@ -404,7 +464,7 @@ def _nats(model: Model, prime: str, ids: list[int]) -> list[float]:
         logits = stream.step(last).astype(np.float64)
         nats.append(float(np.log(np.exp(logits - logits.max()).sum()) + logits.max() - logits[id]))
         last = id
-        if id == model.end:
+        if model.end and id == model.end.ids[0]:
             stream, last = Stream(model), model.vocab.start
     return nats
 

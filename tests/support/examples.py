@@ -43,9 +43,13 @@ def lay_out(folder: Path) -> Path:
     (folder / "answers.jsonl").write_text('{"text": "one"}\n{"text": "two"}\n')
     (folder / "qa.jsonl").write_text('{"question": "1+2=", "answer": "3"}\n')
     characters = Vocabulary.of("\t\n" + "".join(map(chr, range(32, 127))))
-    for name in ("names", "sums", "log", "ordinary", "passwords", "corpus"):
+    for name in (*OF_LINES, "tunes", "corpus"):
         (folder / "checkpoints" / name).mkdir(parents=True)
-        kept = TextConfig(lines=name in OF_LINES, loss_after="=" if name == "sums" else None)
+        kept = TextConfig(
+            lines=name in OF_LINES,
+            documents_between="\n\n" if name == "tunes" else None,
+            loss_after="=" if name == "sums" else None,
+        )
         source = folder / ("names.txt" if name in OF_LINES else "corpus.txt")
         read = read_text([source], kept)
         record = CorpusRecord((str(source),), read.sha256, len(read))

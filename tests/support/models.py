@@ -1,11 +1,12 @@
 """Models with random weights, and their files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
+from charrnn.inference.model import Model
 from charrnn.network.parameters import Role, parameters
 from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
 from charrnn.runs.progress import CorpusRecord, Progress
@@ -23,6 +24,13 @@ def random_weights(
         drawn = rng.normal(0, 0.5 * scale / np.sqrt(fan_in), parameter.shape)
         weights[parameter.name] = drawn.astype(dtype)
     return weights
+
+
+def gone_on(model: Model, document: Sequence[int], id: int) -> list[int]:
+    """Return what a model has read of a document, the start symbol first, after one more id: anew if that ends it."""
+    read, end = [*document, id], model.text.document_end
+    ended = model.text.resets and end is not None and model.vocab.decode(read[1:]).endswith(end)
+    return [model.vocab.start] if ended else read
 
 
 def write_model(

@@ -66,8 +66,8 @@ def entries(folder):
 
 def facts(text):
     """Return all that is known of a text but its codes' place."""
-    known = {name: value for name, value in vars(text).items() if name not in ("codes", "counts", "starts", "_points")}
-    return {**known, **{name: getattr(text, name).tolist() for name in ("codes", "counts", "starts")}}
+    arrays = {name: value.tolist() for name, value in vars(text).items() if isinstance(value, np.ndarray)}
+    return {name: value for name, value in (vars(text) | arrays).items() if name != "_points"}
 
 
 # --- What is kept, and used again ---
@@ -95,7 +95,14 @@ def test_a_small_text_leaves_nothing(tmp_path, folder):
 def test_the_text_of_the_cache_is_that_of_memory(symbols, tmp_path, monkeypatch):
     letters = "".join(chr(0x100 + n + 2048 * (n >= 0xD700)) for n in range(symbols))
     paths = [write(tmp_path / f"{n}.txt", letters[n:] + "\r\n" + letters * (1 + 1000 // symbols)) for n in range(3)]
-    for settings in ({}, {"newlines": "lf", "lower": True}, {"lines": True}, {"separator": "\x1e"}, {"bytes": True}):
+    for settings in (
+        {},
+        {"newlines": "lf", "lower": True},
+        {"lines": True},
+        {"separator": "\x1e"},
+        {"bytes": True},
+        {"documents_between": "\r\n"},
+    ):
         on_disk = [facts(read(*paths, **settings)[0]) for _ in range(2)]
         assert read(*paths, **settings)[1] == 0
         with monkeypatch.context() as patch:
@@ -157,6 +164,7 @@ def test_other_options_are_another_text(book):
         {"lower": True},
         {"bytes": True},
         {"lines": True},
+        {"documents_between": "a"},
         {"separator": "|"},
         {"reset_at_documents": True},
     ):

@@ -30,6 +30,7 @@ def eval(
         ),
     ] = None,
     include: o.Include = None,
+    field: o.Field = None,
     encoding: o.EncodingOfText = None,
     errors: Annotated[
         str | None, typer.Option("--errors", help="strict or replace; by default as in training.")
@@ -48,7 +49,7 @@ def eval(
     check_unknown(unknown)
     given = arguments or []
     if part is not None:
-        if len(given) > 1 or include or encoding or errors or unknown:
+        if len(given) > 1 or include or field or encoding or errors or unknown:
             raise CharRNNError(
                 "--part evaluates what the run held out, read as in training.",
                 hint=f"Name nothing but the run: charrnn eval RUN --part {part}",
@@ -67,7 +68,13 @@ def eval(
             evaluation = model.evaluate_part(part, watch=reading.show)
         else:
             evaluation = model.evaluate(
-                sources, include=include or (), encoding=encoding, errors=errors, unknown=unknown, watch=reading.show
+                sources,
+                include=include or (),
+                field=field,
+                encoding=encoding,
+                errors=errors,
+                unknown=unknown,
+                watch=reading.show,
             )
     if as_json:
         write_data(json_text({**evaluation.to_json(), "run": model.run}))

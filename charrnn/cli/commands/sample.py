@@ -28,6 +28,7 @@ def sample(
     until: g.Until = None,
     keep_until: g.KeepUntil = False,
     lines: g.Lines = None,
+    documents: g.Documents = None,
     count: g.Count = None,
     prime: g.Prime = None,
     prime_file: g.PrimeFile = None,
@@ -55,7 +56,7 @@ def sample(
 
     The likelihoods of --jsonl and --show-surprisal are the model's own, at temperature 1 and before any filter.
     """
-    from charrnn.api.generation import best_of_drawn
+    from charrnn.api.generation import best_of_drawn, several
     from charrnn.cli.views.sample_files import files_of
     from charrnn.cli.views.samples import Form, Output
 
@@ -74,6 +75,7 @@ def sample(
         "until": stops,
         "keep_until": keep_until,
         "lines": lines,
+        "documents": documents,
         "allow": unescaped(allow, of_bytes),
         "forbid": unescaped(forbid, of_bytes),
         "no_repeat": no_repeat,
@@ -81,14 +83,15 @@ def sample(
     }
     which: Which = {"unique": unique, "novel": novel, "novel_to": novel_to or (), "sort": sort}
     which |= {"min_length": min_length, "max_length": max_length}
-    one_line = (of_lines and (lines is not None or not stops)) or lines == 1 or "\n" in stops
-    headed = [name for name, several in (("prime", primes[1:]), ("temperature", heats[1:])) if several]
-    ending = (one_line, keep_until and "\n" in stops)
-    form = Form(jsonl, csv, ids, show_surprisal, best, *ending, shows_prime=not no_prime, headed=headed)
+    one_line = (of_lines and (lines or documents or not stops)) or lines == 1 or "\n" in stops
+    headed = [name for name, more in (("prime", primes[1:]), ("temperature", heats[1:])) if more]
+    marker = "" if lines or stops else model.text.documents_between or ""
+    ending = (bool(one_line), keep_until and "\n" in stops, not no_prime)
+    form = Form(jsonl, csv, ids, show_surprisal, best, *ending, headed, marker, with_marker=bool(marker and documents))
     many = 1 if count is None else count
-    files = files_of(
-        output, many * ((lines or 1) if of_lines else 1) * len(primes) * len(heats), csv or best is not None
-    )
+    each = many * several(model.network, how)
+    files = files_of(output, each * len(primes) * len(heats), csv or best is not None)
+    apart = model.text.divided and (documents or count or (of_lines and lines))
     with Output(model, form, primes, model.read_as(encoding).encoding, files) as out:
         if beam is not None:
             if count not in (None, 1) or any(which.values()):
@@ -102,7 +105,7 @@ def sample(
             out.samples(chain.from_iterable(found))
         elif best is not None:
             raise best_of_drawn()
-        elif out.streams and many == 1 and not (headed or any(which.values()) or (of_lines and (lines or count))):
+        elif out.streams and many == 1 and not (headed or any(which.values()) or apart):
             how["temperature"] = heats[0]
             with notices_after():
                 out.stream(model.characters(length, prime=primes[0], with_nats=show_surprisal, **how))

@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from charrnn.cli import options as o
-from charrnn.cli.arguments import character, say_if_typed, typed
+from charrnn.cli.arguments import as_trained, say_if_typed, typed
 from charrnn.cli.console import STARTED, hush
 from charrnn.cli.signals import Signals
 from charrnn.config import ACTIVATIONS, DEFAULT_TEXT, ModelConfig, TrainConfig
@@ -34,7 +34,9 @@ def train(
     normalize: o.Normalize = DEFAULT_TEXT.normalize,
     lower: o.Lower = DEFAULT_TEXT.lower,
     bytes: o.Bytes = DEFAULT_TEXT.bytes,
+    field: o.Field = DEFAULT_TEXT.field,
     lines: o.Lines = DEFAULT_TEXT.lines,
+    documents_between: o.DocumentsBetween = DEFAULT_TEXT.documents_between,
     separator: o.Separator = DEFAULT_TEXT.separator,
     reset_at_documents: o.ResetAtDocuments = DEFAULT_TEXT.reset_at_documents,
     loss_after: o.LossAfter = DEFAULT_TEXT.loss_after,
@@ -88,7 +90,8 @@ def train(
     settings = typed(context) - {"quiet", "resume", "as_json"}
     # `out` is as it was typed, before Typer makes a path of it.
     given = {name: value for name, value in {**context.params, "out": out}.items() if name in settings}
-    given |= {name: character(given[name], bytes, init) for name in given.keys() & {"separator", "loss_after"}}
+    typed_texts = given.keys() & {"documents_between", "separator", "loss_after"}
+    given |= {name: as_trained(given[name], bytes, init) for name in typed_texts}
     with Signals() as asked:
         _train(resume, given, quiet, as_json, asked)
 

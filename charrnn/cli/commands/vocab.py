@@ -8,7 +8,7 @@ import typer
 
 from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
-from charrnn.cli.arguments import say_if_typed, typed
+from charrnn.cli.arguments import as_trained, say_if_typed, typed
 from charrnn.cli.console import notify, printable, say, write_data
 from charrnn.cli.views.characters import quoted, shown
 from charrnn.cli.views.table import aligned
@@ -28,6 +28,8 @@ def vocab(
     normalize: o.Normalize = DEFAULT_TEXT.normalize,
     lower: o.Lower = DEFAULT_TEXT.lower,
     bytes: o.Bytes = DEFAULT_TEXT.bytes,
+    field: o.Field = DEFAULT_TEXT.field,
+    documents_between: o.DocumentsBetween = DEFAULT_TEXT.documents_between,
     against: Annotated[
         str | None,
         typer.Option(
@@ -52,6 +54,8 @@ def vocab(
 
     # Of those that say how a text is read, which a model says otherwise than the defaults.
     given = {name: context.params[name] for name in typed(context) & {field.name for field in fields(TextConfig)}}
+    if documents_between is not None:
+        given["documents_between"] = as_trained(documents_between, bytes)
     say_if_typed(corpus)
     with Reading() as reading:
         characters = characters_of(corpus, given, include or (), against, reading.show, notify)

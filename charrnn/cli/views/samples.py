@@ -35,7 +35,8 @@ class Form:
 
     one_line: whether each is a line; where it is not, an empty line is between them. kept_end: whether the end of a
     line is part of its record. shows_prime: whether the prime is printed too. headed: which of prime and temperature is
-    told on stderr before the samples of each.
+    told on stderr before the samples of each. marker: what ends a document, which is not part of a sample; with_marker:
+    whether it ends each instead of a line break.
     """
 
     jsonl: bool = False
@@ -47,6 +48,8 @@ class Form:
     kept_end: bool = False
     shows_prime: bool = True
     headed: Sequence[str] = ()
+    marker: str = ""
+    with_marker: bool = False
 
     def __post_init__(self) -> None:
         if self.csv and (self.jsonl or self.best is not None):
@@ -134,7 +137,9 @@ class Output:
                 self._head(sample)
             self.number, rank = self.number + 1, rank + 1
             with self._of_its_own():
-                apart = self.number > 1 and not (self.form.one_line or self.form.ids or self.form.is_table)
+                apart = self.number > 1 and not (
+                    self.form.one_line or self.form.ids or self.form.is_table or self.form.with_marker
+                )
                 between = "\n" if apart and not (self.files and self.files.each) else ""
                 self._write(between + self._shown(sample, rank))
 
@@ -154,9 +159,15 @@ class Output:
             facts = {"prime": repr(readable(sample.prime, self.text)), "temperature": f"{sample.temperature}"}
             say(printable(", ".join(f"{name} {facts[name]}" for name in self.form.headed) + ":"))
 
-    def _shown(self, sample: "Sample", rank: int) -> str:
+    def _shown(self, whole: "Sample", rank: int) -> str:
         """Return a sample as it is printed, with the end of its line."""
-        prime = self.primes[sample.prime] if self.form.shows_prime else ()
+        prime = self.primes[whole.prime] if self.form.shows_prime else ()
+        sample = whole.without_end(self.form.marker, whole.prime)
+        if not self.form.is_table and self.form.with_marker and not self.form.ids:
+            text = self._text(prime, more=True) + self._text(whole.ids, whole.nats)
+            text += self.form.marker if sample is whole else ""
+            # On a terminal each begins on a line of its own; a file gets what the model has written.
+            return text + ("\n" if self.to_terminal and not text.endswith("\n") else "")
         if not self.form.is_table:
             last = sample.ids[-1:] if len(sample.ids) else prime[-1:]
             end = "" if not self.form.ids and self.vocab.decode(last) == "\n" else "\n"
