@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Only a vocabulary from a file can lack characters of a new run's text.
 _VOCAB_HINT = (
-    "Remove or replace them, make a vocabulary that has them (charrnn vocab TEXT -o FILE), or leave out `vocab`."
+    "Remove them from the text, make a vocabulary that has them (charrnn vocab TEXT -o FILE), or leave out `vocab`."
 )
 
 # A validation loss over fewer characters is noise; with fewer documents the last of them validate, not any at random.

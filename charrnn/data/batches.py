@@ -14,10 +14,10 @@ SOON = 4
 
 
 class Window(NamedTuple):
-    """What a step reads, all (time, batch): ids int32, each input the character before its target.
+    """The input of a step, all (time, batch): ids int32; each input is the character before its target.
 
-    `reset` is true where a document begins, and the state returns to its beginning; None where nothing ever does.
-    `weights`, float32, say how much each target counts in the loss; None where all count alike.
+    `reset` is true where a document begins and the state returns to its initial value; None if that never happens.
+    `weights`, float32, say how much each target counts in the loss; None if all count equally.
     """
 
     inputs: np.ndarray
@@ -26,7 +26,7 @@ class Window(NamedTuple):
     weights: np.ndarray | None = None
 
     def each(self, take: Callable[[Any], Any]) -> "Window":
-        """Return the window of what `take` makes of each array."""
+        """Return the window with the result of `take` for each array."""
         reset, weights = (None if array is None else take(array) for array in (self.reset, self.weights))
         return Window(take(self.inputs), take(self.targets), reset, weights)
 
@@ -58,11 +58,11 @@ class Streams:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Return how many windows a stream holds."""
+        """Return the number of windows in a stream."""
         return len(self.part) // self.batch // self.seq
 
     def starts(self, step: int) -> bool:
-        """Return whether `step` begins an epoch: the hidden state is to be zero before it."""
+        """Return whether `step` begins an epoch: before it, the hidden state returns to its initial value."""
         return step % self.steps_per_epoch == 0
 
     def window(self, step: int, rows: slice = slice(None)) -> Window:
@@ -98,7 +98,7 @@ class Streams:
         return first
 
     def _offset(self, epoch: int) -> int:
-        # The raw stream of Philox is promised never to change; what Generator.integers makes of it is not.
+        # NumPy promises that the raw stream of Philox never changes; Generator.integers has no such promise.
         return int(np.random.Philox(key=[self.seed, epoch]).random_raw()) % len(self.part)
 
 

@@ -1,4 +1,4 @@
-"""Texts as a model sees them: characters, documents, and ids of its vocabulary."""
+"""Texts as input of a model: characters, documents, and ids of its vocabulary."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -38,12 +38,12 @@ class Dataset:
 
     @property
     def notices(self) -> list[str]:
-        """Return what a person should know of how the texts were read."""
+        """Return notices for the user about how the texts were read."""
         return [*self.corpus.text.notices, *(self.validation.text.notices if self.validation else ())]
 
     @cached_property
     def repeated(self) -> dict[str, Repeated]:
-        """Return how much is held out and occurs in the training part, by the part, where that is worth telling."""
+        """Return, for each held-out part, how much of it also occurs in the training part, if that is worth telling."""
         train, held_out = self.parts.train, {"validation": self.parts.val, "test": self.parts.test}
         unit = self.corpus.text.config.unit
         found = {part: repeated(train, parts, unit) for part, parts in held_out.items()}
@@ -51,9 +51,9 @@ class Dataset:
 
 
 def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None, hint: str = READERS_HINT) -> Corpus:
-    """Return a text as ids of a vocabulary; `unknown` is what becomes of characters that it lacks (`admission`).
+    """Return a text as ids of a vocabulary; `unknown` says how to treat characters that it lacks (`admission`).
 
-    Where they are an error, `hint` says what to do.
+    If they are an error, its hint is `hint`.
     """
     known = set(vocab.symbols)
     lacking = {symbol: count for symbol, count in text.counted.items() if symbol not in known}
@@ -76,21 +76,21 @@ def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None, hint: str 
         text = replace(text, notices=(*text.notices, notice))
         if not len(whole):
             raise nothing_left(where)
-    _check_counts(where, text, [whole], "Use a text in whose documents something follows it.")
+    _check_counts(where, text, [whole], "Use a text whose documents have characters after it.")
     return Corpus(text, vocab, whole, not lacking)
 
 
 def _separator(text: Text, vocab: Vocabulary) -> int | None:
-    """Return the code of the character behind which the loss counts, None if all of the text does."""
+    """Return the code of the character after which the loss counts, None if all of the text counts."""
     separator = text.config.loss_after
     if separator is None:
         return None
     if separator not in text.symbols:
         raise CharRNNError(
-            f"{separator!r} does not occur in the text as it is read ({text.names[0]}"
+            f"{separator!r} does not occur in the text ({text.names[0]}"
             f"{', …' if len(text.names) > 1 else ''}); "
-            "`loss_after` counts only what follows it.",
-            hint="Use a text in which it stands between the two parts of each document.",
+            "with `loss_after` only characters after it count.",
+            hint="Use a text that has it between the two parts of each document.",
         )
     if separator not in vocab.symbols:
         raise CharRNNError(
@@ -100,7 +100,7 @@ def _separator(text: Text, vocab: Vocabulary) -> int | None:
 
 
 def _check_counts(where: str, text: Text, parts: Sequence[Part], hint: str) -> None:
-    """Raise CharRNNError if no character at all counts in parts that are read together."""
+    """Raise CharRNNError if no character counts in parts that are read together."""
     stretches = ((part, np.arange(*bounds)) for part in parts for bounds in part.blocks())
     if parts and not any(part.counts(places).any() for part, places in stretches):
         raise CharRNNError(
@@ -116,9 +116,9 @@ def _first(text: Text, character: str) -> str:
 def dataset(
     text: Text, vocab: Vocabulary, config: TrainConfig, validation: Text | None = None, hint: str = READERS_HINT
 ) -> Dataset:
-    """Return the training, validation and test parts of a text; all of it trains if there is a text to validate on.
+    """Return the training, validation and test parts of a text; with another `validation` text, all of it trains.
 
-    `hint` says what to do about characters that the vocabulary lacks.
+    `hint` is the hint of the error for characters that the vocabulary lacks.
     """
     corpus = as_ids(text, vocab, hint=hint)
     other = None if validation is None else as_ids(validation, vocab, hint=hint)

@@ -1,4 +1,4 @@
-"""Documents drawn at random: which of them train, which validate, which test."""
+"""The random choice of documents that train, validate and test."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -14,7 +14,7 @@ def split_documents(
 ) -> tuple[Part, tuple[Part, ...], tuple[Part, ...]]:
     """Return the documents that train, validate and test, chosen by independent draws.
 
-    At least one validates, if any is to, one tests, and one trains.
+    At least one document validates (if `val` is not 0), one tests (if `test` is not 0), and one trains.
     """
     if not val and not test:
         return whole, (), ()
@@ -27,7 +27,7 @@ def split_documents(
             hint="Name several files, or say `lines=True` if every line is a document, or what ends each: "
             "`documents_between='TEXT'`.",
         )
-    # A draw below the first bound validates, one from there to the second tests, and the highest trains.
+    # A document with a draw below the first bound validates, with one below the second it tests; the highest trains.
     first = min(highest, max(lowest + 1, int(val * 2**64))) if val else 0
     second = first
     if test:

@@ -19,10 +19,10 @@ LOOK_AHEAD = 4096
 class Part:
     """A stretch of text as ids of a vocabulary, which are made of its codes where they are asked for.
 
-    `codes`, (characters,), may lie on disk; `table` turns them into ids (without one they are ids). Documents begin at
+    `codes`, (characters,), may be on disk; `table` turns them into ids (None: they are ids). Documents begin at
     `starts`, or after each code `line_end` if lines are documents. With `resets` a model forgets at each. With a code
-    `loss_after` only what stands behind the first of it in each document counts in a loss. `inner` says that documents
-    are parts of files, as lines are: many, and short enough to be kept whole and to be compared.
+    `loss_after`, only characters after the first such code in each document count in a loss. `inner` says that
+    documents are parts of files, as lines are: many, and short enough to be kept whole and to be compared.
     """
 
     codes: np.ndarray
@@ -46,7 +46,7 @@ class Part:
         return self.at(slice(low, high))
 
     def begins(self, places: np.ndarray) -> np.ndarray:
-        """Return whether a document begins at each of some places, none of them negative."""
+        """Return for each of some places, which are not negative, whether a document begins there."""
         first = places == 0
         if self.line_end is not None:
             return first | (self.codes[places - 1] == self.line_end)
@@ -110,7 +110,7 @@ class Part:
         return begins, firsts
 
     def _follows_separator(self, places: np.ndarray) -> np.ndarray:
-        """Return for each place whether a separator stands before it in its line, looking back no further."""
+        """Return for each place whether a separator occurs before it in its line."""
         flat = places.ravel()
         follows = np.zeros(len(flat), bool)
         left, passed, step = np.arange(len(flat)), 0, LOOK_BACK
@@ -139,7 +139,7 @@ class Part:
 
 
 def select(whole: Part, mask: Callable[[int, int], np.ndarray]) -> Part:
-    """Return the characters for which `mask(low, high)` is true; a document begins where its first of them stands."""
+    """Return the characters for which `mask(low, high)` is true; each document begins at its first one of them."""
     starts: list[np.ndarray] = []
 
     def kept() -> Iterator[np.ndarray]:

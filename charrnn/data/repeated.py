@@ -1,4 +1,4 @@
-"""What is held out and occurs in the training part, too: what is measured on it is no surprise."""
+"""Held-out text that also occurs in the training part: the loss on it is too low."""
 
 import hashlib
 from collections import Counter
@@ -11,11 +11,11 @@ import numpy as np
 
 from charrnn.data.parts import Part
 
-# Of what is held out so many pieces are looked up, among so many characters that train; a second or two in all.
+# At most this many held-out pieces are looked up in this many training characters; that takes a second or two.
 PIECES, CHARACTERS = 20_000, 50_000_000
-# What is more than this share of the pieces is worth telling.
+# A larger fraction of the pieces gives a notice.
 WORTH_TELLING = 0.02
-# Text that is no copy hardly ever repeats so many characters: of Tiny Shakespeare nothing, of Python sources 2 %.
+# Text that is not a copy hardly ever repeats this many characters: Tiny Shakespeare never, Python sources 2 %.
 STRETCH = 64
 # Numbers of 64 bits with which those of neighbours are mixed, so that each stretch has a number of its own.
 _SPREAD, _MIX = np.uint64(0x9E3779B97F4A7C15), 0xD1B54A32D192ED03
@@ -27,7 +27,7 @@ Find = Callable[[Part, Counter[Any]], set[Any]]
 
 @dataclass(frozen=True)
 class Repeated:
-    """How many (`count`) of the `pieces`, which `kind` names (lines, stretches), also occur in the training part."""
+    """How many (`count`) of the held-out `pieces`, such as lines (`kind`), also occur in the training part."""
 
     pieces: int
     count: int
@@ -47,10 +47,10 @@ class Repeated:
 
 
 def repeated(train: Part, held_out: Sequence[Part], unit: str = "character") -> Repeated:
-    """Return how many lines, or documents inside files, are held out and train too, else stretches of STRETCH `unit`s.
+    """Return how many held-out lines or documents inside files, or else stretches of STRETCH `unit`s, train too.
 
-    Blank lines, and stretches of one character alone, say nothing of a model: they are none. Of a large text only the
-    beginnings are looked at (PIECES, CHARACTERS): there may be more.
+    Blank lines and stretches of a single character do not count. Of a large text only the beginnings are compared
+    (PIECES, CHARACTERS): there may be more repetitions.
     """
     kind, pieces, find = _compared(train, unit)
     wanted: Counter[Any] = Counter(islice((piece for part in held_out for piece in pieces(part)), PIECES))

@@ -14,7 +14,7 @@ from charrnn.text import cache
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """What to train on, what to validate on during training, and what to test on at its end: contiguous parts."""
+    """The parts for training, for validation during training, and for a test at its end; each is contiguous."""
 
     train: Part
     val: tuple[Part, ...] = ()
@@ -38,7 +38,7 @@ def split(whole: Part, config: TrainConfig) -> Split:
         parts = _char_rnn(whole, config.batch)
     if not len(parts.train):
         raise CharRNNError(
-            f"The text has {len(whole):,} characters: too few to leave any for training beside the validation part.",
+            f"The text has {len(whole):,} characters: too few for a training part beside the validation part.",
             hint="Use a longer text, or `split='tail'` with a smaller `val` (0 for none).",
         )
     return parts
@@ -65,7 +65,9 @@ def _document_begin(whole: Part, place: int) -> int:
 
 def _char_rnn(whole: Part, batch: int) -> Split:
     if whole.resets and whole.line_end is None:
-        raise CharRNNError("`split='char-rnn'` knows no documents.", hint="Use `split='tail'` or `split='documents'`.")
+        raise CharRNNError(
+            "`split='char-rnn'` does not work with documents.", hint="Use `split='tail'` or `split='documents'`."
+        )
     length = len(whole) // batch
     cut = length * round(100 * (1 - CHAR_RNN_VAL)) // 100
     streams = whole.codes[: batch * length].reshape(batch, length)

@@ -1,8 +1,8 @@
-"""The cache of encoded texts on disk: what is too large for memory, and need not be encoded twice.
+"""The cache on disk of encoded texts that are too large for memory, so that they need not be encoded again.
 
-An entry is a folder named by the SHA-256 of its `about.json`, which tells everything of the text, its own SHA-256
-included; `codes` beside it are the characters. It is made under another name and renamed when it is whole. A `.seen`
-file says which entry holds certain files in a certain state (device, inode, size, time of change).
+An entry is a folder named by the SHA-256 of its `about.json`, which has all facts about the text, including the text's
+SHA-256; `codes` beside it are the characters. An entry is made under another name and renamed when it is complete. A
+`.seen` file names the entry of certain files in a certain state (device, inode, size, time of change).
 """
 
 import contextlib
@@ -24,16 +24,16 @@ import numpy as np
 from charrnn.atomic import TEMPORARY, replacing
 from charrnn.errors import CharRNNError
 
-# What is smaller than this, in bytes of codes, needs no file.
+# Texts with fewer bytes of codes than this need no file.
 IN_MEMORY = 32 << 20
 _PART = ".part"
 _SEEN = ".seen"
 _ENTRY = re.compile("[0-9a-f]{64}")
 _SEEN_NAME = re.compile(_ENTRY.pattern + re.escape(_SEEN))
 _SEEN_TEMPORARY = rf"\.{_SEEN_NAME.pattern}\.[0-9a-f]{{8}}{re.escape(TEMPORARY)}"
-# The last were made by older versions.
+# Older versions made the last form.
 _HALF_MADE = re.compile(rf"[0-9a-f]{{16}}{re.escape(_PART)}|{_SEEN_TEMPORARY}|[0-9a-f]{{16}}{re.escape(_SEEN + _PART)}")
-# An entry that was not used for so long is removed when another is made.
+# An entry that was not used for this many days is removed when another is made.
 _DAYS = 30
 
 
@@ -45,14 +45,14 @@ def folder() -> Path:
 
 
 def load(state: Any) -> tuple[dict[str, Any], np.ndarray] | None:
-    """Return what is known of files in this state, and their codes, memory-mapped; None if they are not in the cache.
+    """Return the facts about files in this state, and their codes, memory-mapped; None if they are not in the cache.
 
-    `state` is anything that JSON can hold.
+    `state` is any value that JSON can hold.
     """
     try:
         entry = folder() / _seen(state).read_text()
         facts, codes = _whole(entry)
-        # Used now: not to be removed soon. A cache that may only be read serves all the same.
+        # It is used now, so it must not be removed soon. A read-only cache works too.
         with contextlib.suppress(OSError):
             os.utime(entry / "about.json")
     except (OSError, ValueError):
@@ -64,7 +64,7 @@ _under_way: list["Work"] = []
 
 
 class Work:
-    """An entry in the making: nothing of it is on disk before `file` is called, nothing is left unless it is `kept`."""
+    """An unfinished entry: it uses no disk before `file` is called, and leaves nothing unless `keep` is called."""
 
     def __init__(self) -> None:
         self.path: Path | None = None
@@ -76,7 +76,7 @@ class Work:
         with explained():
             self.path.mkdir(parents=True)
             self._file = open(self.path / "codes", "w+b")  # noqa: SIM115
-            # It dies with the process, and then others may sweep.
+            # The lock ends with the process; then other processes may remove the folder.
             with contextlib.suppress(OSError):
                 fcntl.flock(self._file, fcntl.LOCK_EX)
         return self._file
@@ -90,7 +90,7 @@ class Work:
             return _mapped(self.path / "codes", facts)
 
     def keep(self, facts: dict[str, Any], state: Any) -> np.ndarray:
-        """Make the entry whole, known by `state`, and return the codes, memory-mapped."""
+        """Complete the entry, known by `state`, and return the codes, memory-mapped."""
         assert self.path is not None and self._file is not None
         about = json.dumps(facts, sort_keys=True).encode()
         entry = folder() / hashlib.sha256(about).hexdigest()
@@ -103,7 +103,7 @@ class Work:
                 _whole(entry)
             except (OSError, ValueError):
                 shutil.rmtree(entry, ignore_errors=True)
-            # It may be there already, made from the same text in another place.
+            # It may exist already, made from the same text in another place.
             with contextlib.suppress(OSError):
                 self.path.rename(entry)
             with replacing(_seen(state)) as file:
@@ -111,7 +111,7 @@ class Work:
             return _mapped(entry / "codes", facts)
 
     def discard(self) -> None:
-        """Remove what has not become an entry."""
+        """Remove the folder unless it has become an entry."""
         if self.path is not None:
             shutil.rmtree(self.path, ignore_errors=True)
         if self._file is not None:
@@ -121,20 +121,20 @@ class Work:
 
 
 def scratch() -> BinaryIO:
-    """Return a nameless file in the cache's folder, which is gone with the process."""
+    """Return a file without a name in the cache's folder; it ends with the process."""
     folder().mkdir(parents=True, exist_ok=True)
     return tempfile.TemporaryFile(dir=folder())
 
 
 def spool() -> BinaryIO:
-    """Return a nameless file that is on disk only if it grows large."""
+    """Return a file without a name that is on disk only if it is large."""
     with contextlib.suppress(OSError):
         folder().mkdir(parents=True, exist_ok=True)
     return tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(folder()))  # type: ignore[return-value]
 
 
 def collect(blocks: Iterable[np.ndarray], dtype: np.dtype) -> np.ndarray:
-    """Return blocks of a type put together: in memory, or when they are large in a nameless file of the cache."""
+    """Return blocks of a type as one array: in memory, or in a file of the cache if they are large."""
     held: list[np.ndarray] = []
     size, file = 0, None
     with explained():
@@ -155,7 +155,7 @@ def collect(blocks: Iterable[np.ndarray], dtype: np.dtype) -> np.ndarray:
 
 @contextlib.contextmanager
 def working() -> Iterator[Work]:
-    """Give an entry to work on, and leave nothing half made, neither of it nor by those who were killed before."""
+    """Yield an entry to work on; remove it if it is not completed, and also unfinished entries of killed processes."""
     _sweep()
     work = Work()
     _under_way.append(work)
@@ -167,13 +167,13 @@ def working() -> Iterator[Work]:
 
 
 def tidy() -> None:
-    """Remove what this process has half made: for a signal that ends it at once."""
+    """Remove the unfinished entries of this process: for a signal that ends it at once."""
     for work in _under_way:
         work.discard()
 
 
 def _sweep() -> None:
-    """Remove what dead processes left half made, and what nobody has used for long; nothing that is not ours."""
+    """Remove unfinished entries of dead processes, and entries that were not used for long; no other files."""
     with contextlib.suppress(OSError):
         for path in list(folder().iterdir()):
             with contextlib.suppress(OSError, ValueError):
@@ -194,7 +194,7 @@ def _is_abandoned(path: Path) -> bool:
         with open(path / "codes", "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (FileNotFoundError, NotADirectoryError):
-        # A moment ago it was not locked yet, or it is a file: give its maker the time.
+        # Perhaps it was just made and not locked yet, or it is a file: give its process some time.
         with contextlib.suppress(OSError):
             return time.time() - path.stat().st_mtime > 60
         return False
@@ -204,7 +204,7 @@ def _is_abandoned(path: Path) -> bool:
 
 
 def _whole(entry: Path) -> tuple[dict[str, Any], np.ndarray]:
-    """Return what is known of an entry's text and its codes; OSError or ValueError if it is damaged or not there."""
+    """Return the facts about an entry's text and its codes; OSError or ValueError if it is damaged or missing."""
     about = (entry / "about.json").read_bytes()
     if hashlib.sha256(about).hexdigest() != entry.name:
         raise ValueError("about.json is damaged")
@@ -226,12 +226,12 @@ def _seen(state: Any) -> Path:
 
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
-    """Make what the system says of a cache that cannot be written a CharRNNError."""
+    """Turn the system's error for a cache that cannot be written into a CharRNNError."""
     try:
         yield
     except OSError as error:
         raise CharRNNError(
             f"The cache {folder()} cannot be written: {error.strerror or error}.",
-            hint="Texts too large for memory are encoded there. Free some space, or name another folder: "
+            hint="charrnn encodes large texts there. Free some space, or name another folder: "
             "CHARRNN_CACHE=FOLDER charrnn …",
         ) from error

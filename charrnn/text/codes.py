@@ -1,7 +1,7 @@
 """A text as codes: every character numbered in the order in which the characters first appear.
 
 A vocabulary is known only when the whole text has been read. Codes can be written at once; a small table turns them
-into the ids of whatever vocabulary, when they are used.
+into the ids of any vocabulary when they are used.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ _COPIED = 1 << 22
 class CodeWriter:
     """Takes a text piece by piece; keeps its codes in memory up to IN_MEMORY bytes, then in the file of `spill`.
 
-    Codes are of the smallest unsigned type; one of 8 bits that has to grow is made wider where it lies.
+    Codes are of the smallest unsigned type; codes of 8 bits that become too small are widened in place.
     """
 
     def __init__(self, spill: Callable[[], BinaryIO]):
@@ -44,9 +44,9 @@ class CodeWriter:
             points = np.frombuffer(text.encode("utf-32-le"), "<u4")
         except UnicodeEncodeError as error:
             raise NoText(
-                f"{where} holds the lone surrogate U+{ord(text[error.start]):04X}, which is no character.",
+                f"{where} has the lone surrogate U+{ord(text[error.start]):04X}, which is not a character.",
                 "Remove it from the text.",
-                {"errors": "Or have such bytes replaced: `errors='replace'`."},
+                {"errors": "Or replace such bytes: `errors='replace'`."},
             ) from None
         codes = self._table.take(points, mode="clip")
         if codes.max() == self._new:

@@ -20,7 +20,7 @@ _MARKS = (
 _HEAD = 1024
 # Raw bytes as text: byte b is the character U+00b.
 BYTES = "latin-1"
-# What is held back to the next block when no place to cut it was found: at most so many characters.
+# Text waits for the next block if it has no place to cut it: at most this many characters.
 _HELD = 1 << 20
 _LOOK_BACK = 4096
 
@@ -86,7 +86,7 @@ class Decoder:
         try:
             text = self._decoder.decode(data, last)
         except UnicodeDecodeError as error:
-            # What it was given is this block behind what was left of the one before.
+            # The decoder read this block after the rest of the previous one.
             good, left = error.object[: error.start], error.object[error.start :]
             line = self._line_breaks + good.decode(self.encoding, "replace").count("\n") + 1
             begin = good.rfind(b"\n") + 1
@@ -97,8 +97,8 @@ class Decoder:
                 f"{self._fed - len(left):,}, line {line:,}.",
                 "",
                 {
-                    "encoding": f"Name its encoding ({likely}, say)." if likely else "",
-                    "errors": "Or have such bytes replaced: `errors='replace'`.",
+                    "encoding": f"Name its encoding (for example {likely})." if likely else "",
+                    "errors": "Or replace such bytes: `errors='replace'`.",
                     "bytes": "Or train on raw bytes: `bytes=True`.",
                 },
             ) from None
@@ -119,9 +119,9 @@ class Decoder:
 
 
 def prepare(text: str | bytes, config: TextConfig) -> str:
-    """Return text as the model was trained to see it: raw bytes, line ends, Unicode form and case as configured.
+    """Return text in the form that the model was trained on: raw bytes, line ends, Unicode form and case as configured.
 
-    Bytes are taken for UTF-8. What is none, as what Python's surrogateescape makes of it, is for a model of bytes.
+    Bytes are decoded as UTF-8, and invalid ones with Python's surrogateescape, which only a model of bytes can read.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
@@ -133,9 +133,9 @@ def prepare(text: str | bytes, config: TextConfig) -> str:
 
 
 def readable(text: str, config: TextConfig) -> str:
-    """Return text that a model has seen or made as people read it: bytes as UTF-8, the opposite of `prepare`.
+    """Return text of a model as people read it: bytes are decoded as UTF-8, the opposite of `prepare`.
 
-    A byte that is no part of a character is what Python's surrogateescape makes of it.
+    A byte that is not part of a character is decoded with Python's surrogateescape.
     """
     return text.encode(BYTES).decode("utf-8", "surrogateescape") if config.bytes else text
 
@@ -147,9 +147,9 @@ def _formed(text: str, config: TextConfig) -> str:
 
 
 def _safe_cut(text: str, config: TextConfig) -> int:
-    """Return a place where text can be cut so that both parts, normalized or in lower case, give what the whole gives.
+    """Return a place where text can be cut without changing how it is normalized or put in lower case.
 
-    A text that has none for long is cut anyway.
+    If there is no such place in a long text, it is cut anyway.
     """
     for place in range(len(text) - 1, max(0, len(text) - _LOOK_BACK), -1):
         if not _joins(text[place]) and (not config.lower or _ends_words(text[place], config)):

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes: packed, or something else than a text, and how to get at its text then."""
+"""The format of a file by its first bytes: packed, or not a text, and then how to get its text."""
 
 import bz2
 import gzip
@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from charrnn.errors import CharRNNError, NoText
 
-# So many first bytes tell a packed file.
+# This many bytes at its beginning tell whether a file is packed.
 TELLING = 10
 DAMAGED = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
 
@@ -23,7 +23,7 @@ Unpack = Callable[[Any, str], Any]
 
 
 def open_lzma(file: Any, name: str) -> Any:
-    """Return what unpacks a file of xz or of LZMA alone, which has no mark by which it could be told."""
+    """Return a reader that unpacks a file of xz or of plain LZMA, which has no mark of its own."""
     return lzma.open(file)
 
 
@@ -61,7 +61,7 @@ def may_be_packed(head: bytes) -> bool:
 
 
 class PutBack(io.RawIOBase):
-    """A file of which `head` has been read, from its beginning."""
+    """A file from its beginning, although its first bytes, `head`, have been read already."""
 
     def __init__(self, head: bytes, file: BinaryIO):
         self._head, self._more = head, getattr(file, "read1", file.read)
@@ -78,9 +78,9 @@ class PutBack(io.RawIOBase):
 
 
 class Kind(NamedTuple):
-    """What a file is that is no text, and what its user can do; {file} and {text} are its name and that of its text.
+    """A format that is not text, and a hint for the user; {file} and {text} are its name and the name of its text.
 
-    ways: what can be done besides with a parameter, as of NoText.
+    ways: what the user can do with a parameter, as in NoText.
     """
 
     what: str
@@ -89,13 +89,13 @@ class Kind(NamedTuple):
 
 
 _PANDOC = "Get its text first: pandoc -f {kind} {{file}} -t plain -o {{text}}"
-_SAVE = "Save it as text in the program that it belongs to, and name that."
-_IMAGE = "Charrnn reads no images. If it shows a text: tesseract {file} stdout > {text}"
-_DATA = "Write what is text in it to a file, and name that."
-_AS_BYTES = {"bytes": "A model of bytes (`bytes=True`) takes it as it is."}
+_SAVE = "Save it as text in the program that made it, and name the new file."
+_IMAGE = "charrnn cannot read images. If it shows a text: tesseract {file} stdout > {text}"
+_DATA = "Write the text in it to a file, and name that file."
+_AS_BYTES = {"bytes": "A model of bytes (`bytes=True`) can read it."}
 
 _ZIP = rb"PK(?:\x03\x04|\x05\x06|\x07\x08)"
-# By the names in the archive, or the type that stands first in it.
+# Recognised by the names in the archive, or by the type at its beginning.
 _ZIPPED = (
     (rb"\bword/document", Kind("a Word document (a zip archive)", _PANDOC.format(kind="docx"))),
     (rb"\bxl/workbook", Kind("an Excel workbook (a zip archive)", _SAVE)),
@@ -106,7 +106,7 @@ _ZIPPED = (
     (rb"\.npy\b|/data\.pkl\b", Kind("a file of arrays (a zip archive, of NumPy or PyTorch)", _DATA, _AS_BYTES)),
     (b"", Kind("a zip archive", "Unpack it first: unzip {file} -d {folder}, and name that folder.")),
 )
-# What also begins a text, such as %PDF, counts only with what comes after it in such a file, and in no text.
+# A text may begin with %PDF too, so such a mark counts only together with the bytes after it, which no text has.
 _KINDS = (
     (
         rb"%PDF-\d\.\d\s*[\r\n](?:%[\x80-\xff]{3}|.*?\d \d+ obj\b)",
@@ -152,7 +152,7 @@ _KINDS = (
 
 
 def kind_of(head: bytes, file: BinaryIO | None = None) -> Kind | None:
-    """Return what a file is that begins with `head`, None if that may be a text; `file` can be looked through."""
+    """Return the format of a file that begins with `head`, None if it may be a text; `file` may be searched."""
     if re.match(_ZIP, head):
         inside = head + _names(file)
         return next(kind for pattern, kind in _ZIPPED if re.search(pattern, inside))
@@ -160,7 +160,7 @@ def kind_of(head: bytes, file: BinaryIO | None = None) -> Kind | None:
 
 
 def _names(file: BinaryIO | None) -> bytes:
-    """Return the names in a zip archive, as far as they can be had."""
+    """Return the names in a zip archive, as far as they can be read."""
     import zipfile
 
     try:
@@ -170,7 +170,7 @@ def _names(file: BinaryIO | None) -> bytes:
 
 
 def no_text(name: str, path: Path | None, kind: Kind) -> CharRNNError:
-    """Return the error of a file that is no text."""
+    """Return the error for a file that is not a text."""
     file = Path("FILE") if path is None else path
     folder, text = file.with_suffix(""), file.with_suffix(".txt")
     if file in (folder, text):

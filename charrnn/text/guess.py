@@ -1,8 +1,8 @@
-"""Which encoding bytes are most likely in that are not what was thought: for a hint, never for reading."""
+"""A guess at the encoding of bytes that are not in the expected one: for a hint, never for reading."""
 
 import codecs
 
-# The characters that texts of a language have most of; of Japanese they are syllables, all common.
+# The most common characters of the texts of a language; for Japanese, syllables.
 _JAPANESE = (
     "のにたいをはしがとてでなるれからまもこすりさっけそうきくんど"
     "みせよだつあえおじちめわばずアイウコスタトドプメラルレロンー"
@@ -30,16 +30,16 @@ _ENCODINGS = (
     ("utf-16-le", _UTF16),
     ("utf-16-be", _UTF16),
 )
-# Which share of the characters must be common ones for a text to make sense, and of the share of the likeliest.
+# The fraction of common characters in a plausible text, at least, and at least relative to the most likely encoding.
 _PLAUSIBLE, _NEAR = 0.2, 0.5
-# What is enough to judge by.
+# Bytes that are enough for a guess.
 _LOOKED_AT = 1 << 14
 
 
 def likely_encodings(data: bytes, failed: str = "") -> list[str]:
-    """Return the encodings in which bytes make sense, the most likely first; latin-1, which any bytes are, if none.
+    """Return the plausible encodings of bytes, the most likely first; if there is none, latin-1, which fits all bytes.
 
-    Of damaged UTF-16 there is none but what has failed.
+    For damaged UTF-16, only its other form is tried.
 
     data: bytes of a text in an unknown encoding that has ASCII within, from the beginning of a line; they may end
     within a character. failed: the encoding that they are not in.
@@ -49,14 +49,14 @@ def likely_encodings(data: bytes, failed: str = "") -> list[str]:
     shares = {name: _share(data[:_LOOKED_AT], name, common) for name, common in _ENCODINGS}
     enough = max(_PLAUSIBLE, _NEAR * max(shares.values()))
     likely = sorted((name for name in shares if shares[name] >= enough), key=lambda name: -shares[name])
-    # The two are the same but for a few signs, which either has or has not.
+    # cp1252 and latin-1 differ only in a few signs, which cp1252 has.
     unused = "latin-1" if shares["cp1252"] > shares["latin-1"] else "cp1252"
     return [name for name in likely if name not in (unused, failed.lower())] or ["latin-1"]
 
 
 def _utf16(data: bytes, failed: str) -> list[str]:
     """Return the form of UTF-16 in which more characters are ASCII, or common ones."""
-    # A line begins after the byte 10, which is the first of two in one form, and the second in the other.
+    # A line begins after the byte 10, which is the first byte of a pair in one form, and the second in the other.
     forms = {"utf-16-le": data.removeprefix(b"\0"), "utf-16-be": data}
     texts = {name: form.decode(name, "ignore") for name, form in forms.items()}
     common = {"\n", *map(chr, range(32, 127)), *_UTF16}
@@ -65,7 +65,7 @@ def _utf16(data: bytes, failed: str) -> list[str]:
 
 
 def _share(data: bytes, encoding: str, common: str) -> float:
-    """Return which share of the characters beyond ASCII are common ones, and where they belong; 0 if it is no text."""
+    """Return the fraction of non-ASCII characters that are common and in a plausible place; 0 if it is not a text."""
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(data)
     except UnicodeDecodeError:
@@ -76,7 +76,7 @@ def _share(data: bytes, encoding: str, common: str) -> float:
     wanted, found = set(common), 0
     for place in foreign:
         beside = text[max(place - 1, 0) : place] + text[place + 1 : place + 2]
-        # Western accents are single among ASCII letters; the letters of other scripts have their like beside them.
+        # Western accents are single among ASCII letters; letters of other scripts are beside letters of their script.
         alone = beside.isascii()
         found += text[place] in wanted and alone is (common is _WESTERN)
     return found / len(foreign)

@@ -1,4 +1,4 @@
-"""Lines as records: read one by one, as they come, whatever a text holds besides."""
+"""Lines as records, read one by one as they come."""
 
 import json
 import re
@@ -11,12 +11,12 @@ from charrnn.errors import readable_by
 from charrnn.text.decoding import BYTES, Decoder, prepare
 from charrnn.text.sources import Document, one_document
 
-# Lines that are worth working on together: at most so many, and about so many characters.
+# The size of a portion of lines that is processed at once: at most this many lines, and about this many characters.
 PORTION = 8192
 CHARACTERS = 1 << 20
-# Bytes by whose zeros UTF-16 is told from other encodings; the longest byte order mark is no longer.
+# The zeros among this many bytes tell UTF-16 from other encodings; the longest byte order mark fits too.
 _HEAD = 4
-# Numbers are kept as they were written, so what is read of them may be rough.
+# Numbers are kept in their written form, so their parsed value need not be exact.
 _JSON = json.JSONDecoder(parse_int=float)
 _BEFORE_NAME, _BEFORE_VALUE = re.compile(r"[ \t\n\r{,]*"), re.compile(r"[ \t\n\r:]*")
 
@@ -24,10 +24,10 @@ _BEFORE_NAME, _BEFORE_VALUE = re.compile(r"[ \t\n\r{,]*"), re.compile(r"[ \t\n\r
 def portions(
     source: str, config: TextConfig, as_they_come: bool = False, notify: Callable[[str], None] | None = None
 ) -> Iterator[list[str]]:
-    """Yield the lines of `lines` in portions of about one size; with `as_they_come` whatever is there."""
+    """Yield the lines of `lines` in portions of about one size; with `as_they_come`, in the portions that arrive."""
     waiting: list[str] = []
     characters = 0
-    # Who reads lines reads for a model, which says the rest.
+    # Lines are read for a model, which fixes the other settings.
     with readable_by("encoding", "errors"):
         for some in lines(source, config, as_they_come, notify):
             for line in some:
@@ -46,10 +46,10 @@ def portions(
 def lines(
     source: str, config: TextConfig, as_they_come: bool = False, notify: Callable[[str], None] | None = None
 ) -> Iterator[list[str]]:
-    """Yield the lines of a file, or of stdin (-), without their ends, some at a time; `as_they_come` all there are.
+    """Yield the lines of a file, or of stdin (-), without their ends, several at a time (`as_they_come`).
 
-    Bytes are decoded as `config` says, and nothing else is done to them; CRLF is a line end where `newlines` is "lf".
-    `notify` is told, once, of bytes that were replaced.
+    Bytes are only decoded as `config` says; CRLF is a line end if `newlines` is "lf". `notify` is called once if bytes
+    were replaced.
     """
     document = one_document(source)
     as_written = replace(config, newlines="keep", normalize=None, lower=False)
@@ -76,17 +76,17 @@ def lines(
 
 
 def _were_replaced(data: bytes, text: str, config: TextConfig) -> bool:
-    """Return whether text that was made of data has U+FFFD where the data have none."""
+    """Return whether text has U+FFFD because bytes of the data were replaced."""
     return "\ufffd" in text and not config.bytes and "\ufffd".encode() not in data
 
 
 def without_returns(lines: list[str], config: TextConfig) -> list[str]:
-    """Return lines without the carriage returns at their ends, which belong to those where CRLF ends a line."""
+    """Return lines without the carriage returns at their ends if CRLF ends a line."""
     return [line.removesuffix("\r") for line in lines] if config.newlines == "lf" else lines
 
 
 def _blocks(document: Document, as_they_come: bool, raw: bool) -> Iterator[bytes]:
-    """Yield a document's bytes in blocks, the first of which tells its encoding: a short first line waits for none."""
+    """Yield a document's bytes in blocks; the first one is long enough to tell the encoding, or has a whole line."""
     head: bytes | None = b""
     for data, _ in document.blocks(as_they_come, raw):
         if head is not None:
@@ -100,38 +100,38 @@ def _blocks(document: Document, as_they_come: bool, raw: bool) -> Iterator[bytes
 
 
 def seen(line: str, config: TextConfig) -> str:
-    """Return a line as the model was trained to see it."""
+    """Return a line in the form that the model was trained on."""
     if config.bytes:
-        # They were decoded as the characters that stand for them.
+        # Its bytes were decoded as one character each.
         return line
     return prepare("".join(without_returns([line], config)), config)
 
 
 class Member(NamedTuple):
-    """A member of an object of JSON: its name, its value as it was `written`, and as Python reads it (no integers)."""
+    """A member of a JSON object: its name, its value as it was `written`, and its value in Python (no integers)."""
 
     name: str
     written: str
     value: Any
 
     def text(self, config: TextConfig) -> str | None:
-        """Return the value as `lines` would have decoded it; None if it is no text."""
+        """Return the value as `lines` would have decoded it; None if it is not a text."""
         if not isinstance(self.value, str):
             return None
-        # JSON can spell half of a character, which no encoding can.
+        # JSON can contain half of a character, which no encoding can represent.
         text = re.sub("[\ud800-\udfff]", "\ufffd", self.value)
         return text.encode().decode(BYTES) if config.bytes else text
 
 
 def json_object(line: str, config: TextConfig) -> list[Member] | None:
-    """Return the members of the object of JSON that is a line of `lines`, in their order; None if it is none."""
+    """Return the members of a line that is a JSON object, in their order; None if it is not one."""
     try:
         text = line.encode(BYTES).decode("utf-8-sig") if config.bytes else line
         if not isinstance(_JSON.decode(text), dict):
             return None
     except (ValueError, RecursionError):
         return None
-    # It is sound: what is between names and values needs no look.
+    # It is valid JSON, so the characters between names and values need no check.
     members = []
     place = _end(_BEFORE_NAME, text, 0)
     while text[place] == '"':
@@ -149,5 +149,5 @@ def _end(between: re.Pattern[str], text: str, place: int) -> int:
 
 
 def member_of(members: Sequence[Member] | None, name: str) -> Member | None:
-    """Return the member of a name, the last if there are several, as everybody reads JSON; None if there is none."""
+    """Return the member with a name, the last one if there are several, as is usual for JSON; None if there is none."""
     return next((member for member in reversed(members or ()) if member.name == name), None)

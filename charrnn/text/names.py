@@ -1,4 +1,4 @@
-"""What characters are called."""
+"""The names of characters."""
 
 import unicodedata
 

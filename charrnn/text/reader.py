@@ -1,4 +1,4 @@
-"""Reading sources into a `Text`: one pass from bytes to codes, or none where the cache has them."""
+"""Reading sources into a `Text`: one pass from bytes to codes, or no pass if the cache has them."""
 
 import base64
 import hashlib
@@ -26,14 +26,14 @@ from charrnn.text.tables import Table, is_table
 from charrnn.text.text import Text
 
 NOTICES = 3
-# Of a text with more than this share of NULs one should know.
+# A text with a larger share of NULs gives a notice.
 NULLS = 0.01
 # Changed when the same bytes would be encoded in another way.
 _FORMAT = 4
-# A file that was changed less than so many seconds ago may change again within the same tick of its clock.
+# A file that was changed less than this many seconds ago may change again with the same time stamp.
 SETTLED = 2.0
 
-# Told how many bytes have been read, and of how many (None where that is not known); at the end both are alike.
+# Called with the number of bytes read and the number of all bytes (None if unknown); at the end both are equal.
 Watch = Callable[[int, int | None], None]
 
 
@@ -46,9 +46,9 @@ def read_text(
 ) -> Text:
     """Return the text of sources: files, folders, patterns and '-' for stdin, unpacked (`charrnn.text.sources`).
 
-    A source that is missing, unreadable, without text or not in the encoding is a CharRNNError. A large text is kept
-    in the cache, and not read again while its files are unchanged. Of sources that come once, the bytes are in the text
-    beside it with `keep`.
+    Raises CharRNNError for a source that is missing, unreadable, without text or not in the encoding. A large text is
+    kept in the cache, and not read again while its files are unchanged. With `keep`, the text also has the bytes of
+    stdin and pipes.
     """
     if not sources:
         raise CharRNNError("No text was named.", hint="Name a file, a folder, or - for stdin.")
@@ -79,7 +79,7 @@ def read_text(
 
 
 def _recorded(named: Sequence[str]) -> tuple[str, ...]:
-    """Return the names by which a run knows its sources: absolute paths; of what comes once "-", "-2", "-3", …."""
+    """Return the names of sources for the record of a run: absolute paths; for stdin and pipes "-", "-2", "-3", …."""
     once = itertools.chain([STDIN], (f"{STDIN}{number}" for number in itertools.count(2)))
     return tuple(next(once) if comes_once(source) else os.path.abspath(source) for source in named)
 
@@ -90,7 +90,7 @@ def _spools(names: Iterable[str]) -> dict[str, BinaryIO]:
 
 
 def _state(found: list[tuple[str, list[Document]]], config: TextConfig) -> Any:
-    """Return what tells whether the same text was read before, without reading it; None where that cannot be told."""
+    """Return the state of all files, which tells whether the same text was read before; None if that is unknown."""
     stamps = [(document.name, os.path.abspath(document.name), document.stamp) for _, of in found for document in of]
     if not stamps or any(stamp is None for *_, stamp in stamps):
         return None
@@ -105,7 +105,7 @@ def _encoded(
     watch: Watch | None,
     spools: Sequence[BinaryIO | None],
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Read documents to their end, and return what is known of them, and their codes; fill each source's spool."""
+    """Read documents to their end; return facts about them and their codes; fill the spool of each source."""
     total = sum(stamp.size for *_, stamp in state[-1]) if state else None
     began = time.time()
     with cache.working() as work:
@@ -118,7 +118,7 @@ def _encoded(
             if reading.bytes_read == before:
                 raise _no_text(source, include)
         if watch is not None:
-            # All is read, whatever the sizes of the files promised.
+            # Everything is read, even if the sizes of the files were different.
             watch(reading.bytes_read, reading.bytes_read)
         if not reading.codes.length and config.field is not None:
             raise CharRNNError(
@@ -126,11 +126,11 @@ def _encoded(
                 hint="Name with `field` the field whose texts are to be read.",
             )
         if not reading.codes.length:
-            raise CharRNNError("The text has no characters but a mark of its encoding.", hint="Use another text.")
+            raise CharRNNError("The text has only a byte order mark and no characters.", hint="Use another text.")
         facts = reading.facts()
         if reading.codes.file is None:
             return facts, reading.codes.array()
-        # What changed while it was read, or a moment before, would not be noticed if it changed again.
+        # If a file changed while it was read, or just before, another change might go unnoticed.
         latest = (began - SETTLED) * 1e9
         settled = state and state == _state(found, config) and all(stamp.changed < latest for *_, stamp in state[-1])
         return facts, work.keep(facts, state) if settled else work.once(facts)
@@ -207,7 +207,7 @@ class _Reading:
         self.lack = self.lack or table.lack
 
     def facts(self) -> dict[str, Any]:
-        """Return what is to be known of the text besides its codes."""
+        """Return the facts about the text, without its codes."""
         return {
             **({"begins": base64.b64encode(np.concatenate(self._begins).tobytes()).decode()} if self._begins else {}),
             "byte_count": self.byte_count,
@@ -240,10 +240,10 @@ def _among_others(reading: _Reading, document: Document) -> Iterator[None]:
         if not reading.codes.length or not encoding:
             raise
         differs = (
-            f"The files before it are in {reading.config.encoding.upper()}: if it alone is in another encoding, "
+            f"The files before it are in {reading.config.encoding.upper()}. If only this one has another encoding, "
             f"convert it: iconv -f ENCODING -t {reading.config.encoding} {shlex.quote(document.name)} > FILE."
         )
-        raise NoText(error.message, differs, {**error.ways, "encoding": f"If all are: {encoding}"}) from None
+        raise NoText(error.message, differs, {**error.ways, "encoding": f"If all files have it: {encoding}"}) from None
 
 
 def _brief(notices: list[str]) -> list[str]:
@@ -253,11 +253,11 @@ def _brief(notices: list[str]) -> list[str]:
 
 
 def _left_out(names: list[str], config: TextConfig) -> list[str]:
-    """Return what to say of files of folders that are no texts, or hold no records where those are to be read."""
+    """Return a notice about files in folders that are not texts, or have no records where those are to be read."""
     if not names:
         return []
     shown = ", ".join(names[:NOTICES]) + (f" and {len(names) - NOTICES:,} more" if names[NOTICES:] else "")
-    return [f"Passed over, as no {'text' if config.field is None else 'records'}: {shown}."]
+    return [f"Skipped files that are not {'text' if config.field is None else 'records'}: {shown}."]
 
 
 def _repetition(text: Text) -> list[str]:
@@ -272,13 +272,13 @@ def _repetition(text: Text) -> list[str]:
 
 
 def _nulls(text: Text) -> list[str]:
-    """Return what to say of a text with many characters that no text has."""
+    """Return a notice about a text with many NULs, which no text has."""
     nulls = text.counted.get("\0", 0)
     if text.config.bytes or nulls < max(2, NULLS * len(text)):
         return []
     return [
-        f"{nulls:,} of {len(text):,} characters are NUL, which texts have not. If it is UTF-16 without a mark, name "
-        "that: `encoding='utf-16-le'` or `encoding='utf-16-be'`."
+        f"{nulls:,} of {len(text):,} characters are NUL, which is unusual in a text. If it is UTF-16 without a byte "
+        "order mark, use `encoding='utf-16-le'` or `encoding='utf-16-be'`."
     ]
 
 
@@ -287,9 +287,9 @@ def _no_text(source: str, include: Sequence[str]) -> CharRNNError:
         return CharRNNError("stdin is empty; a text was expected.", hint="Pipe a text into charrnn, or name a file.")
     if os.path.isdir(source):
         return CharRNNError(
-            f"The folder {source} holds no text file (hidden, empty and binary files do not count).",
+            f"The folder {source} has no text file (hidden, empty and binary files do not count).",
             hint="Name a folder with text in it, or a file."
-            + (f" Only names that match {' or '.join(include)} were looked at." if include else ""),
+            + (f" Only files whose names match {' or '.join(include)} were read." if include else ""),
         )
     return CharRNNError(f"{source} is empty; a text was expected.", hint="Name a file with text in it.")
 
@@ -299,5 +299,5 @@ def _name(source: str) -> str:
         return "stdin"
     path = Path(source)
     stem = path.name if path.is_dir() else path.stem
-    # A letter takes up to four bytes and a file name holds 255, of which a run's number needs some.
+    # A letter has up to four bytes and a file name has at most 255, some of them for a run's number.
     return re.sub(r"[^\w.-]+", "-", stem)[:50].strip(".-") or "corpus"

@@ -1,4 +1,4 @@
-"""Where text comes from: files, folders, patterns and stdin, compressed or not, as documents of bytes."""
+"""The sources of a text: files, folders, patterns and stdin, compressed or not, as documents of bytes."""
 
 import errno
 import fnmatch
@@ -19,10 +19,10 @@ from charrnn.text.formats import DAMAGED, PutBack, kind_of, may_be_packed, no_te
 STDIN = "-"
 BLOCK = 1 << 18
 
-# These are another file for every process that opens them, even while they are an ordinary one.
+# Each process that opens one of these gets another file, even if that is an ordinary one.
 _OF_ONE_PROCESS = re.compile(r"/dev/(stdin|fd/\d+)|/proc/(self|thread-self|\d+)/fd/\d+")
 
-# As grep and git judge: a file with a NUL byte near its beginning is no text, unless a mark says that it is UTF-16.
+# As in grep and git: a file with a NUL byte near its beginning is not a text, unless a mark says that it is UTF-16.
 _BINARY_PROBE = 8192
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _LOG = "metrics.jsonl"
@@ -40,7 +40,7 @@ def comes_once(source: str | Path) -> bool:
 
 
 class Stamp(NamedTuple):
-    """A file as it lies on disk (size in bytes, `changed` in ns), and whether it is read only if it is text."""
+    """The state of a file on disk (size in bytes, `changed` in ns), and whether it is read only if it is text."""
 
     device: int
     inode: int
@@ -51,7 +51,7 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True)
 class Document:
-    """A file, or stdin where `path` is None. One that was met in a folder is passed over if it is `text_only`."""
+    """A file, or stdin if `path` is None. With `text_only`, as in folders, it is skipped if it is not text."""
 
     name: str
     path: Path | None = None
@@ -59,7 +59,7 @@ class Document:
 
     @property
     def stamp(self) -> Stamp | None:
-        """Return what tells one state of an ordinary file from another; None of what comes once and of a lost file."""
+        """Return the state of an ordinary file; None for stdin, pipes and lost files."""
         if self.path is None or comes_once(self.path):
             return None
         try:
@@ -71,8 +71,9 @@ class Document:
     def blocks(self, as_they_come: bool = False, raw: bool = False) -> Iterator[tuple[bytes, int]]:
         """Yield the document's bytes, unpacked, in blocks; with each, how many of its bytes on disk were read so far.
 
-        Blocks are full, or of what a pipe has `as_they_come`. What cannot be read is a CharRNNError, and so is a
-        format that is no text, unless `raw` bytes are wanted. A file that is `text_only` and no text yields nothing.
+        Blocks are full, or with `as_they_come` as large as what a pipe has. Raises CharRNNError if it cannot be read,
+        or has a format that is not text, unless `raw` bytes are wanted. With `text_only`, a file that is not text
+        yields nothing.
         """
         with _explained(self.name):
             if self.path is None:
@@ -88,7 +89,7 @@ class Document:
                 hint="Name a file, a folder, a pipe, or - for stdin.",
             )
         seekable = file.seekable()
-        # To fill a block from a terminal would take one Ctrl-D more.
+        # On a terminal, a full block would need one more Ctrl-D.
         as_they_come = as_they_come or file.isatty()
         done = 0
         try:
@@ -109,7 +110,7 @@ class Document:
         except DAMAGED as error:
             raise self._damaged(error) from None
         except OSError as error:
-            # bz2 says so of damage too; without a number it is not the system that says it.
+            # bz2 raises it for damage too; an error of the system has a number.
             if error.errno is None:
                 raise self._damaged(error) from None
             raise
@@ -134,11 +135,11 @@ class Document:
 
 
 def _is_device(file: BinaryIO) -> bool:
-    """Return whether a file is a device such as /dev/zero; a terminal, where one types, and /dev/null do not count."""
+    """Return whether a file is a device such as /dev/zero; a terminal and /dev/null do not count."""
     try:
         found = os.fstat(file.fileno())
     except (OSError, ValueError):
-        # What is in memory has no number.
+        # A file in memory has no number.
         return False
     if not (stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)):
         return False
@@ -190,15 +191,15 @@ def _explained(name: str) -> Iterator[None]:
     except OSError as error:
         hint = "Check its permissions, or name another file."
         if error.errno == errno.ENAMETOOLONG:
-            hint = "Check the path. What is to be read itself, and not its path, is piped in."
+            hint = "Check the path. To give a text itself instead of its path, pipe it in."
         raise CharRNNError(f"{error.filename or name} cannot be read: {error.strerror or error}.", hint) from error
 
 
 def documents(source: str, include: Sequence[str] = ()) -> list[Document]:
     """Return the documents that a source means, in a stable order.
 
-    A source is a file, a folder (recursively; hidden, binary and empty files left out, those that match none of the
-    `include` patterns too), a pattern such as 'books/*.txt', a pipe, or '-' for stdin.
+    A source is a file, a folder (recursively, without hidden, binary and empty files, and without files that match no
+    `include` pattern), a pattern such as 'books/*.txt', a pipe, or '-' for stdin.
     """
     with _explained(source):
         if source == STDIN:
@@ -211,13 +212,13 @@ def documents(source: str, include: Sequence[str] = ()) -> list[Document]:
 
 
 def check_include(include: Sequence[str], sources: Sequence[str]) -> None:
-    """Raise CharRNNError if `include` can have no effect, as none of the sources, which are there, is a folder."""
+    """Raise CharRNNError if `include` can have no effect, because no source is a folder."""
     if not include or any(map(_names_folders, sources)):
         return
     if all(source == STDIN or os.path.exists(source) or glob.has_magic(source) for source in sources):
         raise CharRNNError(
             "`include` has no effect: it chooses among the files of folders, and no folder was named.",
-            hint="Leave it out. A pattern may be named as the text itself, in quotes: 'books/*.txt'",
+            hint="Leave it out. You can give a pattern as the text itself, in quotes: 'books/*.txt'",
         )
 
 
@@ -235,7 +236,7 @@ def _pattern(pattern: str, include: Sequence[str]) -> list[Document]:
     found = []
     for path in matches:
         if comes_once(path):
-            # It is read where it is named.
+            # It is read only if it is named itself.
             continue
         if not os.path.isdir(path):
             found.append(Document(path, Path(path)))
@@ -253,7 +254,7 @@ def _folder(folder: str, include: Sequence[str]) -> list[Document]:
     # Without onerror, os.walk would silently leave out a folder that it may not read.
     for parent, folders, files in os.walk(folder, onerror=stop):
         if _LOG in files and any(name.endswith(".safetensors") for name in files):
-            # A run that was trained on this very folder, most likely: its log is no part of the text.
+            # Most likely a run that was trained on this folder: its log is not part of the text.
             folders[:] = []
             continue
         folders[:] = [name for name in folders if not name.startswith(".")]

@@ -10,15 +10,15 @@ import numpy as np
 
 from charrnn.config import DEFAULT_TEXT, TextConfig
 
-# Characters that are looked at together where a whole text is gone through.
+# The size of a block, in characters, for loops over a whole text.
 BLOCK = 1 << 20
-# By so many characters at their beginning most documents of one length differ.
+# Most documents of the same length differ within this many characters at their beginning.
 _BEGINNING = 4096
 
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """What the sources hold, read as `config` says; `notices` are what a person should know of that.
+    """The text of some sources, read as `config` says; `notices` are notices for the user about that.
 
     `codes`, (characters,), are places in `symbols`, the characters in the order in which they first appear; `counts`
     says how often each does. File `names[i]` begins at character `starts[i]`; where documents inside files begin is in
@@ -111,7 +111,7 @@ class Text:
         return empty
 
     def places(self, characters: Iterable[str], limit: int) -> dict[str, list[str]]:
-        """Return where some characters first stand, FILE:LINE:COLUMN from 1, at most `limit` places of each."""
+        """Return the first places of some characters, FILE:LINE:COLUMN from 1, at most `limit` for each."""
         found: dict[str, list[str]] = {character: [] for character in characters}
         wanted = np.array([symbol in found for symbol in self.symbols])
         lines = _Lines(self)
@@ -168,7 +168,7 @@ class _Lines:
         return f"{name}:{line}:{place - max(last, begin - 1)}"
 
     def _before_document(self, begin: int) -> int:
-        """Return how many line breaks stand before the document that begins at `begin`."""
+        """Return the number of line breaks before the document that begins at `begin`."""
         if begin < self.low:
             return self.before_document
         return self.before + int(np.searchsorted(self.breaks, begin))

@@ -1,6 +1,7 @@
-"""The alphabet of a model: characters to ids and back, exactly."""
+"""The characters of a model: from characters to ids and back, exactly."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -21,18 +22,18 @@ VERSION = 1
 _BLOCK = 1 << 20
 _SHOWN = 10
 
-# What may stand for an unknown character, the first that a vocabulary has.
+# Replacements of an unknown character: the first one that the vocabulary has is used.
 STAND_INS = ("\ufffd", "?", " ")
 
-# What those can do who may choose what becomes of unknown characters.
-READERS_HINT = "Remove or replace them, leave them out (`unknown='skip'`), or use a model that has them."
+# The hint where the caller can choose how to treat unknown characters.
+READERS_HINT = "Use `unknown='skip'` or `unknown='replace'`, remove them from the text, or use a model that knows them."
 
 
 @dataclass(frozen=True)
 class Vocabulary:
     """The characters that a model knows, sorted by code point; the id of a character is its place among them.
 
-    With `has_unknown` one id more, behind them, stands for all other characters; it is never sampled.
+    With `has_unknown` there is one more id after them, for all other characters; it is never sampled.
     """
 
     symbols: tuple[str, ...]
@@ -43,10 +44,10 @@ class Vocabulary:
             raise CharRNNError("A vocabulary needs at least one character; this one has none.")
         for symbol in self.symbols:
             if not isinstance(symbol, str) or len(symbol) != 1:
-                raise CharRNNError(f"A vocabulary is made of single characters; {symbol!r} is none.")
+                raise CharRNNError(f"A vocabulary has single characters; {symbol!r} is not a single character.")
         for left, right in zip(self.symbols, self.symbols[1:], strict=False):
             if left == right:
-                raise CharRNNError(f"The vocabulary has {_named(left)} twice; each character may stand in it once.")
+                raise CharRNNError(f"The vocabulary has {_named(left)} twice; each character may occur only once.")
             if left > right:
                 raise CharRNNError(
                     f"The vocabulary has {_named(left)} before {_named(right)}; it must be sorted by code point."
@@ -54,22 +55,22 @@ class Vocabulary:
 
     @classmethod
     def of(cls, text: Iterable[str], has_unknown: bool = False) -> "Vocabulary":
-        """Return the vocabulary of just the characters of `text`."""
+        """Return the vocabulary with exactly the characters of `text`."""
         return cls(tuple(sorted(set(text))), has_unknown)
 
     @property
     def size(self) -> int:
-        """Return how many ids can be predicted."""
+        """Return the number of ids that can be predicted."""
         return len(self.symbols) + self.has_unknown
 
     @property
     def unknown_id(self) -> int | None:
-        """Return the id that stands for all unknown characters, or None."""
+        """Return the id of all unknown characters, or None."""
         return len(self.symbols) if self.has_unknown else None
 
     @property
     def start(self) -> int:
-        """Return the id of the symbol that stands before a text: read by the model, never predicted."""
+        """Return the id of the start symbol: the model reads it before a text and never predicts it."""
         return self.size
 
     @cached_property
@@ -118,7 +119,7 @@ class Vocabulary:
         return {character: count for character, count in Counter(text).items() if character not in known}
 
     def admit(self, text: str, policy: str | None, where: str) -> tuple[np.ndarray, str | None]:
-        """Return the ids of `text`, what is unknown treated by `policy` (`admission`), and a notice of that."""
+        """Return the ids of `text`, unknown characters treated by `policy` (`admission`), and a notice about them."""
         unknown = self.unknown(text)
         ids = self.table(text)
         if not unknown:
@@ -137,17 +138,17 @@ class Vocabulary:
         first: Callable[[], str],
         hint: str = READERS_HINT,
     ) -> tuple[int | None, str]:
-        """Return the id that stands in for unknown characters, None if they are left out, and a notice of that.
+        """Return the id that replaces unknown characters (None: they are left out) and a notice about them.
 
-        `policy` is one of config.UNKNOWN: "error" (a CharRNNError that says where the `first` stands), "skip", or
-        "replace" by the id of unknown characters, or else the first of STAND_INS that the vocabulary has. None is
-        "replace" for a vocabulary that has that id, else "error". `hint` is for those who cannot choose a policy.
+        `policy` is one of config.UNKNOWN: "error" (a CharRNNError with the place of the `first`), "skip", or "replace",
+        by the id of unknown characters, or else by the first of STAND_INS that the vocabulary has. None means "replace"
+        if the vocabulary has that id, else "error". `hint` is for callers that cannot choose a policy.
         """
         policy = policy or ("replace" if self.has_unknown else "error")
         if policy == "error":
+            subject = where.capitalize() if re.fullmatch(r"line [\d,]+|the \w+", where) else where
             raise CharRNNError(
-                f"The vocabulary of {len(self.symbols):,} lacks characters of {where}: {self._shown(unknown)}; "
-                f"the first at {first()}.",
+                f"{subject} has characters that the model does not know: {self._shown(unknown)}, first at {first()}.",
                 hint=hint,
             )
         done, stand_in = "left out", None
@@ -157,9 +158,9 @@ class Vocabulary:
                 symbol = next((c for c in STAND_INS if c in self.symbols), None)
                 if symbol is None:
                     raise CharRNNError(
-                        f"The vocabulary has none of {', '.join(map(_named, STAND_INS))} to stand in for unknown "
-                        "characters.",
-                        hint="Leave them out: `unknown='skip'`",
+                        f"The vocabulary has none of the replacements of unknown characters: "
+                        f"{', '.join(map(_named, STAND_INS))}.",
+                        hint="Leave unknown characters out: `unknown='skip'`",
                     )
                 stand_in, done = self.symbols.index(symbol), f"replaced by {symbol!r}"
         count = sum(unknown.values())
@@ -172,23 +173,23 @@ class Vocabulary:
         return ", ".join(shown) + (f" and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else "")
 
     def to_json(self) -> dict[str, Any]:
-        """Return the vocabulary as a dict that JSON can hold; lone surrogates, which it cannot, are a CharRNNError."""
+        """Return the vocabulary as a dict for JSON; CharRNNError for a lone surrogate, which JSON cannot hold."""
         symbols = "".join(self.symbols)
         if lone := _surrogate(symbols):
             # JSON would read an escaped pair of them back as one character.
             raise CharRNNError(
                 f"The vocabulary has the lone surrogate {_named(lone)}, which no file can hold.",
-                hint="Remove it from the text: it is no character.",
+                hint="Remove it from the text: it is not a character.",
             )
         unknown = {"unknown": True} if self.has_unknown else {}
         return {"format": FORMAT, "version": VERSION, "symbols": symbols, **unknown}
 
     @classmethod
     def from_json(cls, data: Any, where: str = "the vocabulary") -> "Vocabulary":
-        """Return the vocabulary that `to_json` gave `data` for; anything else is a CharRNNError that names `where`."""
+        """Return the vocabulary from what `to_json` returned; for other data a CharRNNError that names `where`."""
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise CharRNNError(
-                f'{where} is no vocabulary: it has no "format": "{FORMAT}".',
+                f'{where} is not a vocabulary: it has no "format": "{FORMAT}".',
                 hint="Make one with: charrnn vocab CORPUS -o vocab.json",
             )
         version = data.get("version")
@@ -203,7 +204,7 @@ class Vocabulary:
         if not isinstance(symbols, str):
             raise CharRNNError(f'{where} is damaged: "symbols" must be a string of its characters.')
         if lone := _surrogate(symbols):
-            raise CharRNNError(f"{where} is damaged: it has the lone surrogate {_named(lone)}, which is no character.")
+            raise CharRNNError(f"{where} is damaged: the lone surrogate {_named(lone)} is not a character.")
         unknown = data.get("unknown", False)
         if not isinstance(unknown, bool):
             raise CharRNNError(f'{where} is damaged: "unknown" must be true or false.')
@@ -213,7 +214,7 @@ class Vocabulary:
             raise CharRNNError(f"{where} is damaged: {error.message}", error.hint) from None
 
     def save(self, path: str | Path) -> None:
-        """Write vocab.json; only another vocabulary is replaced, and only when the new file is whole."""
+        """Write vocab.json; only another vocabulary is replaced, and only by a complete file."""
         path = Path(path)
         check_replaceable(path, "vocabulary", _is_vocabulary)
         content = json.dumps(self.to_json(), ensure_ascii=False) + "\n"
@@ -237,7 +238,7 @@ class Vocabulary:
         except OSError as error:
             raise CharRNNError(f"The vocabulary file {path} cannot be read: {error.strerror}.", hint) from error
         except (ValueError, RecursionError):
-            raise CharRNNError(f"{path} is no vocabulary: it is not JSON.", hint) from None
+            raise CharRNNError(f"{path} is not a vocabulary: it is not JSON.", hint) from None
         return cls.from_json(data, str(path))
 
 
@@ -249,7 +250,7 @@ def _is_vocabulary(path: Path) -> bool:
 
 
 def nothing_left(where: str) -> CharRNNError:
-    """Return the error of a text of which `unknown='skip'` left nothing."""
+    """Return the error for a text from which `unknown='skip'` removed everything."""
     return CharRNNError(f"Nothing is left of {where}: the model knows none of its characters.")
 
 

@@ -47,7 +47,7 @@ def test_what_is_unknown_is_what_the_model_would_not_know(case, tmp_path):
     if not expected:
         assert model.evaluate(tmp_path / "text.txt").characters > 0
     else:
-        with pytest.raises(CharRNNError, match="lacks characters"):
+        with pytest.raises(CharRNNError, match="characters that the model does not know"):
             model.evaluate(tmp_path / "text.txt")
 
 

@@ -137,7 +137,7 @@ def test_mistakes_are_explained(here):
         assert isinstance(result.exception, CharRNNError) and result.stdout == ""
         return result.exception
 
-    assert "lacks characters of the text: 'X'" in refused("run", "aXb").message
+    assert "The text has characters that the model does not know: 'X'" in refused("run", "aXb").message
     assert said("run", "aXb", "--unknown", "skip").stdout == said("run", "ab").stdout
     assert "3 words were given" in refused("run", "ab", "ba").message
     assert "nowhere" in refused("nowhere", "ab").message

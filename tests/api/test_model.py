@@ -139,7 +139,7 @@ def test_samples_of_a_model_of_lines_are_lines(tmp_path):
 
 
 def test_a_prime_with_unknown_characters_is_refused_or_admitted(model, told):
-    with pytest.raises(CharRNNError, match="lacks characters of `prime`: 'z'"):
+    with pytest.raises(CharRNNError, match="`prime` has characters that the model does not know: 'z'"):
         model.sample(5, prime="baz")
     assert VOCAB.decode(model.encode("baz", "skip")) == "ba" and "left out" in told[0]
     assert VOCAB.decode(model.encode("baz", "replace")) == "ba?"
@@ -315,7 +315,7 @@ def test_what_a_prime_has_that_is_unknown_is_treated_as_wished(model):
     assert model.sample(prime="aZb", unknown="skip", **known) == expected
     assert "".join(model.stream(prime="aZb", unknown="skip", **known)) == expected
     for how in ({"prime": "aZb"}, {"prime": "aZb", "unknown": "error"}):
-        with pytest.raises(CharRNNError, match="lacks characters of `prime`"):
+        with pytest.raises(CharRNNError, match="`prime` has characters that the model does not know"):
             model.sample(**how, **known)
     (many,) = model.sample_many(1, prime="aZb", unknown="skip", **known)
     assert many == expected

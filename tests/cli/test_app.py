@@ -185,7 +185,10 @@ def test_eval_prints_what_scripts_rely_on(small):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("sample", "small", "--prime", "abcZQ"), "lacks characters of --prime: 'Z' (U+005A) x 1, 'Q'"),
+        (
+            ("sample", "small", "--prime", "abcZQ"),
+            "the model does not know: 'Z' (U+005A) x 1, 'Q'",
+        ),
         (("sample", "small", "--prime", "ZQ", "--unknown", "skip"), "knows none of its characters"),
         (("sample", "small", "--unknown", "forget"), "--unknown is 'forget'"),
         (("train", "text.txt", "--encoding", "klingon"), "--encoding is 'klingon'"),
@@ -195,17 +198,17 @@ def test_eval_prints_what_scripts_rely_on(small):
         (("sample", "damaged.safetensors"), "damaged.safetensors is damaged"),
         (("eval", "small", "missing.txt"), "missing.txt does not exist"),
         (("eval", "small", "empty.txt"), "empty.txt is empty"),
-        (("eval", "small", "binary"), "binary holds no text"),
+        (("eval", "small", "binary"), "binary has no text"),
         (("eval", "small", "undecodable.txt"), "undecodable.txt is not UTF-8"),
         (("eval", "small"), "No text was named"),
         (("eval", "damaged.safetensors", "text.txt"), "damaged"),
         (("train",), "No training text was named"),
         (("train", "missing.txt"), "missing.txt does not exist"),
         (("train", "empty.txt"), "empty.txt is empty"),
-        (("train", "binary"), "binary holds no text"),
+        (("train", "binary"), "binary has no text"),
         (("train", "undecodable.txt"), "undecodable.txt is not UTF-8"),
         (("train", "text.txt", "--vocab", "missing.json"), "missing.json does not exist"),
-        (("train", "text.txt", "--vocab", "text.txt"), "text.txt is no vocabulary"),
+        (("train", "text.txt", "--vocab", "text.txt"), "text.txt is not a vocabulary"),
         (("train", "text.txt", "--units", "0"), "--units is 0"),
         (("train", "text.txt", "--lr", "nan"), "--lr is nan"),
         (("train", "text.txt", "--cell", "hopfield"), "one of rnn, irnn, clockwork, lstm"),
@@ -244,7 +247,7 @@ def test_a_vocabulary_that_does_not_fit(small, tmp_path):
     (tmp_path / "abc.txt").write_text("abc")
     assert charrnn_in(tmp_path, "vocab", "abc.txt", "-o", "abc.json").returncode == 0
     said = refused(charrnn_in(tmp_path, "train", small / "text.txt", "--vocab", "abc.json"))
-    assert "lacks characters of" in said and "'d' (U+0064)" in said
+    assert "characters that the model does not know" in said and "'d' (U+0064)" in said
     assert not (tmp_path / "checkpoints").exists()
 
 

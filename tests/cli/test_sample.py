@@ -448,7 +448,7 @@ def test_primes(sample, folder):
 def test_primes_with_unknown_characters(sample):
     options = ("-n", 20, "--seed", 1, "--prime", "aZb")
     refused = sample("story", *options)
-    assert refused[:2] == (1, "") and "lacks characters of --prime: 'Z' (U+005A) x 1" in refused.said
+    assert refused[:2] == (1, "") and "characters that the model does not know: 'Z' (U+005A) x 1" in refused.said
     skipped = sample("story", *options, "--unknown", "skip")
     assert skipped.out == sample("story", "-n", 20, "--seed", 1, "--prime", "ab").out
     assert skipped.said == "1 character of --prime is unknown and was left out: 'Z' (U+005A) x 1.\n"

@@ -171,7 +171,7 @@ def test_unknown_characters_by_each_policy():
     assert counts["skip"][6]["bits_per_char"] is None
     replaced = as_records("plain", stdin=TEXT.replace("Z", " ").encode())
     assert [r["bits"] for r in counts["replace"]] == pytest.approx([r["bits"] for r in replaced], rel=1e-5)
-    with pytest.raises(CharRNNError, match=r"lacks characters of line 3: 'Z'.*first at column 7"):
+    with pytest.raises(CharRNNError, match=r"Line 3 has characters that .*: 'Z'.*first at column 7"):
         run("plain.safetensors", "text.txt", "--unknown", "error")
     # The unknown symbol is what a model with one was trained to read.
     by_default = as_records("unknown", "text.txt")
@@ -529,7 +529,7 @@ def test_the_characters_of_a_text_have_lines_and_columns():
 
 
 def test_a_text_with_unknown_characters_follows_the_policy_of_eval():
-    with pytest.raises(CharRNNError, match=r"lacks characters of text\.txt"):
+    with pytest.raises(CharRNNError, match=r"text\.txt has characters that"):
         run("plain.safetensors", "text.txt", "--whole")
     for policy in ("skip", "replace"):
         result = run("plain.safetensors", "text.txt", "--whole", "--jsonl", "--unknown", policy)
@@ -668,7 +668,7 @@ def test_a_page_of_what_is_chosen(here):
 
 def test_a_page_is_whole_even_if_a_line_is_not(here, monkeypatch):
     monkeypatch.setattr(records, "PORTION", 1)
-    with pytest.raises(CharRNNError, match="lacks characters of line 2"):
+    with pytest.raises(CharRNNError, match="Line 2 has characters that"):
         run("plain.safetensors", "--unknown", "error", "--unbuffered", "--html", "half.html", stdin=b"ab\nx\n")
     assert (here / "half.html").read_text().endswith("</footer>\n")
 

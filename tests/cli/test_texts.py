@@ -256,7 +256,10 @@ REFUSED = (
     (("a.txt", "--split", "char-rnn", "--val-file", "b.txt"), "validates on its own text"),
     (("a.txt", "--split", "tail", "--val-file", "b.txt"), "no effect with --val-file"),
     (("a.txt", "--split", "char-rnn", "--test", "0.1"), "--split char-rnn has no test part"),
-    (("a.txt", "b.txt", "--split", "char-rnn", "--reset-at-documents"), "--split char-rnn knows no documents"),
+    (
+        ("a.txt", "b.txt", "--split", "char-rnn", "--reset-at-documents"),
+        "--split char-rnn does not work with documents",
+    ),
     (("a.txt", "--split", "documents"), "needs 2 documents or more"),
     (("a.txt", "--split", "thirds"), "--split is 'thirds'"),
     (("a.txt", "--val", "0.5", "--test", "0.5"), "leave no text to train on"),

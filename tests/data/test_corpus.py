@@ -119,7 +119,7 @@ def test_a_given_vocabulary_is_used(tmp_path):
 def test_a_vocabulary_that_does_not_fit_names_the_file(tmp_path):
     write(tmp_path / "1.txt", b"abc\nabc\n")
     write(tmp_path / "2.txt", b"ab\na!")
-    with pytest.raises(CharRNNError, match=r"'!' \(U\+0021\) x 1; the first at .*2\.txt:2:2"):
+    with pytest.raises(CharRNNError, match=r"'!' \(U\+0021\) x 1, first at .*2\.txt:2:2"):
         as_ids(read_text([tmp_path]), Vocabulary.of("abc\n"))
 
 
@@ -169,7 +169,7 @@ def test_no_source():
 def test_a_folder_without_text(tmp_path, content):
     if content is not None:
         write(tmp_path / "a.bin", content)
-    with pytest.raises(CharRNNError, match="holds no text file"):
+    with pytest.raises(CharRNNError, match="has no text file"):
         read_text([tmp_path])
 
 

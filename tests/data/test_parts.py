@@ -277,7 +277,7 @@ def test_the_split_of_char_rnn_with_lines():
 
 
 def test_the_split_of_char_rnn_knows_no_files_at_which_to_forget():
-    with pytest.raises(CharRNNError, match="knows no documents"):
+    with pytest.raises(CharRNNError, match="does not work with documents"):
         split(files([[1] * 100, [2] * 100], resets=True), TrainConfig(split="char-rnn", batch=2))
     found = split(files([[1] * 100, [2] * 100]), TrainConfig(split="char-rnn", batch=2))
     assert found.train.starts is None and found.val[0].starts is None

@@ -304,7 +304,7 @@ def test_unknown_characters_cost_what_it_takes_to_name_them_and_are_not_read():
     _, (replaced, _) = scored(["aZb☞ЯZ", "Z"], unknown="replace")
     assert replaced.surprisal.tolist() == pytest.approx(bits_of(model, "\n", "a b☞  "), rel=1e-4)
     assert (replaced.characters, replaced.unknown, replaced.read) == (6, 3, "aZb☞ЯZ")
-    with pytest.raises(CharRNNError, match=r"lacks characters of line 2: 'Z'.* x 2; the first at column 3\.") as error:
+    with pytest.raises(CharRNNError, match=r"Line 2 has characters that .*: 'Z'.* x 2, first at column 3\.") as error:
         scored(["ab", "abZZ", "Z"], unknown="error")
     assert "Я" not in error.value.message
 
@@ -321,7 +321,7 @@ def test_the_unknown_symbol_stands_for_unknown_characters():
         2,
         1,
     )
-    with pytest.raises(CharRNNError, match="line 1"):
+    with pytest.raises(CharRNNError, match="Line 1"):
         Scorer(model, DEFAULT_TEXT, "error").score(["aZb"])
 
 

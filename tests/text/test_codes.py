@@ -112,5 +112,5 @@ def test_it_spills_just_above_the_limit(spilling):
 def test_a_lone_surrogate_is_named():
     writer = CodeWriter(lambda: pytest.fail("so little is kept in memory"))
     writer.add("ab", "a.txt")
-    with pytest.raises(CharRNNError, match=r"a\.txt holds the lone surrogate U\+DC80"):
+    with pytest.raises(CharRNNError, match=r"a\.txt has the lone surrogate U\+DC80"):
         writer.add("c\udc80", "a.txt")

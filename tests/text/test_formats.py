@@ -24,9 +24,9 @@ from support.commands import charrnn_in, refused, several
 
 TEXT = "naïve text\n" * 3000
 PACK = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
-IMAGE = "Charrnn reads no images. If it shows a text: tesseract f stdout > f.txt"
-DATA = "Write what is text in it to a file, and name that."
-SAVE = "Save it as text in the program that it belongs to, and name that."
+IMAGE = "charrnn cannot read images. If it shows a text: tesseract f stdout > f.txt"
+DATA = "Write the text in it to a file, and name that file."
+SAVE = "Save it as text in the program that made it, and name the new file."
 
 
 def zipped(*names: str, mimetype: str = "", padding: int = 0) -> bytes:

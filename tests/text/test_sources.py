@@ -177,7 +177,9 @@ def test_files_that_are_passed_over_are_named(tmp_path):
     for name in ("a.txt", "b.png", "c.bin", "d.bin", "e.bin", "empty"):
         (tmp_path / name).write_bytes({"t": b"text", "y": b""}.get(name[-1], b"\0\1"))
     (notice,) = read_text([str(tmp_path)]).notices
-    assert notice == f"Passed over, as no text: {tmp_path}/b.png, {tmp_path}/c.bin, {tmp_path}/d.bin and 1 more."
+    assert (
+        notice == f"Skipped files that are not text: {tmp_path}/b.png, {tmp_path}/c.bin, {tmp_path}/d.bin and 1 more."
+    )
     for name in "bcde":
         next(tmp_path.glob(f"{name}.*")).unlink()
     assert read_text([str(tmp_path)]).notices == ()
@@ -191,7 +193,7 @@ def test_a_file_in_another_encoding_than_those_before_it(tmp_path):
     assert (
         "The files before it are in UTF-8" in caught.value.hint and "iconv -f ENCODING -t utf-8 " in caught.value.hint
     )
-    assert "If all are: Name its encoding (`encoding='cp1252'`, say)." in caught.value.hint
+    assert "If all files have it: Name its encoding (for example `encoding='cp1252'`)." in caught.value.hint
     with pytest.raises(CharRNNError) as caught:
         read_text([str(tmp_path / "2.txt")])
     assert "iconv" not in caught.value.hint

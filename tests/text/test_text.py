@@ -58,7 +58,7 @@ def test_bytes_that_are_no_text_are_named_with_their_place():
     with pytest.raises(CharRNNError) as caught:
         decode("é".encode("utf-16-le") * 5 + b"\xff", DEFAULT_TEXT, "a.txt")
     # It is what it was taken for, and damaged.
-    assert caught.value.hint.startswith("Or have such bytes replaced: `errors='replace'`.")
+    assert caught.value.hint.startswith("Or replace such bytes: `errors='replace'`.")
     assert decode(b"a\xffb", TextConfig(errors="replace"), "")[0] == "a\ufffdb"
     with pytest.raises(CharRNNError, match=r"offset 2"):
         decode(b"a\0\0", TextConfig(encoding="utf-16-le"), "a.txt")
