@@ -36,8 +36,8 @@ class Streams:
     """`batch` contiguous streams of a text, read `seq` characters a window.
 
     Every window is a pure function of the fields and the step. Each epoch starts at another place of the text, which is
-    read as a ring; `start` is the id of the symbol that stands before a text. Where the model forgets at documents,
-    streams start with one, if it begins soon: the model would learn that documents may begin in their middle.
+    read as a ring; `start` is the id of the start symbol. If documents reset the state, a stream starts with the next
+    document if that is near: otherwise the model would learn that documents may begin in their middle.
     """
 
     part: Part
@@ -66,10 +66,10 @@ class Streams:
         return step % self.steps_per_epoch == 0
 
     def window(self, step: int, rows: slice = slice(None)) -> Window:
-        """Return what `step` reads of some of the streams, by default of all.
+        """Return the window of `step` for some of the streams, by default all.
 
-        The input is `start` where a stream begins its epoch, where the text itself begins, and where a document does
-        at which the model forgets.
+        The input is `start` where a stream begins its epoch, where the text begins, and where a document begins that
+        resets the state.
         """
         n = len(self.part)
         epoch, window = divmod(step, self.steps_per_epoch)

@@ -9,7 +9,7 @@ import numpy as np
 from charrnn.text import cache
 from charrnn.text.text import BLOCK
 
-# Characters of a line that are looked at first for what stands before a place in it; then ever more.
+# The search back from a place in a line begins with this many characters; then with more and more.
 LOOK_BACK = 32
 # Characters that are looked at together for the end of a line.
 LOOK_AHEAD = 4096
@@ -58,7 +58,7 @@ class Part:
     def next_begin(self, place: int, limit: int) -> int | None:
         """Return where the next document begins, at a place or less than `limit` after it; the end of the text counts.
 
-        None if none does.
+        None if no document begins there.
         """
         if self.begins(np.array([place]))[0]:
             return place
@@ -77,7 +77,7 @@ class Part:
     def counts(self, places: np.ndarray) -> np.ndarray:
         """Return whether the character at each of some places counts in a loss, bool of their shape.
 
-        Along the first axis every place is the next after the one before, or 0; none is negative.
+        Along the first axis each place follows the previous one, or is 0; no place is negative.
         """
         if self.loss_after is None:
             return np.ones(places.shape, bool)
@@ -88,7 +88,7 @@ class Part:
         counts = (before == self.loss_after) & (places > 0)
         known = counts | (before == self.line_end) | (places == 0)
         counts[:1], known[:1] = self._follows_separator(places[:1]), True
-        # Elsewhere it is as at the place before: the highest number so far is that of the last that is known.
+        # Other places are like the place before: the highest number so far belongs to the last known place.
         rows = np.arange(0, 2 * len(places), 2).reshape(-1, *[1] * (places.ndim - 1))
         return np.maximum.accumulate(np.where(known, rows + counts, 0)) % 2 == 1
 
@@ -100,7 +100,7 @@ class Part:
 
     @cached_property
     def _first_separators(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return where documents of an index begin, and the place of the first separator in each (the end: none)."""
+        """Return where documents begin, and the place of the first separator in each (without one, the end)."""
         begins = np.union1d(0, [] if self.starts is None else self.starts).astype(np.int64)
         firsts = np.full(len(begins), len(self))
         for low, high in self.blocks():

@@ -17,7 +17,7 @@ PIECES, CHARACTERS = 20_000, 50_000_000
 WORTH_TELLING = 0.02
 # Text that is not a copy hardly ever repeats this many characters: Tiny Shakespeare never, Python sources 2 %.
 STRETCH = 64
-# Numbers of 64 bits with which those of neighbours are mixed, so that each stretch has a number of its own.
+# 64-bit factors that mix the numbers of neighbours, so that different stretches have different numbers.
 _SPREAD, _MIX = np.uint64(0x9E3779B97F4A7C15), 0xD1B54A32D192ED03
 
 # Yields what is compared of a part, lines or such; finds which of those that are wanted a part has.
@@ -92,7 +92,7 @@ def _found_in(pieces: Pieces) -> Find:
 
 
 def _stretches(part: Part) -> Iterator[int]:
-    """Yield a number for each stretch of a part, one after the other, of which none overlaps another."""
+    """Yield a number for each stretch of a part, one after the other, without overlap."""
     for low in range(0, len(part) - STRETCH + 1, STRETCH):
         ids = part.ids(low, low + STRETCH)
         if (ids != ids[0]).any():
@@ -100,11 +100,11 @@ def _stretches(part: Part) -> Iterator[int]:
 
 
 def _found_stretches(train: Part, wanted: Counter[int]) -> set[int]:
-    """Return which numbers are those of stretches of a part, wherever they begin."""
+    """Return which of the wanted numbers occur among the stretches of a part that begin anywhere."""
     if not wanted:
         return set()
     numbers = np.array(sorted(wanted), np.uint64)
-    # Most stretches are not wanted, which their first bits tell.
+    # The first bits of a number already show that most stretches are not wanted.
     begins = np.zeros(1 << 16, bool)
     begins[numbers >> np.uint64(48)] = True
     found: set[int] = set()

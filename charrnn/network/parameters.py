@@ -153,11 +153,11 @@ def check_weights(weights: Mapping[str, np.ndarray], model: ModelConfig, vocab_s
     """Raise CharRNNError unless `weights` are exactly the parameters of this model."""
     # A file may claim any number of layers, and a long table takes long. Each layer has at least one parameter.
     if model.layers > len(weights):
-        raise CharRNNError(f"{where} does not hold the parameters of its own model: {model.layers:,} layers.")
+        raise CharRNNError(f"{where} does not have the parameters of its own model: {model.layers:,} layers.")
     expected = parameter_shapes(model, vocab_size)
     if set(weights) != set(expected):
         odd = sorted(set(weights) ^ set(expected))
-        raise CharRNNError(f"{where} does not hold the parameters of its own model: {', '.join(odd)}.")
+        raise CharRNNError(f"{where} does not have the parameters of its own model: {', '.join(odd)}.")
     for name, shape in expected.items():
         if weights[name].shape != shape:
             raise CharRNNError(f"{where}: {name} has shape {weights[name].shape}; the model needs {shape}.")

@@ -21,11 +21,10 @@ class Text:
     """The text of some sources, read as `config` says; `notices` are notices for the user about that.
 
     `codes`, (characters,), are places in `symbols`, the characters in the order in which they first appear; `counts`
-    says how often each does. File `names[i]` begins at character `starts[i]`; where documents inside files begin is in
-    `begins`, None where documents are files, or lines. `sha256` and `byte_count` are of all
-    files' bytes, unpacked; `sources` are what the user named, as absolute paths, or "-", "-2", … for what comes once
-    (stdin, a pipe); `name` is that of the first, safe as a file name; `kept` holds the bytes of what came once, by its
-    name in `sources`, if they were to be kept.
+    says how often each occurs. File `names[i]` begins at character `starts[i]`. `begins` says where documents inside
+    files begin; it is None if documents are files or lines. `sha256` and `byte_count` are of the bytes of all files,
+    unpacked; `sources` are absolute paths, or "-", "-2", … for stdin and pipes; `name` is the name of the first, safe as
+    a file name; `kept` has the bytes of stdin and pipes by their names in `sources`, if they were to be kept.
     """
 
     codes: np.ndarray
@@ -67,9 +66,9 @@ class Text:
         return self._points[self.codes[low:high]].tobytes().decode("utf-32-le")
 
     def copies(self) -> list[tuple[int, int]]:
-        """Return the documents with the content of an earlier one, in the order of those: (earlier, later).
+        """Return pairs of documents with the same content, in the order of the earlier one: (earlier, later).
 
-        Of a document that has the length of no other nothing is read.
+        A document whose length is unique is not read.
         """
         lengths = np.diff(self.starts, append=len(self)).tolist()
         starts = self.starts.tolist()
@@ -88,7 +87,7 @@ class Text:
         return sorted((earlier, later) for earlier, *others in groups for later in others)
 
     def carriage_returns(self) -> list[str]:
-        """Return what a person should know who trains on a text in which carriage returns were kept."""
+        """Return a notice for the user who trains on a text with carriage returns."""
         count = 0 if self.config.bytes else self.counted.get("\r", 0)
         if not count:
             return []
@@ -96,12 +95,12 @@ class Text:
         if len(self.names) > 1:
             where, first = "The text", f", the first at {self.places(chr(13), 1)[chr(13)][0]}"
         return [
-            f"{where} has carriage returns ({count:,}: line ends of Windows or of old{first}), which the model would "
-            "learn; `newlines='lf'` makes plain line ends of them."
+            f"{where} has carriage returns ({count:,}, line ends of Windows or of old systems{first}). The model would "
+            "learn them; `newlines='lf'` turns them into plain line ends."
         ]
 
     def empty_lines(self) -> int:
-        """Return how many lines hold nothing, or the CR of a line end of Windows alone; the text ends with its line."""
+        """Return the number of lines that are empty or have only the CR of a Windows line end; a line ends the text."""
         line_break, carriage_return = self.symbols.find("\n"), self.symbols.find("\r")
         empty, before = 0, np.full(2, max(line_break, 0), self.codes.dtype)
         for low in range(0, len(self), BLOCK):
@@ -128,7 +127,7 @@ class Text:
 
 
 def _alike(documents: Iterable[int], key: Callable[[int], Hashable]) -> Iterator[list[int]]:
-    """Yield the documents that share a key, where it is more than one."""
+    """Yield the groups of two or more documents with the same key."""
     found: dict[Hashable, list[int]] = {}
     for document in documents:
         found.setdefault(key(document), []).append(document)
@@ -136,7 +135,7 @@ def _alike(documents: Iterable[int], key: Callable[[int], Hashable]) -> Iterator
 
 
 class _Lines:
-    """Tells file, line and column of places in a text that is gone through block by block."""
+    """Finds file, line and column of places in a text that is read block by block."""
 
     def __init__(self, text: Text):
         self.text = text

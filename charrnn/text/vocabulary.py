@@ -100,7 +100,7 @@ class Vocabulary:
         return ids
 
     def table(self, symbols: str) -> np.ndarray:
-        """Return the ids of some characters, int32; -1 stands for one that is unknown."""
+        """Return the ids of some characters, int32; -1 for an unknown one."""
         points = np.frombuffer(symbols.encode("utf-32-le", "surrogatepass"), "<u4")
         ids = self._table.take(points, mode="clip").astype(np.int32)
         return np.where(ids == self.start, -1, ids)

@@ -86,7 +86,7 @@ def test_advice_names_only_options_that_the_command_has(advice):
 
 def test_a_model_that_knows_the_carriage_return_needs_no_notice_of_it(advice):
     returns = {name: text for name, (text, _) in advice.items() if ": returns" in name}
-    assert "has carriage returns (20: line ends" in returns.pop("vocab: returns")
+    assert "has carriage returns (20, line ends" in returns.pop("vocab: returns")
     assert len(returns) == 6 and {text.splitlines()[-1] for text in returns.values()} == {"exit 0"}
     assert not any("carriage return" in text or "newlines" in text for text in returns.values())
 

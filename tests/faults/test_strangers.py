@@ -156,7 +156,7 @@ def test_another_kind_of_value_is_damage(stranger: Stranger, change: dict[str, A
 def test_layers_without_end_are_refused_before_they_are_counted(stranger: Stranger) -> None:
     metadata, arrays = stranger.models[1]
     path = stranger.folder / "deep.safetensors"
-    for layers, reason in ((10**6, "at most 1000"), (999, "does not hold the parameters of its own model")):
+    for layers, reason in ((10**6, "at most 1000"), (999, "does not have the parameters of its own model")):
         path.write_bytes(
             packed(
                 json.loads(metadata)

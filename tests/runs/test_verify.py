@@ -96,7 +96,7 @@ def test_numbers_that_are_none_are_bad(part, number, tmp_path):
 @pytest.mark.parametrize(
     "change, said",
     [
-        ({"weights": {}}, "does not hold the parameters"),
+        ({"weights": {}}, "does not have the parameters"),
         ({"vocab": Vocabulary.of("abc\n")}, "has shape"),
         ({"state": {}}, "hidden state has shapes"),
         ({"training": TrainConfig(batch=3)}, "hidden state has shapes"),

@@ -115,7 +115,7 @@ def test_of_a_folder_what_holds_no_records_is_passed_over(here):
     (here / "many" / "a.jsonl").write_text('{"text": "a"}')
     (here / "many" / "readme.md").write_text("no records")
     assert documents(read("many")) == ["a\x1e"]
-    assert read("many").notices == ("Passed over, as no records: many/readme.md.",)
+    assert read("many").notices == ("Skipped files that are not records: many/readme.md.",)
 
 
 @pytest.mark.parametrize(

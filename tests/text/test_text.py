@@ -73,9 +73,9 @@ def test_carriage_returns_are_told_to_who_trains(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"a\r\nb\rc\n\r\r\n")
     (tmp_path / "b.txt").write_bytes(b"plain\n")
     (notice,) = read_text([tmp_path / "a.txt"]).carriage_returns()
-    assert "a.txt has carriage returns (4:" in notice and "`newlines='lf'`" in notice
+    assert "a.txt has carriage returns (4," in notice and "`newlines='lf'`" in notice
     (notice,) = read_text([tmp_path / "b.txt", tmp_path / "a.txt"]).carriage_returns()
-    assert notice.startswith("The text has carriage returns (4:")
+    assert notice.startswith("The text has carriage returns (4,")
     assert f"the first at {tmp_path / 'a.txt'}:1:2)" in notice
     for form in (TextConfig(newlines="lf"), TextConfig(bytes=True)):
         assert read_text([tmp_path / "a.txt"], form).carriage_returns() == []
