@@ -23,17 +23,17 @@ def told(capsys, nats, **facts):
 
 
 @pytest.mark.parametrize("train", [2.0, 13.4])
-def test_what_is_worse_than_frequencies_is_not_said_to_be_learnt_by_heart(capsys, train):
+def test_what_is_worse_than_frequencies_is_not_said_to_overfit(capsys, train):
     baselines = {"train_nats": train, "frequency_nats": 3.1416, "uniform_nats": 4.5}
     diverged = told(capsys, 13.4, **baselines)
-    assert "worse than the plain frequencies of the characters would (3.14 nats): training has gone wrong" in diverged
-    assert "lower --lr" in diverged and "heart" not in diverged
+    assert "worse than the frequencies of the characters alone (3.14 nats): training went wrong" in diverged
+    assert "lower --lr" in diverged and "overfits" not in diverged
     # Nothing has gone wrong with what has hardly begun.
     for nats in (4.2, 4.6):
         early = told(capsys, nats, **baselines)
-        assert "worse than the plain frequencies" in early and "Train again, for" in early and "heart" not in early
+        assert "worse than the frequencies" in early and "Train again, for" in early and "overfits" not in early
     good = told(capsys, 3.1, **baselines)
-    assert "frequencies" not in good and ("by heart" in good) == (train == 2.0)
+    assert "frequencies" not in good and ("overfits" in good) == (train == 2.0)
 
 
 def guessed(trained: str, held: str) -> float:

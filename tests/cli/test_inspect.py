@@ -375,9 +375,7 @@ def test_what_is_shown_of_a_run(run):
     found = rows(text)
     assert found["run"] == "play" and found["layers"] == "2 of 5 units, plain; the input is one-hot"
     assert found["characters"] == r"7 \n\x1b␣\\abé"
-    assert found["training"] == (
-        "batch 4, seq 9, optimizer adam, lr 0.005, minutes 2.5 other than the default: dropout 0.1"
-    )
+    assert found["training"] == ("batch 4, seq 9, optimizer adam, lr 0.005, minutes 2.5 not the default: dropout 0.1")
     assert found["corpus"] == "/texts/a.txt /texts/b.txt 12,345 characters" and found["SHA-256"] == "ab" * 32
     assert found["backend"] == "jax, 2 shards" and found["trained"] == "step 30 of 40, 0.75 epochs, 1 min 15 s"
     assert found["best"] == f"{1.75 / math.log(2):.4f} bits per character in validation, at step 20"

@@ -212,7 +212,7 @@ def test_plain_lines(tmp_path, clock, said):
         "step 1, epoch 0.14, train 2.000, lr 2.0e-03, 1 min left",
         "step 2, epoch 0.29, train 2.000, lr 2.0e-03, 1 min left",
         "step 3, epoch 0.43, train 2.000, lr 2.0e-03, 1 min left",
-        "12,346 characters/s: 40 steps fit the time, 5.7 passes over the text.",
+        "12,346 characters/s: there is time for 40 steps, or 5.7 passes over the text.",
         "step 4/40, epoch 0.57, train 2.000, lr 2.0e-03, 1 min left",
         "step 5/40, epoch 0.71, train 2.000, lr 2.0e-03, 1 min left",
         "step 6/40, epoch 0.86, train 2.000, lr 2.0e-03, 1 min left",
@@ -225,8 +225,8 @@ def test_plain_lines(tmp_path, clock, said):
         "  | of two lines",
         "step 10/40, epoch 1.43, 256 chars/s, train 2.000, val 2.500 bits/char, lr 2.0e-03, 1 min left",
         "Saved after step 10.",
-        "Not saved after step 11: No space left on device: checkpoints/to\\x1by. Training goes on in memory.",
-        "Training went wrong: the loss became nan. Back at step 9, from now on with 0.5 times the learning rate.",
+        "Not saved after step 11: No space left on device: checkpoints/to\\x1by. Training continues in memory.",
+        "Training went wrong: the loss became nan. It continues from step 9 with 0.5 times the learning rate.",
         "step 10/40, epoch 1.43, 256 chars/s, train 2.000, val 2.500 bits/char, lr 2.0e-03, 1 min left",
         "epoch 1.43, step 10: train 3.0000, val 2.7500 bits",
         "  | a sample",
@@ -235,9 +235,9 @@ def test_plain_lines(tmp_path, clock, said):
         "  | a sample",
         "  | of two lines",
         f"The model is {tmp_path / 'toy/best.safetensors'} (step 20).",
-        "Validation: 2.1640 bits per character (1.5000 nats), exactly, on 100 held-out characters.",
-        "  For comparison, compressors on the same text alone, bits per character: xz 3.250.",
-        "  It has begun to learn its text by heart: training loss 0.50 nats, validation 1.50. "
+        "Validation: 2.1640 bits per character (1.5000 nats), computed over all 100 held-out characters.",
+        "  For comparison, compressors that see only the held-out text, in bits per character: xz 3.250.",
+        "  The model overfits: the training loss is 0.50 nats, the validation loss 1.50. "
         "More text, more --dropout or fewer --units would help.",
     ]
 
@@ -255,9 +255,9 @@ def test_another_number_of_steps_is_said_if_it_is_another_one(tmp_path, clock, s
         show(view, clock, BudgetFixed(43, 13000.0, 40), BudgetFixed(80, 24000.0, 43))
         # What was said last is what it is compared with.
         show(view, clock, BudgetFixed(75, 22000.0, 80), BudgetFixed(73, 21000.0, 75))
-        assert said() == ["24,000 characters/s: 80 steps fit the time instead of 40, 11 passes over the text."]
+        assert said() == ["24,000 characters/s: there is time for 80 steps instead of 40, or 11 passes over the text."]
         show(view, clock, BudgetFixed(30, 9000.0, 73))
-        assert said() == ["9,000 characters/s: 30 steps fit the time instead of 80, 4.3 passes over the text."]
+        assert said() == ["9,000 characters/s: there is time for 30 steps instead of 80, or 4.3 passes over the text."]
         # So many were asked for: more would fit.
         view.began = replace(began(tmp_path), training=replace(SETTINGS, steps=7))
         show(view, clock, BudgetFixed(7, 9000.0))
@@ -274,10 +274,10 @@ def test_a_model_of_bytes_is_told_in_bytes(tmp_path, clock, said):
     lines = said()
     for expected in (
         "Text: 1,050 bytes, 13 different; 900 to train on, 100 to validate, 50 to test.",
-        "12,346 bytes/s: 40 steps fit the time, 5.7 passes over the text.",
+        "12,346 bytes/s: there is time for 40 steps, or 5.7 passes over the text.",
         "step 10/40, epoch 1.43, 256 bytes/s, train 2.000, val 2.500 bits/byte, lr 2.0e-03, 1 min left",
-        "Validation: 2.1640 bits per byte (1.5000 nats), exactly, on 100 held-out bytes.",
-        "  For comparison, compressors on the same text alone, bits per byte: xz 3.250.",
+        "Validation: 2.1640 bits per byte (1.5000 nats), computed over all 100 held-out bytes.",
+        "  For comparison, compressors that see only the held-out text, in bits per byte: xz 3.250.",
         "  | Привет",
         "  | ☞\\xff",
     ):
@@ -310,10 +310,10 @@ def test_quiet_leaves_out_samples_and_then_all_but_warnings(tmp_path, clock, sai
         show(view, clock, *story(tmp_path), bad)
     assert said() == [
         "The batch is now cut into 3 parts.",
-        "Not saved after step 11: No space left on device: checkpoints/to\\x1by. Training goes on in memory.",
-        "Training went wrong: the loss became nan. Back at step 9, from now on with 0.5 times the learning rate.",
-        "The model predicts worse than the plain frequencies of the characters would (3.00 nats): it was trained too "
-        "little, or at a wrong rate. Train again, for longer or with another --lr.",
+        "Not saved after step 11: No space left on device: checkpoints/to\\x1by. Training continues in memory.",
+        "Training went wrong: the loss became nan. It continues from step 9 with 0.5 times the learning rate.",
+        "The model predicts worse than the frequencies of the characters alone (3.00 nats): it was not trained enough, "
+        "or with a wrong learning rate. Train again, for longer or with another --lr.",
     ]
 
 
@@ -380,7 +380,7 @@ def test_when_a_run_of_so_many_steps_is_done_is_said_once_its_speed_is_known(tmp
 def test_why_it_ended(reason, tmp_path, clock, said):
     with View(FakeTraining(tmp_path), quiet=NO_SAMPLES) as view:
         show(view, clock, Ended(reason, 12))
-    patience = f"Stopped early: no better for {SETTINGS.patience} evaluations."
+    patience = f"Stopped early: no improvement in {SETTINGS.patience} evaluations."
     assert said()[:1] == ([patience] if reason == "patience" else [])
 
 
@@ -428,8 +428,8 @@ def test_lines_above_a_bar(tmp_path, clock, terminal):
             "epoch 2.71, step 19: train 3.0000, val 2.5000 bits, best",
             "  | a sample",
             "  | of two lines",
-            "Training went wrong: nan. Back at step 19, from now on with 0.5 times the",
-            "learning rate.",
+            "Training went wrong: nan. It continues from step 19 with 0.5 times the learning",
+            "rate.",
         ]
         # Epoch and learning rate are left out: the time left is not.
         bar = r" 50% ━+─+ 0:11 left  train 2\.000  val 2\.500 bits/char  256 chars/s"
@@ -437,7 +437,7 @@ def test_lines_above_a_bar(tmp_path, clock, terminal):
         show(view, clock, *map(stepped, range(21, 41)), Ended("budget", 40))
     terminal.sync()
     above, bar, below = "\n".join(terminal.lines()).partition(terminal.lines()[13])
-    assert above.endswith("\nlearning rate.\n") and below.startswith("\nThe model is")
+    assert above.endswith("\nrate.\n") and below.startswith("\nThe model is")
     # What is of interest at the end is how long it took.
     assert re.fullmatch(r"100% ━+ took 0:24  train 2\.000  val 2\.500 bits/char  256 chars/s", bar)
     assert terminal.shows_cursor
@@ -805,7 +805,7 @@ def test_the_command_on_a_terminal_that_is_resized_and_interrupted(tmp_path):
     shown, last, said = terminal.raw[match.start() :].partition(b"Stopped after")
     assert max(widths(shown)) <= 50 and all(map(BAR.match, painted(shown)))
     said = SEQUENCE.sub("", (last + said).decode())
-    assert re.fullmatch(r"Stopped after step [\d,]+, saved\. Go on with:\r\n  charrnn train --resume toy\r\n", said)
+    assert re.fullmatch(r"Stopped after step [\d,]+, saved\. Continue with:\r\n  charrnn train --resume toy\r\n", said)
     # The bar is there once, and no ^C.
     assert sum(bool(re.match(r" *\d+% ", line)) for line in terminal.lines()) == 1
     assert "^C" not in "".join(terminal.lines())

@@ -308,10 +308,10 @@ def test_of_long_parts_the_beginning_is_evaluated_and_that_is_said(monkeypatch, 
         assert reported(part, parts) == pytest.approx(
             mean_nats(model, [part.cut(0, 60 // len(parts)) for part in parts])
         )
-    assert "on 60 held-out characters (the first of 100)." in said["validation"]
-    assert "on 60 held-out characters that nothing was chosen by (the first of 90)." in said["test"]
+    assert "over the first 60 of 100 held-out characters." in said["validation"]
+    assert "over the first 60 of 90 held-out characters, which were not used to choose anything." in said["test"]
     reported("test", [Part(np.zeros(9, int))])
-    assert said["test"].endswith("on 9 held-out characters that nothing was chosen by.\n")
+    assert said["test"].endswith("over all 9 held-out characters, which were not used to choose anything.\n")
 
 
 def test_what_is_left_out_makes_no_bits_per_byte(trained):

@@ -400,14 +400,14 @@ def test_the_report_tells_of_what_counts(monkeypatch, capsys):
 
     nats, said = reported("validation")
     assert nats == pytest.approx(mean_nats(model, [text]))
-    assert r", exactly, on 27 held-out characters after '\t' (of 96)." in said
+    assert r", computed over 27 characters after '\t' in all 96 held-out characters." in said
     monkeypatch.setattr(held_out, "EXACT", 30)
     assert (
-        r"on 18 held-out characters after '\t' that nothing was chosen by (of the first 30 of 96)."
+        r"over 18 characters after '\t' in the first 30 of 96 held-out characters, which were not used to choose"
         in reported("test")[1]
     )
     monkeypatch.setattr(held_out, "EXACT", 2)
-    assert r"Test: none of the first 2 characters stands after '\t'" in reported("test")[1]
+    assert r"Test: not computed, because none of the first 2 characters follows '\t'" in reported("test")[1]
     assert held_out.counted_ids(text).tolist() == [3, 4, 0] * 9
 
 
@@ -529,7 +529,7 @@ def test_a_model_that_learns_only_what_follows(trained):
         counted = sum(len(line.split("\t")[1]) for line in part.splitlines(keepends=True))
         assert facts["characters"] == counted and facts["bits_per_byte"] is None
         assert f"{what}: {facts['bits_per_char']:.4f} bits per character" in said["pairs"][0]
-        assert rf"on {counted:,} held-out characters after '\t'" in said["pairs"][0]
+        assert rf"over {counted:,} characters after '\t' in all " in said["pairs"][0]
     assert re.search(r"^bits per byte +-$", charrnn_in(folder, "eval", "pairs", "part.txt").stdout.decode(), re.M)
     # What stands before is read, and does not count.
     best = Model.load(folder / "checkpoints/pairs/best.safetensors")

@@ -116,11 +116,11 @@ def test_the_report_does_not_claim_what_is_not_so(capsys):
         return capsys.readouterr().err
 
     many = Repeated(200, 180, "lines")
-    assert "on 900 held-out characters; 180 of 200 lines also occur in the training part.\n" in reported(
+    assert "over all 900 held-out characters; 180 of 200 lines also occur in the training part.\n" in reported(
         "validation", many
     )
-    assert "that nothing was chosen by; 180 of 200 lines also" in reported("test", many)
-    assert "on 900 held-out characters.\n" in reported("validation", None)
+    assert "which were not used to choose anything; 180 of 200 lines also" in reported("test", many)
+    assert "over all 900 held-out characters.\n" in reported("validation", None)
     assert many.matters and not Repeated(200, 4, "lines").matters
 
 

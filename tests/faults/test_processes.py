@@ -95,7 +95,7 @@ def test_a_signal_to_one_saves_and_ends_all(text: Path, tmp_path: Path, tally: T
         tally.inject()
         (first, talk), (second, _) = team.ended(within=WITHIN)
     tally.check((first, second) == (128 + signal.SIGINT, 128 + signal.SIGTERM), f"exit codes {first}, {second}: {talk}")
-    tally.check("saved. Go on with: charrnn train --resume" in talk, talk)
+    tally.check("saved. Continue with: charrnn train --resume" in talk, talk)
 
 
 def losses(run: Run) -> list[tuple[float, float]]:

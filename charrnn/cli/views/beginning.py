@@ -1,4 +1,4 @@
-"""What `charrnn train` says at first: what will happen, when it will be done, and on what it trains."""
+"""The first messages of `charrnn train`: what will happen, when it will be done, and the text that it trains on."""
 
 import sys
 from pathlib import Path
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from charrnn.api.events import Began
     from charrnn.api.session import Training
 
-# From so many seconds on a time of day is told with its day.
+# A time of day that is at least this many seconds away is printed with its date.
 _FAR = 20 * 3600
 
 
 def plan(training: "Training") -> str:
-    """Return the first line: what is trained on what for how long, and when it will be done if that is known."""
+    """Return the first line: the model, the text, how long training takes, and when it will be done if known."""
     job = training.job
     assert job is not None
     config, progress = job.config, job.resumed.progress if job.resumed else None
@@ -36,23 +36,23 @@ def plan(training: "Training") -> str:
         limits.insert(0, _counted(config.minutes, "minute"))
     if total is None:
         what += f" for {' or '.join(limits)}{', whichever ends first' if len(limits) > 1 else ''}"
-    # In a log nobody can type it.
+    # Nobody can type Ctrl-C in a log.
     return f"{what}{when}{'; Ctrl-C saves and stops' if sys.stderr.isatty() else ''}."
 
 
 def seconds_left(training: "Training") -> float:
-    """Return how long a run of `minutes` has still to go."""
+    """Return how many seconds are left of a run with a limit in `minutes`."""
     assert training.job is not None and training.job.config.minutes is not None
     return max(0.0, training.began + 60 * training.job.config.minutes - perf_counter())
 
 
 def clock_time(seconds: float) -> str:
-    """Return the time of day, so many seconds from now: "14:32"; with the day where that is not today's or near."""
+    """Return the time of day this many seconds from now: "14:32", or with the date if it is far away."""
     return strftime("%H:%M" if seconds < _FAR else "%a %d %b, %H:%M", localtime(time() + seconds))
 
 
 def facts(training: "Training", event: "Began") -> "Iterator[str]":
-    """Yield the sizes of the text and the network, and the settings that most depend on."""
+    """Yield the sizes of the text and of the network, and the most important settings."""
     from charrnn.network.parameters import parameter_count
 
     assert training.job is not None
@@ -66,14 +66,14 @@ def facts(training: "Training", event: "Began") -> "Iterator[str]":
     width = "one-hot input" if event.model.embedding is None else f"embedding {event.model.embedding}"
     parameters = parameter_count(event.model, event.vocab_size)
     yield f"Network: {parameters:,} parameters, {width}, dropout {settings.dropout:g}."
-    # Where a run goes on the rate is another by now.
+    # A resumed run has another learning rate by now.
     rate = "" if event.step else f", learning rate {settings.rate:g}"
     name = printable(event.path.resolve().name)
     yield f"Run {name}: batch {settings.batch}, seq {settings.seq}, {settings.optimizer}{rate}."
 
 
 def _named(sources: "Sequence[str]") -> str:
-    """Return how a sentence names the sources of a text."""
+    """Return the sources of a text as part of a sentence."""
     first = "stdin" if sources[0].startswith("-") else printable(Path(sources[0]).name)
     return first if len(sources) == 1 else f"{first} and {len(sources) - 1:,} more"
 

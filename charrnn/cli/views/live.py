@@ -23,16 +23,17 @@ SAMPLE = 200
 TEMPERATURE = 0.7
 # Plain lines come this often, in seconds, between evaluations.
 LINE_EVERY = 30.0
-# After so many seconds of training the speed is known well enough to say when a run of so many more will be done.
+# After KNOWN_AFTER seconds of training the speed is known well enough to predict the end of the run. The prediction is
+# printed if at least WORTH_TELLING seconds remain.
 KNOWN_AFTER, WORTH_TELLING = 10.0, 60.0
-# Another number of steps is told if it differs by this share.
+# A new number of steps is printed if it differs from the last one by more than this fraction.
 CHANGED = 0.1
-# How much is left out (--quiet): the samples, and all but warnings.
+# Values of --quiet: no samples; nothing but warnings and errors.
 NO_SAMPLES, NOTHING = 1, 2
 
 
 class View:
-    """Shows the events of a training run; a context manager, so that the terminal is always put right again."""
+    """Shows the events of a training run; a context manager, so that the terminal is always restored."""
 
     def __init__(self, training: "Training", quiet: int):
         self.training, self.quiet = training, quiet
@@ -42,10 +43,10 @@ class View:
         self.train_nats: float | None = None
         self.val_nats: float | None = None
         self.last_step: Stepped | None = None
-        # How many steps were last said to fit the time, and whether the time ends the run.
+        # The number of steps that was last printed as fitting the time, and whether the time limit ends the run.
         self.told: int | None = None
         self.is_timed = self.has_told_the_end = False
-        # Of a run that is over: how long it took, and whether it reached the end of its budget.
+        # After the end of a run: how long it took, and whether it reached the end of its budget.
         self.took: float | None = None
         self.is_complete = False
         self.last_line = time.perf_counter()
@@ -58,7 +59,7 @@ class View:
         self._stop_bar()
 
     def show(self, event: "Event") -> None:
-        """Draw one event."""
+        """Show one event."""
         from charrnn.api import events
         from charrnn.cli.views import report
 
@@ -87,14 +88,14 @@ class View:
                 self._say(f"Saved after step {step:,}.")
             case events.SaveFailed(step, error):
                 why = printable(as_options(error.message))
-                self._print(f"Not saved after step {step:,}: {why} Training goes on in memory.")
+                self._print(f"Not saved after step {step:,}: {why} Training continues in memory.")
             case events.FolderMade(path):
                 self._print(f"The folder of the run was moved or removed: it was made again at {printable(str(path))}.")
             case events.RolledBack(step, why, rate_scale):
                 self.train_nats = None
                 self.speed.restart()
                 self._print(
-                    f"Training went wrong: {printable(why)}. Back at step {step:,}, from now on with "
+                    f"Training went wrong: {printable(why)}. It continues from step {step:,} with "
                     f"{rate_scale:g} times the learning rate."
                 )
             case events.Ended():
@@ -105,7 +106,7 @@ class View:
                 report.measured(event, self.quiet >= NOTHING)
 
     def _begin(self, event: "Began") -> None:
-        """Say what is trained on what."""
+        """Print which model is trained on which text."""
         assert self.training.job is not None
         self.unit = self.training.job.data.corpus.text.config.unit
         self.began, self.val_nats = event, event.best_nats
@@ -118,7 +119,7 @@ class View:
             self._say(line)
 
     def _fixed(self, total: int, characters_per_second: float) -> None:
-        """Say how many steps fit the time, if that is news: other budgets may be smaller."""
+        """Print how many steps fit the time limit, if that ends the run and the number is new."""
         from charrnn.training.budget import counted_total
 
         assert self.began is not None
@@ -129,7 +130,9 @@ class View:
         self.told = total
         passes = f"{total / self.began.steps_per_epoch:.2g} passes over the text"
         instead = "" if told is None else f" instead of {told:,}"
-        self._say(f"{characters_per_second:,.0f} {self.unit}s/s: {total:,} steps fit the time{instead}, {passes}.")
+        self._say(
+            f"{characters_per_second:,.0f} {self.unit}s/s: there is time for {total:,} steps{instead}, or {passes}."
+        )
 
     def _stepped(self, event: "Stepped") -> None:
         self.last_step = event
@@ -142,7 +145,7 @@ class View:
             self._plain_line(event)
 
     def _tell_the_end(self) -> None:
-        """Say once when a run of so many steps will be done: its first line could not know."""
+        """Print once when a run with a fixed number of steps will be done; its first line could not know."""
         left, rate = self._seconds_left(), self.speed.rate
         if self.has_told_the_end or self.is_timed or rate is None or self.speed.passed < KNOWN_AFTER:
             return
@@ -169,14 +172,14 @@ class View:
         return [] if self.last_step is None else [f"lr {self.last_step.learning_rate:.1e}"]
 
     def _seconds_left(self) -> float | None:
-        """Return how long training will still take, None as long as that is not known."""
+        """Return how many seconds training will still take, None while that is not known."""
         if self.is_timed:
             return beginning.seconds_left(self.training)
         step = self.last_step
         return None if step is None or step.total is None else self.speed.seconds_for(step.total - step.step)
 
     def _share(self) -> float:
-        """Return the share of the run that is done: of its time, or of its steps."""
+        """Return the fraction of the run that is done: of its time, or of its steps."""
         assert self.began is not None
         if self.is_complete:
             return 1.0
@@ -200,7 +203,7 @@ class View:
         return Shown(self._share(), took or time_left, losses, f"bits/{short(self.unit)}", facts)
 
     def _plain_line(self, event: "Stepped") -> None:
-        """Say how far training is, where no bar does."""
+        """Print how far training is, if there is no bar."""
         of = f"/{event.total:,}" if event.total else ""
         losses = [] if self.train_nats is None else [f"train {_bits(self.train_nats)}"]
         if self.val_nats is not None:
@@ -218,7 +221,7 @@ class View:
             best = ", best" if event.best else ""
             parts[-1] += ","
             parts.append(f"val {_bits(event.val_nats, 4)} bits{best}")
-        # Where a line is too long it is broken between the parts.
+        # A line that is too long is broken between the parts only.
         self._say(" ".join(part.replace(" ", FIXED) for part in parts))
         if self.quiet < NO_SAMPLES:
             model = self.training.model(event)
@@ -232,7 +235,7 @@ class View:
             self._print(line, prefix)
 
     def _print(self, line: str, prefix: str | None = None) -> None:
-        """Print a line, even if quiet; on a terminal it is broken between words, each piece after the prefix."""
+        """Print a line, even if quiet; on a terminal it is broken between words, and each piece gets the prefix."""
         if not self._on_bar(lambda bar: bar.say(line, prefix)):
             for part in wrapped(line, columns_of(sys.stderr), prefix):
                 say(part)
@@ -252,12 +255,12 @@ class View:
         self.bar = None
 
     def _on_bar(self, action: "Callable[[Bar], None]") -> bool:
-        """Do something with the bar; return whether there is one. A terminal that has gone is no reason to stop."""
+        """Call `action` with the bar; return whether there is a bar. Training continues if the terminal is gone."""
         if self.bar is not None:
             try:
                 action(self.bar)
             except OSError:
-                # It holds sys.stderr, which is needed once more.
+                # The bar has replaced sys.stderr; stopping it puts the real one back.
                 with suppress(OSError):
                     self.bar.stop()
                 self.bar = None

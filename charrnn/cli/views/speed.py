@@ -1,12 +1,12 @@
-"""How fast training is, and how long so many more steps will take."""
+"""How fast training is, and how long a number of further steps will take."""
 
 from time import perf_counter
 
 
 class Speed:
-    """How fast training is: characters a second over the last steps, and seconds a step over all of them.
+    """Measures training: characters per second over the last steps, and seconds per step over all steps.
 
-    The first is restarted after what is no training, which the second includes.
+    The first measurement restarts after an evaluation or another interruption; the second includes these times.
     """
 
     def __init__(self) -> None:
@@ -20,11 +20,11 @@ class Speed:
 
     @property
     def passed(self) -> float:
-        """Return how long it has been from the first step to the last one."""
+        """Return the seconds from the first step to the last one."""
         return 0.0 if self.began is None else self.now - self.began
 
     def seconds_for(self, steps: int) -> float | None:
-        """Return how long so many more steps will take from now on."""
+        """Return how many seconds this many further steps will take from now on, None if not known yet."""
         if not self.steps:
             return None
         return max(0.0, steps * self.passed / self.steps - (perf_counter() - self.now))
@@ -32,7 +32,7 @@ class Speed:
     def add(self, characters: int) -> None:
         self.now = now = perf_counter()
         if self.began is None:
-            # It was compiled for: what it took tells nothing of the others.
+            # The first step includes compilation, so its time says nothing about the others.
             self.began = now
         else:
             self.steps += 1

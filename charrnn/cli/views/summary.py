@@ -1,4 +1,4 @@
-"""What `charrnn inspect` shows of a checkpoint beside its tables: a row of text for each fact."""
+"""The facts that `charrnn inspect` shows about a checkpoint, in addition to its tables: a row of text for each."""
 
 import math
 import shlex
@@ -10,17 +10,17 @@ from charrnn.api.history import PARTS, Record, evaluation_of, number
 from charrnn.cli.console import printable
 from charrnn.config import BUDGET, DEFAULT_RATES, DEFAULT_TEXT, TrainConfig
 
-# Of what there may be many, so many lines are shown.
+# A row shows at most this many lines.
 LINES = 4
 SPACE = "\u2423"
-# Shown whatever they are.
+# Settings that are shown even if they have their default values.
 _ALWAYS = ("batch", "seq", "optimizer", "lr")
 
 Row = tuple[str, list[str]]
 
 
 def rows(facts: dict[str, Any], width: int) -> Iterator[Row]:
-    """Yield labels with the lines that stand beside each; those of characters are at most `width` wide."""
+    """Yield each label with its lines; lines of characters are at most `width` wide."""
     yield from _model(facts)
     vocabulary = facts["vocabulary"]
     unknown = " and the unknown symbol" if vocabulary["unknown"] else ""
@@ -53,7 +53,7 @@ def _model(facts: dict[str, Any]) -> Iterator[Row]:
 
 
 def _characters(symbols: str, is_bytes: bool, width: int, file: str) -> list[str]:
-    """Return lines of the characters; of many only the first, and who shows the others."""
+    """Return lines of the characters; if there are many, only the first ones, and the command that shows all."""
     from rich.cells import cell_len
 
     lines = [""]
@@ -69,7 +69,7 @@ def _characters(symbols: str, is_bytes: bool, width: int, file: str) -> list[str
 
 
 def _character(symbol: str, is_byte: bool) -> str:
-    """Return a character as it is, or its escape where it would not be seen, or not by itself."""
+    """Return a character as it is, or its escape if it is invisible or a combining mark."""
     alone = not unicodedata.category(symbol).startswith("M") and not (is_byte and symbol > "\x7f")
     if not alone or symbol in ("\\", SPACE):
         return symbol.encode("unicode_escape").decode()
@@ -84,16 +84,16 @@ def _training(settings: dict[str, Any]) -> Iterator[str]:
     yield _words(always | budget)
     changed = _changed(settings, vars(TrainConfig()), (*_ALWAYS, *BUDGET))
     if changed:
-        yield f"other than the default: {_words(changed)}"
+        yield f"not the default: {_words(changed)}"
 
 
 def _changed(settings: dict[str, Any], defaults: dict[str, Any], but: Collection[str] = ()) -> dict[str, Any]:
-    """Return the settings that are not the default, without some."""
+    """Return the settings that differ from the defaults, without those in `but`."""
     return {name: value for name, value in settings.items() if value != defaults[name] and name not in but}
 
 
 def _words(settings: dict[str, Any]) -> str:
-    """Return settings as their options are called: "batch 32, clip-norm off"."""
+    """Return settings under the names of their options: "batch 32, clip-norm off"."""
     return ", ".join(f"{name.replace('_', '-')} {word(value)}" for name, value in settings.items())
 
 
@@ -120,7 +120,7 @@ def _corpus(progress: dict[str, Any], unit: str) -> Iterator[Row]:
 
 
 def _first(items: Any, what: str) -> list[str]:
-    """Return the first of some items, and how many there are more."""
+    """Return the first items as lines, and the number of further ones."""
     shown = [printable(str(item)) for item in items] if isinstance(items, list) else []
     return shown if len(shown) <= LINES else [*shown[: LINES - 1], f"and {len(shown) - LINES + 1:,} more {what}"]
 
@@ -130,7 +130,7 @@ def _progress(progress: dict[str, Any], history: list[Record], unit: str) -> Ite
     step, total, seconds, best_step, nats = (number(progress.get(name)) for name in names)
     if step is not None:
         words = [f"step {step:,}" + ("" if total is None else f" of {total:,}")]
-        # The epoch is the step divided by a whole number that the log does not have.
+        # The epoch is the step divided by the steps per epoch, a number that is not in the log.
         counted = [(record["step"], epoch) for record in history if (epoch := number(record.get("epoch")))]
         if counted and counted[-1][0]:
             words.append(f"{step * counted[-1][1] / counted[-1][0]:,.2f} epochs")
@@ -150,7 +150,7 @@ def _figures(facts: dict[str, Any]) -> Iterator[Row]:
             exact = f"{evaluation.bits_per_char:.4f} bits per {evaluation.unit} ({evaluation.nats_per_char:.4f} nats)"
             of = evaluation.repeated
             also = "" if of is None else f"; {printable(str(of))} also occur in the training part"
-            yield part, [f"{exact}, exactly, on {evaluation.characters:,} {evaluation.unit}s{also}"]
+            yield part, [f"{exact}, computed over {evaluation.characters:,} {evaluation.unit}s{also}"]
 
 
 def duration(seconds: float) -> str:
