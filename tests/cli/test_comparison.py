@@ -163,7 +163,7 @@ def test_what_cannot_be_compared_is_told(two, checkpoints):
     write(checkpoints / "elsewhere", 2.0, progress=progress)
     assert "trained on different texts" in inspected("first", "elsewhere").stderr
     write(checkpoints / "less", 2.0, training=replace(TRAINING, val=0.2))
-    assert "validate on different parts" in inspected("first", "less").stderr
+    assert "have different validation parts" in inspected("first", "less").stderr
 
 
 @pytest.mark.parametrize("count", [3, 26])
@@ -182,7 +182,7 @@ def test_no_line_is_too_wide_and_nothing_reaches_the_terminal(checkpoints, count
 
 def test_what_cannot_be_shown_is_refused(two):
     assert "There is no run 'third'" in refused("first", "third").message
-    assert refused(*["first"] * 27).message == "27 runs are too many for one view; it has letters for 26."
+    assert refused(*["first"] * 27).message == "27 runs were named; at most 26 can be compared at once."
 
 
 def test_models_without_a_training_are_shown(checkpoints, tmp_path):

@@ -581,7 +581,7 @@ def test_only_a_picture_of_ours_is_replaced(run, tmp_path, suffix):
 def test_without_matplotlib_the_way_to_it_is_told(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     error = refused("play", "--plot", tmp_path / "curve.png")
-    assert "matplotlib" in error.message and error.hint == "pip install 'charrnn[plot]'"
+    assert "matplotlib" in error.message and error.hint == "Install it: pip install 'charrnn[plot]'"
     # All else is as it was.
     assert "parameters" in inspected("play").stdout
 

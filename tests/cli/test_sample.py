@@ -256,7 +256,7 @@ def test_surprisal_is_coloured_where_there_are_colours(sample, folder, monkeypat
     options = ("story", "-n", 60, "--prime", "ab", "--seed", 4, "--show-surprisal")
     plain = sample(*options)
     assert plain.out == "ab" + text_of(model, "ab", Ending(60), Sampling(), seed=4)
-    assert plain.said == "Colours are for terminals; FORCE_COLOR=1 writes them anywhere.\n"
+    assert plain.said == "Colours are printed only to terminals; set FORCE_COLOR=1 to print them anywhere.\n"
     monkeypatch.setenv("FORCE_COLOR", "1")
     how = Generation(Ending(60), seed=4)
     drawn = list(generate_one(model, model.before(model.vocab.encode("ab")), how, True))
@@ -677,14 +677,14 @@ def test_a_text_that_came_through_a_pipe_is_found_where_it_was_kept(sample, fold
         (("story", "--keep-until"), "--keep-until keeps the text of --until, and none was given."),
         (("story", "--best", "2"), "--best ranks the texts that --beam finds."),
         (("story", "--beam", "2", "--best", "3"), "--best is 3; it must be a whole number, at least 1 and at most 2."),
-        (("story", "--beam", "2", "--best", "2", "--show-surprisal"), "--show-surprisal colours the text itself."),
+        (("story", "--beam", "2", "--best", "2", "--show-surprisal"), "--show-surprisal colours the printed text"),
         (("story", "--no-prime"), "--no-prime has no effect without a prime."),
-        (("story", "--csv", "--jsonl"), "--csv and --jsonl print two different tables."),
-        (("story", "--csv", "--beam", "2", "--best", "2"), "--csv and --best print two different tables."),
-        (("story", "--csv", "--show-surprisal"), "--show-surprisal colours the text itself."),
-        (("story", "--csv", "-o", "{n}.csv"), "{n} in --output writes each sample to a file of its own; --csv and"),
+        (("story", "--csv", "--jsonl"), "--csv and --jsonl print different tables."),
+        (("story", "--csv", "--beam", "2", "--best", "2"), "--csv and --best print different tables."),
+        (("story", "--csv", "--show-surprisal"), "--show-surprisal colours the printed text"),
+        (("story", "--csv", "-o", "{n}.csv"), "{n} in --output writes each sample to its own file, but --csv and"),
         (("story", "-o", "names.txt"), "names.txt exists already."),
-        (("story", "-o", "-"), "--output names a file; without it samples go to stdout."),
+        (("story", "-o", "-"), "--output needs a file, not '-'; without --output, samples go to stdout."),
         (("story", "-o", "checkpoints"), "checkpoints is a folder; a sample is a file."),
         (("story", "-o", "nowhere/x.txt"), "There is no folder nowhere."),
         (("names", "--sort"), "--sort ranks several samples, and one is to be made."),

@@ -620,7 +620,7 @@ def test_what_does_not_count_of_bytes_is_nothing_of_a_character():
 @pytest.mark.parametrize("options", [(), ("--whole", "--unknown", "replace"), ("--line-ends",)])
 def test_the_heat_map_on_the_terminal(options, monkeypatch):
     plain = run("plain.safetensors", "text.txt", "--heatmap", *options)
-    assert "\x1b" not in plain.stdout + plain.stderr and "Colours are for terminals; FORCE_COLOR=1" in plain.stderr
+    assert "\x1b" not in plain.stdout + plain.stderr and "Colours are printed only to terminals; set FORCE_COLOR=1" in plain.stderr
     monkeypatch.setenv("FORCE_COLOR", "1")
     coloured = run("plain.safetensors", "text.txt", "--heatmap", *options)
     assert SGR.search(coloured.stdout) and "bits:" in SGR.sub("", coloured.stderr)
@@ -709,7 +709,7 @@ def test_of_what_failed_there_is_no_page(here):
         (("plain.safetensors", "text.txt", "--by", "best"), "--by is 'best'; it must be one of mean, worst, excess."),
         (("plain.safetensors", "text.txt", "--by", "excess"), "plain.safetensors does not record"),
         (("plain.safetensors", "text.txt", "--threshold", "nan"), "--threshold is nan"),
-        (("plain.safetensors", "text.txt", "--heatmap", "--jsonl"), "--heatmap colours the text itself"),
+        (("plain.safetensors", "text.txt", "--heatmap", "--jsonl"), "--heatmap prints the text in colours"),
         (("plain.safetensors", "text.txt", "--heatmap", "--per-char"), "--heatmap"),
         (("plain.safetensors", "text.txt", "--unknown", "forget"), "--unknown is 'forget'"),
         (("plain.safetensors", "text.txt", "--encoding", "klingon"), "--encoding is 'klingon'"),

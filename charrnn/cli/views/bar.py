@@ -1,7 +1,8 @@
-"""The bar of a training run: the last line of a terminal, painted four times a second at the width it has then.
+"""The bar of a training run: the last line of a terminal, drawn four times a second at the current width.
 
-The cursor waits at its beginning. So what a terminal echoes there (^C) is painted over and never wraps, and where a
-narrower terminal has broken the bar into several lines, all of them lie after the cursor and are erased.
+The cursor waits at the beginning of the bar. So text that the terminal echoes there (^C) is overwritten and never
+wraps. If the terminal becomes narrower and breaks the bar into several lines, all of them are after the cursor and are
+erased.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,17 +11,17 @@ from typing import Any
 
 from charrnn.cli.views.wrapping import cells, wrapped
 
-# The bar itself has at least so many columns, or is left out.
+# The bar itself has at least this many columns, or is left out.
 SHORTEST = 8
-# Obeyed by every terminal in use: erase from the cursor on; do not wrap, and wrap again, at the right edge.
+# Sequences that every terminal in use understands: erase from the cursor to the end; turn wrapping off; turn it on.
 _ERASE, _NO_WRAP, _WRAP = "\x1b[J", "\x1b[?7l", "\x1b[?7h"
-# Readable on light and on dark terminals, as yellow, cyan and greys are not.
+# Magenta is readable on light and on dark terminals; yellow, cyan and greys are not.
 _DONE = "magenta"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What the bar shows: the share that is done, the time left, the losses; their unit and facts only if they fit."""
+    """The content of the bar: the fraction done, the time left, the losses; and, if they fit, their unit and facts."""
 
     share: float
     time: str
@@ -30,9 +31,10 @@ class Shown:
 
 
 def laid_out(shown: Shown, columns: int) -> tuple[str, int, str]:
-    """Return what comes before the bar, the columns of the bar, and what comes after it.
+    """Return the text before the bar, the columns of the bar, and the text after it.
 
-    Of what does not fit, the last facts go first, then the bar, the losses but for the last, that one, and the time.
+    If not everything fits, parts are left out in this order: the facts (the last one first), the unit, the bar, the
+    losses (the last one last), the time.
     """
     percent = f"{int(100 * shown.share):3d}%"
     needed = [shown.time, *shown.losses]
@@ -50,14 +52,14 @@ def laid_out(shown: Shown, columns: int) -> tuple[str, int, str]:
             break
         needed.append(fact)
     bar = columns - length(needed)
-    # One of the two spaces that are counted before the time comes before the bar instead.
+    # Two spaces were counted before the time; one of them is printed before the bar instead.
     if bar < SHORTEST or not needed:
         return "  ".join([percent, *needed]), 0, ""
     return f"{percent} ", bar, f" {'  '.join(needed)}"
 
 
 class Bar:
-    """Draws what `shown` returns, from `start` to `stop`; what others write to stderr meanwhile goes above it."""
+    """Draws the result of `shown` from `start` to `stop`; other output to stderr in that time appears above the bar."""
 
     def __init__(self, shown: Callable[[], Shown]):
         from rich.console import Console
@@ -65,7 +67,7 @@ class Bar:
 
         self.shown = shown
         self.console = Console(stderr=True)
-        # A dumb terminal cannot go back to the beginning of a line.
+        # A dumb terminal cannot return to the beginning of a line.
         self.is_possible = not self.console.is_dumb_terminal
         self._live = Live(get_renderable=lambda: _Drawn(self._line), console=self.console, refresh_per_second=4)
 
@@ -73,7 +75,7 @@ class Bar:
         self._live.start(refresh=True)
 
     def stop(self) -> None:
-        """Draw the bar for the last time; it stays."""
+        """Draw the bar for the last time; it stays on the screen."""
         self._live.stop()
 
     def refresh(self) -> None:
@@ -101,7 +103,7 @@ class Bar:
 
 
 class _Drawn:
-    """Something that Rich draws at the present width of the terminal, in place of what is after the cursor."""
+    """Something that Rich draws at the current width of the terminal, replacing everything after the cursor."""
 
     def __init__(self, draw: Callable[[int, bool], Iterator[Any]]):
         self.draw = draw
@@ -120,7 +122,7 @@ def _above(lines: Iterable[str]) -> Iterator[Any]:
 
 
 def _obeyed(sequence: str) -> Any:
-    """Return what a terminal obeys and does not show, as Rich passes it on."""
+    """Return a control sequence, which the terminal executes and does not show, in the form that Rich passes on."""
     from rich.segment import ControlType, Segment
 
     return Segment(sequence, None, [(ControlType.CLEAR,)])

@@ -1,4 +1,4 @@
-"""The losses of training runs as a chart of characters."""
+"""The losses of training runs as a chart that is drawn with characters."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -7,13 +7,13 @@ from charrnn.api.history import Losses, Series
 
 HEIGHT, NARROWEST = 14, 60
 VALIDATION, BEST, SEVERAL = "●", "★", "*"
-# The marks of runs in one chart: letters are told apart without colour.
+# The marks of several runs in one chart: letters can be distinguished without colour.
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-# The dots of a Braille character, by row and column: bits that are added to the code point of the blank one.
+# The dots of a Braille character, by row and column, as bits that are added to the code point of the blank character.
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _BLANK = 0x2800
 _ROWS, _COLUMNS = len(_DOTS), len(_DOTS[0])
-# SGR codes of terminals, which have their own shades of them for light and for dark.
+# SGR colour codes; a terminal chooses shades that suit its background.
 _VALIDATION_COLOUR, _BEST_COLOUR, _TRAIN_COLOUR = "33", "1;33", "36"
 _RUN_COLOURS = ("36", "33", "35", "32", "34", "31")
 
@@ -22,7 +22,7 @@ Cells = dict[tuple[int, int], tuple[str, str]]
 
 
 def draw(losses: Losses, width: int, colour: bool, unit: str = "character") -> list[str]:
-    """Return the lines of a chart, of bits a `unit`, at most `width` wide, from NARROWEST on; none without a point."""
+    """Return the lines of a chart in bits per `unit`, `width` columns wide (at least NARROWEST); [] without points."""
     points = [*losses.train, *losses.validation]
     if not points:
         return []
@@ -34,7 +34,7 @@ def draw(losses: Losses, width: int, colour: bool, unit: str = "character") -> l
 
 
 def draw_together(curves: Sequence[tuple[str, Series]], width: int, colour: bool, title: str) -> list[str]:
-    """Return the lines of one chart of the losses of several runs, each a name and its points, marked by LETTERS."""
+    """Return the lines of one chart of several runs, each a name and its losses; their marks are LETTERS."""
     points = [point for _, series in curves for point in series]
     if not points:
         return []
@@ -54,7 +54,7 @@ def draw_together(curves: Sequence[tuple[str, Series]], width: int, colour: bool
 
 
 def _wrapped(legend: list[tuple[str, str]], width: int, colour: bool) -> Iterator[str]:
-    """Yield lines of the entries of a legend, each with the colour of its first character."""
+    """Yield the lines of a legend; each entry is a text and the colour of its first character."""
     from rich.cells import cell_len
 
     line, used = "", 0
@@ -69,7 +69,7 @@ def _wrapped(legend: list[tuple[str, str]], width: int, colour: bool) -> Iterato
 
 
 class _Axes:
-    """The scales of a chart `width` wide that shows some points: from step 0 on, and from the lowest to the highest."""
+    """The scales of a chart of points, `width` columns wide: from step 0, and from the lowest to the highest loss."""
 
     def __init__(self, points: Series, width: int):
         self.y_low, self.y_high = _span([bits for _, bits in points])
@@ -95,21 +95,21 @@ class _Axes:
         return lines + _x_axis(self.x_high, self.columns, self.margin)
 
     def _place(self, step: int, bits: float) -> tuple[float, float]:
-        """Return the column and the row of a point, neither rounded."""
+        """Return the column and the row of a point, not rounded."""
         down = (self.y_high - bits) / (self.y_high - self.y_low)
         return step / self.x_high * (self.columns - 1), down * (HEIGHT - 1)
 
 
 def _span(values: list[float]) -> tuple[float, float]:
-    """Return the lowest and the highest value, moved apart where they are equal."""
+    """Return the lowest and the highest value, moved apart if they are equal."""
     low, high = min(values), max(values)
-    # Of numbers as large as these 1 is nothing.
+    # In proportion to the values: for large ones a fixed distance would be too small.
     apart = max(1e-2, abs(high) * 1e-2)
     return (low - apart, high + apart) if high - low < apart else (low, high)
 
 
 def _ticks(low: float, high: float, places: int, most: int, least: float = 0.0) -> list[tuple[int, str]]:
-    """Return round numbers from `low` to `high`, at most about `most`, each with the nearest of `places`."""
+    """Return round numbers from `low` to `high`, about `most` at most, each with the nearest one of `places` places."""
     exponent = math.floor(math.log10((high - low) / most))
     distances = [factor * 10.0**power for power in (exponent, exponent + 1) for factor in (1, 2, 5)]
     distance = max(least, next(d for d in distances if (high - low) / d <= most))
@@ -123,7 +123,7 @@ def _short(value: float, decimals: int) -> str:
 
 
 def _line(places: list[tuple[float, float]]) -> dict[tuple[int, int], str]:
-    """Return the characters, by row and column, of the line through some places."""
+    """Return the characters, by row and column, that draw a line through some places."""
     dots = [(round(x * _COLUMNS + 0.5), round(y * _ROWS + 1.5)) for x, y in places]
     cells: dict[tuple[int, int], int] = {}
     for (x0, y0), (x1, y1) in zip(dots[:1] + dots, dots, strict=False):

@@ -1,4 +1,4 @@
-"""What `charrnn inspect` shows of several runs: their facts side by side, and their losses in one chart."""
+"""The output of `charrnn inspect` for several runs: their facts in a table, and their losses in one chart."""
 
 import math
 import os
@@ -20,10 +20,10 @@ from charrnn.config import DEFAULT_RATES
 from charrnn.errors import CharRNNError
 
 MOST = len(LETTERS)
-# Columns of a terminal that a value may take: a name or a path can be as long as a disk allows.
+# Columns that a value may be wide at most: names and paths can be very long.
 _WIDEST = 24
 _GAP = 2
-# The row of the model shows these.
+# Settings that the row "model" shows already.
 _OF_TITLE = ("cell", "layers", "units", "stack", "title")
 
 Facts = dict[str, Any]
@@ -32,11 +32,11 @@ Facts = dict[str, Any]
 def check_count(count: int) -> None:
     """Raise CharRNNError if there are more runs than letters to mark them."""
     if count > MOST:
-        raise CharRNNError(f"{count} runs are too many for one view; it has letters for {MOST}.", "Name fewer runs.")
+        raise CharRNNError(f"{count} runs were named; at most {MOST} can be compared at once.", "Name fewer runs.")
 
 
 def together(runs: list[Facts]) -> str:
-    """Return all there is to see, as wide as the terminal, in colour if that shows it."""
+    """Return the whole output, as wide as the terminal, in colour if stdout gets colours."""
     terminal = sys.stdout.isatty()
     width = max(NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns) if terminal else WIDTH
     title = f"bits per {' or '.join(units(runs))}{', ' + of if (of := loss_shown(runs)) else ''}"
@@ -46,7 +46,7 @@ def together(runs: list[Facts]) -> str:
 
 
 def warnings(runs: list[Facts]) -> Iterator[str]:
-    """Yield why the losses of these runs cannot be compared, if they cannot."""
+    """Yield the reasons why the losses of these runs cannot be compared."""
     if len(units(runs)) > 1:
         kinds = " and ".join(
             f"{', '.join(name(facts) for facts in runs if facts['unit'] == unit)} predict{_s(runs, unit)} {unit}s"
@@ -55,9 +55,9 @@ def warnings(runs: list[Facts]) -> Iterator[str]:
         yield f"{kinds}: compare their bits per byte, not their other losses."
     texts = {str(corpus.get("sha256")) for facts in runs if (corpus := _corpus(facts))}
     if len(texts) > 1:
-        yield "These runs were trained on different texts: their losses do not say which model is better."
+        yield "These runs were trained on different texts, so their losses do not show which model is better."
     elif len({str(_held_out(facts)) for facts in runs if _corpus(facts)}) > 1:
-        yield "These runs validate on different parts of the text: their losses do not say which model is better."
+        yield "These runs have different validation parts, so their losses do not show which model is better."
 
 
 def _s(runs: list[Facts], unit: str) -> str:
@@ -66,7 +66,7 @@ def _s(runs: list[Facts], unit: str) -> str:
 
 
 def name(facts: Facts) -> str:
-    """Return what a run is called here: its name, or the path of a file that was named."""
+    """Return the name of a run, or the path of the file that was given instead."""
     return printable(str(facts["run"] or facts["file"]))
 
 
@@ -76,13 +76,13 @@ def units(runs: list[Facts]) -> list[str]:
 
 
 def curve(facts: Facts) -> Series:
-    """Return the losses of a run that are drawn: of its validation, or of its training if nothing validates."""
+    """Return the losses of a run that are drawn: its validation losses or, if there are none, its training losses."""
     found = losses(facts["history"])
     return found.validation or found.train
 
 
 def loss_shown(runs: list[Facts]) -> str:
-    """Return which loss is drawn of the runs."""
+    """Return the names of the losses that are drawn: "validation", "training", or both."""
     found = [losses(facts["history"]) for facts in runs]
     kinds = {"validation": any(one.validation for one in found)}
     kinds["training"] = any(one.train and not one.validation for one in found)
@@ -90,7 +90,7 @@ def loss_shown(runs: list[Facts]) -> str:
 
 
 def _tables(runs: list[Facts], width: int) -> Iterator[str]:
-    """Yield tables with a column for each run, as many beside one another as the terminal is wide."""
+    """Yield tables with a column for each run; each table has as many columns as fit the terminal."""
     rows = list(_rows(runs))
     heads = [label for label, _ in rows]
     columns = [[values[n] for _, values in rows] for n in range(len(runs))]
@@ -112,7 +112,7 @@ def _table(heads: list[str], columns: list[list[str]]) -> str:
 
 
 def _rows(runs: list[Facts]) -> Iterator[tuple[str, list[str]]]:
-    """Yield a label and a value for each run: facts of all runs first, then the settings in which they differ."""
+    """Yield rows of a label and a value for each run: first facts, then the settings in which the runs differ."""
     per = f"bits/{short(units(runs)[0])}" if len(units(runs)) == 1 else "bits/unit"
     facts_shown: list[tuple[str, Callable[[Facts], str | None]]] = [
         ("model", lambda facts: facts["model"]["title"]),
@@ -144,7 +144,7 @@ def _rows(runs: list[Facts]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _settings(facts: Facts) -> dict[str, str]:
-    """Return the settings of a run as the command line has them."""
+    """Return the settings of a run as they are written on the command line."""
     training = dict(facts["training"] or {})
     if training and training["lr"] is None:
         training["lr"] = DEFAULT_RATES[training["optimizer"]]
@@ -160,7 +160,7 @@ def _corpus(facts: Facts) -> Facts:
 
 
 def _held_out(facts: Facts) -> list[Any]:
-    """Return what decides on which part of its text, or on which other text, a run validates."""
+    """Return the settings that determine the validation part of a run."""
     training = facts["training"] or {}
     names = ["val", "test", "split", *(["seed"] if training.get("split") == "documents" else [])]
     return [_corpus(facts).get("val_sha256"), *(training.get(label) for label in names)]
@@ -175,7 +175,7 @@ def _text(facts: Facts) -> str | None:
 
 
 def _speed(facts: Facts) -> str | None:
-    """Return how many characters a run has read in a second of its training, evaluations and saves included."""
+    """Return the characters per second of a run's training, including evaluations and saves."""
     step, seconds = (number(facts["progress"].get(label)) for label in ("step", "seconds"))
     training = facts["training"]
     if step is None or not seconds or not training:
@@ -184,7 +184,7 @@ def _speed(facts: Facts) -> str | None:
 
 
 def _exact(facts: Facts, label: str) -> str | None:
-    """Return a number of the exact evaluation at the end of the training, None if there is none."""
+    """Return a number of the final evaluation of a run, None if there is none."""
     evaluation = evaluation_of(facts["validation"], facts["unit"])
     value = math.nan if evaluation is None else getattr(evaluation, label)
     return None if math.isnan(value) else f"{value:.4f}"
@@ -199,7 +199,7 @@ def _count(value: Any) -> str | None:
 
 
 def _of(value: Any, shown: Callable[[float], str]) -> str | None:
-    """Return how a number is shown, None if it is not a number."""
+    """Return a number as it is shown, None if the value is not a number."""
     found = number(value)
     return None if found is None else shown(found)
 
@@ -211,7 +211,7 @@ def _widest(cells: list[str]) -> int:
 
 
 def _name(facts: Facts) -> str:
-    """Return the name of a run where there is little room; of a path the end tells more than its beginning."""
+    """Return a short form of a run's name; of a path the end is kept, which says more than the beginning."""
     shown = name(facts)
     return _cut(shown) if facts["run"] else _cut(shown[::-1])[::-1]
 

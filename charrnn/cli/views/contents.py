@@ -1,4 +1,4 @@
-"""What `charrnn inspect` shows: rows of facts, the table of arrays, the chart of losses, the list of checkpoints."""
+"""The output of `charrnn inspect`: rows of facts, the table of arrays, the chart of losses, the list of checkpoints."""
 
 import shutil
 import sys
@@ -15,7 +15,7 @@ LABEL = 14
 
 
 def shown(facts: dict[str, Any]) -> str:
-    """Return all there is to see, as wide as the terminal, in colour if that shows it."""
+    """Return the whole output, as wide as the terminal, in colour if stdout gets colours."""
     from charrnn.api.history import losses
     from charrnn.cli.views.chart import NARROWEST, draw
     from charrnn.cli.views.heat import wanted
@@ -34,7 +34,7 @@ def shown(facts: dict[str, Any]) -> str:
 
 
 def _beside(label: str, lines: Iterable[str], width: int) -> Iterator[str]:
-    """Yield lines with the label before the first, each cut where it is too wide."""
+    """Yield lines with the label before the first one; lines that are too wide are broken."""
     from textwrap import wrap
 
     from rich.cells import cell_len, chop_cells
@@ -50,7 +50,7 @@ def _beside(label: str, lines: Iterable[str], width: int) -> Iterator[str]:
 
 
 def _arrays(layers: list[dict[str, Any]], whole: dict[str, Any]) -> str:
-    """Return the table of arrays: each layer, and below it what it consists of."""
+    """Return the table of arrays: each layer, and below it the arrays of the layer."""
     table: list[tuple[str, ...]] = [("parameters of", "shape", "number", "rms", "largest")]
     for layer in layers:
         arrays = layer["arrays"]

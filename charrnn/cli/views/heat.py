@@ -1,4 +1,4 @@
-"""The heat map of surprisal on the terminal: each character in the colour of what it cost the model in bits."""
+"""The heat map of surprisal on the terminal: the colour of each character shows its bits."""
 
 import math
 import os
@@ -10,40 +10,41 @@ from operator import itemgetter
 
 from charrnn.cli.console import LAYOUT, each_printable
 
-# Each level begins at one of these; below the first the model gave the character more than half, and it stays plain.
+# Each level begins at one of these. Below the first, the probability of the character was above 1/2: it has no colour.
 BITS = (1, 2, 3, 4, 6, 8, 12)
 LABELS = (f"<{BITS[0]}", *(f"{low}-{high}" for low, high in pairwise(BITS)), f"{BITS[-1]}+")
 
-# Of the 256 colours, for dark terminals and light ones: from pale to strong and from light to dark, so that nobody
-# needs a sense of hue. The first level colours the ink alone: it is frequent, and its paper would drown the others.
+# Colours out of 256, for dark and light terminals: from pale to strong and from light to dark, so that people who do
+# not see hues can read them too. The first level colours only the text, not the background: it occurs often, and a
+# background would make the other levels hard to see.
 _INK, _PAPERS = 130, (180, 215, 214, 208, 202, 196)
 _COLOURS = ("", f"\x1b[38;5;{_INK}m", *(f"\x1b[38;5;16;48;5;{paper}m" for paper in _PAPERS))
 _RESET = "\x1b[0m"
-# What shows the colour of a character that paints nothing.
+# Marks that are printed in colour for characters that are invisible themselves.
 _MARKS = {"\n": "↵", "\t": "→"}
 
 
 def level(bits: float) -> int:
-    """Return the level of a surprisal, 0 to len(BITS); NaN, which was not measured, is 0."""
+    """Return the level of a surprisal, 0 to len(BITS); 0 for NaN (not measured)."""
     return 0 if math.isnan(bits) else bisect_right(BITS, bits)
 
 
 def measured(bits: float, digits: int) -> str:
-    """Return a number of bits as it is shown, "-" if nothing was measured."""
+    """Return a number of bits as it is shown, "-" if it was not measured."""
     return "-" if math.isnan(bits) else f"{bits:.{digits}f}"
 
 
 def coloured(text: str, bits: Sequence[float], before: str = "") -> str:
-    """Return a text for the terminal, which follows `before`, each character in the colour of its bits.
+    """Return a text for the terminal, each character in the colour of its bits; `before` is the character before it.
 
-    A surprising line break or tab is shown as ↵ or → in its colour, and then follows plain.
+    A surprising line break or tab is shown as a coloured ↵ or →, followed by the line break or tab itself.
     """
     runs = groupby(_cells(text, bits, before), key=itemgetter(0))
     return "".join(_painted(colour, "".join(shown for _, shown in cells)) for colour, cells in runs)
 
 
 def _cells(text: str, bits: Sequence[float], before: str) -> Iterator[tuple[str, str]]:
-    """Yield the colours of a text and what is shown in each."""
+    """Yield pairs of a colour and the text that is shown in it."""
     for character, cost in zip(each_printable(text, LAYOUT, before), bits, strict=True):
         colour = _COLOURS[level(cost)]
         if character not in _MARKS:
@@ -60,7 +61,7 @@ def _painted(colour: str, shown: str) -> str:
 
 
 def legend() -> str:
-    """Return one line, without its end, that shows the levels with their bits."""
+    """Return one line, without a line break, that shows the levels with their bits."""
     return "bits: " + " ".join(_painted(colour, f" {label} ") for colour, label in zip(_COLOURS, LABELS, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""The heat map of surprisal as a web page: one file, written as the text comes, that needs no network and no script."""
+"""The heat map of surprisal as a web page: one file, written piece by piece, that needs no network and no script."""
 
 import math
 from collections.abc import Sequence
@@ -8,10 +8,11 @@ from typing import TextIO
 from charrnn.cli.console import LAYOUT, each_printable, printable
 from charrnn.cli.views.heat import LABELS, level, measured
 
-# Papers of the levels above 0, from the page's own to what stands out most; ink turns where contrast asks for it.
+# Background colours of the levels above 0, from the weakest to the strongest. From the level `turn` of `_rules` on, the
+# text has the opposite colour, for contrast.
 _LIGHT = ("#fff4cc", "#fee391", "#fec35f", "#fd9441", "#f2602b", "#cf1b1b", "#850026")
 _DARK = ("#33271b", "#543719", "#7b4716", "#a65a12", "#df8418", "#ffb955", "#fff0bf")
-# By this a page of ours is known.
+# Our pages begin with this, so that they can be recognized.
 BEGIN = '<!doctype html>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n'
 _HEAD = f"""\
 {BEGIN}<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
@@ -35,7 +36,7 @@ _NIGHT = "--paper:#17171b;--ink:#d6d6dc;--faint:#8c8c98;--rule:#34343c"
 
 
 def _rules(papers: Sequence[str], turn: int, below: str, above: str) -> str:
-    """Return the style of each level: its paper, and ink `below` the level `turn` or `above`."""
+    """Return the style of each level: its background, and its text colour, `below` the level `turn` or `above`."""
     inks = [below if number < turn else above for number in range(1, len(papers) + 1)]
     return "".join(
         f".h{number},.h{number}::before{{background:{paper};color:{ink}}}\n"
@@ -50,9 +51,9 @@ _CSS = (
 
 
 class HeatPage:
-    """A page that is written to an open text file, UTF-8: its head at once, then what comes, the totals at the end.
+    """A page that is written to an open text file in UTF-8: first its head, then the content, last the totals.
 
-    It holds one text, which may come in pieces (`text`), or with `lines` a table of records (`line`).
+    It contains one text, written in pieces (`text`), or with `lines` a table of records (`line`).
     """
 
     def __init__(self, file: TextIO, model: str, source: str, lines: bool = False):
@@ -67,24 +68,24 @@ class HeatPage:
         )
 
     def text(self, text: str, bits: Sequence[float]) -> None:
-        """Write the next piece of the text, given the bits of each character, NaN where none were measured."""
+        """Write the next piece of the text, with the bits of each character (NaN: not measured)."""
         for character, cost in zip(each_printable(text, LAYOUT), bits, strict=True):
             self._write(_character(character, cost))
 
     def line(self, number: int, bits_per_char: float, text: str, bits: Sequence[float]) -> None:
-        """Write a record, with its end if that was measured too."""
+        """Write a record, including its line end if that was measured."""
         self._write(f"<tr><td>{number}<td class=h{level(bits_per_char)}>{measured(bits_per_char, 2)}<td>")
         self.text(text, bits)
         self._write("</tr>\n")
 
     def finish(self, characters: int, bits_per_char: float, unknown: int = 0) -> None:
-        """Write the totals, which the page shows above the text, and end it; the file stays open."""
+        """Write the totals, which the page shows above the text, and the end of the page; the file stays open."""
         totals = f"characters {characters:,} · bits per character {measured(bits_per_char, 4)} · unknown {unknown:,}"
         self._write(f"{self._end}</main>\n<footer>{totals}</footer>\n")
 
 
 def _character(shown: str, cost: float) -> str:
-    """Return the element of one character; of a line break a mark is drawn that copying does not copy."""
+    """Return the element of one character; a line break also gets a visible mark, which is not copied."""
     title = "not measured" if math.isnan(cost) else f"{cost:.2f} bits"
     if shown == "\n":
         return f'<b class="h{level(cost)} n" title="{title}">\n</b>'

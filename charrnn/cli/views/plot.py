@@ -1,4 +1,4 @@
-"""The losses of one training run, or of several, as a picture, drawn by matplotlib."""
+"""The losses of one or several training runs as a picture, drawn by matplotlib."""
 
 import io
 import warnings
@@ -12,23 +12,23 @@ from charrnn.cli.console import printable
 from charrnn.errors import CharRNNError
 
 SUFFIXES = (".png", ".svg", ".pdf")
-# By this, which is in its metadata, a picture of ours is known.
+# The metadata of our pictures contain this, so that they can be recognized.
 _MARK = "charrnn inspect --plot"
-# The same in all pictures; blue and orange are told apart by those who cannot tell red and green.
+# The same in all pictures; people who cannot distinguish red and green can distinguish blue and orange.
 _TRAIN, _VALIDATION, _RATE = "tab:blue", "tab:orange", "0.45"
-# Of several runs: told apart in a print without colours too.
+# For several runs: they can be distinguished in a print without colours too.
 _MARKERS, _STYLES = "osD^vP*X", ("-", "--", ":", "-.")
 
 
 def check_picture(path: Path) -> None:
-    """Raise CharRNNError unless a picture can be drawn for this path, before anything is read."""
+    """Raise CharRNNError if no picture can be written to this path; called before anything is read."""
     if path.suffix.lower() not in SUFFIXES:
-        raise CharRNNError(f"--plot {path}: a picture's name ends in {', '.join(SUFFIXES)}.")
+        raise CharRNNError(f"--plot {path}: the name of a picture must end with one of {', '.join(SUFFIXES)}.")
     try:
         import matplotlib  # noqa: F401
     except ImportError:
         raise CharRNNError(
-            "--plot draws with matplotlib, which is not installed.", hint="pip install 'charrnn[plot]'"
+            "--plot needs matplotlib, which is not installed.", hint="Install it: pip install 'charrnn[plot]'"
         ) from None
     try:
         check_replaceable(path, "picture", lambda before: _MARK.encode() in before.read_bytes())
@@ -39,34 +39,34 @@ def check_picture(path: Path) -> None:
 def _not_written(path: Path, error: OSError) -> CharRNNError:
     return CharRNNError(
         f"The picture cannot be written to {path}: {error.strerror or error}.",
-        hint="Name a file in a folder that exists and may be written to.",
+        hint="Name a file in a folder that exists and is writeable.",
     )
 
 
 def write_picture(path: Path, history: list[Record], title: str, unit: str = "character") -> None:
-    """Draw losses, in bits a `unit`, and learning rate over the steps; the suffix of the path tells the format."""
+    """Draw losses, in bits per `unit`, and the learning rate over the steps; the path's suffix sets the format."""
     found = losses(history)
     if not found.train and not found.validation:
-        raise CharRNNError(f"There is no training history to draw of {title}.")
+        raise CharRNNError(f"{title} has no training history, so there is nothing to plot.")
     _write(path, lambda: _figure(history, found, title, unit))
 
 
 def write_comparison(path: Path, curves: Sequence[tuple[str, Series]], loss: str, unit: str) -> None:
-    """Draw the losses of several runs, each a name and its points, in one picture; lines and marks tell them apart."""
+    """Draw the losses of several runs, each a name and its points, in one picture, with different lines and marks."""
     if not any(series for _, series in curves):
-        raise CharRNNError("There is no training history to draw of these runs.")
+        raise CharRNNError("These runs have no training history, so there is nothing to plot.")
     _write(path, lambda: _comparison(curves, loss, unit))
 
 
 def _write(path: Path, draw: Callable[[], Any]) -> None:
     import matplotlib
 
-    # Text remains text in an SVG, and the same history gives the same file.
+    # Text is stored as text in an SVG, and the same history gives the same file.
     settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "charrnn"}
     settings |= {f"figure.constrained_layout.{side}_pad": 0.12 for side in "wh"}
     kind = path.suffix.lower()[1:]
     with matplotlib.rc_context(settings), warnings.catch_warnings(), io.BytesIO() as picture:
-        # The font may lack a character of a run's name: a box will do.
+        # The font may lack a character of a run's name; then a box is drawn.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         undated = {} if kind == "png" else {"Date" if kind == "svg" else "CreationDate": None}
         about = {"Software" if kind == "png" else "Creator": _MARK, **undated}
@@ -106,7 +106,7 @@ def _comparison(curves: Sequence[tuple[str, Series]], loss: str, unit: str) -> A
         step, bits = min(series, key=lambda point: point[1])
         (line,) = axes.plot(*_columns(series), linestyle=_STYLES[place // len(_MARKERS) % len(_STYLES)])
         line.set_marker(_MARKERS[place % len(_MARKERS)])
-        # About ten marks a line.
+        # About ten marks per line.
         line.set_markevery(max(1, len(series) // 10))
         line.set_label(f"{name.replace('$', chr(92) + '$')}: {bits:.4f} at step {step:,}")
     axes.set_title(f"{loss} loss")
@@ -117,7 +117,7 @@ def _comparison(curves: Sequence[tuple[str, Series]], loss: str, unit: str) -> A
 
 
 def _finish(below: Any, *all_axes: Any) -> None:
-    """Label the steps along the lowest axes, and give all of them their grid."""
+    """Label the steps along the lowest axes, and draw a grid in all axes."""
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     below.set_xlabel("steps")
@@ -130,7 +130,7 @@ def _finish(below: Any, *all_axes: Any) -> None:
 
 
 def _draw_losses(axes: Any, found: Losses, unit: str) -> None:
-    # One point is no line.
+    # A single point needs a marker: it makes no line.
     axes.plot(*_columns(found.train), color=_TRAIN, label="train", marker="." if len(found.train) == 1 else "")
     if found.best:
         few = "o" if len(found.validation) <= 100 else ""

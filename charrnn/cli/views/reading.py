@@ -1,4 +1,4 @@
-"""How much of a text has been read: a bar on a terminal, a line now and then elsewhere."""
+"""How much of a text has been read: shown as a bar on a terminal, elsewhere as a line every few seconds."""
 
 import sys
 from contextlib import suppress
@@ -9,15 +9,15 @@ from charrnn.cli.console import say
 from charrnn.cli.signals import tidied
 from charrnn.text import cache
 
-# Seconds before anything is shown, and between the lines where stderr is no terminal.
+# Seconds before anything is shown, and between two lines if stderr is not a terminal.
 _PATIENCE = 0.7
 _LINE_EVERY = 15.0
 
 
 class Reading:
-    """Shows how far the reading of a text is, which it is told by `show`. To be entered as a context.
+    """Shows how much of a text has been read, as reported to `show`. Use it as a context manager.
 
-    A signal that ends the process meanwhile leaves nothing half made in the cache.
+    A signal that ends the process inside the context leaves no incomplete file in the cache.
     """
 
     what = "Reading"
@@ -37,15 +37,15 @@ class Reading:
         self.stop()
 
     def stop(self) -> None:
-        """Remove the bar: all is read."""
+        """Remove the bar: everything has been read."""
         if self.bar is not None:
             bar, self.bar = self.bar, None
-            # A terminal that has gone is no reason to stop.
+            # The command continues if the terminal is gone.
             with suppress(OSError):
                 bar.stop()
 
     def show(self, done: int, total: int | None) -> None:
-        """Show that so many bytes have been read, of so many, None where that is not known."""
+        """Show that `done` of `total` bytes have been read; `total` is None if it is not known."""
         now = perf_counter()
         if done == total:
             self.stop()
@@ -53,7 +53,7 @@ class Reading:
             self._show(now, done, total)
 
     def _show(self, now: float, done: int, total: int | None) -> None:
-        # Beside a bar of Rich 13, stderr says that it is no terminal.
+        # While Rich 13 shows a bar, sys.stderr.isatty() is False.
         if self.bar is None and not sys.stderr.isatty():
             say(self._line(done, total))
             self.next = now + _LINE_EVERY
@@ -76,7 +76,7 @@ class Reading:
 
 
 class Drawing(Reading):
-    """Shows how many samples of how many have been drawn, as `Reading` shows bytes."""
+    """Shows how many samples have been drawn, in the same way as `Reading` shows bytes."""
 
     what = "Sampling"
 

@@ -1,4 +1,4 @@
-"""Printing generated text: as it is made, a sample at a time, as ids, in colours, as records, or as a table."""
+"""Prints generated text: while it is generated, sample by sample, as ids, in colours, as records, or as a table."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from charrnn.cli.views.sample_files import SampleFiles
     from charrnn.inference.generation import Character
 
-# Text that is streamed is written at least so often, in seconds, and in pieces of at most so many characters.
+# Streamed text is written at least this often, in seconds, and in pieces of at most this many characters.
 _PAUSE = 0.02
 _PIECE = 2000
 
@@ -33,10 +33,10 @@ _PIECE = 2000
 class Form:
     """How samples are printed: as records, as a table, as ids, in colours, as the `best` of a search, or as they are.
 
-    one_line: whether each is a line; where it is not, an empty line is between them. kept_end: whether the end of a
-    line is part of its record. shows_prime: whether the prime is printed too. headed: which of prime and temperature is
-    told on stderr before the samples of each. marker: what ends a document, which is not part of a sample; with_marker:
-    whether it ends each instead of a line break.
+    one_line: whether each sample is a line; if not, samples are separated by an empty line. kept_end: whether the end
+    of a line is part of its record. shows_prime: whether the prime is printed too. headed: which of "prime" and
+    "temperature" are printed on stderr before the samples that have them in common. marker: the text that ends a
+    document, which is not part of a sample; with_marker: whether it is printed after each instead of a line break.
     """
 
     jsonl: bool = False
@@ -54,11 +54,13 @@ class Form:
     def __post_init__(self) -> None:
         if self.csv and (self.jsonl or self.best is not None):
             raise CharRNNError(
-                f"--csv and {'--jsonl' if self.jsonl else '--best'} print two different tables.", hint="Leave one out."
+                f"--csv and {'--jsonl' if self.jsonl else '--best'} print different tables.",
+                hint="Leave out one of them.",
             )
         if self.coloured and (self.ids or self.is_table):
             raise CharRNNError(
-                "--show-surprisal colours the text itself.", hint="Leave out --jsonl, --csv, --best and --ids."
+                "--show-surprisal colours the printed text, so it cannot be combined with a table or with --ids.",
+                hint="Leave out --jsonl, --csv, --best and --ids.",
             )
 
     @property
@@ -68,9 +70,9 @@ class Form:
 
 
 class Output:
-    """Where samples go that follow some of `primes`, in an `encoding`; records are in UTF-8.
+    """Writes samples that continue `primes`, in an `encoding` (records: UTF-8), to stdout or to `files`.
 
-    They are written to stdout, or to `files`. Each is ended by a line break. To be entered as a context.
+    Each sample ends with a line break. Use it as a context manager.
     """
 
     def __init__(
@@ -107,11 +109,11 @@ class Output:
 
     @property
     def streams(self) -> bool:
-        """Return whether a text can be written as it comes."""
+        """Return whether a text can be written while it is generated."""
         return not self.form.is_table and not (self.files and self.files.each)
 
     def stream(self, characters: Iterable["Character"]) -> None:
-        """Write one text as it comes, exactly as it is."""
+        """Write one text while it is generated, unchanged."""
         (prime,) = self.primes.values()
         self._write(self._text(prime if self.form.shows_prime else (), more=True), more=True)
         ids: list[int] = []
@@ -125,7 +127,7 @@ class Output:
                 ids.clear()
                 nats.clear()
                 written = perf_counter()
-        # A terminal's prompt belongs on a line of its own; a file gets the characters asked for and no other.
+        # On a terminal the prompt must begin on a new line; a file gets exactly the generated characters.
         self._write(self._text(ids, nats) + ("\n" if self.form.ids or self.to_terminal else ""))
 
     def samples(self, samples: Iterable["Sample"]) -> None:
@@ -145,7 +147,7 @@ class Output:
 
     @contextmanager
     def _of_its_own(self) -> Iterator[None]:
-        """Write to the next sample's own file until the block ends, if each has one."""
+        """Write to the file of the next sample until the block ends, if each sample has its own file."""
         if self.files is None or not self.files.each:
             yield
             return
@@ -154,7 +156,7 @@ class Output:
             yield
 
     def _head(self, sample: "Sample") -> None:
-        """Say what the next samples have in common."""
+        """Print what the next samples have in common."""
         if self.form.headed and self.files is None and not self.form.jsonl and not self.form.csv:
             facts = {"prime": repr(readable(sample.prime, self.text)), "temperature": f"{sample.temperature}"}
             say(printable(", ".join(f"{name} {facts[name]}" for name in self.form.headed) + ":"))
@@ -173,7 +175,7 @@ class Output:
             end = "" if not self.form.ids and self.vocab.decode(last) == "\n" else "\n"
             return self._text(prime, more=True) + self._text(sample.ids, sample.nats) + end
         if self.form.one_line and not self.form.kept_end:
-            # Of a line its end is no part, as in the records of `score`.
+            # The line break is not part of a line, as in the records of `score`.
             sample = sample.without_line_end()
         if self.form.jsonl:
             return as_line(ranked(sample, rank, self.form.best) | self._record(sample))
@@ -186,7 +188,7 @@ class Output:
         return columns(sample, (self._text(prime) + text).replace("\n", "\\n") + "\n")
 
     def _text(self, ids: Any, nats: Any = None, more: bool = False) -> str:
-        """Return what is shown of some ids; bytes that more of the same text may follow wait for it in colours."""
+        """Return the text that is shown for some ids; in colours, an incomplete UTF-8 character waits for its rest."""
         if self.form.ids:
             return "".join(f"{id} " for id in ids)
         text = self.vocab.decode(ids)
@@ -200,7 +202,7 @@ class Output:
         return coloured(text, bits, before)
 
     def _record(self, sample: "Sample") -> dict[str, Any]:
-        """Return what --jsonl says of a sample."""
+        """Return the record of a sample for --jsonl."""
         facts: dict[str, Any] = {"prime": sample.prime} if self.form.shows_prime else {}
         facts |= {"temperature": sample.temperature, **sample.to_json(), "run": self.run}
         facts |= {name: readable(facts[name], self.text) for name in ("prime", "text") if name in facts}
@@ -208,7 +210,7 @@ class Output:
 
     def _write(self, text: str, more: bool = False) -> None:
         if self.form.jsonl or self.coloured:
-            # Even bytes have become text: the mark of a line break is none of them.
+            # Here even bytes have become text: the mark of a line break, for example, is not a byte.
             self.data.write(text)
         else:
             self.writer.write(text, more)
@@ -222,12 +224,12 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def columns(sample: "Sample", shown: str) -> str:
-    """Return a text as it is shown after the probability and the bits of it and its end."""
+    """Return the line of a text: its probability and its bits, both including its end, then the text."""
     return f"{sample.probability_with_end:.6g}\t{sample.bits_with_end:.4f}\t{shown}"
 
 
 def ranked(sample: "Sample", rank: int, best: int | None) -> dict[str, Any]:
-    """Return what the record of a text says more that is one of the `best` N; nothing if it is not."""
+    """Return the additional members of the record of one of the `best` N texts; nothing without --best."""
     return {} if best is None else {"rank": rank, "probability_with_end": sample.probability_with_end}
 
 
@@ -240,5 +242,5 @@ def _colours() -> bool:
     from charrnn.cli.views.heat import wanted
 
     if not wanted():
-        say("Colours are for terminals; FORCE_COLOR=1 writes them anywhere.")
+        say("Colours are printed only to terminals; set FORCE_COLOR=1 to print them anywhere.")
     return wanted()

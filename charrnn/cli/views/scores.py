@@ -1,4 +1,4 @@
-"""Printing the scores of lines: as fields, as records of JSON, a row a character, a heat map, a web page."""
+"""Prints the scores of lines: as fields, as JSON records, one row per character, as a heat map, as a web page."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Form:
-    """How scores are printed: as fields, or as `json`; with `characters` those of each; or the text as a `heat` map.
+    """How scores are printed: as fields or as `json`, with `characters` for each character, or as a `heat` map.
 
-    Of lines the number that is printed first is the one that they are ranked `by`. Records of JSON name the `run`.
-    `text` says how the lines were read.
+    The number that is printed first for each line is the one by which lines are ranked (`by`). JSON records name the
+    `run`. `text` says how the lines were read.
     """
 
     json: bool
@@ -42,16 +42,23 @@ class Form:
 
     def __post_init__(self) -> None:
         if self.heat and (self.json or self.characters):
-            raise CharRNNError("--heatmap colours the text itself.", hint="Leave out --jsonl and --per-char.")
+            raise CharRNNError(
+                "--heatmap prints the text in colours, so it cannot be combined with --jsonl or --per-char.",
+                hint="Leave out --jsonl and --per-char.",
+            )
         if self.heat:
             from charrnn.cli.views.heat import legend, wanted
 
-            say(legend() if wanted() else "Colours are for terminals; FORCE_COLOR=1 writes them anywhere.")
+            say(
+                legend()
+                if wanted()
+                else "Colours are printed only to terminals; set FORCE_COLOR=1 to print them anywhere."
+            )
 
     def writer(self) -> Callable[[str], None]:
-        """Return what writes text of this form, in its encoding: as fields, lines of bytes are the bytes they are.
+        """Return a function that writes text of this form in its encoding; as fields, lines of bytes are unchanged.
 
-        What a line holds that its encoding did not know is no reason to stop.
+        Characters that the encoding does not have are replaced: they do not stop the command.
         """
         text = self.text
         if self.json:
@@ -66,7 +73,7 @@ class Form:
         return TextWriter(text.encoding, text.bytes, errors="replace").write
 
     def of(self, record: "Record") -> str:
-        """Return what is printed of a line."""
+        """Return the output for a line."""
         score = record.score
         if self.heat:
             from charrnn.cli.views.heat import measured
@@ -80,21 +87,21 @@ class Form:
         numbers = f"{score.by(self.by):.4f}\t{score.bits:.4f}\t{score.characters}\t{score.unknown}"
         if record.rank is not None:
             numbers = f"{_ranked(record.rank)}\t{numbers}"
-        # A text of JSON may have line breaks, and a record is one line.
+        # A text from JSON may contain line breaks, but a record is one line.
         text = score.text.replace("\n", "\\n")
         return f"{numbers}\t{score.line}\t{text}\n"
 
     @property
     def whole(self) -> Whole:
-        """Return what makes characters of bytes, for one text."""
+        """Return an object that decodes the bytes of one text."""
         return Whole(self.text.bytes)
 
     def rows(
         self, text: str, bits: Sequence[float], place: tuple[int, int], end: str = "\n"
     ) -> tuple[str, tuple[int, int]]:
-        """Return the rows of characters, the first at a place, a line and column, and where the next one is.
+        """Return the rows of characters, and the place after the last one; a place is a line and a column.
 
-        Lines end at `end`. Of a model of bytes columns count bytes.
+        The first character is at `place`. Lines end with `end`. For a model of bytes, columns count bytes.
         """
         rows = []
         line, column = place
@@ -106,14 +113,14 @@ class Form:
 
 
 def _ranked(rank: "Rank") -> str:
-    """Return a guess rank and its error as fields; a rank that is a lower bound as one."""
+    """Return a guess rank and its error as fields; a lower bound has ">" before it."""
     bound = ">" if math.isinf(rank.error) else ""
     numbers = (f"{number:.1f}" if number < 1e6 else f"{number:.3g}" for number in (rank.rank, rank.error))
     return bound + "\t".join(numbers)
 
 
 def _facts_of(record: "Record", form: Form) -> dict[str, str]:
-    """Return what is said of a line, values as written in JSON."""
+    """Return the members of a line's JSON record, with values as they are written in JSON."""
     score = record.score
     rank = record.rank
     facts: dict[str, Any] = {
@@ -129,7 +136,7 @@ def _facts_of(record: "Record", form: Form) -> dict[str, str]:
         "run": form.run,
     }
     if form.characters:
-        # What the numbers are of: reading may have changed the text (`lower`, `normalize`).
+        # The text that the numbers belong to: reading may have changed it (`lower`, `normalize`).
         facts["read"] = readable(score.read, form.text)
         facts["surprisal"] = score.surprisal.tolist()
     if record.lack:
@@ -139,14 +146,14 @@ def _facts_of(record: "Record", form: Form) -> dict[str, str]:
 
 
 def shown(text: str, bits: Sequence[float]) -> str:
-    """Return a text in colours, if stdout takes them."""
+    """Return a text, in colours if stdout gets colours."""
     from charrnn.cli.views.heat import coloured, wanted
 
     return coloured(text, bits) if wanted() else text
 
 
 class Page:
-    """A heat map as a web page, in a file. To be entered as a context."""
+    """A heat map as a web page in a file. Use it as a context manager."""
 
     def __init__(self, path: Path, form: Form, source: str, lines: bool):
         self.path, self.form, self.title, self.lines = path, form, (form.run, source), lines
@@ -158,18 +165,19 @@ class Page:
 
         try:
             check_replaceable(self.path, "heat map", lambda before: before.read_bytes().startswith(BEGIN.encode()))
-            # Nothing is replaced yet: what comes before the first line may fail.
+            # The old page is not replaced yet: something may fail before the first line.
             self.is_new = not self.path.exists()
             open(self.path, "a").close()
         except OSError as error:
             raise CharRNNError(
-                f"{self.path} cannot be written: {error.strerror}.", hint="Name a file in a folder that exists."
+                f"{self.path} cannot be written: {error.strerror}.",
+                hint="Name a file in a folder that exists and is writeable.",
             ) from None
         return self
 
     @cached_property
     def page(self) -> "HeatPage":
-        """Return the page, which is begun when it is first written to."""
+        """Return the page; its file is opened when this is used for the first time."""
         from charrnn.cli.views.heat_page import HeatPage
 
         self.file: TextIO = open(self.path, "w", encoding="utf-8")  # noqa: SIM115
@@ -184,7 +192,7 @@ class Page:
         with self.file:
             page.finish(self.characters, self.bits / self.characters if self.characters else math.nan, self.unknown)
         failed = isinstance(exception[1], CharRNNError)
-        say(f"The heat map{' of what came before the error' if failed else ''} is {printable(str(self.path))}.")
+        say(f"The heat map{' of the part before the error' if failed else ''} is {printable(str(self.path))}.")
 
     def count(self, characters: int, bits: float, unknown: int) -> None:
         """Add to the totals."""

@@ -8,10 +8,10 @@ _GAP = "  "
 
 
 def aligned(rows: Sequence[Sequence[str]], sides: str, columns: int | None = None, wrapping: int = 0) -> str:
-    """Return rows as lines of columns, each aligned to one of `sides`: "<" for words, ">" for numbers.
+    """Return rows as lines of columns; `sides` has the alignment of each column: "<" for words, ">" for numbers.
 
-    Where lines would be longer than `columns` (None: any length will do), the cells of the column `wrapping` are broken
-    between words, and a first cell that is too long even so has a line of its own: nothing is cut off.
+    If lines would be longer than `columns` (None: any length is allowed), the cells of the column `wrapping` are broken
+    between words. A first cell that is still too long gets its own line. Nothing is cut off.
     """
     widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
     if columns is not None:
@@ -27,7 +27,7 @@ def _lines(row: Sequence[str], sides: str, widths: Sequence[int], wrapping: int)
     """Return the lines of a row."""
     parts = [list(wrapped(cell, widths[place])) if place == wrapping else [cell] for place, cell in enumerate(row)]
     if cells(row[0]) > widths[0]:
-        # The first cell alone, and the others below it.
+        # The first cell has its own line, and the others are below it.
         return [row[0], *_lines(["", *row[1:]], sides, widths, wrapping)]
     height = max(map(len, parts))
     full = [[*part, *[""] * (height - len(part))] for part in parts]

@@ -1,4 +1,4 @@
-"""Thresholds for odd lines, as a table, as records of JSON, and as a sentence."""
+"""Thresholds for unusual lines, as a table, as records of JSON, and as a sentence."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,12 @@ from charrnn.api.json_text import json_text
 from charrnn.cli.console import say, write_data
 from charrnn.cli.views.table import aligned
 
-# Lines of which false alarms are counted where nobody says how many there are a day.
+# False alarms are given per this many lines if the number of lines per day is not known.
 _PER = 100_000
 
 
 def print_thresholds(found: Sequence[Threshold], by: str, per_day: int | None, run: str, json: bool) -> None:
-    """Print thresholds, of lines ranked `by` a number of a model, with the false alarms that they mean."""
+    """Print thresholds for lines that are ranked `by` one of their scores, with the expected false alarms."""
     if json:
         for one in found:
             alarms = {} if per_day is None else {"false_alarms_per_day": one.share * per_day}
@@ -27,7 +27,7 @@ def print_thresholds(found: Sequence[Threshold], by: str, per_day: int | None, r
 
 
 def tell(threshold: Threshold, by: str, per_day: int | None) -> None:
-    """Say which threshold a quantile is, and what it means."""
+    """Print the threshold of a quantile, and the expected false alarms."""
     say(
         f"The threshold is {threshold.bits:.4f} bits (--by {by}), the {_percent(threshold.quantile)} quantile of "
         f"{threshold.lines:,} ordinary lines: about {_alarms(threshold, per_day)} false alarms {_period(per_day)}."

@@ -1,4 +1,4 @@
-"""Times, sizes and losses as a person reads them."""
+"""Times and sizes in a form that people can read."""
 
 import math
 
@@ -28,5 +28,5 @@ def size(count: int) -> str:
 
 
 def short(unit: str) -> str:
-    """Return a unit of text as columns name it: "char", "byte"."""
+    """Return the short name of a unit of text for columns: "char", "byte"."""
     return unit.removesuffix("acter")

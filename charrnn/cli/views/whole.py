@@ -1,4 +1,4 @@
-"""Bytes as they are shown: as the characters that they make, each with the bits of all its bytes."""
+"""Bytes as they are shown: as the characters that they encode, each with the sum of the bits of its bytes."""
 
 import codecs
 import math
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 
 class Whole:
-    """Makes characters of the bytes of a text that comes in pieces; of a text that is not `of_bytes` nothing changes.
+    """Decodes the bytes of a text that is given in pieces; a text that is not `of_bytes` is not changed.
 
-    A byte that is no part of a character stays alone, as Python's surrogateescape has it.
+    A byte that is not part of a valid character becomes a lone surrogate, as in Python's surrogateescape.
     """
 
     def __init__(self, of_bytes: bool):
@@ -16,9 +16,10 @@ class Whole:
         self._bits: list[float] = []
 
     def __call__(self, text: str, bits: Sequence[float], more: bool = False) -> tuple[str, Sequence[float]]:
-        """Return the next piece and its bits, a number a character: if `more` follows, as far as it is settled.
+        """Return the next piece and its bits, one number per character.
 
-        What does not count is NaN, of a character if none of its bytes does.
+        If `more` follows, an incomplete character at the end waits for the next call. Bits are NaN for a character of
+        which no byte counts.
         """
         if self._decoder is None:
             return text, bits
@@ -35,5 +36,5 @@ class Whole:
 
 
 def byte_count(character: str) -> int:
-    """Return how many bytes a character is that was made of bytes."""
+    """Return how many bytes encode a character that `Whole` returned."""
     return len(character.encode("utf-8", "surrogateescape"))

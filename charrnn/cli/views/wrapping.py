@@ -1,4 +1,4 @@
-"""Lines that fit a terminal: broken between words by us, before the terminal breaks them anywhere."""
+"""Lines that fit a terminal: broken between words, because the terminal itself would break them anywhere."""
 
 import os
 import re
@@ -9,17 +9,17 @@ from typing import TextIO
 
 from charrnn.cli.console import say
 
-# A space at which a line is not broken. No text that is shown has one, as `printable` escapes it.
+# A space at which a line is not broken. Text that is shown never contains it, because `printable` escapes it.
 FIXED = "\xa0"
-# Makes an emoji of the character before it, which then takes two columns.
+# Turns the character before it into an emoji, which is two columns wide.
 _EMOJI_STYLE = "\ufe0f"
 _JOINER = "\u200d"
-# The categories of characters that take no column of their own.
+# The categories of characters that have no width.
 _MARKS = ("Mn", "Me", "Cf")
 
 
 def columns_of(stream: TextIO) -> int | None:
-    """Return how many columns a stream's terminal has, None if it is not one; COLUMNS, if set, says otherwise."""
+    """Return the width of a stream's terminal in columns, or COLUMNS if that is set; None if it is not a terminal."""
     if not stream.isatty():
         return None
     try:
@@ -32,9 +32,9 @@ def columns_of(stream: TextIO) -> int | None:
 
 
 def tell(line: str) -> None:
-    """Print a line of talk on stderr; on a terminal it is broken between words, but not within a command at its end.
+    """Print a message on stderr; on a terminal it is broken between words, but not inside a command at its end.
 
-    That has a line of its own if need be, which only the terminal breaks: it can be copied.
+    If the message is too long, the command gets its own line. Only the terminal breaks that line: users can copy it.
     """
     columns = columns_of(sys.stderr)
     head, separator, command = line.partition(": charrnn ")
@@ -47,10 +47,10 @@ def tell(line: str) -> None:
 
 
 def wrapped(line: str, columns: int | None, prefix: str | None = None) -> Iterator[str]:
-    """Yield a line as lines of at most so many columns (None: of any length), broken between words.
+    """Yield a line as lines of at most `columns` columns (None: of any length), broken between words.
 
     Each begins with the prefix, by default the spaces at the beginning of the line. A word that is longer than a line
-    is broken, but marks stay with their letters and joined emoji together.
+    is broken, but combining marks stay with their letters, and joined emoji stay together.
     """
     if prefix is None:
         line, indented = line.lstrip(" "), len(line)
@@ -75,12 +75,12 @@ def wrapped(line: str, columns: int | None, prefix: str | None = None) -> Iterat
 
 
 def cells(text: str) -> int:
-    """Return how many columns a text takes on any terminal: at most, where terminals differ."""
+    """Return how many columns a text needs on a terminal; where terminals differ, the largest number."""
     return len(text) if text.isascii() else sum(map(_cells, text))
 
 
 def _inseparable(word: str) -> Iterator[str]:
-    """Yield each character with the marks that follow it, and with what a joiner joins to it."""
+    """Yield each character with the combining marks after it, and with the characters that a joiner joins to it."""
     part = ""
     for character in word:
         if part and not (part[-1] == _JOINER or unicodedata.category(character) in _MARKS):
