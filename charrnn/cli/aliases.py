@@ -1,8 +1,8 @@
-"""Names of options that are understood beside today's, and shown nowhere: older ones, and those of other programs."""
+"""Other names of options, which are accepted but not shown: older names, and the names in other programs."""
 
 from collections.abc import Callable, Iterable
 
-# An alias is understood by every command that has the option. Of all names an underscore may be written for a hyphen.
+# Every command that has the option accepts the alias. In all names, an underscore may replace a hyphen.
 ALIASES = {
     "batch-size": "batch",
     "corpus-changed-ok": "allow-changed-text",
@@ -18,9 +18,9 @@ ALIASES = {
 
 
 def todays(options: Iterable[str]) -> Callable[[str], str]:
-    """Return a function from the name of an option, without dashes, to that which a command with `options` has for it.
+    """Return a function from a typed name of an option, without dashes, to its name today in a command with `options`.
 
-    A name that leads to none of them comes back as it is.
+    A name that means none of these options is returned unchanged.
     """
     names = {option.removeprefix("--") for option in options if option.startswith("--")}
 
@@ -33,8 +33,8 @@ def todays(options: Iterable[str]) -> Callable[[str], str]:
 
 
 def near(name: str, options: Iterable[str]) -> str | None:
-    """Return a hint, "Did you mean --temp?", with the option that is nearest to `name`, itself or by an alias."""
-    # Imported here: nearly no command has a mistyped option.
+    """Return a hint, "Did you mean --temp?", with the option whose name or alias is most similar to `name`."""
+    # Imported here, because it is needed only for a mistyped option.
     from difflib import get_close_matches
 
     known = {option: option for option in options}

@@ -1,4 +1,4 @@
-"""The `charrnn` command: puts the subcommands together and turns errors into messages and exit codes."""
+"""The `charrnn` command: combines the subcommands, and turns errors into messages and exit codes."""
 
 import os
 import sys
@@ -16,31 +16,31 @@ from charrnn.cli.sections import COMMANDS as SECTIONS
 from charrnn.cli.usage import explained, unknown_command
 from charrnn.errors import CharRNNError
 
-# Where it is set, a shell wants to complete a command line; nothing of that is imported otherwise.
+# If this variable is set, a shell wants to complete a command line; only then is the code for that imported.
 COMPLETION = "_CHARRNN_COMPLETE"
-# In the order of `charrnn --help`: each is the function of this name in the module of this name.
+# In the order of `charrnn --help`: each command is the function of this name in the module of this name.
 COMMANDS = tuple(name for names in SECTIONS.values() for name in names)
 
 _PLAIN: Any = {"rich_markup_mode": None, "add_completion": False, "pretty_exceptions_enable": False}
 
 
 class Command(TyperCommand):
-    """A command whose help is laid out by us."""
+    """A command with our own layout of the help."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help; Typer's context and formatter have no public types."""
-        # Imported here, as only those who ask for help need it.
+        # Imported here, because only --help needs it.
         from charrnn.cli.help import page
 
         formatter.write(page(self, ctx, formatter.width))
 
 
 class Commands(TyperGroup):
-    """The commands, of which only those asked for are imported and get their options built."""
+    """The commands; a command's module is imported, and its options are built, only when it is used."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        # Typer lists and suggests by these keys.
+        # Typer uses these keys for lists and suggestions.
         self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]
 
     def make_context(self, *arguments: Any, **extra: Any) -> Any:
@@ -54,7 +54,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Return what is left of the arguments; none ask for help, and so does `charrnn help [COMMAND]`."""
+        """Return the remaining arguments; no arguments, or `charrnn help [COMMAND]`, ask for help."""
         if args[:1] in ([], ["help"]):
             args = [*args[1:2], "--help"]
         return super().parse_args(ctx, args)
@@ -92,7 +92,7 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     name="charrnn",
-    help="Character-level recurrent language models: point it at a text, get a model.",
+    help="Train and use character-level recurrent language models.",
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     **_PLAIN,
@@ -113,10 +113,12 @@ def charrnn(
     ] = False,
     install_completion: Annotated[
         bool,
-        typer.Option("--install-completion", help="Let bash, zsh or fish complete commands, options, names of runs."),
+        typer.Option(
+            "--install-completion", help="Install completion of commands, options and runs for bash, zsh or fish."
+        ),
     ] = False,
     show_completion: Annotated[
-        bool, typer.Option("--show-completion", help="Print what --install-completion would install.")
+        bool, typer.Option("--show-completion", help="Print the script that --install-completion installs.")
     ] = False,
 ) -> None:
     if install_completion or show_completion:
@@ -127,16 +129,16 @@ def charrnn(
         raise typer.Exit
     if context.invoked_subcommand is None:
         print(context.get_help())
-    # Training has more to lose than a traceback, and installs handlers of its own.
+    # Training must save its run when a signal comes, so it installs its own handlers.
     if context.invoked_subcommand != "train":
         signals.restore_defaults()
 
 
 def main() -> None:
-    """Run the command line; exit 0, 1 (an error, explained, or what a check found wrong) or 130 (Ctrl-C).
+    """Run the command line; exit with 0, 1 (an error with a message, or a failed check) or 130 (Ctrl-C).
 
-    `score --exit-code` exits with 3 where it finds lines. A wrong option is an error like any other, whether Typer
-    notices it or the library.
+    `score --exit-code` exits with 3 if it finds lines. A wrong option is an error like any other: whether Typer or the
+    library notices it makes no difference.
     """
     _open_closed_descriptors()
     if shell := os.environ.get(COMPLETION):
@@ -163,7 +165,7 @@ def main() -> None:
         say("Interrupted.")
         sys.exit(130)
     except SystemExit as exit:
-        # Typer catches these two itself and leaves only this trace of them.
+        # Typer catches these two exceptions itself; only the context of its SystemExit shows them.
         if _came_of(exit, BrokenPipeError):
             _leave_quietly()
         if _came_of(exit, KeyboardInterrupt):
@@ -175,19 +177,19 @@ def main() -> None:
 
 
 def _came_of(error: BaseException | None, kind: type[BaseException]) -> bool:
-    """Return whether an exception was raised while one of `kind` was being handled."""
+    """Return whether an exception was raised while an exception of `kind` was being handled."""
     return error is not None and (isinstance(error, kind) or _came_of(error.__context__, kind))
 
 
 def _leave_quietly() -> None:
-    """Exit with 0: the reader of our output (head, say) has gone, and that is no error of ours."""
-    # Python flushes stdout once more at exit, and would complain.
+    """Exit with 0: the reader of our output, for example head, has ended, and that is not an error."""
+    # Python flushes stdout again at exit, which would print an error.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(0)
 
 
 def _open_closed_descriptors() -> None:
-    """Open the null device on whichever of stdin, stdout and stderr was closed, before a data file gets its number."""
+    """Open the null device in place of closed standard streams, so that no data file gets one of their descriptors."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:
             opened = os.open(os.devnull, os.O_RDWR)

@@ -1,4 +1,4 @@
-"""What is meant by the arguments for a run, a text, a prime or a character."""
+"""Interpretation of the arguments for a run, a text, a prime or a character."""
 
 import os
 import shlex
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def typed(context: typer.Context) -> set[str]:
-    """Return the names of the parameters of a command that were given, and not left to their defaults."""
+    """Return the names of a command's parameters that were given on the command line."""
     # The enum's class is not public; its names are.
     return {name for name in context.params if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"}
 
 
 def loaded(run: str | None) -> "Model":
-    """Return the model of RUN|FILE; that of the newest run, which nobody named, is told."""
+    """Return the model of RUN|FILE; without it, the model of the newest run, whose name is printed."""
     from charrnn.api.model import load
 
     model = load(run, notify)
@@ -35,7 +35,7 @@ def loaded(run: str | None) -> "Model":
 
 
 def tell_which(run: str, file: str, step: int | None) -> None:
-    """Say which model it is that nobody named."""
+    """Print which model is used, if the user did not name one."""
     say(f"The model is {printable(run)} ({file}{'' if step is None else f', step {step:,}'}).")
 
 
@@ -68,7 +68,7 @@ def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
     try:
         find_run(first)
     except CharRNNError:
-        # A folder of texts is no run; a name that is neither is more likely a run's, if a text follows it.
+        # A folder of texts is not a run. A name that is neither is probably the name of a run if a text follows it.
         if os.path.exists(first) or not rest:
             return None, arguments
         raise
@@ -76,7 +76,7 @@ def split_run(arguments: list[str]) -> tuple[str | None, list[str]]:
 
 
 def run_and_lines(arguments: list[str], command: str) -> tuple[str | None, str]:
-    """Return the run, None for the newest, and the one text whose lines a command reads, stdin by default."""
+    """Return the run (None for the newest) and the text whose lines a command reads ("-" for stdin by default)."""
     run, texts = split_run(arguments)
     if len(texts) > 1:
         missing = [text for text in texts if text != "-" and not os.path.exists(text)]
@@ -112,7 +112,7 @@ def _neither(name: str) -> CharRNNError:
 
 
 def run_and_text(arguments: list[str]) -> tuple[str | None, str]:
-    """Return the run, None for the newest, and the text that follows it; a word alone that names a run is the run."""
+    """Return the run (None for the newest) and the text after it; a single word is the run if a run has that name."""
     from charrnn.runs.finding import has_checkpoint
 
     if len(arguments) > 2:
@@ -136,11 +136,11 @@ def prime_ids(
     encoding: str | None,
     where: str = "--prime",
 ) -> "np.ndarray":
-    """Return the ids of what a sample goes on from, which was typed as `where` or is in a file."""
+    """Return the ids of the text that a sample continues: the text typed for `where`, or the text of a file."""
     from charrnn.text.sources import one_document
 
     if prime and file is not None:
-        raise CharRNNError("--prime and --prime-file exclude each other.", hint="Give one of them.")
+        raise CharRNNError("--prime and --prime-file cannot be combined.", hint="Leave out one of them.")
     if prime != "-" and file is None:
         return model.encode(unescaped(prime, model.text.bytes), unknown, where)
     source = prime if file is None else file
@@ -152,7 +152,10 @@ def prime_ids(
 
 
 def as_trained(typed: str, of_bytes: bool, init: str | None = None) -> str:
-    """Return the text that training takes for a typed one; of bytes, `of_bytes` or as in `init`, a character a byte."""
+    """Return the text that training uses for a typed one: a byte for each character if training reads bytes.
+
+    That is the case with `of_bytes`, or if the model `init` is a model of bytes.
+    """
     from charrnn.config import TextConfig
     from charrnn.runs.checkpoint import read_header
     from charrnn.runs.finding import find_checkpoint
@@ -163,6 +166,6 @@ def as_trained(typed: str, of_bytes: bool, init: str | None = None) -> str:
 
 
 def say_if_typed(sources: Iterable[str], what: str = "Reading the text from the terminal; Ctrl-D ends it.") -> None:
-    """Say that a command waits for what is typed, if one of its texts is stdin and that is a terminal."""
+    """Print that a command reads from the terminal, if one of its texts is stdin and stdin is a terminal."""
     if not {"-", "/dev/stdin"}.isdisjoint(sources) and sys.stdin.isatty():
         say(what)

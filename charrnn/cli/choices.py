@@ -20,7 +20,7 @@ CHOICES = {
     "--backend": ("tensorflow", "jax"),
     "--by": RANKS,
     "--device": ("auto", "cpu", "gpu"),
-    # Those that texts have most often; any that Python knows will do.
+    # The most frequent ones; every encoding that Python knows is accepted.
     "--encoding": ("utf-8", "utf-16", "latin-1", "cp1252"),
     "--errors": ERRORS,
     "--newlines": NEWLINES,

@@ -1,8 +1,8 @@
-"""What a shell may complete a command line with: commands, options, runs, cells, and other names that are known.
+"""Completion of a command line: commands, options, runs, cells, and other names that are known.
 
-A shell asks by running charrnn with the words of the line, up to the one to be completed, as arguments, and its own
-name in the environment (`app.COMPLETION`; `charrnn.cli.shells` has what it does). The answer is a line for each word
-that it may be; exit code 1 says that it is the shell's turn, to complete the name of a file.
+A shell runs charrnn with the words of the line, up to the one that it completes, as arguments. The name of the shell is
+in the environment (`app.COMPLETION`; the code of the shells is in `charrnn.cli.shells`). The answer has one line for
+each possible word. Exit code 1 means that the shell itself should complete the name of a file.
 """
 
 import re
@@ -18,20 +18,20 @@ from charrnn.cli.choices import CHOICES
 from charrnn.cli.help import summary
 from charrnn.cli.sections import COMMANDS
 
-# Words and what there is to say about each.
+# Words, each with a description.
 Words = Iterable[tuple[str, str]]
 
 
 class FileWanted(Exception):
-    """The name of a file is to be completed."""
+    """Raised if the word to complete is the name of a file."""
 
 
 def answer(group: Any, shell: str, words: Sequence[str]) -> int:
-    """Print how the last of these words may go on, for a shell; return the exit code."""
+    """Print, for a shell, the possible completions of the last word; return the exit code."""
     try:
         *before, begun = _as_meant(words) if shell == "bash" else words
         found = list(dict.fromkeys(matching(group, before, begun, shell != "bash")))
-    # Whatever is wrong, nobody wants to read of it amid a command line.
+    # An error message in the middle of a command line would only disturb, so every error is silent.
     except Exception:
         return 1
     sys.stdout.write("".join(_line(shell, word, about) for word, about in found))
@@ -39,7 +39,7 @@ def answer(group: Any, shell: str, words: Sequence[str]) -> int:
 
 
 def matching(group: Any, before: Sequence[str], begun: str, described: bool = True) -> Words:
-    """Yield the words that begin as `begun`, after those before it; FileWanted if it is one that is not known here."""
+    """Yield the words that may follow `before` and begin with `begun`; raise FileWanted if it is the name of a file."""
     if not before or before == ["help"]:
         own = _options(group.params) if begun.startswith("-") else _commands(group, described)
         return _beginning(begun, own)
@@ -65,7 +65,7 @@ def matching(group: Any, before: Sequence[str], begun: str, described: bool = Tr
             (f"{option}={word}", about) for word, about in _beginning(value, _values(options[option], typed, value))
         )
     if begun.startswith("-"):
-        # An alias is shown to nobody who does not begin to type it.
+        # Aliases are offered only if no current name matches.
         aliases = ((f"--{alias}", f"--{name}") for alias in ALIASES if (name := today(alias)) != alias)
         return [*_beginning(begun, _options(command.params, typed))] or _beginning(begun, aliases)
     arguments = [param for param in command.params if param.param_type_name == "argument"]
@@ -79,12 +79,12 @@ def _beginning(begun: str, words: Words) -> Words:
 def _commands(group: Any, described: bool) -> Words:
     for names in COMMANDS.values():
         for name in names:
-            # Imported only where it is shown.
+            # The command is imported only if its description is shown.
             yield name, summary(group.get_command(None, name).help) if described else ""
 
 
 def _options(params: Iterable[Any], typed: Sequence[str] = ()) -> Words:
-    """Yield the long names of options, without those that may be given once and have been."""
+    """Yield the long names of options, except those that are already typed and may be given only once."""
     for param in params:
         if param.param_type_name == "option" and not param.hidden and (param.multiple or not {*param.opts} & {*typed}):
             for name in (*param.opts, *param.secondary_opts):
@@ -94,7 +94,7 @@ def _options(params: Iterable[Any], typed: Sequence[str] = ()) -> Words:
 
 
 def _values(option: Any, typed: Sequence[str], begun: str) -> Words:
-    """Return what the value of an option may be."""
+    """Return the possible values of an option."""
     name, metavar = max(option.opts, key=len), option.metavar or ""
     if name in CHOICES:
         return ((value, "") for value in CHOICES[name])
@@ -108,7 +108,7 @@ def _values(option: Any, typed: Sequence[str], begun: str) -> Words:
 
 
 def _of_argument(argument: Any, place: int, typed: Sequence[str], begun: str) -> Words:
-    """Return what the argument at a place may be."""
+    """Return the possible values of the argument at a place."""
     metavar = argument.metavar or argument.name
     if "RUN" in metavar and (place == 0 or "TEXT" not in metavar):
         return _runs(typed, begun)
@@ -128,7 +128,7 @@ def _cells() -> Words:
 
 
 def _runs(typed: Sequence[str], begun: str) -> Words:
-    """Return the runs of the folder that was typed, or of the usual one; FileWanted if none begins so."""
+    """Return the runs in the folder that was typed, or in the default one; FileWanted if none begins with `begun`."""
     from charrnn.runs.finding import list_runs
 
     folders = [Path(value) for option, value in pairwise(typed) if option == "--checkpoints"]
@@ -139,7 +139,7 @@ def _runs(typed: Sequence[str], begun: str) -> Words:
 
 
 def _as_meant(words: Sequence[str]) -> list[str]:
-    """Return words that Bash has left in their quotes, and has cut at each =."""
+    """Return the words without the quotes that Bash leaves in them, and joined where Bash splits them at =."""
     meant = []
     for place, word in enumerate(words):
         if word == "=" and place and words[place - 1].startswith("--"):
@@ -148,13 +148,13 @@ def _as_meant(words: Sequence[str]) -> list[str]:
         try:
             meant += shlex.split(word) or [""]
         except ValueError:
-            # A quote that is still open.
+            # The word has a quote that is still open.
             meant.append(word.lstrip("'\""))
     return meant
 
 
 def _line(shell: str, word: str, about: str) -> str:
-    """Return a word, and what there is to say about it, as the shell's function reads it."""
+    """Return a word and its description in the form that the shell's function reads."""
     if not word.isprintable():
         return ""
     if shell == "bash":

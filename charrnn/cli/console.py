@@ -1,4 +1,4 @@
-"""Talking to the person at the terminal: stderr for talk, stdout for data."""
+"""Output of the commands: messages go to stderr, data to stdout."""
 
 import codecs
 import os
@@ -17,41 +17,41 @@ STARTED = time.perf_counter()
 
 # The library names a parameter in its messages as `name` or `name=value`.
 _PARAMETER = re.compile(r"`([a-z][a-z_]*)(?:=([^`]*))?`")
-# A call that it proposes, which is a command here.
+# A call that a message of the library proposes; here it becomes a command.
 _CALL = re.compile(r"`(?=charrnn\.(train|resume)\()([^`]*)`")
-# Options that are called otherwise than the parameter.
+# Options whose name differs from the parameter.
 _OPTIONS = {"temperature": "temp", "out": "checkpoints"}
 
 # Kept where text is shown as text: line breaks, tabs, and spaces of any width.
 LAYOUT = "\n\t\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
-# ZWNJ and ZWJ: Persian and Hindi words and many emoji have them. A flag's tags name its country.
+# ZWNJ and ZWJ, which occur in Persian and Hindi words and in many emoji. The tags after a flag name its region.
 _JOINERS = frozenset("\u200c\u200d")
 _FLAG, _TAGS = "\U0001f3f4", frozenset(map(chr, range(0xE0020, 0xE0080)))
 
-# The files of --cells, as they were typed: a command that is proposed needs them too.
+# The files of --cells, as they were typed: the commands that messages propose need them too.
 typed_cells: list[str] = []
 
 _hushed = False
-# Notices of the library that wait for the end of what is being written; None if none has to wait.
+# Notices of the library that are printed after the current output has ended; None if notices are not held.
 _held: list[str] | None = None
-# Whether what stdout has shown last on a terminal is a line without its end.
+# Whether the last output to stdout, on a terminal, is a line without a line break.
 _amid_a_line = False
 
 
 def hush() -> None:
-    """Say nothing from now on but errors: of several processes that train together, one talks."""
+    """Print only errors from now on: if several processes train together, only one prints messages."""
     global _hushed
     _hushed = True
 
 
 def say(message: str) -> None:
-    """Print one line of talk on stderr, exactly as it is (no markup)."""
+    """Print a message of one line on stderr, unchanged (no markup)."""
     if not _hushed:
         _print(message)
 
 
 def notify(notice: str) -> None:
-    """Say a notice of the library."""
+    """Print a notice of the library, with its parameters spelled as options."""
     if _held is None:
         say(printable(as_options(notice)))
     else:
@@ -60,7 +60,7 @@ def notify(notice: str) -> None:
 
 @contextmanager
 def notices_after() -> Iterator[None]:
-    """Hold the library's notices until the block has ended: they come after what it writes, not amid it."""
+    """Hold the library's notices until the block has ended, so that they appear after its output, not inside it."""
     global _held
     held = _held = []
     try:
@@ -72,14 +72,14 @@ def notices_after() -> Iterator[None]:
 
 
 def _print(message: str) -> None:
-    """Print a line on stderr; a closed one is no reason to stop."""
+    """Print a line on stderr; if stderr is closed, do nothing."""
     global _amid_a_line
     if _amid_a_line and sys.stderr.isatty():
         message, _amid_a_line = f"\n{message}", False
     try:
         print(message, file=sys.stderr, flush=True)
     except (OSError, ValueError):
-        # Nobody listens any more. Point the descriptor elsewhere so that later writes do not fail either.
+        # Nobody reads stderr any more. Redirect the descriptor, so that later writes do not fail either.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
@@ -87,7 +87,7 @@ def _print(message: str) -> None:
 def as_options(message: str) -> str:
     """Return a message of the library with its parameters spelled as options: `val=0.1` becomes --val 0.1.
 
-    A call becomes a command: `charrnn.resume('run', steps=9)` charrnn train --resume run --steps 9.
+    A call becomes a command: `charrnn.resume('run', steps=9)` becomes charrnn train --resume run --steps 9.
     """
 
     def option(parameter: re.Match[str]) -> str:
@@ -102,7 +102,7 @@ def as_options(message: str) -> str:
 
 
 def _as_command(call: re.Match[str]) -> str:
-    """Return the command that does what a call of `train` or `resume` does."""
+    """Return the command that does the same as a call of `train` or `resume`."""
     import ast
 
     made = ast.parse(call[2], mode="eval").body
@@ -117,17 +117,17 @@ def _as_command(call: re.Match[str]) -> str:
 
 
 def _option(name: str) -> str:
-    """Return the option that a parameter is."""
+    """Return the option of a parameter."""
     return "--" + _OPTIONS.get(name, name).replace("_", "-")
 
 
 def with_cells() -> str:
-    """Return the options --cells that were typed, as the end of a command that is proposed."""
+    """Return the --cells options that were typed, as the end of a proposed command."""
     return "".join(f" --cells {shlex.quote(file)}" for file in typed_cells)
 
 
 def typed_without(left_out: Sequence[str]) -> str:
-    """Return the command that was typed, without some words of it; of equal words the last ones are left out."""
+    """Return the typed command without some of its words; if a word occurs several times, the last one is left out."""
     words = sys.argv[1:]
     for word in reversed(left_out):
         place = next((place for place in reversed(range(len(words))) if words[place] == word), None)
@@ -137,16 +137,17 @@ def typed_without(left_out: Sequence[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text from outside, of one line, safe to show on a terminal (`each_printable`)."""
+    """Return a line of text from outside in a form that is safe on a terminal (`each_printable`)."""
     return text if text.isprintable() else "".join(each_printable(text))
 
 
 def each_printable(text: str, kept: str = "", before: str = "") -> Iterator[str]:
-    """Yield what is shown of each character of a text, which follows `before`: itself, `kept` or not, or an escape.
+    """Yield each character of a text as it is shown: itself (if printable or in `kept`) or an escape.
 
-    What a terminal would obey, or does not show, is escaped: control characters, changes of direction, halves of
-    characters; bytes that are no text, which are such halves by Python's surrogateescape, as \\xff. What joins emoji
-    and letters stays after one of those, as do the letters of a flag after the flag.
+    Characters that a terminal would execute, or does not show, are escaped: control characters, changes of direction,
+    surrogates. Bytes that are not valid text (surrogates, by Python's surrogateescape) become escapes such as \\xff.
+    Joiners stay if they join emoji or letters, and tags stay if they follow a flag. `before` is the character before
+    the text.
     """
     for character in text:
         if character.isprintable() or character in kept or _joins(before, character):
@@ -159,7 +160,7 @@ def each_printable(text: str, kept: str = "", before: str = "") -> Iterator[str]
 
 
 def _joins(before: str, character: str) -> bool:
-    """Return whether a character that is not seen by itself belongs to the one before it."""
+    """Return whether an invisible character belongs to the character before it."""
     if character in _JOINERS:
         return before > "\x7f" and before.isprintable()
     return character in _TAGS and (before == _FLAG or before in _TAGS)
@@ -173,15 +174,15 @@ def show_error(error: CharRNNError) -> None:
 
 
 def write_data(text: str) -> None:
-    """Write text to stdout in UTF-8, exactly as it is (newlines untouched), and flush."""
+    """Write text to stdout in UTF-8, unchanged (line breaks too), and flush."""
     Writer().write(text)
 
 
 class Writer:
-    """Writes text to stdout in an encoding, exactly as it is; a byte order mark, if it has one, once.
+    """Writes text to stdout in an encoding, unchanged; a byte order mark, if the encoding has one, is written once.
 
-    errors: what becomes of a character that the encoding has not: "strict" (a CharRNNError) or "replace". to: a file
-    that is written instead.
+    errors: what to do with a character that the encoding does not have: "strict" (raise CharRNNError) or "replace".
+    to: a file to write to instead of stdout.
     """
 
     def __init__(self, encoding: str = "utf-8", errors: str = "strict", to: BinaryIO | None = None):
@@ -196,7 +197,7 @@ class Writer:
             character = text[error.start]
             raise CharRNNError(
                 f"{character!r} (U+{ord(character):04X}) cannot be written in {self.encoding}.",
-                hint="UTF-8 has every character: leave out `encoding`.",
+                hint="UTF-8 can write every character: leave out `encoding`.",
             ) from None
         if self.to is not None:
             self.to.write(data)
@@ -208,9 +209,10 @@ class Writer:
 
 
 class TextWriter:
-    """Writes text of a file or a model to stdout: as it is or, on a terminal, with what that would obey escaped.
+    """Writes text of a file or a model to stdout: unchanged, or on a terminal with control characters escaped.
 
-    Of `raw` text each character is a byte; a terminal takes them for UTF-8. The others are as of `Writer`.
+    In `raw` text each character is a byte; on a terminal the bytes are read as UTF-8. The other parameters are those of
+    `Writer`.
     """
 
     def __init__(self, encoding: str = "utf-8", raw: bool = False, errors: str = "strict", to: BinaryIO | None = None):
@@ -220,7 +222,7 @@ class TextWriter:
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
 
     def write(self, text: str, more: bool = False) -> None:
-        """Write a text, or the next piece of one of which `more` follows, and flush."""
+        """Write a text, or a piece of a text of which `more` follows, and flush."""
         if not self.terminal:
             self._writer.write(text)
             return

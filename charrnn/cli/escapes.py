@@ -1,4 +1,4 @@
-"""Escapes in what is typed: characters and bytes that a shell makes hard to write."""
+"""Escapes in typed text, for characters and bytes that are hard to write in a shell."""
 
 import re
 from typing import overload
@@ -18,9 +18,10 @@ def unescaped(value: None, of_bytes: bool) -> None: ...
 
 
 def unescaped(value: str | None, of_bytes: bool) -> str | None:
-    """Return what a text means in which \\n, \\t, \\r, \\\\, \\x1e, \\u2026 and \\U0001f600 are escapes, no others.
+    """Return a text with its escapes replaced: \\n, \\t, \\r, \\\\, \\x1e, \\u2026, \\U0001f600; there are no others.
 
-    \\x1e is a character or, for a model of bytes, a byte (one above 127 as Python's surrogateescape has it).
+    \\x1e is a character or, for a model of bytes, a byte. A byte above 127 becomes a surrogate, as in Python's
+    surrogateescape.
     """
 
     def meant(escape: re.Match[str]) -> str:
@@ -39,5 +40,5 @@ def unescaped(value: str | None, of_bytes: bool) -> str | None:
 
 
 def each_unescaped(values: list[str] | None, of_bytes: bool) -> list[str]:
-    """Return what each of some texts means (`unescaped`)."""
+    """Return texts with their escapes replaced (`unescaped`)."""
     return [unescaped(value, of_bytes) for value in values or ()]

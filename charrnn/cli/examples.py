@@ -1,15 +1,15 @@
-"""The examples at the end of each command's help; a test runs them. The files and runs that they name are its own."""
+"""The examples at the end of each command's help; a test runs them, with files and runs of its own."""
 
 EXAMPLES = {
     "charrnn": """
-# Train ten minutes on a text, then write new text like it.
+# Train on a text for ten minutes, then generate similar text.
 charrnn train corpus.txt
 charrnn sample
-# What a command does, and its options.
+# Show what a command does, and its options.
 charrnn train --help
 """,
     "corpus": """
-# List what there is.
+# List the corpora.
 charrnn corpus
 # Write Tiny Shakespeare to corpora/tinyshakespeare.txt.
 charrnn corpus tinyshakespeare
@@ -20,39 +20,39 @@ charrnn corpus python --size 500K -o python.txt
 # Count the characters of a text, or of all text files in a folder.
 charrnn vocab corpus.txt
 charrnn vocab books --include '*.txt'
-# Which characters of a text the model of the run `corpus` does not know.
+# Show the characters of a text that the run `corpus` does not know.
 charrnn vocab other.txt --against corpus
 """,
     "train": """
 # Train for three minutes. The run is named after the text: corpus.
 charrnn train corpus.txt --minutes 3
-# Go on with it for half an hour.
+# Continue this run for half an hour.
 charrnn train --resume corpus --minutes 30
-# A larger model of names, where each line is a text of its own.
+# Train a larger model on names: each line is a separate text.
 charrnn train names.txt --lines --layers 3 --units 512
 """,
     "sample": """
-# 500 characters by the newest run, a little more careful than usual.
+# Sample 500 characters from the newest run, a little more predictable.
 charrnn sample --temp 0.7 --length 500
-# Go on from a text, until an empty line.
+# Continue a text until an empty line.
 charrnn sample corpus --prime 'ROMEO:\\n' --until '\\n\\n'
-# Twenty different names, by the run `names`.
+# Sample twenty different names from the run `names`.
 charrnn sample names --count 20 --unique
 """,
     "complete": """
-# The likeliest completion of each line of a file, by the run `sums`.
+# Print the likeliest completion of each line of a file, by the run `sums`.
 charrnn complete sums questions.txt
-# Of a line that is typed, the best of 10 that are followed side by side.
+# Complete a typed line by a search that keeps 10 candidates.
 echo '12+7=' | charrnn complete sums --beam 10
 """,
     "next": """
-# The ten characters that are likeliest after a text, by the newest run.
+# Show the ten likeliest characters after a text, by the newest run.
 charrnn next 'def '
-# The likeliest three by the run `names`, as JSON.
+# Show the three likeliest ones by the run `names`, as JSON.
 charrnn next names Ka --top 3 --jsonl
 """,
     "score": """
-# The twenty oddest lines of a log, by a model of ordinary ones.
+# Print the twenty most unusual lines of a log, by a model of normal lines.
 charrnn score log app.log --by worst --top 20
 # Watch a log: print the lines that cost more than 4 bits per character.
 tail -f app.log | charrnn score log --unbuffered --threshold 4
@@ -60,51 +60,51 @@ tail -f app.log | charrnn score log --unbuffered --threshold 4
 charrnn score corpus chapter.txt --html chapter.html
 """,
     "eval": """
-# How well the newest run predicts another text.
+# Measure how well the newest run predicts another text.
 charrnn eval other.txt
-# The same of the run `corpus` and several texts, as JSON.
+# Do the same with the run `corpus` and several texts, as JSON.
 charrnn eval corpus other.txt chapter.txt --json
 """,
     "runs": """
-# The runs in the folder of runs, which is checkpoints.
+# List the runs in the default folder, checkpoints.
 charrnn runs
-# Those of another folder, as JSON.
+# List the runs in another folder, as JSON.
 charrnn runs --checkpoints elsewhere --json
 """,
     "inspect": """
-# The newest run.
+# Show the newest run.
 charrnn inspect
-# One checkpoint, as JSON.
+# Show one checkpoint, as JSON.
 charrnn inspect checkpoints/corpus/best.safetensors --json
 """,
     "verify": """
-# Whether all checkpoints of two runs are whole.
+# Check that all checkpoints of two runs are intact.
 charrnn verify corpus names
-# Whether two runs have the same weights.
+# Check whether two runs have the same weights.
 charrnn verify corpus elsewhere/corpus --equal
 """,
     "bench": """
-# How fast this machine trains and samples a model.
+# Measure how fast this machine trains and samples a model.
 charrnn bench --layers 2 --units 512
-# How long an epoch of a text would take.
+# Estimate how long an epoch of a text would take.
 charrnn bench corpus.txt --cell gru
 """,
     "devices": """
-# Processor and GPUs.
+# Show the processor and the GPUs.
 charrnn devices
-# The same as JSON.
+# Print the same as JSON.
 charrnn devices --json
 """,
     "cells": """
 # List the cells, with the parameters of a network of this size.
 charrnn cells --layers 3 --units 512
-# Show the equations of one.
+# Show the equations of one cell.
 charrnn cells gru
 """,
     "gradcheck": """
 # Check one cell.
 charrnn gradcheck --cell lstm
-# Check how layers are put together, too.
+# Also check the connections between layers.
 charrnn gradcheck --cell gru --stack residual --layers 3
 """,
 }

@@ -1,4 +1,4 @@
-"""The options of the commands that generate text, each declared once (`charrnn.cli.options` has all others)."""
+"""The options of the commands that generate text, each declared once (see also `charrnn.cli.options`)."""
 
 from typing import Annotated
 
@@ -10,8 +10,8 @@ Temperature = Annotated[
         "--temp",
         "-t",
         min=0.0,
-        help="Temperature: lower values are safer; 0 always takes the likeliest character.",
-        show_default="1; of complete 0",
+        help="Temperature: lower values give more predictable text; 0 always takes the likeliest character.",
+        show_default="1; for complete 0",
     ),
 ]
 TopK = Annotated[
@@ -94,14 +94,14 @@ NoRepeat = Annotated[
     ),
 ]
 
-# Of `sample` alone.
+# Options of `sample` only.
 Length = Annotated[
     int,
     typer.Option(
         "--length",
         "-n",
         min=0,
-        help="Largest number of characters; a model of lines also finishes the last of several lines.",
+        help="Largest number of characters. A model of lines also finishes the last of several lines.",
     ),
 ]
 Lines = Annotated[int | None, typer.Option("--lines", min=1, help="Stop after this many lines.", show_default=False)]
@@ -121,7 +121,7 @@ Count = Annotated[
         "--count",
         "-c",
         min=0,
-        help="Number of samples, made in parallel; of a model of lines or documents each is one of these.",
+        help="Number of samples, generated in parallel. For a model of lines or documents, each sample is one of these.",
         show_default="1",
     ),
 ]
@@ -131,8 +131,8 @@ Temperatures = Annotated[
         "--temp",
         "-t",
         min=0.0,
-        help="Temperature: lower values are safer; 0 always takes the likeliest character. Given several times: "
-        "samples at each.",
+        help="Temperature: lower values give more predictable text; 0 always takes the likeliest character. If given "
+        "several times: samples at each temperature.",
         show_default="1",
     ),
 ]
@@ -141,8 +141,8 @@ Prime = Annotated[
     typer.Option(
         "--prime",
         "-p",
-        help=r"Text to continue; it is printed first. \n is a line break, - means stdin. Given several times: samples "
-        "for each.",
+        help=r"Text to continue; it is printed first. \n is a line break, - means stdin. If given several times: "
+        "samples for each text.",
     ),
 ]
 NoPrime = Annotated[bool, typer.Option("--no-prime", help="Print only the text after the prime.")]
@@ -156,12 +156,10 @@ PrimeFile = Annotated[
     ),
 ]
 Unique = Annotated[bool, typer.Option("--unique", help="Skip samples equal to an earlier one.")]
-Novel = Annotated[
-    bool, typer.Option("--novel", help="Skip samples that occur in the training text, regardless of case.")
-]
+Novel = Annotated[bool, typer.Option("--novel", help="Skip samples that occur in the training text, ignoring case.")]
 NovelTo = Annotated[
     list[str] | None,
-    typer.Option("--novel-to", metavar="CORPUS", help="Skip samples that occur in this text, regardless of case."),
+    typer.Option("--novel-to", metavar="CORPUS", help="Skip samples that occur in this text, ignoring case."),
 ]
 MinLength = Annotated[
     int | None,
@@ -203,7 +201,7 @@ ShowSurprisal = Annotated[
     bool, typer.Option("--show-surprisal", help="Colour each character by how surprising it is to the model.")
 ]
 
-# Of `complete` alone.
+# Options of `complete` only.
 CompleteLength = Annotated[int, typer.Option("--length", "-n", min=0, help="Largest number of characters.")]
 Append = Annotated[
     str | None,
@@ -223,5 +221,5 @@ Check = Annotated[
     typer.Option("--check", metavar="TARGETS", help="Count the completions that equal the same line of this file."),
 ]
 Unbuffered = Annotated[
-    bool, typer.Option("--unbuffered", help="Complete and print each line immediately, for long-lived pipes.")
+    bool, typer.Option("--unbuffered", help="Complete and print each line immediately, for pipes that stay open.")
 ]

@@ -1,4 +1,4 @@
-"""What `--help` prints: the usage, what the command does, its options in sections, and examples."""
+"""The output of `--help`: the usage, what the command does, its options in sections, and examples."""
 
 import re
 import textwrap
@@ -10,7 +10,7 @@ from charrnn.cli.choices import CHOICES
 from charrnn.cli.examples import EXAMPLES
 from charrnn.cli.sections import OPTIONS
 
-# What is longer has a line of its own, above its text.
+# A longer name has its own line, above its text.
 _LONGEST = 26
 # A space at which no line ends.
 _JOINED = "\xa0"
@@ -20,7 +20,7 @@ _VALUES = {"int": "INTEGER", "float": "NUMBER", "path": "FILE"}
 def page(
     command: Any, context: Any, width: int, commands: Mapping[str, Iterable[tuple[str, str]]] | None = None
 ) -> str:
-    """Return the help of a command; `commands` are names and summaries of those that it has, by section."""
+    """Return the help of a command; `commands` are the names and summaries of its subcommands, by section."""
     parameters = command.get_params(context)
     arguments = [parameter for parameter in parameters if parameter.param_type_name == "argument"]
     sections = (
@@ -42,7 +42,7 @@ def summary(docstring: str | None) -> str:
 
 
 def _sections(command: str, parameters: Iterable[Any]) -> Iterable[tuple[str, list[Any]]]:
-    """Yield the titles of sections and their options, hidden ones left out; of options without a section last."""
+    """Yield the titles of sections with their options, without hidden ones; options without a section come last."""
     options = {
         name: parameter
         for parameter in parameters
@@ -70,7 +70,7 @@ def _argument(argument: Any) -> str:
 
 
 def _option(option: Any) -> str:
-    """Return an option as it is typed, and what its value is: -n, --length INTEGER."""
+    """Return an option as it is typed, with the kind of its value: -n, --length INTEGER."""
     names = ", ".join(sorted(option.opts, key=len))
     if option.secondary_opts:
         names += f" / {', '.join(option.secondary_opts)}"
@@ -81,7 +81,7 @@ def _option(option: Any) -> str:
 
 
 def _text(option: Any) -> str:
-    """Return what an option does, and its default."""
+    """Return the help text of an option, with its default."""
     default = option.show_default
     if default is True:
         default = option.default
@@ -94,7 +94,7 @@ def _text(option: Any) -> str:
 
 
 def _tables(sections: Mapping[str, Sequence[tuple[str, str]]], width: int) -> list[str]:
-    """Return sections of names and texts; the texts of all begin in the same column."""
+    """Return sections of names and texts; in all sections the texts begin in the same column."""
     names = [name for rows in sections.values() for name, _ in rows]
     column = max((len(name) for name in names if len(name) <= _LONGEST), default=0) + 4
     return [f"{title}:\n" + "\n".join(_row(*row, column, width) for row in rows) for title, rows in sections.items()]
@@ -108,7 +108,7 @@ def _row(name: str, text: str, column: int, width: int) -> str:
 
 
 def _filled(text: str, width: int, begin: str) -> str:
-    """Return a text in lines of this width, the first of which begins so, and the others with so much space."""
-    # Names of options have hyphens: no line ends within them.
+    """Return a text in lines of this width; the first line begins with `begin`, the others with as many spaces."""
+    # Names of options have hyphens, at which no line may be broken.
     lines = textwrap.fill(text, width, initial_indent=begin, subsequent_indent=" " * len(begin), break_on_hyphens=False)
     return lines.replace(_JOINED, " ")

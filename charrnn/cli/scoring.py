@@ -1,4 +1,4 @@
-"""The options of `charrnn score`, each declared once (`charrnn.cli.options` has those of several commands)."""
+"""The options of `charrnn score`, each declared once; `charrnn.cli.options` has those that other commands share."""
 
 import math
 from pathlib import Path
@@ -20,7 +20,7 @@ After = Annotated[
     typer.Option(
         "--after",
         metavar="TEXT",
-        help=r"Score each line as what follows this text, whose own bits do not count; escapes such as \t and \n.",
+        help=r"Score each line as the continuation of this text, which itself does not count. \t and \n are escapes.",
         show_default=False,
     ),
 ]
@@ -29,16 +29,17 @@ ContextField = Annotated[
     typer.Option(
         "--context-field",
         metavar="NAME",
-        help="With --field: score each text as what follows the text under this name.",
+        help="With --field: score each text as the continuation of the text under this name.",
     ),
 ]
-LineEnds = Annotated[bool, typer.Option("--line-ends", help="Let line ends count, as characters.")]
+LineEnds = Annotated[bool, typer.Option("--line-ends", help="Count the line break at the end of each line, too.")]
 Rank = Annotated[
     bool,
     typer.Option(
         "--rank",
-        help="Print first each line's guess rank (how many guesses, the likeliest line first, until it would come) and "
-        "the standard error of this estimate. The end of a line counts. For models of lines or documents.",
+        help="First print the estimated guess rank of each line and its standard error. The rank is the number of "
+        "guesses needed to find the line if the likeliest lines are guessed first. The end of a line counts. For "
+        "models of lines or documents.",
     ),
 ]
 RankSamples = Annotated[
@@ -55,19 +56,19 @@ By = Annotated[
     str,
     typer.Option(
         "--by",
-        help="What ranks lines, and is printed first: mean (bits per character), worst (that of the worst 8 "
-        "characters in a row), excess (bits above what such a line usually costs).",
+        help="The score that ranks lines and is printed first: mean (bits per character), worst (bits per character of "
+        "the worst 8 characters in a row), excess (bits above the usual bits of a line of this length).",
     ),
 ]
-Sort = Annotated[bool, typer.Option("--sort", help="Print the most surprising first, as --by ranks them.")]
-Top = Annotated[int | None, typer.Option("--top", min=1, help="Print the N most surprising.", show_default=False)]
+Sort = Annotated[bool, typer.Option("--sort", help="Print the most surprising lines first, by the score of --by.")]
+Top = Annotated[int | None, typer.Option("--top", min=1, help="Print the N most surprising lines.", show_default=False)]
 Threshold = Annotated[
     str | None,
     typer.Option(
         "--threshold",
         metavar="BITS|PERCENT",
-        help="Print those whose number of --by is so high or higher: a number of bits or, with --calibrate, a quantile "
-        "of the ordinary lines, such as 99.9%.",
+        help="Print lines whose score (--by) is at least this: a number of bits or, with --calibrate, a quantile of "
+        "the ordinary lines, such as 99.9%.",
     ),
 ]
 Calibrate = Annotated[
@@ -75,8 +76,8 @@ Calibrate = Annotated[
     typer.Option(
         "--calibrate",
         metavar="ORDINARY",
-        help="Read ordinary lines from this file. With --threshold PERCENT take the threshold from them; without it "
-        "propose thresholds, with the false alarms that each means, and score nothing.",
+        help="Read ordinary lines from this file. With --threshold PERCENT, they set the threshold. Without it, "
+        "propose thresholds with their expected false alarms, and score nothing.",
     ),
 ]
 PerDay = Annotated[
@@ -85,46 +86,46 @@ PerDay = Annotated[
         "--per-day",
         metavar="N",
         min=1,
-        help="With --calibrate: tell the false alarms a day, of N lines.",
+        help="With --calibrate: print the false alarms per day, if a day has N lines.",
         show_default="per 100,000 lines",
     ),
 ]
 ExitCode = Annotated[
-    bool, typer.Option("--exit-code", help="Exit with 3 if a line was found: its number is at --threshold or above.")
+    bool, typer.Option("--exit-code", help="Exit with 3 if the score of a line is at --threshold or above.")
 ]
 PerChar = Annotated[bool, typer.Option("--per-char", help="Print the bits of every character.")]
-HeatMap = Annotated[bool, typer.Option("--heatmap", help="Print the text, coloured by bits.")]
+HeatMap = Annotated[bool, typer.Option("--heatmap", help="Print the text in colours that show the bits.")]
 Html = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Write a heat map as a web page.", show_default=False)
 ]
 Unbuffered = Annotated[
-    bool, typer.Option("--unbuffered", help="Score and print each line as it comes, for pipes that live long.")
+    bool, typer.Option("--unbuffered", help="Score and print each line immediately, for pipes that stay open.")
 ]
 
-# Options that exclude each other, by the names of their parameters: what is given with one of the second, and why not.
+# Options that cannot be combined, by the names of their parameters: one, the others, and the message.
 _EXCLUDED: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("unbuffered", ("sort", "top", "whole"), "--unbuffered prints each line as it comes; {} needs all of them."),
-    ("after", ("context_field",), "--after and {} exclude each other."),
+    ("unbuffered", ("sort", "top", "whole"), "--unbuffered prints each line immediately, but {} needs all lines."),
+    ("after", ("context_field",), "--after and {} cannot be combined."),
     (
         "whole",
         ("field", "context_field", "after", "line_ends", "by", "sort", "top", "threshold", "calibrate", "rank"),
-        "--whole scores a text as one; {} is for lines.",
+        "--whole scores the text as a whole, but {} is for lines.",
     ),
     (
         "rank",
         ("per_char", "heatmap", "line_ends", "context_field"),
-        "--rank is of whole lines, each with its end; it cannot be combined with {}.",
+        "--rank needs whole lines with their ends; it cannot be combined with {}.",
     ),
 )
-# Options that have an effect only with another one.
+# Options that have an effect only with another option.
 _NEEDED = (("rank_samples", "rank"), ("seed", "rank"), ("per_day", "calibrate"), ("exit_code", "threshold"))
 _CHOOSING = ("sort", "top", "threshold", "calibrate")
-# Where thresholds are only proposed, nothing is scored.
+# These have no effect if thresholds are only proposed: then nothing is scored.
 _OF_SCORES = ("sort", "top", "unbuffered", "per_char", "heatmap", "html", "rank")
 
 
 def check(given: set[str]) -> None:
-    """Raise CharRNNError if one of the options that are given has no effect beside the others."""
+    """Raise CharRNNError if one of the given options has no effect together with the others."""
     for one, others, said in _EXCLUDED:
         for other in others:
             if {one, other} <= given:
@@ -145,12 +146,12 @@ def check(given: set[str]) -> None:
     if "by" in given and given & {"jsonl", "per_char"} and not given & {*_CHOOSING}:
         prints = "--jsonl prints every number" if "jsonl" in given else "--per-char prints the bits of characters"
         raise CharRNNError(
-            f"{prints}; --by has no effect with it and without --sort, --top or --threshold.", hint="Leave it out."
+            f"{prints}, so --by has no effect without --sort, --top or --threshold.", hint="Leave out --by."
         )
 
 
 def bits_or_quantile(threshold: str | None, calibrate: str | None) -> tuple[float | None, float | None]:
-    """Return a threshold in bits, or the quantile of ordinary lines that it is, whichever was typed."""
+    """Return the typed threshold as (bits, None), as (None, quantile of the ordinary lines), or (None, None)."""
     if threshold is None:
         return None, None
     is_percent = threshold.endswith("%")
@@ -162,7 +163,7 @@ def bits_or_quantile(threshold: str | None, calibrate: str | None) -> tuple[floa
         if not math.isfinite(number):
             raise CharRNNError(
                 f"--threshold is {threshold}; it must be a number of bits.",
-                hint="Such as --threshold 4; with --calibrate also a percentage, as --threshold 99.9%",
+                hint="Example: --threshold 4. With --calibrate it can be a percentage: --threshold 99.9%",
             )
         if calibrate is not None:
             raise CharRNNError(
@@ -172,18 +173,18 @@ def bits_or_quantile(threshold: str | None, calibrate: str | None) -> tuple[floa
         return number, None
     if not 0 < number < 100:
         raise CharRNNError(
-            f"--threshold is {threshold}; a percentage must be above 0 and below 100.", hint="Such as 99.9%"
+            f"--threshold is {threshold}; a percentage must be above 0 and below 100.", hint="Example: 99.9%"
         )
     if calibrate is None:
         raise CharRNNError(
-            f"--threshold {threshold} is a quantile of ordinary lines, and none were named.",
-            hint="Name a file of them: --calibrate ORDINARY",
+            f"--threshold {threshold} is a quantile of ordinary lines, but no file of ordinary lines was given.",
+            hint="Give one: --calibrate ORDINARY",
         )
     return None, number / 100
 
 
 def only_run(arguments: list[str]) -> tuple[str | None, str]:
-    """Return the run, None for the newest, and that no text is scored; an error if one is named."""
+    """Return the run (None for the newest) and "" for the text; raise CharRNNError if a text is named."""
     run, texts = split_run(arguments)
     if texts:
         raise CharRNNError(
@@ -194,10 +195,11 @@ def only_run(arguments: list[str]) -> tuple[str | None, str]:
 
 
 def check_stdin(source: str, calibrate: str | None) -> None:
-    """Raise CharRNNError if both the lines and the ordinary ones would come from stdin."""
+    """Raise CharRNNError if both the lines and the ordinary lines would be read from stdin."""
     if source == calibrate == "-":
         raise CharRNNError(
-            "The ordinary lines and those to be scored cannot both come from stdin.", hint="Name a file of one of them."
+            "The ordinary lines and the lines to score cannot both be read from stdin.",
+            hint="Name a file for one of them.",
         )
 
 

@@ -1,9 +1,9 @@
-"""In which section of `--help` commands and options are shown. What is in no section comes last, under "Options"."""
+"""The sections of `--help`, with their commands and options. Options in no section come last, under "Options"."""
 
 COMMANDS = {
     "Train": ("corpus", "vocab", "train"),
     "Use": ("sample", "complete", "next", "score", "eval"),
-    "Look": ("runs", "inspect", "verify"),
+    "Inspect": ("runs", "inspect", "verify"),
     "Machine": ("bench", "devices", "cells", "gradcheck"),
 }
 
@@ -22,7 +22,7 @@ _HOW_CHOSEN = (
     "--seed",
 )
 
-# By command: the options of each section, in the order in which they are shown. Commands of few options need none.
+# By command: the options of each section, in the order in which they are shown. Commands with few options have none.
 OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "train": {
         "Often used": (

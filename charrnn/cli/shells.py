@@ -1,4 +1,4 @@
-"""Completion in the user's shell: what the shell runs, and where that is installed."""
+"""Completion in the user's shell: the scripts for each shell, and where they are installed."""
 
 import os
 import shlex
@@ -7,7 +7,7 @@ from pathlib import Path
 from charrnn.cli.console import say, write_data
 from charrnn.errors import CharRNNError
 
-# Each asks with the words up to the cursor. Where charrnn answers with an exit code, the shell completes files.
+# Each script runs charrnn with the words up to the cursor. If charrnn exits with an error, the shell completes files.
 _BASH = """\
 _charrnn() {
     local found line
@@ -43,12 +43,12 @@ SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
 def show() -> None:
-    """Print what the user's shell needs to complete command lines of charrnn."""
+    """Print the script with which the user's shell completes command lines of charrnn."""
     write_data(SCRIPTS[_shell()])
 
 
 def install() -> None:
-    """Write that to a file, and let the shell read it where it starts."""
+    """Write the script to a file that the shell reads when it starts."""
     shell, home = _shell(), Path.home()
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     if shell == "fish":
@@ -63,29 +63,29 @@ def install() -> None:
     except OSError as error:
         raise CharRNNError(
             f"{error.filename} cannot be written: {error.strerror}.",
-            "charrnn --show-completion prints what would be installed; put it where your shell reads it.",
+            "charrnn --show-completion prints the script; save it in a file that your shell reads.",
         ) from None
     say(f"Wrote {script}{f', and a line at the end of {starting} that reads it' if added else ''}.")
-    say(f"{shell} completes charrnn when it starts anew. For another shell: SHELL=zsh charrnn --install-completion")
+    say(f"Start {shell} again to use completion. For another shell: SHELL=zsh charrnn --install-completion")
 
 
 def _add_line(path: Path, line: str) -> bool:
-    """Add a line to the end of a file unless it is there; return whether it was not."""
+    """Add a line to the end of a file unless the file has it already; return whether it was added."""
     text = path.read_bytes() if path.exists() else b""
     if line.encode() in text.splitlines():
         return False
-    # Only ever added to: what the user has in there stays, whatever happens.
+    # The file is only appended to, so that nothing of the user can be lost.
     with path.open("ab") as file:
         file.write((b"" if not text or text.endswith(b"\n") else b"\n") + line.encode() + b"\n")
     return True
 
 
 def _shell() -> str:
-    """Return the user's shell; CharRNNError if it is none that can complete."""
+    """Return the user's shell; raise CharRNNError if there is no script for it."""
     shell = os.path.basename(os.environ.get("SHELL", ""))
     if shell not in SCRIPTS:
         raise CharRNNError(
-            f"The shell is {shell or 'not known'}; completion is for {', '.join(SCRIPTS)}.",
-            "Name one of these: SHELL=bash charrnn --install-completion",
+            f"The shell is {shell or 'not known'}; charrnn has completion for {', '.join(SCRIPTS)}.",
+            "Choose one of these shells: SHELL=bash charrnn --install-completion",
         )
     return shell

@@ -1,7 +1,7 @@
-"""What SIGINT, SIGTERM, SIGHUP and SIGUSR1 do.
+"""Handlers of SIGINT, SIGTERM, SIGHUP and SIGUSR1.
 
-Nothing heavy is imported here: the first handlers stand before TensorFlow, NumPy and Typer are loaded. None raises an
-exception inside somebody else's code, where it might be swallowed.
+Nothing heavy is imported here: the first handlers are installed before TensorFlow, NumPy and Typer are loaded. No
+handler raises an exception, because code of other libraries might catch it.
 """
 
 import os
@@ -14,12 +14,13 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SAVING = (signal.SIGUSR1,)
 
 
-# The real stderr: what native code writes while a backend loads is held back from descriptor 2 (backends/start.py).
+# The real stderr: while a backend loads, descriptor 2 does not lead there, to hide output of native code
+# (backends/start.py).
 _stderr = 2
 
 
 def leave_early() -> None:
-    """Until a command is known: end with one line, and ignore what asks to save."""
+    """Install handlers for the time before a command is known: print one line and exit; ignore SIGUSR1."""
     global _stderr
     with suppress(OSError):
         _stderr = os.dup(2)
@@ -30,14 +31,14 @@ def leave_early() -> None:
 
 
 def restore_defaults() -> None:
-    """For commands that have nothing to save: Python's own ways."""
+    """Restore Python's own handlers, for commands that have nothing to save."""
     for number in (*ENDING, *SAVING):
         _handle(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @contextmanager
 def tidied(tidy: Callable[[], None]) -> Iterator[None]:
-    """Let a signal that ends the process at once do so only after `tidy`; others have handlers, which tidy too."""
+    """Call `tidy` before a signal without a handler ends the process; existing handlers call it themselves."""
     plain = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
 
     def end(number: int, frame: Any) -> None:
@@ -58,13 +59,13 @@ def tidied(tidy: Callable[[], None]) -> Iterator[None]:
 
 
 def ignore() -> None:
-    """At the very end: Python resets handlers before it is gone, and a signal would change the exit code."""
+    """Ignore signals at the very end: Python resets its handlers before it exits, so a signal could change the code."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
 
 
 def leave(number: int, last_words: str) -> None:
-    """End the process at once, as the shell expects of this signal."""
+    """Print a message and end the process immediately, with the exit code that shells expect for this signal."""
     try:
         show_cursor()
         os.write(_stderr, f"{last_words}\n".encode())
@@ -73,23 +74,23 @@ def leave(number: int, last_words: str) -> None:
 
 
 def show_cursor() -> None:
-    """Show it again on a terminal: a progress bar may have hidden it, which is erased, as is the ^C that was echoed."""
+    """Show the cursor on a terminal, in case a progress bar has hidden it, and erase the bar and the echoed ^C."""
     if os.isatty(_stderr):
         os.write(_stderr, b"\x1b[?25h\r\x1b[J")
 
 
 def _handle(number: int, handler: Any) -> None:
-    # What the parent had ignored stays so: nohup and `&` in scripts rely on it.
+    # Signals that the parent process ignores stay ignored: nohup and `&` in scripts rely on this.
     if signal.getsignal(number) is not signal.SIG_IGN:
         signal.signal(number, handler)
 
 
 class Signals:
-    """A training run's answers to signals, while it is a context.
+    """Handlers of signals during a training run; use it as a context manager.
 
-    Before the first step of its `training` (`charrnn.api.session.Training`) an ending signal ends the process, which
-    tidies up and says its `last_words`. After it, the first asks training to stop after its step, saved, and a second
-    ends the process; SIGUSR1 asks it to save and go on.
+    Before the first step of `training` (`charrnn.api.session.Training`), an ending signal ends the process, after
+    tidying up and printing `last_words`. Later, the first ending signal asks training to save and stop after the
+    current step, and a second one ends the process. SIGUSR1 asks training to save and continue.
     """
 
     def __init__(self) -> None:
@@ -110,12 +111,12 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if self.received is not None:
-            # The process ends as it was asked to, and has said so.
+            # The process is ending as the signal asked, and has printed its message.
             ignore()
 
     @contextmanager
     def held_back(self) -> Iterator[None]:
-        """Let an ending signal that comes meanwhile take effect only afterwards."""
+        """Delay an ending signal until the end of the block."""
         self._holding = True
         try:
             yield

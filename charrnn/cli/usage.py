@@ -1,4 +1,4 @@
-"""Mistakes in a command line, as errors like all others: what was typed, what was expected, how to mend it."""
+"""Mistakes in a command line, as errors like all others: what was typed, what was expected, how to fix it."""
 
 import os
 import re
@@ -14,17 +14,17 @@ from charrnn.cli.aliases import near, todays
 from charrnn.cli.console import typed_without
 from charrnn.errors import CharRNNError, did_you_mean
 
-# The base of what Typer raises of a command line; it has no public name.
+# The base class of the errors that Typer raises for a command line; it has no public name.
 UsageError: Any = typer.BadParameter.__base__
 
 _KINDS = {"int": "a whole number", "float": "a number"}
-# What other programs call the option that names a file to write.
+# Names that other programs use for the option of an output file.
 _OUTPUT = ("-o", "--output", "--outfile", "--output-file")
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Make what Typer says of a command line an error of ours."""
+    """Turn Typer's errors in a command line into CharRNNError."""
     try:
         yield
     except UsageError as error:
@@ -32,27 +32,27 @@ def explained() -> Iterator[None]:
 
 
 def unknown_command(name: str, commands: Sequence[str]) -> CharRNNError:
-    """Return what is wrong with a word that stands where a command is expected."""
+    """Return the error for a word that is given in place of a command."""
     from charrnn.runs.finding import find_run
 
     if name.endswith(".safetensors"):
-        return CharRNNError(f"{name} is no command.", f"A model is used by commands: charrnn sample {name}")
+        return CharRNNError(f"{name} is a checkpoint, not a command.", f"To sample from it: charrnn sample {name}")
     if os.path.exists(name):
-        return CharRNNError(f"{name} is a file or folder, no command.", f"To train on it: charrnn train {name}")
+        return CharRNNError(f"{name} is a file or folder, not a command.", f"To train on it: charrnn train {name}")
     alike = did_you_mean(name, commands, most=2, command="charrnn ")
     if alike is None:
         try:
             find_run(name)
         except CharRNNError:
             return CharRNNError(f"There is no command {name!r}.", "charrnn --help lists the commands.")
-        return CharRNNError(f"{name} is a run, no command.", f"To sample from it: charrnn sample {name}")
+        return CharRNNError(f"{name} is a run, not a command.", f"To sample from it: charrnn sample {name}")
     return CharRNNError(f"There is no command {name!r}.", alike)
 
 
 def _mistake(error: Any, typed: Sequence[str]) -> CharRNNError:
-    """Return a usage error as one of ours."""
+    """Return a usage error of Typer as a CharRNNError."""
     context = error.ctx
-    # Of an option without its value Typer does not know the command.
+    # If an option lacks its value, Typer's error does not have the command.
     name = (typed[0] if typed else "") if context is None else context.info_name if context.parent else ""
     command = f"charrnn {name}".rstrip()
     params = [] if context is None else context.command.params
@@ -62,22 +62,22 @@ def _mistake(error: Any, typed: Sequence[str]) -> CharRNNError:
         # Typer reads -temp as -t with the value "emp".
         single = re.fullmatch(r"-([a-z][a-z-]+)(=.*)?", word)
         if single and (option := f"--{todays(options)(single[1])}") in options:
-            hint = f"A name of more than one letter has two dashes: {option}"
+            hint = f"The name of an option with more than one letter has two dashes: {option}"
     return CharRNNError(message, hint)
 
 
 def _said(error: Any, command: str, options: Sequence[str], typed: Sequence[str]) -> tuple[str, str]:
     """Return the message and the hint of a usage error."""
-    helps = f"{command} --help tells more."
+    helps = f"For help: {command} --help"
     match type(error).__name__:
         case "NoSuchOption":
             hint = _other_option(error, command, options, typed)
             return f"{command} has no option {error.option_name}.", hint or helps
         case "BadOptionUsage" if "requires an argument" in error.message:
-            return f"{error.option_name} needs a value after it.", f"{command} {error.option_name} VALUE; {helps}"
+            return f"{error.option_name} needs a value.", f"Give one: {command} {error.option_name} VALUE. {helps}"
         case "MissingParameter":
             what = (error.param.metavar or error.param.make_metavar(error.ctx).strip("[]")).rstrip(".")
-            return f"{command} needs {what}.", f"Name it: {command} {what}. {helps}"
+            return f"{command} needs {what}.", f"Give it: {command} {what}. {helps}"
         case "BadParameter":
             about = error.param and getattr(error.param, "help", None)
             return _bad_value(error), f"{max(error.param.opts, key=len)}: {about}" if about else helps
@@ -85,35 +85,35 @@ def _said(error: Any, command: str, options: Sequence[str], typed: Sequence[str]
     if extra is None:
         return error.format_message(), helps
     if command == "charrnn sample":
-        helps = f"A text to go on from is given with {_with_prime(extra[1], typed)}"
-    return f"{command} takes no further argument: {extra[1]}.", helps
+        helps = f"To continue a text, use {_with_prime(extra[1], typed)}"
+    return f"{command} does not accept this argument: {extra[1]}.", helps
 
 
 def _other_option(error: Any, command: str, options: Sequence[str], typed: Sequence[str]) -> str | None:
-    """Return what to type instead of an option that a command has not, if that can be told."""
+    """Return a hint what to type instead of an option that a command does not have, None if there is no hint."""
     name, words = error.option_name, list(typed)
     for param in error.ctx.command.params:
         if name.swapcase() in param.opts and len(name) == 2:
             return f"Did you mean {' or '.join(sorted(param.opts, key=len))}?"
     if command == "charrnn":
-        # Typed before the command that it is of.
+        # The option was typed before its command.
         called = next((word for word in words if word in error.ctx.command.commands), None)
         if called is None:
-            return f"Options come after the command that they are of: charrnn sample {name} …, say."
+            return f"Options come after their command, for example: charrnn sample {name} …"
         words.remove(called)
-        return f"Options come after the command that they are of: {shlex.join(['charrnn', called, *words])}"
+        return f"Options come after their command: {shlex.join(['charrnn', called, *words])}"
     place = next((place for place, word in enumerate(words) if word.partition("=")[0] == name), None)
     if name in _OUTPUT and command == "charrnn train":
-        return "A run is a folder: --name NAME, in the folder of runs, --checkpoints DIR."
+        return "The output is a run: --name gives its name, and --checkpoints the folder in which it is written."
     if name in _OUTPUT and place is not None and "--output" not in options:
         file = words.pop(place).partition("=")[2] or (words.pop(place) if place < len(words) else "FILE")
-        return f"It writes to stdout: {shlex.join(['charrnn', *words])} > {shlex.quote(file)}"
+        return f"The output goes to stdout: {shlex.join(['charrnn', *words])} > {shlex.quote(file)}"
     return near(name, options)
 
 
 def _with_prime(text: str, typed: Sequence[str]) -> str:
-    """Return how `sample` is given a text that was typed without an option: the whole command, as it should be."""
-    # Of words that are there twice, as the name of a run may be, the last ones are of the text.
+    """Return the correct `sample` command, with its option first, for a text that was typed without an option."""
+    # If a word occurs twice (it may also be the name of a run), the last one belongs to the text.
     extra: list[str] = []
     left = text
     for word in reversed(typed):
@@ -133,7 +133,7 @@ def _with_prime(text: str, typed: Sequence[str]) -> str:
 
 
 def _bad_value(error: Any) -> str:
-    """Return what is wrong with the value of an option, and what it must be."""
+    """Return a message that says what is wrong with the value of an option, and what it must be."""
     value = re.match(r"(?:('.*') is not a valid|(\S+) is not in the range)", error.message, re.DOTALL)
     kind = error.param and error.param.type
     what = _KINDS.get(getattr(kind, "name", "").removesuffix(" range"))

@@ -691,7 +691,7 @@ def test_a_text_that_came_through_a_pipe_is_found_where_it_was_kept(sample, fold
         (("story", "--min-length", "5"), "--min-length and --max-length are for samples that come to an end."),
         (("names", "--min-length", "5", "--max-length", "4"), "--min-length 5 is more than --max-length 4."),
         (("names", "--min-length", "50", "-n", "40"), "--min-length 50 is more than --length 40."),
-        (("story", "--prime", "a", "--prime-file", "story.txt"), "--prime and --prime-file exclude each other."),
+        (("story", "--prime", "a", "--prime-file", "story.txt"), "--prime and --prime-file cannot be combined."),
         (("story", "--prime-file", "missing.txt"), "missing.txt does not exist."),
         (("story", "--prime-file", "checkpoints"), "checkpoints is a folder; a file was expected."),
         (("story", "--allow", ""), "--allow is empty; it must be the characters that may be drawn."),

@@ -620,7 +620,10 @@ def test_what_does_not_count_of_bytes_is_nothing_of_a_character():
 @pytest.mark.parametrize("options", [(), ("--whole", "--unknown", "replace"), ("--line-ends",)])
 def test_the_heat_map_on_the_terminal(options, monkeypatch):
     plain = run("plain.safetensors", "text.txt", "--heatmap", *options)
-    assert "\x1b" not in plain.stdout + plain.stderr and "Colours are printed only to terminals; set FORCE_COLOR=1" in plain.stderr
+    assert (
+        "\x1b" not in plain.stdout + plain.stderr
+        and "Colours are printed only to terminals; set FORCE_COLOR=1" in plain.stderr
+    )
     monkeypatch.setenv("FORCE_COLOR", "1")
     coloured = run("plain.safetensors", "text.txt", "--heatmap", *options)
     assert SGR.search(coloured.stdout) and "bits:" in SGR.sub("", coloured.stderr)
@@ -697,10 +700,10 @@ def test_of_what_failed_there_is_no_page(here):
             ("plain.safetensors", "text.txt", "known.txt"),
             "2 texts were named: text.txt, known.txt; charrnn",
         ),
-        (("plain.safetensors", "text.txt", "--unbuffered", "--sort"), "--unbuffered prints each line as it comes"),
+        (("plain.safetensors", "text.txt", "--unbuffered", "--sort"), "--unbuffered prints each line immediately, but"),
         (("plain.safetensors", "text.txt", "--unbuffered", "--top", "2"), "--unbuffered"),
         (("plain.safetensors", "text.txt", "--unbuffered", "--whole"), "--unbuffered"),
-        (("plain.safetensors", "text.txt", "--whole", "--field", "t"), "--whole scores a text as one"),
+        (("plain.safetensors", "text.txt", "--whole", "--field", "t"), "--whole scores the text as a whole"),
         (("plain.safetensors", "text.txt", "--whole", "--line-ends"), "--whole"),
         (("plain.safetensors", "text.txt", "--whole", "--sort"), "--whole"),
         (("plain.safetensors", "text.txt", "--whole", "--top", "1"), "--whole"),

@@ -121,10 +121,10 @@ def test_bytes_are_taken_as_bytes():
 
 def test_mistakes_are_explained():
     for arguments, said in (
-        (("--after", "a", "--context-field", "q"), "--after and --context-field exclude each other"),
+        (("--after", "a", "--context-field", "q"), "--after and --context-field cannot be combined"),
         (("--context-field", "q"), "--context-field names a member of JSON objects"),
-        (("--after", "a", "--whole"), "--whole scores a text as one"),
-        (("--field", "a", "--context-field", "q", "--whole"), "--whole scores a text as one"),
+        (("--after", "a", "--whole"), "--whole scores the text as a whole"),
+        (("--field", "a", "--context-field", "q", "--whole"), "--whole scores the text as a whole"),
         (("--after", r"a\nb"), "The end of a document, '\\n', is in --after"),
         (("--after", "Z", "--unknown", "error"), "lacks characters of --after: 'Z'"),
     ):

@@ -180,19 +180,19 @@ def test_mistakes_are_explained():
         (("--calibrate", "ordinary.txt", "--rank"), "scores nothing; --rank has no effect"),
         (("--calibrate", "ordinary.txt", "--html", "a.html"), "scores nothing; --html has no effect"),
         (("log.txt", "--calibrate", "ordinary.txt", "--threshold", "4"), "--calibrate has no effect"),
-        (("log.txt", "--threshold", "99%"), "99% is a quantile of ordinary lines, and none were named"),
+        (("log.txt", "--threshold", "99%"), "99% is a quantile of ordinary lines, but no file"),
         (("log.txt", "--calibrate", "ordinary.txt", "--threshold", "100%"), "must be above 0 and below 100"),
         (("log.txt", "--calibrate", "ordinary.txt", "--threshold", "0%"), "must be above 0 and below 100"),
         (("log.txt", "--calibrate", "ordinary.txt", "--threshold", "x%"), "must be above 0 and below 100"),
         (("log.txt", "--threshold", "inf"), "--threshold is inf; it must be a number of bits"),
         (("log.txt", "--threshold", ""), "it must be a number of bits"),
-        (("--calibrate", "-", "--threshold", "99%"), "cannot both come from stdin"),
+        (("--calibrate", "-", "--threshold", "99%"), "cannot both be read from stdin"),
         (("--calibrate", "nowhere.txt"), "nowhere.txt does not exist"),
         (("--calibrate", "."), ". is a folder"),
         (("--calibrate", "/dev/null"), "no ordinary lines with a character that counts"),
         (("log.txt", "--exit-code"), "--exit-code has no effect without --threshold"),
         (("log.txt", "--per-day", "5"), "--per-day has no effect without --calibrate"),
-        (("log.txt", "--whole", "--calibrate", "ordinary.txt"), "--whole scores a text as one"),
+        (("log.txt", "--whole", "--calibrate", "ordinary.txt"), "--whole scores the text as a whole"),
     ):
         result = run(*arguments, code=1)
         assert isinstance(result.exception, CharRNNError) and result.stdout == ""

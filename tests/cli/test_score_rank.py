@@ -89,11 +89,11 @@ def test_progress_is_told_while_samples_are_drawn(monkeypatch):
 
 def test_mistakes_are_explained():
     for model, arguments, said in (
-        ("lines", ("--rank", "--per-char"), "--rank is of whole lines"),
-        ("lines", ("--rank", "--heatmap"), "--rank is of whole lines"),
-        ("lines", ("--rank", "--line-ends"), "--rank is of whole lines"),
-        ("lines", ("--rank", "--whole"), "--whole scores a text as one"),
-        ("lines", ("--rank", "--field", "a", "--context-field", "b"), "--rank is of whole lines"),
+        ("lines", ("--rank", "--per-char"), "--rank needs whole lines"),
+        ("lines", ("--rank", "--heatmap"), "--rank needs whole lines"),
+        ("lines", ("--rank", "--line-ends"), "--rank needs whole lines"),
+        ("lines", ("--rank", "--whole"), "--whole scores the text as a whole"),
+        ("lines", ("--rank", "--field", "a", "--context-field", "b"), "--rank needs whole lines"),
         ("lines", ("--seed", 1), "has no effect without --rank"),
         ("lines", ("--rank-samples", 10), "has no effect without --rank"),
         ("plain", ("--rank",), "Guesses are whole texts"),

@@ -22,7 +22,7 @@ Cells = dict[tuple[int, int], tuple[str, str]]
 
 
 def draw(losses: Losses, width: int, colour: bool, unit: str = "character") -> list[str]:
-    """Return the lines of a chart in bits per `unit`, `width` columns wide (at least NARROWEST); [] without points."""
+    """Return the lines of a chart in bits per `unit`, `width` (>= NARROWEST) columns wide; none without points."""
     points = [*losses.train, *losses.validation]
     if not points:
         return []
