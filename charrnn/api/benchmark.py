@@ -1,4 +1,4 @@
-"""How fast this machine trains and samples a model, and what its matrix products could do at most."""
+"""Measurements of how fast this machine trains and samples a model, and of the speed of its matrix products."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ from charrnn.training.backends.start import shard_count, start
 
 VOCAB = 65
 PEAK_SIZE = 2048
-# In a process of its own, as the backends' programs are, so that neither finds the other's threads.
+# Run in a separate process, as the backends' programs are, so that no program finds the threads of another.
 NUMPY_PEAK = """
 import time, numpy as np
 a = np.random.default_rng(0).random(({n}, {n}), dtype=np.float32)
@@ -28,23 +28,23 @@ for _ in range(5):
     t = time.perf_counter(); a @ a; best = min(best, time.perf_counter() - t)
 print(2 * {n} ** 3 / best / 1e9)
 """
-# That keeps a library to the processor.
+# These variables make a library use only the processor.
 ON_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
 
 
 def peak_share(trained: float, model: ModelConfig, vocab_size: int, peak: float) -> float:
-    """Return which share of a peak in GFLOPS the products take of a model that trains so many characters a second."""
-    # 6 = a multiply and an add, forwards, for the input's gradient and for the weights'.
+    """Return the share of `peak` (GFLOPS) that a model's products need to train `trained` characters per second."""
+    # 6 = a multiply and an add for each of three products: forwards, gradient of the input, gradient of the weights.
     return trained * 6 * useful_products(model, vocab_size) / (peak * 1e9)
 
 
 def peak_gflops(backend: str, device: str = "auto") -> float:
-    """Return the speed of a large float32 product in GFLOPS: NumPy's, or that of a backend on its device, if higher."""
+    """Return the GFLOPS of a large float32 product: by NumPy or, if that is faster, by a backend on its device."""
     return max(sgemm_gflops(program, device) for program in (NUMPY_PEAK, BACKENDS[backend].peak))
 
 
 def sgemm_gflops(program: str, device: str) -> float:
-    """Return the speed of a large float32 product in GFLOPS, all cores, in a process of its own, best of five."""
+    """Return the GFLOPS of a large float32 product on all cores: the best of five, in a separate process."""
     result = subprocess.run(
         [sys.executable, "-c", program.format(n=PEAK_SIZE)],
         capture_output=True,
@@ -57,13 +57,13 @@ def sgemm_gflops(program: str, device: str) -> float:
 def train_speed(
     model: ModelConfig, config: TrainConfig, vocab_size: int, seconds: float, device: str = "auto"
 ) -> float:
-    """Return characters trained a second, compilation not counted."""
+    """Return how many characters are trained per second; compilation does not count."""
     shards = start(shard_count(config.batch), device=device)
     return config.batch * config.seq * steps_per_second(model, config, vocab_size, seconds, shards)
 
 
 def steps_per_second(model: ModelConfig, config: TrainConfig, vocab_size: int, seconds: float, shards: int) -> float:
-    """Return steps of training a second, compilation not counted, with a backend that has been started."""
+    """Return how many steps are trained per second with a backend that has been started; compilation does not count."""
     from charrnn.training.backends.engine import Shards
     from charrnn.training.network import CharRNN
     from charrnn.training.optimizers import make_optimizer
@@ -87,7 +87,7 @@ def steps_per_second(model: ModelConfig, config: TrainConfig, vocab_size: int, s
 
 
 def sample_speed(model: ModelConfig, vocab_size: int, seconds: float) -> float:
-    """Return characters sampled a second in one stream, by the code of `charrnn sample`."""
+    """Return how many characters are sampled per second in one stream, with the code of `charrnn sample`."""
     vocab = Vocabulary(tuple(chr(code) for code in range(33, 33 + vocab_size)))
     network = Model(model, vocab, initial_weights(model, vocab_size, 0))
     network.limit_threads()

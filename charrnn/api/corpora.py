@@ -1,4 +1,4 @@
-"""The well-known corpora: their list, and getting one: it is downloaded, or made from files of this machine."""
+"""The well-known corpora: the list of them, and how to get one, by download or from files of this machine."""
 
 import hashlib
 import http.client
@@ -16,8 +16,8 @@ from charrnn.atomic import replacing
 from charrnn.errors import CharRNNError
 
 Pieces = Generator[bytes, None, None]
-# A function that is given the pieces of a download, the name of the corpus and its size in bytes; it yields the
-# pieces and may show how far the download is.
+# A function that gets the pieces of a download, the name of the corpus and its size in bytes. It yields the pieces, and
+# may show the progress of the download.
 Show = Callable[[Pieces, str, int], Pieces]
 
 MANIFEST = Path(__file__).parent.parent / "corpora.toml"
@@ -25,13 +25,13 @@ MANIFEST = Path(__file__).parent.parent / "corpora.toml"
 _CHUNK = 1 << 16
 _TIMEOUT_SECONDS = 30
 
-# Left out of the Python corpus: other people's packages, tests, applications, tables and generated files.
+# Left out of the Python corpus: third-party packages, tests, applications, tables and generated files.
 _NO_SOURCES = {"site-packages", "dist-packages", "test", "tests", "idlelib", "idle_test", "encodings", "pydoc_data"}
 _GENERATED = "_sysconfigdata"
 
 
 def unshown(pieces: Pieces, name: str, size: int) -> Pieces:
-    """Yield the pieces of a download, and show nothing."""
+    """Yield the pieces of a download without showing its progress."""
     yield from pieces
 
 
@@ -50,12 +50,13 @@ def known_corpora(manifest: Path = MANIFEST) -> dict[str, dict[str, Any]]:
 def get_corpus(
     name: str, entry: dict[str, Any], path: Path, size: int | None = None, force: bool = False, show: Show = unshown
 ) -> int | None:
-    """Write a corpus to a file that appears only when it is whole; return its size in bytes, None if it was there.
+    """Write a corpus to a file; return its size in bytes, or None if the file was already there.
 
-    entry: what `known_corpora` says of it. size: at most so many bytes of a corpus that is built here.
+    The file appears only when it is complete. entry: the corpus's entry in `known_corpora`. size: the largest size in
+    bytes, for a corpus that is built on this machine.
     """
     if os.path.isdir(path):
-        raise CharRNNError(f"{path} is a folder; a file was expected.", hint=f"Say -o {path / name}.txt")
+        raise CharRNNError(f"{path} is a folder; a file was expected.", hint=f"Name a file: -o {path / name}.txt")
     if "url" in entry:
         if os.path.exists(path) and _digest(path) == entry["sha256"]:
             return None
@@ -78,7 +79,7 @@ def _digest(path: Path) -> str:
 
 
 def _write(path: Path, pieces: Pieces) -> int:
-    """Write a file that appears only when it is whole; return its size in bytes."""
+    """Write a file, which appears only when it is complete; return its size in bytes."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file, closing(pieces):
@@ -92,9 +93,9 @@ def _write(path: Path, pieces: Pieces) -> int:
 
 
 def _verified(name: str, entry: dict[str, Any], show: Show) -> Pieces:
-    """Yield the pieces of a download; that it is not what the manifest says is an error, raised after the last."""
+    """Yield the pieces of a download; after the last, raise CharRNNError if the manifest expects another content."""
     digest, received, expected = hashlib.sha256(), 0, entry["bytes"]
-    # Closed before any error is told, so that the progress bar is gone by then.
+    # The progress bar is closed before an error message is printed.
     with closing(show(_download(name, entry["url"]), name, expected)) as pieces:
         for piece in pieces:
             digest.update(piece)
@@ -103,16 +104,16 @@ def _verified(name: str, entry: dict[str, Any], show: Show) -> Pieces:
             if received > expected:
                 break
     if received != expected:
-        amount = "more" if received > expected else f"{received:,}"
+        amount = "too many" if received > expected else f"{received:,}"
         raise CharRNNError(
-            f"The download of {name} brought {amount} bytes, but {expected:,} were expected; it was deleted.",
-            hint="Try again; if it happens again, the file has changed at its source.",
+            f"The download of {name} has {amount} bytes; {expected:,} were expected. It was deleted.",
+            hint="Try again. If it happens again, the file on the server has changed.",
         )
     if digest.hexdigest() != entry["sha256"]:
         raise CharRNNError(
-            f"The download of {name} has SHA-256 {digest.hexdigest()}, but {entry['sha256']} was expected; "
-            "it was deleted.",
-            hint="Try again; if it happens again, the file has changed at its source.",
+            f"The download of {name} has the SHA-256 {digest.hexdigest()}; {entry['sha256']} was expected. "
+            "It was deleted.",
+            hint="Try again. If it happens again, the file on the server has changed.",
         )
 
 
@@ -130,11 +131,11 @@ def _download(name: str, url: str) -> Pieces:
             hint="Check the network, or type `charrnn corpus python`, which needs no network.",
         ) from error
     except (http.client.HTTPException, OSError) as error:
-        raise CharRNNError(f"The download of {name} broke off: {error!r}.", hint) from error
+        raise CharRNNError(f"The download of {name} was interrupted: {error!r}.", hint) from error
 
 
 def python_sources(size: int) -> Pieces:
-    """Yield whole source files of the standard library, together at most `size` bytes, always in the same order."""
+    """Yield whole source files of the standard library, at most `size` bytes in total, always in the same order."""
     stdlib = Path(sysconfig.get_paths()["stdlib"])
     paths = []
     for parent, folders, files in os.walk(stdlib):
@@ -142,8 +143,8 @@ def python_sources(size: int) -> Pieces:
         paths += [Path(parent, name) for name in files if name.endswith(".py") and not name.startswith(_GENERATED)]
 
     def mixed(path: Path) -> bytes:
-        # Sorted by name, the validation part (the last tenth) would be a few packages. Hashes mix the files, always in
-        # the same order.
+        # If the files were sorted by name, the validation part (the last tenth) would be only a few packages. Sorting
+        # by hash mixes the files, always in the same order.
         return hashlib.sha256(path.relative_to(stdlib).as_posix().encode()).digest()
 
     left = size

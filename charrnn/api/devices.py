@@ -1,4 +1,4 @@
-"""What each backend can compute on, and why not on a GPU."""
+"""The devices that each backend can compute on, and the reason if a GPU is not used."""
 
 import importlib.util
 import json
@@ -12,14 +12,14 @@ from typing import Any
 from charrnn.cores import usable_cores
 from charrnn.training.backends.choice import BACKENDS
 
-# Processors that multiply bfloat16 in hardware say so by one of these.
+# A processor that multiplies bfloat16 in hardware has one of these flags.
 BF16 = ("avx512_bf16", "amx_bf16", "bf16")
 PATIENCE = 120
 BROKEN = "(broken)"
 
 
 def devices() -> dict[str, Any]:
-    """Return the facts of this machine: cores, processor, bf16, the GPUs that the driver knows, and each backend's."""
+    """Return facts about this machine: cores, processor, bf16, the GPUs that the driver knows, and each backend."""
     gpus, complaint = driver()
     facts: dict[str, Any] = {
         "cores": usable_cores(),
@@ -49,18 +49,18 @@ def driver() -> tuple[list[dict[str, Any]], str]:
     gpus = []
     for line in asked.stdout.splitlines():
         name, total, free = line.rsplit(",", 2)
-        # A part of a GPU, or one that shares the host's memory, does not tell how much it has.
+        # A part of a GPU, or a GPU that shares the host's memory, does not report its memory.
         total, free = (int(text) if text.strip().isdecimal() else 0 for text in (total, free))  # type: ignore[assignment]
         gpus.append({"name": name.strip(), "total_mib": total, "free_mib": free})
     return gpus, "" if gpus else "NVIDIA's driver sees no GPU"
 
 
 def probe(backend: str) -> dict[str, Any]:
-    """Return the version of a backend ("" if it is not installed), whether it is built for CUDA, its GPUs, its talk."""
+    """Return a backend's version ("" if it is not installed), whether it is built for CUDA, its GPUs, its messages."""
     nothing: dict[str, Any] = {"version": "", "cuda": False, "gpus": [], "talk": ""}
     if importlib.util.find_spec(backend) is None:
         return nothing
-    # Beside a running training there may be little memory.
+    # While another training runs, there may be little memory.
     environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     command = [sys.executable, "-c", BACKENDS[backend].probe]
     try:
@@ -74,7 +74,7 @@ def probe(backend: str) -> dict[str, Any]:
 
 
 def why_not(backend: str, found: dict[str, Any], gpus: list[dict[str, Any]], complaint: str) -> str:
-    """Return why a backend does not use a GPU, and what to do about it; nothing if it does."""
+    """Return why a backend does not use a GPU, and what to do about it; "" if it uses one."""
     known = BACKENDS[backend]
     last = found["talk"].rpartition("\n")[2]
     if found["gpus"]:
@@ -87,7 +87,7 @@ def why_not(backend: str, found: dict[str, Any], gpus: list[dict[str, Any]], com
         return f"No GPU: {complaint}."
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None and hidden.strip() in ("", "-1"):
-        return f"No GPU: CUDA_VISIBLE_DEVICES is {hidden!r}, which hides them all. Unset it."
+        return f"No GPU: CUDA_VISIBLE_DEVICES is {hidden!r}, which hides all GPUs. Unset it."
     if not found["cuda"] or not known.tells_why_no_gpu:
         missing = "its CUDA libraries are missing" if found["cuda"] else "it is built without CUDA"
         return f"No GPU: {missing}. {known.install_for_gpu}"
@@ -95,14 +95,14 @@ def why_not(backend: str, found: dict[str, Any], gpus: list[dict[str, Any]], com
 
 
 def processor() -> str:
-    """Return the processor's name, as far as the system tells."""
+    """Return the processor's name, as the system reports it."""
     info = Path("/proc/cpuinfo")
     found = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
     return found[0].partition(":")[2].strip() if found else platform.processor() or platform.machine()
 
 
 def bf16() -> bool:
-    """Return whether the processor multiplies bfloat16 in hardware, as far as the system tells."""
+    """Return whether the processor multiplies bfloat16 in hardware, as the system reports it."""
     info = Path("/proc/cpuinfo")
     flags = info.read_text().split() if info.exists() else []
     return any(flag in flags for flag in BF16)

@@ -9,12 +9,13 @@ from charrnn.data.repeated import Repeated
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The exact loss over a text, of which `characters` counted; of a model of bytes each is one (`unit` is "byte").
+    """The exact loss of a model over a text.
 
+    characters: how many characters counted; for a model of bytes, how many bytes (its `unit` is "byte").
     nats_per_char: the mean cross-entropy in nats; NaN if no character counted.
-    bits_per_byte: bits for each byte of the text; NaN where not all of it was predicted.
-    repeated: how much of a held-out part also occurs in the training part; None if that is next to nothing, or if
-    it was not looked up.
+    bits_per_byte: bits per byte of the text; NaN if not all of the text was predicted.
+    repeated: how much of a held-out part also occurs in the training part; None if almost nothing does, or if
+    this was not checked.
     """
 
     characters: int
@@ -25,12 +26,12 @@ class Evaluation:
 
     @property
     def bits_per_char(self) -> float:
-        """Return the mean cross-entropy in bits a character."""
+        """Return the mean cross-entropy in bits per character."""
         return self.nats_per_char / math.log(2)
 
     @property
     def perplexity(self) -> float:
-        """Return e to the power of the nats a character; infinity where a float ends: a model may be that bad."""
+        """Return e to the power of the nats per character; infinity if that is too large for a float."""
         try:
             return math.exp(self.nats_per_char)
         except OverflowError:

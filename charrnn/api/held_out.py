@@ -1,4 +1,4 @@
-"""The exact evaluation of what was held out, at the end of training, beside what compressors make of the same text."""
+"""The exact evaluation of the held-out parts at the end of training, with the figures of compressors to compare."""
 
 import bz2
 import lzma
@@ -30,16 +30,16 @@ from charrnn.text.decoding import BYTES
 from charrnn.text.vocabulary import Vocabulary
 
 COMPRESSED_AT_ONCE = 1 << 20
-# At most this many held-out characters are evaluated exactly; `Model.evaluate` reads more.
+# At most this many held-out characters are evaluated exactly; `Model.evaluate` has no such limit.
 EXACT = 500_000
-# At most this many stretches of a training part are counted, spread from its beginning to its end.
+# At most this many stretches of a training part are counted; they are spread over the whole part.
 COUNTED_STRETCHES = 64
-# Compressors make fewer characters than this larger: they add headers, and little repeats yet.
+# Compressors make a text of fewer characters larger: they add headers, and the text hardly repeats itself.
 COMPRESSIBLE = 5_000
 
 
 def seconds_needed(model: ModelConfig, vocab: Vocabulary, parts: Split) -> float:
-    """Return about how many seconds the exact evaluation at the end will take, measured on a few characters."""
+    """Return an estimate of the seconds that the exact evaluation at the end will take, from a few characters."""
     read = [held_out(part) for part in (parts.val, parts.test) if part]
     if not read:
         return 1.0
@@ -50,21 +50,21 @@ def seconds_needed(model: ModelConfig, vocab: Vocabulary, parts: Split) -> float
     reader.nats(ids[:20])
     began = perf_counter()
     reader.nats(ids)
-    # The rest: start and end of the process, reading the best checkpoint, the compressors.
+    # The 1.5 seconds are for the start and end of the process, reading the best checkpoint, and the compressors.
     return 1.5 + (perf_counter() - began) / 200 * sum(max(map(len, parts)) for parts in read) * 1.1
 
 
 def held_out(parts: Sequence[Part]) -> list[Part]:
-    """Return what is evaluated exactly of some parts: all of them, but of long ones only the beginning."""
+    """Return what is evaluated exactly: of each part all characters or, if it is long, only the beginning."""
     each = EXACT // len(parts)
     return [part.cut(0, min(len(part), each)) for part in parts]
 
 
 def measured(run: Run, data: Dataset, history: Sequence[dict[str, Any]]) -> Iterator[Measured]:
-    """Evaluate the best checkpoint of a run exactly on each part that was held out."""
+    """Evaluate the best checkpoint of a run exactly on each held-out part."""
     best = run.best if run.best.is_file() else run.newest()
     if best is None:
-        # The folder was moved after the last save: the run is whole there, and `evaluate_part` measures it.
+        # The folder was moved after the last save. The run is complete in its new place: `evaluate_part` measures it.
         return
     model = Model.load(best)
     model.limit_threads()
@@ -76,12 +76,12 @@ def measured(run: Run, data: Dataset, history: Sequence[dict[str, Any]]) -> Iter
 
 
 def parts_of(data: Dataset) -> dict[str, Sequence[Part]]:
-    """Return what is held out, by name: "validation" and "test", of which there may be neither."""
+    """Return the held-out parts by name: "validation", "test", both or neither."""
     return {name: parts for name, parts in (("validation", data.parts.val), ("test", data.parts.test)) if parts}
 
 
 def measure_in(part: str, model: Model, data: Dataset, train_nats: float | None = None) -> Measured:
-    """Evaluate a model exactly on a part that is held out, and compare it with what needs no model."""
+    """Evaluate a model exactly on a held-out part, and add figures to compare that need no model."""
     parts = parts_of(data)[part]
     return replace(
         _in_bytes(measure(part, model, parts, data.repeated.get(part)), data),
@@ -93,7 +93,7 @@ def measure_in(part: str, model: Model, data: Dataset, train_nats: float | None 
 
 
 def measure(part: str, model: Model, parts: Sequence[Part], repeated: Repeated | None = None) -> Measured:
-    """Evaluate a model exactly on what is held out as `part`, which may be in several parts."""
+    """Evaluate a model exactly on the held-out `part`, which may consist of several `parts`."""
     read = held_out(parts)
     counted = sum(part.counted() for part in read)
     evaluation = Evaluation(counted, mean_nats(model, read), unit=model.text.unit, repeated=repeated)
@@ -102,14 +102,14 @@ def measure(part: str, model: Model, parts: Sequence[Part], repeated: Repeated |
 
 
 def evaluate_part(part: str, model: Model, data: Dataset, notify: Notify) -> Evaluation:
-    """Evaluate a model exactly on a part that is held out, in bits a byte too where all of it is predicted.
+    """Evaluate a model exactly on a held-out part, also in bits per byte if all of the part is predicted.
 
-    CharRNNError if there is no such part.
+    Raise CharRNNError if there is no such part.
     """
     held = parts_of(data)
     if part not in tuple(held):
         there_is = f"it has {' and '.join(held)}" if held else "nothing was held out"
-        raise CharRNNError(f"The run has no part {part!r}; {there_is}.", hint="Evaluate a text of your own.")
+        raise CharRNNError(f"The run has no part {part!r}; {there_is}.", hint="Evaluate your own text.")
     parts, of = held[part], data.repeated.get(part)
     if of:
         notify(f"{of} of this part also occur in the training part: the loss is lower than for new text.")
@@ -117,7 +117,7 @@ def evaluate_part(part: str, model: Model, data: Dataset, notify: Notify) -> Eva
 
 
 def _in_bytes(measured: Measured, data: Dataset) -> Measured:
-    """Return what was measured with the bits a byte, where all of the part was predicted."""
+    """Return what was measured, with the bits per byte if all of the part was predicted."""
     part, evaluation = measured.part, measured.evaluation
     corpus = data.validation if data.validation and part == "validation" else data.corpus
     if not corpus.complete or corpus.text.config.loss_after is not None:
@@ -127,15 +127,15 @@ def _in_bytes(measured: Measured, data: Dataset) -> Measured:
 
 
 def _byte_count(parts: Sequence[Part], corpus: Corpus) -> float:
-    """Return how many bytes of a corpus's files some parts are: their share of its characters, each by its own bytes.
+    """Return how many bytes of a corpus's files some parts take: the share of the bytes of their characters.
 
-    That is exact unless reading changed the text, or a mark told another encoding than that of the settings.
+    This is exact unless reading changed the text, or a byte order mark set another encoding than the settings.
     """
     config = corpus.text.config
     encoding = BYTES if config.bytes else config.encoding
 
     def size(counted: Mapping[str, int]) -> int:
-        # The second of two has no mark before it.
+        # The second of two equal symbols has no byte order mark before it.
         return sum(
             count * (len((2 * symbol).encode(encoding, "replace")) - len(symbol.encode(encoding, "replace")))
             for symbol, count in counted.items()
@@ -146,9 +146,10 @@ def _byte_count(parts: Sequence[Part], corpus: Corpus) -> float:
 
 
 def frequency_nats(train: Part, parts: Sequence[Part], vocab_size: int) -> float:
-    """Return the nats a character of guessing what is held out by how often each character occurs in `train`.
+    """Return the loss, in nats per character, of guessing held-out text by the frequencies of characters in `train`.
 
-    Only what counts is counted; nothing is impossible, as each character gets one occurrence more. NaN of nothing.
+    Only characters that count are used. Each character gets one extra occurrence, so that none is impossible. The loss
+    is NaN if no held-out character counts.
     """
     blocks = list(train.blocks())
     spread = np.unique(np.linspace(0, len(blocks) - 1, min(len(blocks), COUNTED_STRETCHES)).astype(int))
@@ -166,7 +167,7 @@ def _frequencies(part: Part, low: int, high: int, vocab_size: int) -> np.ndarray
 
 
 def compressors(data: Dataset) -> dict[str, float]:
-    """Return the bits a character that compressors need for what validates; nothing if too few characters count."""
+    """Return the bits per character that compressors need for the validation part; {} if too few characters count."""
     corpus = data.corpus
     encoding = BYTES if corpus.text.config.bytes else "utf-8"
     texts = [corpus.vocab.decode(counted_ids(part)) for part in held_out(data.parts.val)]
@@ -183,7 +184,7 @@ def counted_ids(part: Part) -> np.ndarray:
 
 
 def compressed_sizes(data: bytes) -> dict[str, int]:
-    """Return how many bytes bzip2 and xz make of `data`, in bounded memory."""
+    """Return the number of bytes that bzip2 and xz compress `data` to, in bounded memory."""
     sizes = {}
     compressors: dict[str, Any] = {"bzip2": bz2.BZ2Compressor(9), "xz": lzma.LZMACompressor(preset=6)}
     for name, compressor in compressors.items():

@@ -1,4 +1,4 @@
-"""The course of a training run: what its log and its checkpoints have of it, and the losses in bits."""
+"""The history of a training run, read from its log and its checkpoints, with the losses in bits."""
 
 import json
 import math
@@ -10,18 +10,18 @@ from typing import Any
 from charrnn.api.evaluation import Evaluation
 from charrnn.data.repeated import Repeated
 
-# What is held out of a text, by name.
+# The names of the parts of a text that are held out.
 PARTS = ("validation", "test")
 Record = dict[str, Any]
-# The exact figures are the last lines of a log, and no more bytes than that.
+# The exact figures are the last lines of a log; they take at most this many bytes.
 TAIL = 1 << 14
-# Steps, and bits per character at each.
+# Steps, with the bits per character at each step.
 Series = list[tuple[int, float]]
 
 
 @dataclass(frozen=True)
 class Losses:
-    """The losses over the steps; `best` is the lowest of the validation."""
+    """The losses at the steps of a run; `best` is the lowest validation loss."""
 
     train: Series
     validation: Series
@@ -32,7 +32,7 @@ class Losses:
 
 
 def losses(history: list[Record]) -> Losses:
-    """Return the points of a history; a loss that is null or not a number is left out."""
+    """Return the losses of a history; a loss that is null or not a number is left out."""
     both: dict[str, Series] = {"train_nats": [], "val_nats": []}
     for record in history:
         for name, series in both.items():
@@ -43,7 +43,7 @@ def losses(history: list[Record]) -> Losses:
 
 
 def history_of(recorded: list[Record], log: Path | None) -> list[Record]:
-    """Return the history that a checkpoint recorded, or the log's where that has more."""
+    """Return the history that a checkpoint recorded, or that of the log if the log has more lines."""
     recorded = [record for record in recorded if _has_step(record)]
     # Reading a FIFO would wait.
     logged = _read(log) if log is not None and log.is_file() else []
@@ -51,7 +51,7 @@ def history_of(recorded: list[Record], log: Path | None) -> list[Record]:
 
 
 def _read(log: Path) -> list[Record]:
-    """Return the course of training that a log tells, without the exact figures at its end."""
+    """Return the history of training in a log, without the exact figures at its end."""
     try:
         return [record for record in _records(log.read_bytes()) if "part" not in record]
     except OSError:
@@ -59,7 +59,7 @@ def _read(log: Path) -> list[Record]:
 
 
 def figures_of(log: Path, step: int | None) -> dict[str, Record]:
-    """Return the exact figures that end a log, by the part that was held out, if they are of the checkpoint `step`."""
+    """Return the exact figures at the end of a log, by held-out part, if they are of the checkpoint of `step`."""
     try:
         with open(log, "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
@@ -70,7 +70,7 @@ def figures_of(log: Path, step: int | None) -> dict[str, Record]:
 
 
 def evaluation_of(record: Record | None, unit: str) -> Evaluation | None:
-    """Return the evaluation that the log's record of a part tells of, None if it tells of none."""
+    """Return the evaluation in the log's record of a part; None if the record has no evaluation."""
     names = ("characters", "nats_per_char")
     characters, nats = (None if record is None else number(record.get(name)) for name in names)
     if record is None or characters is None or nats is None:
@@ -81,7 +81,7 @@ def evaluation_of(record: Record | None, unit: str) -> Evaluation | None:
 
 
 def _repeated(told: Any) -> Repeated | None:
-    """Return what the log tells of how much occurs in the training part, None if that is nothing that can be read."""
+    """Return how much of a part also occurs in the training part, by the log; None if the log does not say."""
     if not isinstance(told, dict):
         return None
     pieces, count, kind = number(told.get("pieces")), number(told.get("count")), told.get("kind")
@@ -91,7 +91,7 @@ def _repeated(told: Any) -> Repeated | None:
 
 
 def _records(data: bytes) -> list[Record]:
-    """Return the lines of a log; what is no record, as a line that is just being written, is left out."""
+    """Return the records of a log; other lines, such as one that is still being written, are left out."""
     records = []
     for line in data.splitlines():
         try:

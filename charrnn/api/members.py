@@ -1,4 +1,4 @@
-"""Members that a user's object of JSON has: they come out beside the score as they came in."""
+"""The members of a user's JSON object, which are printed with the score, unchanged."""
 
 from collections.abc import Sequence
 
@@ -6,18 +6,18 @@ from charrnn.api.generation import Notify
 from charrnn.api.json_text import json_line, without_constants
 from charrnn.text.lines import Member
 
-# Goes before the name of a member that has the name of one of ours.
+# Is put before the name of a user's member if the score has a member of the same name.
 PREFIX = "input_"
 
 
 class Passing:
-    """Puts a user's members before ours; `notify` is told, once for each, what cannot come out as it came in."""
+    """Puts a user's members before those of the score; `notify` gets each kind of change once."""
 
     def __init__(self, notify: Notify):
         self._notify, self._told = notify, set[str]()
 
     def line(self, number: int, theirs: Sequence[Member], ours: dict[str, str]) -> str:
-        """Return the object of line `number`: values are as written in JSON, and no name is there twice."""
+        """Return the object for line `number`; values are written as in the user's JSON, and no name occurs twice."""
         taken = {*ours, *(member.name for member in theirs)}
         passed = []
         for member in theirs:
@@ -26,12 +26,13 @@ class Passing:
                 name = PREFIX + name
             if name != member.name:
                 self._tell(
-                    name, f"Line {number:,} has a member {member.name!r}, as the score has: it comes out as {name!r}"
+                    name, f"Line {number:,} has a member {member.name!r}, as the score has: it is renamed to {name!r}"
                 )
             value, constants = without_constants(member.written)
             if constants:
                 self._tell(
-                    "", f"Line {number:,} has {constants[0]} under {member.name!r}, which JSON has not: it becomes null"
+                    "",
+                    f"Line {number:,} has {constants[0]} in {member.name!r}, which is not valid JSON: it becomes null",
                 )
             passed.append((name, value))
         return json_line([*passed, *ours.items()])
@@ -39,4 +40,4 @@ class Passing:
     def _tell(self, what: str, notice: str) -> None:
         if what not in self._told:
             self._told.add(what)
-            self._notify(f"{notice}, and so in other lines.")
+            self._notify(f"{notice}, also in other lines.")

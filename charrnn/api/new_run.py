@@ -1,4 +1,4 @@
-"""What a new run needs before it is trained: its settings, its text, its first weights, its folder."""
+"""The preparation of a new run: its settings, its text, its first weights and its folder."""
 
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -24,15 +24,15 @@ def new_job(
     name: str | None,
     out: Path | None,
 ) -> Generator[Noticed, None, Job]:
-    """Prepare a new run, and return what there is to do; the run's folder is made last.
+    """Prepare a new run, and return the job of training it; the run's folder is made last.
 
-    given: settings by name (`charrnn.api.settings`). init: the model to begin with.
+    given: settings by name (`charrnn.api.settings`). init: the model to start from.
     """
     place = training.place
     if not sources.corpus:
         raise CharRNNError(
             "No training text was named.",
-            hint="Name one: `charrnn.train('corpus.txt')` (charrnn corpus gets you one).",
+            hint="Name a text: `charrnn.train('corpus.txt')` (charrnn corpus gets you one).",
         )
     trained = trained_model(init, given) if init is not None else None
     chosen = settings(given, trained.text if trained else DEFAULT_TEXT)

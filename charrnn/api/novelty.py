@@ -1,4 +1,4 @@
-"""Which samples are kept: those of a length, not blank, unlike those before them, and not in the training text."""
+"""The choice of samples to keep: of the right length, not blank, unlike earlier ones, and not in the training text."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -18,15 +18,15 @@ from charrnn.runs.progress import CorpusRecord
 from charrnn.text.decoding import BYTES
 from charrnn.text.reader import Watch, read_text
 
-# Samples in a row that are not kept, before nothing else is to be expected.
+# Sampling gives up after this many samples in a row that are not kept.
 TRIES = 1000
 _HINT = "Name a text to compare with: `novel_to`."
 
 
 class Known:
-    """What occurs in a text: any stretch of it or, where documents are parts of files, texts that are made of those.
+    """The texts that are not new: all stretches of a text or, if it has documents inside files, all sequences of those.
 
-    Case makes no difference.
+    Upper and lower case make no difference.
     """
 
     def __init__(self, text: str, config: TextConfig):
@@ -40,31 +40,31 @@ class Known:
         return sample in self.text if self.documents is None else self.documents.issuperset(sample.split(self.end))
 
     def _folded(self, text: str) -> str:
-        # Of bytes, each of which is a character here, only those of ASCII are letters.
+        # In a text of bytes each character is one byte, and only the bytes of ASCII are letters.
         return text.encode(BYTES).lower().decode(BYTES) if self.of_bytes else text.casefold()
 
 
 def known_text(
     checkpoint: Path, config: TextConfig, sources: Sequence[str], watch: Watch | None, notify: Notify
 ) -> Known:
-    """Return what occurs in `sources` or, if there are none, in the text that a checkpoint was trained on."""
+    """Return the texts that occur in `sources` or, without any, in the training text of a checkpoint."""
     if sources:
         with readable_by("encoding"):
             return Known(read_text(sources, config, watch=watch).decode(), config)
     recorded = _recorded(checkpoint)
-    notify(f"Comparing with the text that the model names: {shown(recorded.sources)}")
+    notify(f"Comparing with the training text that the model names: {shown(recorded.sources)}")
     check_ordinary(recorded.sources, recorded.include or (), _HINT)
     try:
         text = read_text(recorded.sources, config, recorded.include or (), watch)
     except CharRNNError as error:
         raise CharRNNError(f"`novel` needs the training text. {error.message}", _HINT) from None
     if text.sha256 != recorded.sha256:
-        notify("The training text has changed since: `novel` compares with what is there now.")
+        notify("The training text has changed since training: `novel` compares with the text as it is now.")
     return Known(text.decode(), config)
 
 
 def _recorded(checkpoint: Path) -> CorpusRecord:
-    """Return what a checkpoint records of its training text, with the files where texts that came once were kept."""
+    """Return a checkpoint's record of its training text; a text that could be read only once is found in its run."""
     progress = read_header(checkpoint).progress
     if progress is None:
         raise CharRNNError(f"{checkpoint} does not say what it was trained on.", _HINT)
@@ -72,15 +72,18 @@ def _recorded(checkpoint: Path) -> CorpusRecord:
 
 
 class Wanted:
-    """Tells which samples are kept, and remembers them: with `unique` none twice, none that is `known`, of a length."""
+    """Decides which samples are kept, and remembers them.
+
+    unique: keep each sample only once. known: texts that are not kept. least, most: the allowed number of characters.
+    """
 
     def __init__(self, unique: bool, known: Known | None, least: int | None, most: int | None):
         self.unique, self.known, self.least, self.most = unique, known, least or 0, most
         self.seen: set[str] = set()
 
     def lacking(self) -> str:
-        """Return what is wrong with those that are not kept, and what may help."""
-        length = "had another length than `min_length` and `max_length` allow"
+        """Return why samples are not kept, and what may help."""
+        length = "did not have the length that `min_length` and `max_length` allow"
         if not (self.unique or self.known is not None):
             return f"{length}."
         new = "were not new"
@@ -89,12 +92,12 @@ class Wanted:
         return f"{new}. A higher `temperature` may help."
 
     def takes(self, begun: str, text: str, end: str = "") -> bool:
-        """Return whether a text that goes on from `begun` is kept; a line break, or its `end`, does not count."""
+        """Return whether a text that continues `begun` is kept; a line break, or its `end`, does not count."""
         length = len(text.removesuffix(end or "\n"))
         if length < self.least or (self.most is not None and length > self.most):
             return False
         if self.unique or self.known is not None:
-            # Nothing was said, or white space alone; that may still end what the prime began.
+            # A sample that is empty or blank is not kept. White space alone may still complete what the prime began.
             if not text or not (begun + text).strip(" \t\r\n"):
                 return False
             if (self.unique and begun + text in self.seen) or (self.known is not None and begun + text in self.known):
@@ -112,9 +115,9 @@ def kept(
     notify: Notify,
     end: str = "",
 ) -> Iterator[Sample]:
-    """Yield the first `count` samples that are wanted; give up where none comes for long."""
+    """Yield the first `count` samples that are wanted; give up after TRIES samples in a row that are not."""
     if model.end is not None:
-        # Documents of the prime that have ended are forgotten, and no part of what is new.
+        # Documents that end within the prime are forgotten: they are not part of a sample.
         prime = model.before(prime)[1:]
     begun = model.vocab.decode(prime)
     found = tries = 0

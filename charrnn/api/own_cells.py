@@ -1,4 +1,4 @@
-"""Cells of one's own: Python files that add to the table of cells, and what may be wrong with them."""
+"""Cells that users define: Python files that add to the table of cells, and the checks of these files."""
 
 import os
 import sys
@@ -19,10 +19,10 @@ _loaded: set[Path] = set()
 
 
 def load_cells(files: Iterable[str]) -> None:
-    """Run Python files that add cells to `CELLS`, those of the environment first; each is run once.
+    """Run Python files that add cells to `CELLS`, first the files that the environment names; run each only once.
 
-    A file that cannot be run, adds no cell or takes the name of another one is a CharRNNError with its line, and so is
-    a cell that cannot be computed.
+    Raise CharRNNError, with the line, for a file that cannot be run, adds no cell or uses the name of another cell,
+    and for a cell that cannot be computed.
     """
     for name in [*filter(None, os.environ.get(CELLS_VARIABLE, "").split(os.pathsep)), *files]:
         path = Path(name).resolve()
@@ -39,10 +39,10 @@ def load_cells(files: Iterable[str]) -> None:
 
 
 def _run(path: Path, name: str) -> None:
-    """Run a file as a module of its own."""
+    """Run a file as a separate module."""
     module = ModuleType(f"charrnn_cells_{path.stem}")
     module.__file__ = str(path)
-    # What looks up its own module, as a dataclass does, finds it.
+    # Code that looks up its own module, as a dataclass does, must find it.
     sys.modules[module.__name__] = module
     try:
         exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
@@ -54,24 +54,26 @@ def _run(path: Path, name: str) -> None:
         ) from None
     except SyntaxError as error:
         line = f", line {error.lineno}" if error.lineno else ""
-        raise CharRNNError(f"{name}{line}: this is not Python: {error.msg}.", _HINT) from None
+        raise CharRNNError(f"{name}{line}: this is not valid Python: {error.msg}.", _HINT) from None
     except (Exception, SystemExit) as error:
         raise _failed(path, name, error) from error
 
 
 def _check(path: Path, name: str, before: dict[str, Cell]) -> None:
-    """Raise CharRNNError unless a file has added cells, sound ones under new names."""
+    """Raise CharRNNError unless a file has added valid cells under new names."""
     for taken in before:
         if CELLS.get(taken) is not before[taken]:
-            raise CharRNNError(f"{name} takes the name {taken!r}, which another cell has.", "Choose another name.")
+            raise CharRNNError(f"{name} uses the name {taken!r}, which another cell has.", "Choose another name.")
     added = {key: cell for key, cell in CELLS.items() if key not in before}
     if not added:
         raise CharRNNError(f"{name} adds no cell to CELLS.", _HINT)
     for key, cell in added.items():
         if not isinstance(cell, Cell) or cell.name != key:
-            raise CharRNNError(f"{name}: CELLS[{key!r}] is not a Cell of this name.", _HINT)
+            raise CharRNNError(f"{name}: CELLS[{key!r}] is not a Cell with this name.", _HINT)
         if not str(cell.paper).split()[-1:] or not str(cell.paper).split()[-1].isdecimal():
-            raise CharRNNError(f"{name}: the paper of {key} is {cell.paper!r}.", "It ends in a year: 'Nobody 2026'.")
+            raise CharRNNError(
+                f"{name}: the paper of {key} is {cell.paper!r}; it must end in a year.", "For example 'Nobody 2026'."
+            )
         try:
             check(cell)
         except CharRNNError as error:
@@ -80,10 +82,10 @@ def _check(path: Path, name: str, before: dict[str, Cell]) -> None:
 
 
 def _failed(path: Path, name: str, error: BaseException) -> CharRNNError:
-    return CharRNNError(f"{name}{_line(path, error)}: {type(error).__name__}: {error}.", "Mend the file of cells.")
+    return CharRNNError(f"{name}{_line(path, error)}: {type(error).__name__}: {error}.", "Correct the file of cells.")
 
 
 def _line(path: Path, error: BaseException) -> str:
-    """Return the place in a file where an error came up, ", line 7", if it was there."""
+    """Return the line of a file that raised an error, such as ", line 7"; "" if the error is from elsewhere."""
     lines: list[Any] = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
     return f", line {lines[-1]}" if lines else ""

@@ -1,8 +1,8 @@
-"""The settings of other programs, by name, for `preset`. docs/presets.md has their sources and what differs."""
+"""The settings of other programs, by name, for `preset`; docs/presets.md lists their sources and what differs."""
 
 from typing import Any
 
-# Each of these programs trains for as long as it was told to, whatever the validation loss, and without dropout.
+# None of these programs stops early because of the validation loss, and none uses dropout by default.
 _THEIRS = {"dropout": 0.0, "clip_norm": None, "patience": None}
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -28,7 +28,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "eval_every": 1000,
         "split": "char-rnn",
     },
-    # Karpathy's gist. It never ends by itself, so it has no number of epochs.
+    # Karpathy's gist. It runs until it is stopped, so it has no number of epochs.
     "min-char-rnn": {
         **_THEIRS,
         "cell": "rnn",
@@ -44,7 +44,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "clip_value": 5.0,
         "sum_gradients": True,
     },
-    # jcjohnson/torch-rnn. It halves the rate every 5 epochs; this is the same fall, a fifth of it after each epoch.
+    # jcjohnson/torch-rnn. It halves the rate every 5 epochs. Here the rate falls as fast, but after each epoch.
     "torch-rnn": {
         **_THEIRS,
         "cell": "lstm",

@@ -21,7 +21,7 @@ SHOWN = 60
 
 
 def trained_model(init: str, given: Mapping[str, Any]) -> Checkpoint:
-    """Return the model to begin with; settings that ask for another size are an error."""
+    """Return the model to start from; raise CharRNNError if the settings ask for another size."""
     path = find_checkpoint(init)
     checkpoint = read_checkpoint(path)
     check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
@@ -40,7 +40,7 @@ def trained_model(init: str, given: Mapping[str, Any]) -> Checkpoint:
 
 
 def known_to(trained: Checkpoint, text: Text) -> list[str]:
-    """Return what to say of a text that the model to begin with was trained on, or on a part of it."""
+    """Return a notice if the model to start from was trained on this text, or on a part of it."""
     before = trained.progress and trained.progress.corpus
     if not before or (before.sha256 != text.sha256 and not {*before.sources} & {*text.sources} - {STDIN}):
         return []

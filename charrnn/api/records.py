@@ -1,4 +1,4 @@
-"""Lines and what they cost a model, as they come: each line is scored, or what an object of JSON has under a name."""
+"""Scores of lines, computed while the lines are read; a line may be a JSON object, of which one member is scored."""
 
 import heapq
 import math
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
     from charrnn.api.scores import Scores
     from charrnn.inference.guesses import Guesses, Rank
 
-# Of an object's members, so many are named.
+# A message names at most this many members of an object.
 _NAMES = 10
 
 
 class Record(NamedTuple):
-    """The score of a line, and of the object that it was read from the text as it was `written`, and other `members`.
+    """The score of a line.
 
-    `lack` is what is wrong with a line that has no such text, of which no character counts; "" if it has one. `rank` is
-    that of the line, if ranks are wanted.
+    members: if the line is a JSON object, its other members. written: the scored text as it is written in the object.
+    lack: what is wrong with a line that has no text to score; "" if it has one. Without a text no character counts.
+    rank: the guess rank of the line, if ranks are wanted.
     """
 
     score: Score
@@ -44,16 +45,16 @@ def records(
     notify: Notify,
     context_field: str | None = None,
 ) -> Iterator[Record]:
-    """Yield the scores of the lines of a file, or of stdin (-), in their order; with `as_they_come` each at once.
+    """Yield the scores of the lines of a file, or of stdin (-), in their order.
 
-    With a `field` each line is an object of JSON, and the text under that name is scored, after the text under the name
-    `context_field` if there is one. `notify` is told of lines that have no text there. If none has one, that is a
-    CharRNNError after the last.
+    as_they_come: score each line as soon as it is read. field: each line is a JSON object, and this member of it is
+    scored. context_field: the member whose text comes before the scored text. notify: called for lines that have no
+    such text. If no line has one, a CharRNNError is raised after the last line.
     """
     if context_field is not None and field is None:
         raise CharRNNError(
-            "`context_field` names a member of JSON objects, and the lines are read as text.",
-            hint="Name with `field` the member whose text is to be scored.",
+            "`context_field` names a member of JSON objects, but without `field` the lines are not read as JSON.",
+            hint="Use `field` to name the member whose text is to be scored.",
         )
     notify_of_line = first_few(notify)
     first, scored, lack = 1, False, ""
@@ -67,13 +68,13 @@ def records(
         first += len(portion)
     if lack and not scored:
         raise CharRNNError(
-            f"No line has a text under {field!r}, so none was scored: the first {lack}.",
-            hint="Name with `field` the member whose text is to be scored.",
+            f"No line could be scored: the first one {lack}.",
+            hint="Use `field` to name the member whose text is to be scored.",
         )
 
 
 def ranked(found: Iterable[Record], guesses: "Guesses") -> Iterator[Record]:
-    """Yield records with the guess ranks of their texts, as numbers that are none where there is no text."""
+    """Yield records with the guess ranks of their texts; the rank is NaN if there is no text."""
     from charrnn.inference.guesses import Rank
 
     for record in found:
@@ -81,24 +82,27 @@ def ranked(found: Iterable[Record], guesses: "Guesses") -> Iterator[Record]:
 
 
 def check_rank(by: str, threshold: float | None, model: "Scores") -> None:
-    """Raise CharRNNError unless `by` is a rank, the model has what it compares with, and a `threshold` is a number."""
+    """Raise CharRNNError unless `by` is a rank that the model can compute, and `threshold` is finite or None."""
     if threshold is not None and not math.isfinite(threshold):
-        raise CharRNNError(f"`threshold` is {threshold}; it must be a number of bits.", hint="Such as `threshold=4`.")
+        raise CharRNNError(
+            f"`threshold` is {threshold}; it must be a number of bits.", hint="For example `threshold=4`."
+        )
     if by not in RANKS:
         raise CharRNNError(f"`by` is {by!r}; it must be one of {', '.join(RANKS)}.", did_you_mean(str(by), RANKS))
     if by == "excess" and model.network.val_nats is None:
         raise CharRNNError(
-            f"`by='excess'` compares with what validation cost the model, which {model.path} does not record.",
-            hint="`by='worst'` needs no such number. Training records it, unless `val=0`.",
+            f"`by='excess'` compares with the validation loss of the model, but {model.path} does not record it.",
+            hint="Use `by='worst'`, which does not need it. Training records the validation loss, unless `val=0`.",
         )
 
 
 def chosen(
     found: Iterable[Record], by: str, sort: bool = False, top: int | None = None, threshold: float | None = None
 ) -> Iterator[Record]:
-    """Yield records by their rank (`Score.by`): from a `threshold` on, the `top` ones or all if `sort`, highest first.
+    """Yield the records whose rank (`Score.by`) is `threshold` or more; with `sort` or `top` the highest ones first.
 
-    Where no character counts there is no rank: such lines are the last of all, and not among the top ones.
+    top: yield at most this many. Lines in which no character counts have no rank: they are sorted last, and are never
+    among the `top`.
     """
     if threshold is not None:
         found = (record for record in found if record.score.by(by) >= threshold)
@@ -115,7 +119,7 @@ def chosen(
 def _objects(
     lines: Sequence[str], first: int, scorer: Scorer, field: str, context_field: str | None, notify: Notify
 ) -> Iterator[Record]:
-    """Yield the scores of lines that are objects of JSON."""
+    """Yield the scores of lines that are JSON objects."""
     objects = [json_object(line, scorer.text) for line in lines]
     texts, lacks = _texts(objects, field, scorer.text)
     contexts = None
@@ -125,7 +129,7 @@ def _objects(
             if not lacking[place] and scorer.ends_within(context):
                 contexts[place] = ""
                 lacking[place] = (
-                    f"has the end of a document under {context_field!r}, and the model forgets what is before it"
+                    f"has the end of a document in {context_field!r}, and there the model forgets the text before it"
                 )
         lacks = [lack or other for lack, other in zip(lacks, lacking, strict=True)]
     scores = scorer.score(texts, first, contexts)
@@ -141,7 +145,7 @@ def _objects(
 
 
 def _texts(objects: Sequence[Sequence[Member] | None], field: str, config: TextConfig) -> tuple[list[str], list[str]]:
-    """Return the text of each object under a name, "" where it has none, and what is wrong with those."""
+    """Return the text that each object has under a name, "" if it has none, and what is wrong with each object."""
     found = [(member := member_of(members, field)) and member.text(config) for members in objects]
     lacks = ["" if text is not None else _lack(own, field) for text, own in zip(found, objects, strict=True)]
     return [text or "" for text in found], lacks
@@ -150,8 +154,8 @@ def _texts(objects: Sequence[Sequence[Member] | None], field: str, config: TextC
 def _lack(members: Sequence[Member] | None, field: str) -> str:
     """Return what is wrong with a line that has no text to score."""
     if members is None:
-        return "is no object of JSON, which `field` expects"
+        return "is not a JSON object, but `field` needs one"
     if member_of(members, field):
-        return f"has something else than a text under {field!r}"
+        return f"has a member {field!r}, but it is not a text"
     has = ", ".join(member.name for member in members[:_NAMES]) or "nothing"
-    return f"has no {field!r}, only {has}{' …' if len(members) > _NAMES else ''}"
+    return f"has no member {field!r}, only {has}{' …' if len(members) > _NAMES else ''}"

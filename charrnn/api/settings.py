@@ -1,4 +1,4 @@
-"""The settings of a new run: from what was given, by name, to the settings of its model, training and text."""
+"""The settings of a new run: named values become the settings of its model, its training and its text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -20,11 +20,11 @@ from charrnn.config import (
 from charrnn.errors import CharRNNError, did_you_mean
 
 MODEL, TRAIN, TEXT = (tuple(field.name for field in fields(kind)) for kind in (ModelConfig, TrainConfig, TextConfig))
-# All that can be set by name; a preset and an activation are short for several or another of them.
+# All names that can be set; `preset` and `activation` are short forms of other settings.
 NAMES = (*MODEL, *TRAIN, *TEXT, "preset", "activation")
-# What a preset says of its own optimizer.
+# The settings of a preset that belong to its optimizer.
 _OF_OPTIMIZER = ("optimizer", "lr", "epsilon", "rho", "momentum")
-# What has an effect only with some values of another setting.
+# Settings that have an effect only with some values of another setting.
 ONLY_WITH = {
     "rho": ("optimizer", ("rmsprop", "adadelta")),
     "momentum": ("optimizer", ("sgd",)),
@@ -38,7 +38,7 @@ ONLY_WITH = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What a new run is: its model, how it is trained, how its text is read; `named` are those not left to defaults."""
+    """The settings of a new run: of its model, its training and its text; `named` are those that are not defaults."""
 
     model: ModelConfig
     train: TrainConfig
@@ -47,16 +47,16 @@ class Settings:
 
 
 def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Settings:
-    """Return the settings of a run: defaults, then the preset, then what was given.
+    """Return the settings of a run: the defaults, replaced by those of the preset, replaced by the given ones.
 
-    given: values by the names of NAMES; a name that is none of them is a CharRNNError.
-    text: how a text is read unless something else is given, as that of the model that the run begins with; but for
-        the encoding, which is UTF-8 then, and the field.
+    given: values by the names of NAMES; any other name is a CharRNNError.
+    text: how the text is read if nothing else is given, such as the settings of the model that the run starts from.
+        Its encoding and its field are not used: the encoding is UTF-8 if none is given.
     """
     if "allow_changed_text" in given:
         raise CharRNNError(
-            "`allow_changed_text` is for a run that goes on; a new one has no text that could have changed.",
-            hint="Leave it out, or name the run with `resume`.",
+            "`allow_changed_text` is only for a run that is resumed; a new run has no older text to compare with.",
+            hint="Leave it out, or name the run to continue with `resume`.",
         )
     check_names(given, NAMES)
     given = {name: plain(value) for name, value in given.items()}
@@ -85,13 +85,13 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     made = Settings(ModelConfig(**model), TrainConfig(**train), form, named)
     check_effects(given, made.train)
     if made.model.stack == "residual" and made.model.layers == 1:
-        raise CharRNNError("`stack='residual'` adds from the second layer on; it needs `layers=2` or more.")
+        raise CharRNNError("`stack='residual'` has an effect only from the second layer on; it needs `layers=2` or more.")
     _check_validates(given, made.train)
     return made
 
 
 def check_effects(given: Mapping[str, Any], train: TrainConfig) -> None:
-    """Raise CharRNNError if something was given that can have no effect beside the other settings; None is nothing."""
+    """Raise CharRNNError if a given setting has no effect with the other settings; None means not given."""
     for name, (other, values) in ONLY_WITH.items():
         value = getattr(train, other)
         if given.get(name) is not None and value not in values:
@@ -100,16 +100,16 @@ def check_effects(given: Mapping[str, Any], train: TrainConfig) -> None:
 
 
 def _check_validates(given: Mapping[str, Any], train: TrainConfig) -> None:
-    """Raise CharRNNError if something was given that is about a part that validates, and there is none."""
+    """Raise CharRNNError if a setting of the validation part was given, but there is no such part."""
     asked = {name for name, value in given.items() if value is not None}
     if train.split != "char-rnn" and not train.val:
-        for name, why in (("patience", "counts evaluations"), ("split", "says what validates or tests")):
+        for name, why in (("patience", "counts evaluations"), ("split", "chooses the validation or test part")):
             if name in asked and not (name == "split" and train.test):
                 raise CharRNNError(f"`{name}` {why}; it has no effect with `val=0`.", "Leave it out.")
 
 
 def check_names(given: Mapping[str, Any], names: tuple[str, ...]) -> None:
-    """Raise CharRNNError if something has been given a value that is none of `names`."""
+    """Raise CharRNNError if a given setting is not one of `names`."""
     for name in given:
         if name not in names:
             hint = did_you_mean(name, names) or "help(charrnn.train) lists the settings."
@@ -117,7 +117,7 @@ def check_names(given: Mapping[str, Any], names: tuple[str, ...]) -> None:
 
 
 def check_types(kind: Any, values: Mapping[str, Any]) -> None:
-    """Raise CharRNNError if a value is of another type than that of its setting."""
+    """Raise CharRNNError if a value does not have the type of its setting."""
     name = mistyped(kind, values)
     if name is not None:
         (wanted,) = (field.type for field in fields(kind) if field.name == name)
@@ -126,12 +126,12 @@ def check_types(kind: Any, values: Mapping[str, Any]) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Return a number of NumPy's as Python's: only that can be written to a file."""
+    """Return a NumPy number as a Python number, which can be written to a file; other values as they are."""
     return value.item() if getattr(value, "size", None) == 1 and hasattr(value, "item") else value
 
 
 def _preset(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a preset, without those of its optimizer where another one is given."""
+    """Return the settings of a preset, without those of its optimizer if another optimizer is given."""
     other = given.get("optimizer", preset.get("optimizer")) != preset.get("optimizer")
     return {name: value for name, value in preset.items() if not (other and name in _OF_OPTIMIZER)}
 
@@ -142,7 +142,7 @@ def _cell(cell: str, activation: str | None) -> str:
     if activation not in ACTIVATIONS:
         raise CharRNNError(f"`activation` is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}.")
     if cell not in ("rnn", "irnn"):
-        raise CharRNNError(f"`activation={activation!r}` is for `cell='rnn'`; {cell} has activations of its own.")
+        raise CharRNNError(f"`activation={activation!r}` is for `cell='rnn'`; {cell} has its own activations.")
     if cell == "irnn" and activation != "relu":
         raise CharRNNError("`cell='irnn'` has the activation relu.", hint="Use `cell='rnn'`, or no `activation`.")
     return "irnn" if activation == "relu" else cell

@@ -305,7 +305,7 @@ def test_the_runs_of_a_folder_are_listed(model, tmp_path, monkeypatch):
 
 def test_one_text_is_not_lines(model):
     for use in (model.score, model.complete):
-        with pytest.raises(CharRNNError, match="Lines were expected, and one text was given"):
+        with pytest.raises(CharRNNError, match="A list of lines was expected, but a single text was given"):
             use("bad cafe")
 
 

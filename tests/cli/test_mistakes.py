@@ -50,7 +50,7 @@ MISTAKES = [
     ("train text.txt --temperature 1", "charrnn train has no option --temperature."),
     ("train text.txt --num_layers 0", "--layers is 0; it must be at least 1."),
     ("sample small -temperature 0.8", "has two dashes: --temp"),
-    ("train text.txt --corpus-changed-ok", "--allow-changed-text is for a run that goes on"),
+    ("train text.txt --corpus-changed-ok", "--allow-changed-text is only for a run that is resumed"),
     ("vocab small checkpoints/small", "charrnn vocab small --against checkpoints/small"),
     ("vocab small text.txt", "charrnn vocab text.txt --against small"),
     # What is missing.
@@ -134,7 +134,7 @@ MISTAKES = [
     ("sample small --novel --novel-to text.txt", "leave out --novel."),
     ("score small text.txt --by worst --per-char", "so --by has no effect without --sort, --top or --threshold"),
     ("score small text.txt --by worst --jsonl", "--jsonl prints every number"),
-    ("train text.txt --allow-changed-text", "name the run with --resume."),
+    ("train text.txt --allow-changed-text", "name the run to continue with --resume."),
     ("train text.txt --include '*.md'", "no folder was named."),
     ("train text.txt --init small --drop-unused --vocab v.json", "--vocab names one."),
     ("train text.txt --stack residual --layers 1", "it needs --layers 2 or more."),

@@ -579,7 +579,7 @@ def test_a_thousand_in_a_row_that_are_not_new_are_enough(sample, monkeypatch):
 def test_novel(sample, folder):
     options = ("names", "--lines", 60, "--seed", 1, "-n", 200)
     every, novel = sample(*options).out.splitlines(), sample(*options, "--novel")
-    assert novel.said == f"Comparing with the text that the model names: {folder / 'names.txt'}\n"
+    assert novel.said == f"Comparing with the training text that the model names: {folder / 'names.txt'}\n"
     assert len(novel.out.splitlines()) == 60
     assert set(every) & set(NAMES) and not set(novel.out.splitlines()) & {*NAMES, ""}
     # None that is new was left out, and what is part of a line is new.
@@ -628,7 +628,7 @@ def test_novel_needs_a_text_and_says_when_it_is_another(sample, folder, tmp_path
         changed = sample(*options)
         assert changed.code == 0 and len(changed.out.splitlines()) == 5
         assert changed.said.endswith(
-            "\nThe training text has changed since: --novel compares with what is there now.\n"
+            "\nThe training text has changed since training: --novel compares with the text as it is now.\n"
         )
         (folder / "names.txt").unlink()
         gone = sample(*options)
@@ -893,7 +893,7 @@ def test_lengths_and_order(sample):
     assert len(until) == 9 and all(record["characters"] >= 5 and record["ended"] for record in until)
     # This text never ends by itself; what is longer is not awaited.
     none = sample("names", "-c", 3, "--temp", 0, "--max-length", 5, "-n", 10**9)
-    few = "1,000 samples in a row had another length than --min-length and --max-length allow."
+    few = "1,000 samples in a row did not have the length that --min-length and --max-length allow."
     assert none[1:] == ("", f"Found 0 of 3: {few}\n")
     ranked = sample(*options, "--sort", "--jsonl").records
     bits = [record["bits_per_char"] for record in ranked]

@@ -391,7 +391,7 @@ def test_a_member_that_has_the_name_of_one_of_ours_gets_another_and_that_is_told
     assert third == {"t": 5, "input_text": "c", "input_bits": "seven"} | dict.fromkeys(ours) | {
         "line": 3, "run": "plain.safetensors",
     }  # fmt: skip
-    said = "Line {} has a member '{}', as the score has: it comes out as '{}', and so in other lines."
+    said = "Line {} has a member '{}', as the score has: it is renamed to '{}', also in other lines."
     clashes = [(1, "run", "input_run"), (1, "line", "input_line"), (2, "run", "input_input_run")]
     clashes += [(3, "text", "input_text"), (3, "bits", "input_bits")]
     told = result.stderr.splitlines()
@@ -412,17 +412,17 @@ def test_what_json_has_not_becomes_null_and_that_is_told_once():
         found = [json.loads(line, parse_constant=pytest.fail) for line in result.stdout.splitlines()]
         assert found[0]["text"] == "NaN" and found[-1]["n"] == {"NaN": [None, 'NaN, "Infinity', math.inf]}
         assert "[null, " in result.stdout and "1e400" in result.stdout
-        said = f"Line 2 has {constant} under 'n', which JSON has not: it becomes null, and so in other lines.\n"
+        said = f"Line 2 has {constant} in 'n', which is not valid JSON: it becomes null, also in other lines.\n"
         assert result.stderr == said
 
 
 ODD = {
-    "x": "Line 4 is no object of JSON, which --field expects: it is not scored.",
-    "": "Line 4 is no object of JSON, which --field expects: it is not scored.",
-    '["t"]': "Line 4 is no object of JSON, which --field expects: it is not scored.",
-    '{"u": "a", "v": 1}': "Line 4 has no 't', only u, v: it is not scored.",
-    '{"t": 3, "v": 1}': "Line 4 has something else than a text under 't': it is not scored.",
-    '{"t": null}': "Line 4 has something else than a text under 't': it is not scored.",
+    "x": "Line 4 is not a JSON object, but --field needs one: it is not scored.",
+    "": "Line 4 is not a JSON object, but --field needs one: it is not scored.",
+    '["t"]': "Line 4 is not a JSON object, but --field needs one: it is not scored.",
+    '{"u": "a", "v": 1}': "Line 4 has no member 't', only u, v: it is not scored.",
+    '{"t": 3, "v": 1}': "Line 4 has a member 't', but it is not a text: it is not scored.",
+    '{"t": null}': "Line 4 has a member 't', but it is not a text: it is not scored.",
 }
 
 
@@ -456,9 +456,9 @@ def test_a_line_without_the_member_is_told_of_and_passed_over(bad, monkeypatch):
 @pytest.mark.parametrize(
     ("lines", "first"),
     [
-        (['{"u": "a", "v": 1}', '{"w": 2}'], "has no 't', only u, v"),
-        (["", '{"u": "a"}'], "is no object of JSON, which --field expects"),
-        (['{"t": 1}'] * 30, "has something else than a text under 't'"),
+        (['{"u": "a", "v": 1}', '{"w": 2}'], "has no member 't', only u, v"),
+        (["", '{"u": "a"}'], "is not a JSON object, but --field needs one"),
+        (['{"t": 1}'] * 30, "has a member 't', but it is not a text"),
     ],
 )
 def test_that_no_line_has_the_member_is_an_error_in_the_end(lines, first, monkeypatch):
@@ -468,7 +468,7 @@ def test_that_no_line_has_the_member_is_an_error_in_the_end(lines, first, monkey
         arguments = ["score", "plain.safetensors", "--field", "t", *options]
         result = CliRunner().invoke(app, arguments, input=stdin)
         assert isinstance(result.exception, CharRNNError) and result.exit_code == 1
-        said = f"No line has a text under 't', so none was scored: the first {first}."
+        said = f"No line could be scored: the first one {first}."
         assert as_options(result.exception.message) == said
         assert len(result.stdout.splitlines()) == (0 if {"--top", "--threshold", "--sort"} & {*options} else len(lines))
         # One that has it is enough, and a text without lines lacks nothing.
@@ -493,7 +493,7 @@ def test_the_member_of_bytes_that_are_no_text():
         "bytes.safetensors", "--field", "t", "--jsonl", stdin=b'{"t": "\xff"}\n{"t": "a", "u": "\xc3\xa9\\ud800"}\n'
     )
     first, second = map(json.loads, result.stdout.splitlines())
-    assert "Line 1 is no object" in result.stderr and first["text"] is None
+    assert "Line 1 is not a JSON object" in result.stderr and first["text"] is None
     assert (second["text"], second["u"]) == ("a", "é\ud800")
 
 

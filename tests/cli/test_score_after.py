@@ -91,14 +91,14 @@ def test_records_without_a_context_are_told_of_and_passed_over():
     first, *others = bits(result)
     assert first > 0 and others == [None] * 5
     assert result.stderr.splitlines() == [
-        "Line 2 has no 'q', only a: it is not scored.",
-        "Line 3 has something else than a text under 'q': it is not scored.",
-        "Line 4 has no 'a', only q: it is not scored.",
-        "Line 5 has the end of a document under 'q', and the model forgets what is before it: it is not scored.",
-        "Line 6 is no object of JSON, which --field expects: it is not scored.",
+        "Line 2 has no member 'q', only a: it is not scored.",
+        "Line 3 has a member 'q', but it is not a text: it is not scored.",
+        "Line 4 has no member 'a', only q: it is not scored.",
+        "Line 5 has the end of a document in 'q', and there the model forgets the text before it: it is not scored.",
+        "Line 6 is not a JSON object, but --field needs one: it is not scored.",
     ]
     result = run("lines", "--field", "a", "--context-field", "q", stdin=odd)
-    assert isinstance(result.exception, CharRNNError) and "No line has a text" in result.exception.message
+    assert isinstance(result.exception, CharRNNError) and "No line could be scored" in result.exception.message
 
 
 def test_the_answer_after_its_question():

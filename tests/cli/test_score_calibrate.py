@@ -64,7 +64,7 @@ def test_a_threshold_is_the_least_that_finds_no_more_than_the_rest(quantile, cou
 def test_too_few_lines_are_told():
     said = []
     thresholds(scored([*range(500)]), "mean", (0.99, 0.999, 0.9999), said.append)
-    few = "500 ordinary lines are few: their 99.9 % and 99.99 % quantiles are only their maximum."
+    few = "There are only 500 ordinary lines: their 99.9 % and 99.99 % quantiles are only their maximum."
     assert said == [f"{few} Give 10,000 lines or more."]
     del said[:]
     thresholds(scored([*range(10_000)]), "mean", (0.99, 0.999, 0.9999), said.append)

@@ -102,7 +102,7 @@ def test_what_is_no_ordinary_file_is_not_opened(stranger: Stranger, source: str)
     with pytest.raises(CharRNNError, match=r"as its text, but (there is no|that is not a) regular file") as refused:
         load(run, told.append).sample_many(1, 5, novel=True)
     assert "`novel_to`" in (refused.value.hint or "")
-    assert told == [f"Comparing with the text that the model names: {stranger.named(source)}"]
+    assert told == [f"Comparing with the training text that the model names: {stranger.named(source)}"]
     with pytest.raises(CharRNNError, match=r"as its text, but (there is no|that is not a) regular file") as refused:
         resume(run, steps=20, notify=told.append)
     assert f"`charrnn.resume({str(run)!r}, corpus='NEWPLACE')`" in (refused.value.hint or "")
