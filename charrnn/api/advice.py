@@ -1,4 +1,4 @@
-"""Honest advice before training: whether a text can be learnt, and whether a model's size suits it."""
+"""Advice before training: whether a model can learn from a text, and whether its size fits the text."""
 
 from dataclasses import replace
 
@@ -6,17 +6,18 @@ from charrnn.config import ModelConfig
 from charrnn.network.parameters import parameter_count
 from charrnn.text.text import Text
 
-# Training characters a parameter. With dropout and the best checkpoint kept, models far larger than the usual rule
-# (one character a parameter) do no worse on a small text, only slower: docs/benchmarks.md, "How large a model".
+# Training characters per parameter. With dropout, and if the best checkpoint is kept, a model that is far larger than
+# the usual rule says (one character per parameter) is not worse on a small text, only slower: docs/benchmarks.md, "How
+# large a model".
 FEW, PLENTY = 0.05, 30.0
 UNITS = (16, 32, 64, 128, 256, 512, 1024)
-# A text of more different characters than there are bytes, each so rare on average, is most likely no text as it was
-# read: 20,000 characters of Chinese poems have some 2,000 different ones, and 10 of each.
+# A text with more different characters than there are bytes, which are this rare on average, was most likely not read
+# as a text should be: 20,000 characters of Chinese poems have about 2,000 different ones, each 10 times.
 MANY, RARE = 256, 5.0
 
 
 def advice(characters: int, model: ModelConfig, vocab_size: int) -> str | None:
-    """Return what to say of a model that is far too large or small for so many training characters, or None."""
+    """Return advice if a model is far too large or too small for this many training characters, or else None."""
     parameters = parameter_count(model, vocab_size)
     each = characters / parameters
     if FEW <= each <= PLENTY:
@@ -26,7 +27,7 @@ def advice(characters: int, model: ModelConfig, vocab_size: int) -> str | None:
         units for units in UNITS if characters >= wanted * parameter_count(replace(model, units=units), vocab_size)
     ]
     units = max(fitting, default=UNITS[0])
-    ratio = f"{characters:,} characters to train on, {parameters:,} parameters: {_short(each)} a parameter"
+    ratio = f"{characters:,} characters to train on, {parameters:,} parameters: {_short(each)} per parameter"
     if each < FEW and units < model.units:
         return (
             f"{ratio}. The model will soon overfit, so its best checkpoint will come early. `units={units}` would "
@@ -41,7 +42,7 @@ def advice(characters: int, model: ModelConfig, vocab_size: int) -> str | None:
 
 
 def rarity(text: Text) -> str | None:
-    """Return what to say of a text whose characters hardly ever occur twice, or None."""
+    """Return a warning if the characters of a text hardly ever occur twice, or else None."""
     distinct = len(text.symbols)
     if distinct <= MANY or len(text) >= RARE * distinct:
         return None
@@ -52,10 +53,8 @@ def rarity(text: Text) -> str | None:
     return (
         f"The text has {distinct:,} different characters among {len(text):,}: each occurs {len(text) / distinct:.1f} "
         f"times on average, and {once:,} of them only once. A model learns nothing about such rare characters, but "
-        "each "
-        f"has its own parameters. {ways}; `bytes=True` trains on bytes instead of characters; if the text looks "
-        "different "
-        "in an editor, name its `encoding`."
+        f"each has its own parameters. {ways}. `bytes=True` trains on bytes instead of characters. If the text looks "
+        "different in an editor, name its `encoding`."
     )
 
 

@@ -1,4 +1,4 @@
-"""The arrays of a model, layer by layer: how many numbers, and how large they are."""
+"""The arrays of a model, layer by layer: how many numbers they have, and how large the numbers are."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def layers(checkpoint: "Checkpoint") -> list[dict[str, Any]]:
-    """Return the arrays of each layer in the order of the network; what a mask takes out of one is not counted."""
+    """Return the arrays of each layer in the order of the network; values that a mask removes are not counted."""
     from charrnn.network.parameters import parameters
 
     found: dict[str, list[dict[str, Any]]] = {}
@@ -24,18 +24,18 @@ def layers(checkpoint: "Checkpoint") -> list[dict[str, Any]]:
 
 
 def together(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the number, the root mean square and the largest magnitude of all that some parts hold."""
+    """Return the count, the root mean square and the largest magnitude of the values of all parts."""
     import numpy as np
 
     count = sum(part["parameters"] for part in parts)
     rms = math.sqrt(sum(part["rms"] ** 2 * part["parameters"] for part in parts) / count)
-    # Python's max may pass over what is no number.
+    # Python's max may ignore a NaN.
     return {"parameters": count, "rms": rms, "largest": float(np.max([part["largest"] for part in parts]))}
 
 
 def _magnitude(values: "np.ndarray") -> dict[str, Any]:
     import numpy as np
 
-    # In float64 the square of no float32 is too large.
+    # In float64 the square of a float32 is never too large.
     rms = math.sqrt(np.mean(np.square(values, dtype=np.float64)))
     return {"parameters": values.size, "rms": rms, "largest": float(np.abs(values).max())}

@@ -1,4 +1,4 @@
-"""What cells and stacks there are, and what each of them computes."""
+"""The cells and stacks that can be used, and the equations of each."""
 
 import inspect
 from typing import Any
@@ -10,19 +10,19 @@ from charrnn.network.first_values import Constant
 from charrnn.network.parameters import Role, parameter_count, parameters
 from charrnn.network.stacks import EQUATIONS, layers_of
 
-# Characters of a text in English.
+# The number of different characters in an English text.
 VOCAB = 65
 
 
 def check_name(name: str) -> None:
     """Raise CharRNNError unless there is a cell, or a stack, of this name."""
     if name not in CELLS and name not in STACKS:
-        hint = did_you_mean(name, [*CELLS, *STACKS]) or "charrnn cells lists them."
+        hint = did_you_mean(name, [*CELLS, *STACKS]) or "charrnn cells lists all of them."
         raise CharRNNError(f"There is no cell or stack {name!r}.", hint=hint)
 
 
 def equations(name: str) -> str:
-    """Return what a cell, or a stack, computes."""
+    """Return the equations of a cell, or of a stack."""
     return inspect.cleandoc(EQUATIONS[name] if name in STACKS else CELLS[name].step.__doc__ or "")
 
 
@@ -31,7 +31,7 @@ def facts_of(model: ModelConfig) -> dict[str, Any]:
     try:
         parameters = parameter_count(model, VOCAB)
     except CharRNNError:
-        # A cell that cannot be stacked so.
+        # The cell cannot be stacked in this way.
         parameters = None
     return {
         "name": cell.name,
@@ -45,7 +45,7 @@ def facts_of(model: ModelConfig) -> dict[str, Any]:
 
 
 def describe(model: ModelConfig) -> str:
-    """Return the equations of a cell, and what its highest layer holds."""
+    """Return the equations of a cell, and the arrays of its highest layer."""
     *_, cell = layers = layers_of(model)
     units = model.units
     shapes = []
@@ -64,7 +64,7 @@ def describe(model: ModelConfig) -> str:
         begins = f", begins at {cell.initial[name]:g}" if name in cell.initial else ""
         shapes.append((f"{name} (batch, {units})", "state" + (", the output" if name == "h" else begins)))
     for name in cell.raw:
-        shapes.append((f"{name} (batch, {units})", "of the layer below, as it is"))
+        shapes.append((f"{name} (batch, {units})", "of the layer below, unchanged"))
     width = max(len(shape) for shape, _ in shapes)
     lines = "".join(f"  {shape:<{width}}  {what}\n" for shape, what in shapes)
     return f"{cell.name}: {equations(model.cell)}\n\n{lines}"

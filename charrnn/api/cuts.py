@@ -1,4 +1,4 @@
-"""Texts that `length` has cut: they are counted, and told of once."""
+"""Texts that are cut at `length`: they are counted, and reported once."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,33 +7,33 @@ from charrnn.inference.generation import Character, Characters, Ending
 
 
 class Cuts:
-    """Counts texts that were cut at their length although something else was to end them, and tells of them once."""
+    """Counts texts that were cut at their length before they came to their end, and reports them once."""
 
     def __init__(self, ending: Ending, notify: Notify, what: str = "sample"):
         self.ending, self.notify, self.what = ending, notify, what
-        # Of a length of 0 nothing else was expected.
+        # With a length of 0 every text is cut, as expected.
         self.expected = ending.length > 0 and ending.is_told
         self.made = self.cut = 0
 
     def count(self, ended: bool) -> None:
-        """Count a text."""
+        """Count one text."""
         self.made += 1
         self.cut += not ended
 
     def watched(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Yield samples, each counted, and tell after the last one."""
+        """Yield samples and count them; report after the last one."""
         for sample in samples:
             self.count(sample.ended)
             yield sample
         self.tell()
 
     def watched_one(self, characters: Characters) -> Iterator[Character]:
-        """Yield the characters of the only text, and tell after the last one."""
+        """Yield the characters of the only text; report after the last one."""
         self.count((yield from characters))
         self.tell()
 
     def tell(self) -> None:
-        """Tell how many texts were cut, if any was that should have ended."""
+        """Report how many texts were cut, if any text was cut that should have ended."""
         if not self.cut or not self.expected:
             return
         if self.ending.finish:

@@ -1,4 +1,4 @@
-"""What a model reads: texts become the ids of its vocabulary, as it was trained to see them."""
+"""How a model reads texts: they become ids of its vocabulary, in the same way as in training."""
 
 from dataclasses import replace
 from functools import cached_property
@@ -15,19 +15,19 @@ from charrnn.runs.folder import run_of_file
 from charrnn.text.decoding import Decoder, prepare
 from charrnn.text.vocabulary import Vocabulary
 
-# What generation goes on from: a text, the bytes of one, or ids of the model's vocabulary.
+# The text that generation continues: a str, its bytes, or ids of the model's vocabulary.
 Prime = str | bytes | np.ndarray
 
 
 class Encoder:
-    """Makes ids of texts for a network, whose checkpoint is `path`; `notify` is told what a person should know."""
+    """Turns texts into ids for a network, whose checkpoint is `path`; `notify` is called with messages for the user."""
 
     def __init__(self, network: inference.Model, path: Path, notify: Notify = unheard):
         self.network, self.path, self._notify = network, path, notify
 
     @cached_property
     def run(self) -> str:
-        """Return the name of the model's run, or the path of its file if that is of no run."""
+        """Return the name of the model's run, or the path of its file if the file does not belong to a run."""
         return run_of_file(self.path) or str(self.path)
 
     @property
@@ -37,11 +37,11 @@ class Encoder:
 
     @property
     def text(self) -> TextConfig:
-        """Return how the model's text is read: its encoding, what its documents are."""
+        """Return how the model's text is read: for example its encoding, and where documents begin and end."""
         return self.network.text
 
     def read_as(self, encoding: str | None = None, errors: str | None = None) -> TextConfig:
-        """Return how a text is read: in UTF-8 and otherwise as in training, but for what is given."""
+        """Return how a text is read: as given; if not given, in UTF-8, with the other settings of training."""
         check_given(encoding=encoding, errors=errors)
         own = self.network.reads
         if own.bytes and encoding:
@@ -51,7 +51,7 @@ class Encoder:
     def encode(self, text: Prime, unknown: str | None = None, where: str = "`text`") -> np.ndarray:
         """Return the ids of a text, int32 (characters,), as the model was trained to see it.
 
-        unknown: what becomes of characters that the model has never seen: "error" (a CharRNNError that says `where`),
+        unknown: what to do with characters that the model has never seen: "error" (a CharRNNError that says `where`),
         "skip", or "replace" by the unknown symbol, U+FFFD, ? or a space.
         """
         check_unknown(unknown)
@@ -65,10 +65,10 @@ class Encoder:
     def encode_file(
         self, data: bytes, unknown: str | None = None, where: str = "`prime`", encoding: str | None = None
     ) -> np.ndarray:
-        """Return the ids of what a file holds but for one line break at its end, so that its last line can go on.
+        """Return the ids of a file's content without one line break at its end, so that its last line can be continued.
 
-        encoding: of the file; by default UTF-8. The other arguments are those of `encode`. What is no text, as a PDF,
-        is a CharRNNError unless the model is of bytes.
+        encoding: of the file; by default UTF-8. The other arguments are those of `encode`. Raise CharRNNError for a
+        file that is not text, such as a PDF, unless the model is of bytes.
         """
         from charrnn.text.formats import kind_of, no_text
 

@@ -41,7 +41,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Noticed:
-    """Something that a person should know, in a sentence; `is_advice` if nothing depends on it."""
+    """A message for the user, a sentence; `is_advice` if nothing depends on it."""
 
     message: str
     is_advice: bool = False
@@ -49,7 +49,7 @@ class Noticed:
 
 @dataclass(frozen=True)
 class Loading:
-    """The backend is being loaded; it waits for so many `others`, processes that train the same run."""
+    """The backend is being loaded; it waits for this number of `others`, processes that train the same run."""
 
     backend: str
     others: int = 0
@@ -57,13 +57,13 @@ class Loading:
 
 @dataclass(frozen=True)
 class Measured:
-    """The best checkpoint was evaluated exactly on a part that was held out, "validation" or "test".
+    """The best checkpoint was evaluated exactly on a held-out `part`, "validation" or "test".
 
-    Of a long part only the first `characters_read` of `characters` are read. `compressors` are the bits a character
-    that compressors need for the same text. `train_nats` is the last training loss, in nats a character;
-    `frequency_nats` is what guessing by the frequencies of the characters in the training part would cost, and
-    `uniform_nats` what guessing without any knowledge would. `step` is that of the checkpoint. Only what
-    follows `loss_after` counts, if that is a character.
+    Only the first `characters_read` of all `characters` of the part are read, if it is long. `compressors` are the bits
+    per character that compressors need for the same text. `train_nats` is the last training loss, in nats per
+    character. `frequency_nats` is the loss of guessing by the frequencies of the characters in the training part, and
+    `uniform_nats` the loss of guessing without any knowledge. `step` is the step of the checkpoint. If `loss_after` is
+    a character, only the text after it counts.
     """
 
     part: str
@@ -78,8 +78,8 @@ class Measured:
     step: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record that the log keeps of it (`charrnn.api.history.figures_of`)."""
-        # Whoever looks for the losses of other lines finds that this one has none.
+        """Return the record of it in the log (`charrnn.api.history.figures_of`)."""
+        # Code that reads the losses of each line of the log finds None here.
         losses = {"train_nats": None, "val_nats": None}
         record = {
             "characters": self.evaluation.characters,

@@ -1,4 +1,4 @@
-"""What may follow a text: the next characters, the likeliest first."""
+"""The characters that may follow a text, the likeliest first."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from charrnn.inference.scoring import Reader
 
 @dataclass(frozen=True)
 class Next:
-    """A character that may come next, its `id` in the model's vocabulary, and how probable that is, from 0 to 1."""
+    """A character that may come next, its `id` in the model's vocabulary, and its probability, from 0 to 1."""
 
     character: str
     id: int
@@ -22,22 +22,22 @@ class Next:
 
     @property
     def bits(self) -> float:
-        """Return the bits that the character would cost the model; infinity of one that is impossible."""
+        """Return how many bits the character would cost the model; infinity if it is impossible."""
         return -math.log2(self.probability) if self.probability else math.inf
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a record says of it."""
+        """Return the values by name."""
         return {"character": self.character, "id": self.id, "probability": self.probability, "bits": self.bits}
 
 
 def following(model: Model, ids: np.ndarray, top: int | None) -> list[Next]:
-    """Return what may follow the ids of a text, (characters,): the `top` likeliest characters, None for all.
+    """Return the `top` likeliest characters after a text, given as ids (characters,); None for all characters.
 
-    Probabilities are softmax(logits) in float64; all of them add up to 1. Of equals the lowest id comes first.
+    Probabilities are softmax(logits) in float64; all of them add up to 1. Equal ones are in the order of their ids.
     """
     before = model.before(ids)
     reader = Reader(model)
-    # All but the last character are read at once; what follows the last is asked for.
+    # All characters but the last are read at once. The step with the last one gives the logits.
     reader.nats(before[1:, None])
     logits = reader.stream.step(int(reader.previous[0, 0])).astype(np.float64)
     if not np.isfinite(logits).all():

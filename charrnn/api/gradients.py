@@ -1,4 +1,4 @@
-"""Whether the gradients of training are right, for one cell or all of them."""
+"""A check that the gradients of training are right, for one cell or all of them."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from charrnn.network.stacks import fits
 from charrnn.training.backends.choice import choose
 from charrnn.training.backends.start import start
 
-# The relative error from which on a gradient is wrong.
+# A gradient is wrong if its relative error is this large or larger.
 LIMIT = 1e-6
 
 
@@ -21,7 +21,10 @@ def check_gradients(
     seed: int,
     backend: str | None = None,
 ) -> Iterator[tuple[str, str, tuple[int, ...], float]]:
-    """Yield cell, parameter, its shape and the worst relative error of its gradient; None is every cell that fits."""
+    """Yield cell, parameter, its shape and the worst relative error of its gradient.
+
+    cell: None for every cell that can be used with the other settings.
+    """
     names = (
         [cell] if cell else [name for name in CELLS if fits(CELLS[name], stack) and layers > bool(CELLS[name].lowest)]
     )

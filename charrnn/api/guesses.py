@@ -1,4 +1,4 @@
-"""Guess ranks: whether a model can tell them, and the samples that they are estimated from."""
+"""Guess ranks: whether a model has them, and the samples from which they are estimated."""
 
 from charrnn.api.generation import Notify
 from charrnn.api.given import check_whole
@@ -9,19 +9,19 @@ from charrnn.text.reader import Watch
 
 
 def drawn(scorer: Scorer, samples: int, seed: int, run: str, watch: Watch | None, notify: Notify) -> Guesses:
-    """Return guesses from so many samples; CharRNNError if the texts of the model `run` never end, or have no rank."""
+    """Return guesses from this many samples; raise CharRNNError if the texts of model `run` have no end or no rank."""
     check_whole("samples", samples, least=1)
     check_whole("seed", seed, 0, 2**63 - 1)
     text, end = scorer.model.text, scorer.model.text.document_end
     if not (text.resets and end and set(end) <= set(scorer.model.vocab.symbols)):
         raise CharRNNError(
-            f"Guesses are whole texts, and those of {run} have no end that it has learned.",
+            f"Guess ranks are for whole texts, but {run} has not learned where a text ends.",
             hint="Train a model of lines (`lines=True`), or of documents with `separator` and `reset_at_documents`.",
         )
     if text.loss_after is not None and not scorer.separated:
         raise CharRNNError(
             f"{run} has learned only what follows {text.loss_after!r}, so it cannot guess what comes before that.",
-            hint=f"Rank what follows a text: `after={'TEXT' + text.loss_after!r}`.",
+            hint=f"Rank the texts that follow another one: `after={'TEXT' + text.loss_after!r}`.",
         )
     guesses, unended = draw(scorer, samples, seed, watch or (lambda done, total: None))
     if unended:

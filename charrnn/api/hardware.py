@@ -1,4 +1,4 @@
-"""Where a run is trained: by which backend, on which device, in how many processes. A run does not keep it."""
+"""Where a run is trained: the backend, the device and the processes. They are not stored in the run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from charrnn.training.backends.jax.distributed import Processes, among
 
 @dataclass(frozen=True)
 class Place:
-    """A backend (None: whichever KERAS_BACKEND, the run itself or the default names), a device, and which process."""
+    """A backend (None: that of KERAS_BACKEND, of the run, or the default), a device, and the processes."""
 
     backend: str | None
     device: str
     processes: Processes
 
     def choose(self, recorded: str | None = None) -> Backend:
-        """Choose the backend, and return it; `recorded` is that of a run that goes on."""
+        """Choose the backend, and return it; `recorded` is the backend of a run that is resumed."""
         chosen = choose(self.backend, recorded)
         check_processes(self.processes)
         return chosen
@@ -39,7 +39,7 @@ class Place:
 def place(
     backend: str | None, device: str, processes: int | None, process_id: int | None, coordinator: str | None
 ) -> Place:
-    """Return what the parameters mean; CharRNNError if it cannot be had."""
+    """Return the place that the parameters name; raise CharRNNError if it is not available."""
     check_given(backend=backend, device=device, processes=processes, process_id=process_id, coordinator=coordinator)
     check_device(device)
     return Place(backend, device, among(processes, process_id, coordinator))

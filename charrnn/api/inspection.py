@@ -1,4 +1,4 @@
-"""What there is to say of a checkpoint and of its run, as JSON can hold it."""
+"""The facts about a checkpoint and its run, in a form that JSON can hold."""
 
 import os
 from contextlib import suppress
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def inspect(*runs: "str | os.PathLike[str] | ListedRun") -> list[dict[str, Any]]:
-    """Return the facts of runs or checkpoint files, a dict for each, as `charrnn inspect --json` prints them.
+    """Return the facts about runs or checkpoint files, one dict each, as `charrnn inspect --json` prints them.
 
     Args:
-        runs: Names of runs, their folders, checkpoint files, or a `Run` of `list_runs`; without any, the newest run.
+        runs: Names of runs, their folders, checkpoint files, or a `Run` of `list_runs`; by default the newest run.
 
     Raises:
         CharRNNError: There is no such run, or its checkpoint cannot be read.
@@ -38,10 +38,10 @@ def inspect(*runs: "str | os.PathLike[str] | ListedRun") -> list[dict[str, Any]]
 
 
 def facts_of(target: str | None) -> dict[str, Any]:
-    """Return the facts of RUN|FILE: a run's best checkpoint has the model, its newest how the training went."""
+    """Return the facts about RUN|FILE: the model of a run's best checkpoint, the training of its newest one."""
     path, model = _read(target)
     check_weights(model.weights, model.model, model.vocab.size, str(path))
-    # A file that was named is looked at alone, even in the folder of a run.
+    # If a file was named, only this file is described, even if it is in the folder of a run.
     run = None if target is not None and path == Path(target) else Run(path.parent)
     files, newest = ([], model) if run is None else _checkpoints(run, path, model)
     figures = figures_of(run.log.path, model.step) if run else {}
@@ -49,7 +49,7 @@ def facts_of(target: str | None) -> dict[str, Any]:
     facts = {
         "file": str(path),
         "run": run.name if run else None,
-        # The only one that can be read yet.
+        # So far this is the only format that can be read.
         "format": FORMAT,
         "version": model.version,
         "step": model.step,
@@ -71,7 +71,7 @@ def facts_of(target: str | None) -> dict[str, Any]:
 
 
 def _read(target: str | None) -> tuple[Path, Checkpoint]:
-    """Return the checkpoint that RUN|FILE means; a trainer may remove it between the look for it and its reading."""
+    """Return the checkpoint that RUN|FILE means; look again if a trainer removed it before it was read."""
     while True:
         path = find_checkpoint(target)
         try:
@@ -82,13 +82,13 @@ def _read(target: str | None) -> tuple[Path, Checkpoint]:
 
 
 def _checkpoints(run: Run, shown: Path, model: Checkpoint) -> tuple[list[dict[str, Any]], Checkpoint]:
-    """Return the facts of each checkpoint of a run, and the newest of them without its arrays."""
+    """Return the facts about each checkpoint of a run, and the newest checkpoint without its arrays."""
     newest, facts, listed = model, [], run.checkpoints()
     for path in [*listed, run.best]:
         try:
             about = path.stat()
         except FileNotFoundError:
-            # There is no best one, or a trainer has removed it.
+            # There is no best checkpoint, or a trainer has removed this one.
             continue
         fact: dict[str, Any] = {"file": path.name, "step": None, "bits_per_char": None, "readable": False}
         with suppress(CharRNNError):
@@ -98,7 +98,7 @@ def _checkpoints(run: Run, shown: Path, model: Checkpoint) -> tuple[list[dict[st
         modified = datetime.fromtimestamp(about.st_mtime, UTC).isoformat(timespec="seconds")
         facts.append({**fact, "bytes": about.st_size, "modified": modified})
     if run.checkpoints() != listed:
-        # A trainer is at work, and the newest may be one that was not there yet.
+        # A trainer is running, and may have written a newer checkpoint.
         return _checkpoints(run, shown, model)
     best = next((fact["step"] for fact in facts if fact["file"] == run.best.name), None)
     return [{**fact, "best": best is not None and fact["step"] == best} for fact in facts], newest

@@ -13,7 +13,7 @@ from charrnn.runs.verify import check
 
 
 def older_checkpoint(name: str, out: Path | None) -> Path | None:
-    """Return the checkpoint file that `name` means, unless it is the newest of its run, or the name of a run."""
+    """Return the checkpoint file that `name` means; None if it is the newest of its run, or the name of a run."""
     path = Path(name)
     if path.suffix != ".safetensors" or not os.path.isfile(path) or ((out or runs_folder()) / name).is_dir():
         return None
@@ -27,7 +27,7 @@ def older_checkpoint(name: str, out: Path | None) -> Path | None:
 
 
 def read_older(path: Path) -> Checkpoint:
-    """Return a checkpoint from which training can go on; CharRNNError, which names it, for any other."""
+    """Return a checkpoint from which training can continue; raise CharRNNError, which names the file, for others."""
     checkpoint = read_checkpoint(path, training=True)
     check(checkpoint, path)
     return checkpoint
@@ -36,9 +36,9 @@ def read_older(path: Path) -> Checkpoint:
 def own_run(
     training: Training, path: Path, progress: Progress, name: str | None, out: Path | None
 ) -> tuple[Run, Progress, str]:
-    """Make a run that goes on from the checkpoint at `path`; return it, how far it is, and what is to be said.
+    """Make a new run that continues from the checkpoint at `path`; return it, its progress, and a message.
 
-    The log up to there and the best model so far go with it, if they are still in the old run.
+    The log up to this checkpoint and the best model so far are copied, if they are still in the old run.
     """
     old = Run(path.parent)
     is_of_run = old.newest() is not None or old.best.is_file()

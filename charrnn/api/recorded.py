@@ -1,4 +1,4 @@
-"""The text that a checkpoint names. A checkpoint may come from a stranger: only regular files are opened, and told."""
+"""The text that a checkpoint names; it may come from a stranger, so only regular files are opened, and are named."""
 
 import os
 import stat
@@ -29,9 +29,9 @@ def shown(sources: Sequence[str]) -> str:
 
 
 def check_ordinary(sources: Sequence[str], include: Sequence[str], hint: str) -> None:
-    """Raise CharRNNError, with a hint of how to name another, unless a checkpoint's sources lead to ordinary files.
+    """Raise CharRNNError, with this hint, unless the sources that a checkpoint names lead to regular files.
 
-    They may be files, folders and patterns, but no device, FIFO or socket: reading one may never end.
+    They may be files, folders and patterns, but not devices, FIFOs or sockets: reading one of these may never end.
     """
     for source in sources:
         try:
@@ -46,7 +46,7 @@ def check_ordinary(sources: Sequence[str], include: Sequence[str], hint: str) ->
         except CharRNNError as error:
             raise CharRNNError(error.message, hint) from None
         except ValueError:
-            # A NUL, or what no name of a file can be.
+            # The name has a NUL, or cannot be the name of a file for another reason.
             odd = [source]
         if odd:
             raise CharRNNError(f"The checkpoint names {odd[0]:.200} as its text, but that is not a regular file.", hint)
@@ -58,15 +58,15 @@ def _is_ordinary(path: Path | None) -> bool:
     except FileNotFoundError:
         raise
     except OSError:
-        # What reads it says what is the matter.
+        # The function that reads the file raises the error.
         return True
 
 
 def recorded_data(checkpoint: Path, watch: Watch | None, notify: Notify) -> Dataset:
-    """Return the text that a checkpoint was trained on, in its parts; CharRNNError if it is not what it was."""
+    """Return the text that a checkpoint was trained on, in its parts; raise CharRNNError if it has changed."""
     header = read_header(checkpoint)
     if header.training is None or header.progress is None:
-        raise CharRNNError(f"{checkpoint} does not say what it was trained on.", hint="Evaluate a text of your own.")
+        raise CharRNNError(f"{checkpoint} does not say what it was trained on.", hint="Evaluate your own text.")
     recorded = _newest(checkpoint, header.progress.corpus)
     held = [(Run(checkpoint.parent).found_again(recorded.sources), recorded.sha256)]
     if recorded.val_sources is not None and recorded.val_sha256 is not None:
@@ -89,7 +89,7 @@ def recorded_data(checkpoint: Path, watch: Watch | None, notify: Notify) -> Data
 
 
 def _newest(checkpoint: Path, recorded: CorpusRecord) -> CorpusRecord:
-    """Return the text on which a run goes on now, where its best checkpoint is of another one, which it had before."""
+    """Return the record of the text that a run is trained on now; its best checkpoint may be of an earlier text."""
     run = Run(checkpoint.parent)
     newest = run.newest() if checkpoint == run.best else None
     with suppress(CharRNNError):
@@ -99,11 +99,11 @@ def _newest(checkpoint: Path, recorded: CorpusRecord) -> CorpusRecord:
 
 
 def familiar(checkpoint: Path, text: Text) -> list[str]:
-    """Return what a person should know of a text that the model of a checkpoint was trained or validated on."""
+    """Return a notice if the model of a checkpoint was trained or validated on this text."""
     try:
         header = read_header(checkpoint)
     except CharRNNError:
-        # The model is at work already; a file that has gone is no reason to stop.
+        # The model is already loaded, so it can be used even if its file is gone.
         return []
     corpus = header.progress and header.progress.corpus
     if corpus and text.sha256 == corpus.sha256:
@@ -118,5 +118,5 @@ def familiar(checkpoint: Path, text: Text) -> list[str]:
 
 
 def _validates(corpus: CorpusRecord, config: TrainConfig | None) -> bool:
-    """Return whether a part of the training text validated."""
+    """Return whether a part of the training text was used for validation."""
     return corpus.val_sources is None and config is not None and (config.val > 0 or config.split == "char-rnn")

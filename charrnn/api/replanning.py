@@ -14,9 +14,9 @@ from charrnn.training.schedules import LOWEST, warmup_steps
 def check_unfinished(
     what: str, word: str, trained: TrainConfig, progress: Progress, changed: Mapping[str, Any]
 ) -> None:
-    """Raise CharRNNError if a run has nothing left to do and is given nothing.
+    """Raise CharRNNError if a run has nothing left to do and no new budget is given.
 
-    `what` names it in a sentence, `word` in a call.
+    `what` names the run in a sentence, `word` in a call.
     """
     if progress.total is None or progress.step < progress.total or set(changed) & set(BUDGET):
         return
@@ -38,10 +38,10 @@ def check_unfinished(
 def replanned(
     trained: TrainConfig, progress: Progress, changed: Mapping[str, Any], steps_per_epoch: int
 ) -> tuple[TrainConfig, Progress, str | None]:
-    """Return the settings and the progress with which a run goes on, and what is to be said of the learning rate.
+    """Return the settings and the progress with which a run continues, and a message about the learning rate.
 
-    `changed` are the settings that are given anew. A budget counts from here on. With a setting of SCHEDULE a new
-    schedule begins here; without, the rate goes on from where it is.
+    `changed` are the new settings. A new budget counts from the current step. A setting of SCHEDULE begins a new
+    schedule at the current step; without one, the learning rate continues from where it is.
     """
     has_budget, has_schedule = set(changed) & set(BUDGET), set(changed) & set(SCHEDULE)
     config = replace(trained, **{**(dict.fromkeys(BUDGET) if has_budget else {}), **changed})
@@ -63,7 +63,7 @@ def replanned(
 
 
 def _new_schedule(config: TrainConfig, planned: Progress) -> str:
-    """Return what is said of a schedule that begins."""
+    """Return the message about a schedule that begins."""
     base = planned.stability.rate_scale * config.rate
     if config.schedule == "constant":
         return f"A new schedule begins: the learning rate is {base:.2g} from here on."
@@ -80,7 +80,7 @@ def _new_schedule(config: TrainConfig, planned: Progress) -> str:
 
 
 def _going_on(config: TrainConfig, planned: Progress, steps_per_epoch: int) -> str:
-    """Return what is said of the rate of a schedule that is given another end."""
+    """Return the message about the learning rate of a schedule that gets another end."""
     scale = planned.stability.rate_scale
     rate = scale * rate_at(config, planned, planned.step, steps_per_epoch)
     base = scale * config.rate

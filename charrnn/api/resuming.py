@@ -23,7 +23,7 @@ from charrnn.text.text import Text
 from charrnn.training.backends.choice import DEFAULT
 from charrnn.training.backends.start import kept_shards
 
-# What cannot be changed once a run has begun, besides its settings.
+# Names, in addition to those of settings, that only a new run can be given.
 NEW_ONLY = ("drop_unused", "include", "init", "min_count", "name", "val_file", "vocab")
 
 
@@ -35,10 +35,10 @@ def resumed_job(
     out: Path | None,
     given: Mapping[str, Any],
 ) -> Generator[Noticed, None, Job]:
-    """Prepare a run that goes on from its newest checkpoint, and return what there is to do.
+    """Prepare a run that continues from its newest checkpoint, and return the job of training it.
 
-    From an older checkpoint, or a copy of one, which `name` may be, it goes on in a run of its own. given: settings
-    that are to change; only those of FREE_ON_RESUME may, and the `name` of a run of its own.
+    If `name` is an older checkpoint, or a copy of one, a new run continues from it. given: settings to change; only
+    those of FREE_ON_RESUME can be changed, and `name` can be given for a new run.
     """
     place = training.place
     place.check_texts(corpus)
@@ -90,7 +90,7 @@ def resumed_job(
 
 
 def _run_in(name: str, out: Path | None) -> Run:
-    """Return the run that `name` means; CharRNNError if `out`, a folder of runs, is given and it is not in there."""
+    """Return the run that `name` means; raise CharRNNError if it is not in the folder `out`, if that is given."""
     run = find_run(name, out)
     if out is not None and not ((out / run.name).is_dir() and (out / run.name).samefile(run.path)):
         raise CharRNNError(
@@ -126,7 +126,7 @@ def _resumed_data(
     changed_ok: bool,
     word: str,
 ) -> Generator[Noticed, None, Dataset]:
-    """Return what the run was trained on, checked by its content; `word` names the run in a call."""
+    """Return the text that the run was trained on, checked by its digest; `word` names the run in a call."""
     sources = run.found_again(recorded.sources)
     include = recorded.include or ()
     named = [*([] if corpus else sources), *(recorded.val_sources or ())]
@@ -148,9 +148,8 @@ def _resumed_data(
                     "`allow_changed_text=True`.",
                 )
             yield Noticed(
-                f"The {what} has changed ({digests}): training goes on with the new one. The validation part may "
-                "include text that was "
-                "trained on before, so its loss may be lower than for new text."
+                f"The {what} has changed ({digests}): training continues with the new one. The validation part may "
+                "include text that was trained on before, so its loss may be lower than for new text."
             )
         return text
 
@@ -170,5 +169,5 @@ def _resumed_data(
 
 
 def _named(sources: Sequence[str]) -> str | list[str]:
-    """Return sources as a call names them."""
+    """Return sources in the form in which a call names them."""
     return sources[0] if len(sources) == 1 else list(sources)

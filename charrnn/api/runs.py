@@ -1,4 +1,4 @@
-"""What has been trained: the runs of a folder, and what each says of itself."""
+"""The runs of a folder, and the facts about each of them."""
 
 import math
 from dataclasses import dataclass, replace
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """A trained run, as its newest readable checkpoint tells; None where there is no saying, and `note` says why.
+    """A trained run, as its newest readable checkpoint describes it; unknown facts are None, and `note` says why.
 
-    path: its folder. steps: how many it was trained. best_bits_per_char: the lowest estimate of its validation loss, a
-    `unit`: "character", or "byte" of a model of bytes. modified: when it was last saved. bytes: what it takes on disk.
-    why: what is wrong with its checkpoints, if none can be used, and what mends it. validation, test: the exact
-    evaluations of its best checkpoint at the end of its training, None before it. sources, sha256: of the text that it
-    was trained on.
+    path: its folder. steps: how many steps it was trained. best_bits_per_char: the lowest estimate of its validation
+    loss, in bits per `unit`: "character" or, for a model of bytes, "byte". modified: when it was last saved. bytes: its
+    size on disk. why: if no checkpoint can be used, what is wrong and how to fix it. validation, test: the exact
+    evaluations of its best checkpoint at the end of its training; None before the end. sources, sha256: of the text
+    that it was trained on.
     """
 
     name: str
@@ -54,13 +54,13 @@ class Run:
         return load(str(self.path))
 
     def history(self) -> list[Record]:
-        """Return the run's log, a dict for each line: step, epoch, train_nats, val_nats, learning_rate, seconds."""
+        """Return the run's log, one dict per line: step, epoch, train_nats, val_nats, learning_rate, seconds."""
         run = folder.Run(self.path)
         newest = run.newest()
         return history_of(read_header(newest).history if newest else [], run.log.path)
 
     def to_json(self) -> dict[str, Any]:
-        """Return all that is known as a dict that JSON can hold."""
+        """Return all facts as a dict that JSON can hold."""
         model = self.model
         return {
             "name": self.name,
@@ -87,13 +87,13 @@ class Run:
 
 
 def list_runs(out: str | Path | None = None) -> list[Run]:
-    """Return the runs in a folder, the newest first; by default that of CHARRNN_CHECKPOINTS, or `checkpoints`."""
+    """Return the runs in a folder, newest first; by default the folder CHARRNN_CHECKPOINTS, or `checkpoints`."""
     check_given(out=out)
     return [run_of(run) for run in finding.list_runs(None if out is None else Path(out))]
 
 
 def run_of(run: folder.Run) -> Run:
-    """Return what the newest readable header of a run says."""
+    """Return the facts in the newest readable header of a run."""
     files = run.checkpoints()[::-1] + ([run.best] if run.best.is_file() else [])
     modified = datetime.fromtimestamp(run.modified, UTC)
     about = Run(run.name, run.path, None, None, None, modified, _bytes(run.path), "no checkpoint yet")
@@ -108,7 +108,7 @@ def run_of(run: folder.Run) -> Run:
 
 
 def _told(about: Run, run: folder.Run, header: Checkpoint) -> Run:
-    """Return what a checkpoint says of its run."""
+    """Return the facts about a run that a checkpoint has."""
     about = replace(
         about,
         steps=header.step,
@@ -134,7 +134,7 @@ def _told(about: Run, run: folder.Run, header: Checkpoint) -> Run:
 
 
 def _bytes(path: Path) -> int:
-    """Return what all files of a run take."""
+    """Return the size of all files of a run, in bytes."""
     total = 0
     for file in path.rglob("*"):
         # A trainer may remove a checkpoint between the listing and this look at it.

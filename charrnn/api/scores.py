@@ -1,4 +1,4 @@
-"""What a trained model makes of lines, and of a whole text: what they cost it in bits."""
+"""The scores of lines and of whole texts: how many bits they cost a trained model."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from charrnn.config import QUANTILES, RANK_SAMPLES, RANKS, TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.text.decoding import prepare
 
-# What only some uses need is imported there: the first sampled character comes as soon as it can.
+# Modules that only some functions need are imported in them, so that the first sampled character comes sooner.
 if TYPE_CHECKING:
     from charrnn.api.calibration import Threshold
     from charrnn.api.scoring import Pieces
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from charrnn.inference.lines import Score, Scorer
     from charrnn.text.reader import Watch
 
-# What lines follow: one text, or one for each line.
+# The text before lines: one for all lines, or one for each line.
 After = str | bytes | Sequence[str | bytes] | None
 
 
@@ -29,11 +29,11 @@ class Scores(Encoder):
     def score(
         self, lines: Iterable[str], *, unknown: str | None = None, line_ends: bool = False, after: After = None
     ) -> "list[Score]":
-        """Return what each line costs the model in bits, each scored by itself.
+        """Return how many bits each line costs the model; each line is scored without the lines before it.
 
-        unknown: what becomes of characters that the model has never seen: "error", "skip" or "replace"; by default each
-        costs 20.1 bits. line_ends: let the end of each line count as a character. after: a text that each line follows,
-        or a list with one for each line; it is read as `prime` is, and its own bits do not count.
+        unknown: what to do with characters that the model has never seen: "error", "skip" or "replace"; by default each
+        costs 20.1 bits. line_ends: let the end of each line count as a character. after: a text that comes before each
+        line, or a list with one for each line; it is read as `prime` is, and its own bits do not count.
         """
         found = lines_of(lines, self.text.bytes)
         if after is None or isinstance(after, str | bytes):
@@ -41,8 +41,8 @@ class Scores(Encoder):
         contexts = one_or_several("after", after, (str, bytes), "a str or bytes, or a list with one for each line")
         if len(contexts) != len(found):
             raise CharRNNError(
-                f"`after` is a list of {len(contexts):,} and `lines` one of {len(found):,}; `after` must be one text, "
-                "or one for each line."
+                f"`after` has the length {len(contexts):,}, but `lines` has the length {len(found):,}; `after` must be "
+                "one text, or a list with one for each line."
             )
         return self.scorer(unknown=unknown, line_ends=line_ends).score(found, after=list(map(self._given, contexts)))
 
@@ -55,9 +55,9 @@ class Scores(Encoder):
         whole: bool = False,
         after: str | bytes = "",
     ) -> "Scorer":
-        """Return what scores lines, some at a time, which are read as `text` says, by default as in training.
+        """Return a `Scorer` for lines, some at a time; it reads them as `text` says, by default as in training.
 
-        whole: let the end of the document count that each line is, whatever ends one.
+        whole: each line is a whole document, and the end of the document counts, even if it is not a line break.
         """
         from charrnn.inference.lines import Scorer
 
@@ -74,11 +74,11 @@ class Scores(Encoder):
         unknown: str | None = None,
         after: str | bytes = "",
     ) -> "list[Rank]":
-        """Return the guess rank of each line: how many guesses, the likeliest text first, until it would come.
+        """Return the guess rank of each line: how many guesses, the likeliest text first, are needed to reach it.
 
-        samples: of the model, from which ranks are estimated; seed: theirs. unknown: as of `score`, but a line with a
-        character that the model has never seen is never guessed. after: as of `score`, one text.
-        Raises CharRNNError unless the model's texts end: it is a model of lines, or of documents with an end.
+        samples: how many samples of the model the ranks are estimated from; seed: their seed. unknown: as in `score`,
+        but a line with a character that the model has never seen is never guessed. after: as in `score`, but only one.
+        Raise CharRNNError unless the model's texts end: it must be a model of lines, or of documents with an end.
         """
         scorer = self.scorer(unknown=unknown, whole=True, after=after)
         return list(map(self.guesses(scorer, samples, seed).of, scorer.score(lines_of(lines, self.text.bytes))))
@@ -86,7 +86,7 @@ class Scores(Encoder):
     def guesses(
         self, scorer: "Scorer", samples: int = RANK_SAMPLES, seed: int = 0, watch: "Watch | None" = None
     ) -> "Guesses":
-        """Return what ranks the scores of a scorer that is `whole`; `watch` is told how many samples are drawn."""
+        """Return `Guesses`, which rank the scores of a `whole` scorer; `watch` gets the number of samples drawn."""
         from charrnn.api.guesses import drawn
 
         return drawn(scorer, samples, seed, self.run, watch, self._notify)
@@ -101,10 +101,11 @@ class Scores(Encoder):
         line_ends: bool = False,
         after: After = None,
     ) -> "list[Threshold]":
-        """Return thresholds from which on lines are odd, from ordinary lines: a quantile each of their numbers.
+        """Return a threshold for each quantile: a line whose score is at or above it is odd.
 
-        by: the number, of a `Score`: "mean", "worst" or "excess". The others are those of `score`, and must be the same
-        where the thresholds are used.
+        lines: ordinary lines; the threshold is the quantile of their scores. by: which number of a `Score` is compared:
+        "mean", "worst" or "excess". The other arguments are those of `score`, and must be the same where the thresholds
+        are used.
         """
         from charrnn.api.calibration import thresholds
         from charrnn.api.records import check_rank
@@ -114,14 +115,14 @@ class Scores(Encoder):
         return thresholds(scores, by, quantiles, self._notify)
 
     def _given(self, after: str | bytes) -> str:
-        """Return a text that lines follow as lines are given, of a model of bytes a character for each."""
+        """Return a text before lines in the form of lines; for a model of bytes, one character per byte."""
         check_given(after=after)
         return prepare(after, TextConfig(bytes=self.text.bytes))
 
     def pieces(
         self, source: str, text: TextConfig | None = None, *, unknown: str | None = None, watch: "Watch | None" = None
     ) -> "Pieces":
-        """Return a whole text in pieces, with the bits of its characters, as it is read."""
+        """Return a whole text in pieces, with the bits of its characters, scored while it is read."""
         from charrnn.api.recorded import familiar
         from charrnn.api.scoring import Pieces
 

@@ -1,4 +1,4 @@
-"""What a whole text costs a model, in pieces, as it is read."""
+"""The score of a whole text, in pieces, while it is read."""
 
 import math
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from charrnn.text.reader import Watch, read_text
 
 
 class Pieces:
-    """A text in pieces, each with the bits of its characters, NaN where they do not count; and totals of all read."""
+    """A text in pieces, with the bits of each character (NaN if it does not count), and the totals so far."""
 
     def __init__(
         self, model: Model, source: str, config: TextConfig, unknown: str | None, watch: Watch | None, notify: Notify
@@ -40,5 +40,5 @@ class Pieces:
 
     @property
     def bits_per_char(self) -> float:
-        """Return bits a character, NaN if none counts."""
+        """Return the bits per character; NaN if no character counts."""
         return self.bits / self.characters if self.characters else math.nan

@@ -1,4 +1,4 @@
-"""One process's share in a training run: the run's lock, the backend, the trainer, and the events of all that."""
+"""One process's part in a training run: it holds the lock, runs the backend and the trainer, and yields events."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ from charrnn.training.trainer import Trainer
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What there is to train: a run, its settings, its text, and what it begins with or goes on from.
+    """What to train: a run, its settings, its text, and the weights or the checkpoint that it starts from.
 
     `new_plan` says that the plan in `resumed` (`charrnn.training.plan`) is not yet on disk.
     """
@@ -58,17 +58,17 @@ Prepare = Callable[["Training"], Generator[Event, None, Job]]
 
 
 class Training:
-    """A training run under way: iterate over it to train; it yields its events (`charrnn.api.events`).
+    """A training run in progress: iterate over it to train; it yields its events (`charrnn.api.events`).
 
-    `stop` ends it after the step that is being taken, saved; `save` saves it then and goes on. Both may be called from
-    a signal handler. A run that never took a step leaves no trace, however it ends.
+    `stop` saves the run after the current step and ends it; `save` saves it after the current step and continues. Both
+    may be called from a signal handler. A run that never took a step leaves no trace, however it ends.
     """
 
     def __init__(self, prepare: Prepare, place: Place, watch: Watch | None, began: float | None = None):
-        """Prepare nothing yet.
+        """Keep the arguments; nothing is prepared yet.
 
-        watch: is told how many bytes of a text have been read, and of how many. began: when the time that `minutes`
-        limits began, by `perf_counter`; by default now.
+        watch: is called with the number of bytes of a text read so far, and of all. began: the time (`perf_counter`)
+        from which `minutes` counts; by default now.
         """
         self.place = place
         self.watch = watch
@@ -76,9 +76,9 @@ class Training:
         self.run: Run | None = None
         self.job: Job | None = None
         self.ended: Ended | None = None
-        # Where a context must not be left half done by a handler of signals.
+        # Makes a context that a signal handler must not interrupt halfway.
         self.undisturbed: Callable[[], AbstractContextManager[Any]] = nullcontext
-        # What is printed when another process ends this one, in native code.
+        # Prints the last message when another process ends this one, in native code.
         self.last_words: Callable[[CharRNNError], None] = lambda error: print(error, file=sys.stderr)
         self._trainer: Trainer | None = None
         self._stopping = self._saving = False
@@ -92,34 +92,34 @@ class Training:
 
     @property
     def is_first(self) -> bool:
-        """Return whether this process writes the run; of several that train together only one does."""
+        """Return whether this process writes the run; if several train together, only one does."""
         return self.place.processes.is_first
 
     @property
     def is_stepping(self) -> bool:
-        """Return whether the first step has been taken, and the last not yet: whether `stop` has something to stop."""
+        """Return whether the first step has been taken and the last not yet, so that `stop` has something to stop."""
         return self._trainer is not None and self.ended is None
 
     @property
     def progress(self) -> Progress:
-        """Return how far training is, once the first step has been taken."""
+        """Return how far training is; it may be asked only after the first step."""
         assert self._trainer is not None
         return self._trainer.progress
 
     def stop(self) -> None:
-        """End training after the step that is being taken, or before the first; its state is saved."""
+        """End training after the current step, or before the first one; its state is saved."""
         self._stopping = True
         if self._trainer is not None:
             self._trainer.interrupted = True
 
     def save(self) -> None:
-        """Save after the step that is being taken, or the first one, and go on."""
+        """Save after the current step, or after the first one, and continue."""
         self._saving = True
         if self._trainer is not None:
             self._trainer.save_wanted = True
 
     def close(self) -> None:
-        """Give training up where it is: what is not saved is lost, and the run's lock is free again."""
+        """End training at once: what is not saved is lost, and the run's lock is released."""
         self._events.close()
 
     def __enter__(self) -> "Training":
@@ -136,28 +136,28 @@ class Training:
         return Model(network, self.run.best)
 
     def open(self, find: Callable[[], Run]) -> Run:
-        """Find or make the run; the first process takes its lock, the others write nothing to it."""
+        """Find or make the run; the first process takes its lock, and the others write nothing to it."""
         if not self.is_first:
             self.run = find()
             return self.run
-        # A signal between the making of the folder and its being known here would leave it.
+        # A signal after the folder is made, but before `self.run` is set, would leave the folder behind.
         with self.undisturbed():
             self.run = find()
             self.run.hold()
         if self.run.is_new:
-            # Its name is to last as well; where the parent may not be read, that is the file system's affair.
+            # The folder's name must survive a power cut too. If the parent cannot be read, the file system decides.
             with suppress(OSError):
                 sync_folder(self.run.path.parent)
         return self.run
 
     def make(self, name: str | None, default_name: str, out: Path | None) -> Run:
-        """Make the folder of a new run, as `create_run`, and open it; other processes have one that nobody writes."""
+        """Make the folder of a new run, as `create_run`, and open it; other processes get one that is never written."""
         return self.open(
             lambda: create_run(name, default_name, out) if self.is_first else Run(runs_folder() / "elsewhere")
         )
 
     def tidy(self) -> None:
-        """Remove what is half made, and give up the lock: for a process that ends at once."""
+        """Remove unfinished files and release the lock, for a process that ends at once."""
         cache.tidy()
         if self.run is not None and self.is_first:
             self.run.abandon()
@@ -174,7 +174,7 @@ class Training:
             if self.run is not None and self.is_first:
                 self.run.abandon()
             if "keras" not in sys.modules:
-                # Nothing was loaded: another training may choose anew.
+                # Keras was not loaded, so another training may still choose a backend.
                 os.environ.pop("KERAS_BACKEND", None)
                 os.environ.update({} if backend is None else {"KERAS_BACKEND": backend})
 
@@ -208,7 +208,7 @@ class Training:
             processes.leave()
 
     def _start(self, job: Job) -> int:
-        """Start the backend; return into how many shards the batch is cut."""
+        """Start the backend; return how many shards the batch is cut into."""
         processes = self.place.processes
         if processes.count > 1:
 
@@ -221,7 +221,7 @@ class Training:
         return cut(job.config.batch, started, processes.count)
 
     def _make_trainer(self, job: Job, shards: int) -> Trainer:
-        # Keras is imported now that its backend has been started.
+        # Keras is imported only after its backend has been started.
         from charrnn.training.learner import KerasLearner
 
         corpus, weights = job.data.corpus, job.resumed.weights if job.resumed else job.weights
@@ -242,7 +242,7 @@ class Training:
 
 
 def _recorded(run: Run, event: Measured) -> Iterator[Event]:
-    """Yield an evaluation, once its figures are in the log; no checkpoint vouches for them, so resuming cuts them."""
+    """Yield an evaluation after its figures are in the log; no checkpoint covers them, so resuming removes them."""
     run.log.append(finite(event.to_json()))
     try:
         run.log.sync()
@@ -252,7 +252,7 @@ def _recorded(run: Run, event: Measured) -> Iterator[Event]:
 
 
 def _rounding(before: Progress, device: str, count: int) -> Iterator[Noticed]:
-    """Yield why a resumed run will not be the same to the bit, if it will not."""
+    """Yield a notice if a resumed run will not be the same to the bit."""
     until_now = before.device or "cpu"
     if device != until_now:
         yield Noticed(f"Until now it was trained on a {until_now}: a {device} rounds differently.")
@@ -263,7 +263,7 @@ def _rounding(before: Progress, device: str, count: int) -> Iterator[Noticed]:
 
 
 def _facts(job: Job) -> dict[str, str]:
-    """Return digests of all that several processes must have alike; where a text lies may differ."""
+    """Return digests of everything that must be the same in all processes; the place of a text may differ."""
     corpus, record, resumed = job.data.corpus, corpus_record(job.data), job.resumed
     weights = (resumed and resumed.weights) or job.weights or {}
     facts: dict[str, Any] = {

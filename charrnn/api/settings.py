@@ -85,7 +85,9 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     made = Settings(ModelConfig(**model), TrainConfig(**train), form, named)
     check_effects(given, made.train)
     if made.model.stack == "residual" and made.model.layers == 1:
-        raise CharRNNError("`stack='residual'` has an effect only from the second layer on; it needs `layers=2` or more.")
+        raise CharRNNError(
+            "`stack='residual'` has an effect only from the second layer on; it needs `layers=2` or more."
+        )
     _check_validates(given, made.train)
     return made
 

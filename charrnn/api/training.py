@@ -1,4 +1,4 @@
-"""Training: a new run, or one that goes on; whole, or event by event."""
+"""Training of a new run, or of one that is resumed; at once, or event by event."""
 
 import inspect
 import os
@@ -26,19 +26,19 @@ from charrnn.text.reader import Watch
 
 
 def train(corpus: Corpus, *, notify: Notify = unheard, **settings: Any) -> Run:
-    """Train a new run on a text and return it; `run.load()` is its model.
+    """Train a new run on a text and return it; `run.load()` returns its model.
 
-    The arguments are those of `train_events`; `notify` is told what a person should know, in a sentence. Once the first
-    step has been taken, Ctrl-C, or a notebook's stop button, ends training after the step that is being taken: the run
-    is saved and returned, and `resume` goes on. Of several processes only the first has the run.
+    The arguments are those of `train_events`. `notify` is called with each message for the user, a sentence. After the
+    first step, Ctrl-C (or the stop button of a notebook) ends training when the current step is done: the run is saved
+    and returned, and `resume` continues it. If several processes train together, only the first one writes the run.
     """
     return _whole(train_events(corpus, **settings), notify)
 
 
 def resume(run: str | os.PathLike[str] | Run, *, notify: Notify = unheard, **settings: Any) -> Run:
-    """Go on with a run from its newest checkpoint and return it.
+    """Continue a run from its newest checkpoint and return it.
 
-    The arguments are those of `resume_events`; `notify` and Ctrl-C are as of `train`.
+    The arguments are those of `resume_events`; `notify` and Ctrl-C work as in `train`.
     """
     return _whole(resume_events(run, **settings), notify)
 
@@ -66,31 +66,31 @@ def train_events(
     """Train a new run on a text, event by event: `for event in train_events("corpus.txt", minutes=3): ...`.
 
     Args:
-        corpus: Text files, packed or not, folders, patterns, or "-" for stdin; one or several.
-        name: The run's name; by default the text's.
-        out: The folder of runs; by default that of CHARRNN_CHECKPOINTS, or `checkpoints`.
-        init: A run or checkpoint whose weights the run begins with.
-        drop_unused: With `init`: forget the model's characters that the text lacks.
+        corpus: Text files (compressed or not), folders, patterns, or "-" for stdin; one or several.
+        name: The run's name; by default that of the text.
+        out: The folder of runs; by default the one that CHARRNN_CHECKPOINTS names, or `checkpoints`.
+        init: A run or checkpoint; training starts from its weights.
+        drop_unused: With `init`: remove the model's characters that do not occur in the text.
         vocab: A vocabulary file (`charrnn vocab -o`); by default the characters of the text.
-        min_count: Characters that are rarer become one unknown symbol.
-        include: Of folders, only files whose names match one of these patterns.
-        val_file: Another text to validate on; the whole of `corpus` is trained on then.
-        backend: "tensorflow" or "jax"; by default that of KERAS_BACKEND, or tensorflow.
+        min_count: Characters that occur fewer times than this become one unknown symbol.
+        include: In folders, read only files whose names match one of these patterns.
+        val_file: Another text for validation; then no part of `corpus` is used for it.
+        backend: "tensorflow" or "jax"; by default the one that KERAS_BACKEND names, or tensorflow.
         device: "auto", "cpu", "gpu", or one GPU: "gpu:0".
-        processes, process_id, coordinator: How many processes train the run together, which of them this is, and the
-            HOST:PORT of process 0.
-        watch: Is called with the number of bytes of the text that have been read, and of all (None if unknown).
-        began: The time, by `time.perf_counter`, from which `minutes` counts; by default now.
+        processes, process_id, coordinator: How many processes train the run together, the number of this process
+            (from 0), and the HOST:PORT of process 0.
+        watch: A function; it is called with the number of bytes of the text read so far, and of all (None if unknown).
+        began: The time (`time.perf_counter`) from which `minutes` counts; by default now.
         **settings: Any field of `ModelConfig`, `TrainConfig` and `TextConfig`, such as `units=256` or `minutes=3`, and
             `preset="char-rnn"`.
 
     Returns:
-        An iterator of `charrnn.events`, with methods `stop` and `save`; nothing is trained before it is iterated over.
+        An iterator of `charrnn.events`, with the methods `stop` and `save`. Training starts when you iterate over it.
 
     Raises:
-        CharRNNError: A setting, the text or the run's folder cannot be used as asked; or training went wrong again and
-            again, or could not be saved at its end. All of that is raised by the iteration, but for the hardware and
-            for values of a wrong type.
+        CharRNNError: A setting, the text or the run's folder cannot be used; or training failed repeatedly, or could
+            not be saved at its end. The iteration raises these errors. Only errors of the hardware and values of a
+            wrong type are raised by the call itself.
     """
     check_given(name=name, out=out, init=init, vocab=vocab, watch=watch)
     check_whole("min_count", min_count, least=1)
@@ -129,20 +129,21 @@ def resume_events(
     began: float | None = None,
     **settings: Any,
 ) -> Training:
-    """Go on with a run from its newest checkpoint, event by event, exactly as if it had never stopped.
+    """Continue a run from its newest checkpoint, event by event, exactly as if it had never stopped.
 
     Args:
-        run: The run's name, its folder, or one of its files. From a checkpoint that is not the newest, or a copy of
-            one, it goes on in a run of its own; nothing of the old one is touched.
-        corpus: Where the text lies now, if elsewhere.
-        allow_changed_text: Go on although the text is no longer the same.
-        backend: By default that of KERAS_BACKEND, or the one that the run was trained with.
-        **settings: A new budget: `epochs`, `steps` or `minutes` mean so many more, from where the run is; without one
-            the recorded budget is finished. `lr`, `schedule`, `warmup`, `decay`, `decay_after` begin a new schedule
-            there; without them the rate goes on from where it is. `patience`, `eval_every`, `save_every`, `keep`,
-            `precision`; and the `name` of a run of its own. The others stay as they are.
+        run: The run's name, its folder, or one of its files. From a checkpoint that is not the newest, or from a copy
+            of one, training continues in a new run; the old run is not changed.
+        corpus: The place of the text, if it was moved.
+        allow_changed_text: Continue although the text has changed.
+        backend: By default the one that KERAS_BACKEND names, or the one that the run was trained with.
+        **settings: A new budget: `epochs`, `steps` or `minutes` are additional, counted from the current step; without
+            one, the recorded budget is finished. `lr`, `schedule`, `warmup`, `decay`, `decay_after` begin a new
+            schedule at the current step; without them the learning rate continues from where it is. `patience`,
+            `eval_every`, `save_every`, `keep` and `precision` can be changed too. `name` is the name of a new run, if
+            there is one. All other settings stay as they are.
 
-    The other arguments, what is returned and what is raised are as of `train_events`.
+    The other arguments, the result and the errors are those of `train_events`.
     """
     named = run.path if isinstance(run, Run) else run
     if named is None:
@@ -161,7 +162,7 @@ def resume_events(
 
 
 def _whole(training: Training, notify: Notify) -> Run:
-    """Train to the end and return the run, with what its exact evaluation said."""
+    """Train to the end and return the run, with its exact evaluations."""
     check_given(notify=notify)
     evaluations: dict[str, Any] = {}
     with training, _stoppable(training):
@@ -176,9 +177,9 @@ def _whole(training: Training, notify: Notify) -> Run:
 
 @contextmanager
 def _stoppable(training: Training) -> Iterator[None]:
-    """Let the first SIGINT stop training after its step, saved; any other raises KeyboardInterrupt as ever."""
+    """Let the first SIGINT end training after the current step, saved; any other raises KeyboardInterrupt as usual."""
     before = signal.getsignal(signal.SIGINT)
-    # What the parent had ignored stays so, and what Python did not set it cannot put back.
+    # If the parent process ignored SIGINT, it stays ignored. Python cannot restore a handler that it did not set.
     if threading.current_thread() is not threading.main_thread() or before in (None, signal.SIG_IGN):
         yield
         return
@@ -198,7 +199,7 @@ def _stoppable(training: Training) -> Iterator[None]:
 
 
 def _show_settings(function: Any, shown: Any) -> None:
-    """Let help() and notebooks show the arguments of `shown` for a function, each setting among them."""
+    """Let help() and notebooks show the arguments of `shown` for a function, including each setting."""
     own = [parameter for parameter in inspect.signature(shown).parameters.values() if parameter.name != "settings"]
     settings = [
         inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type)

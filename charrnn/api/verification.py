@@ -1,4 +1,4 @@
-"""Whether the checkpoints and the log of runs are whole and sound."""
+"""Checks that the checkpoints and the log of runs are complete and intact, and the comparison of two checkpoints."""
 
 import math
 import os
@@ -19,8 +19,8 @@ Finding = tuple[Path, CharRNNError | None]
 
 
 def findings(target: str) -> Iterator[Finding]:
-    """Yield each file that RUN|FILE means with what is wrong with it, or None; a run without any is an error."""
-    # Any file may be asked about, unless it is called as a run is: that it is no checkpoint is the answer then.
+    """Yield each file of RUN|FILE with its error, or None if it is intact; CharRNNError for a run without any."""
+    # Any file can be checked, unless a run has its name. If it is not a checkpoint, that is the answer.
     file = Path(target)
     if os.path.isfile(file) and (file.suffix == ".safetensors" or not has_checkpoint(target)):
         yield file, fault(file)
@@ -28,7 +28,9 @@ def findings(target: str) -> Iterator[Finding]:
     run = find_run(target)
     files = [*run.checkpoints(), *([run.best] if run.best.is_file() else [])]
     if not files:
-        raise CharRNNError(f"The run {run.path} has no checkpoint yet.", hint="charrnn runs lists those that have.")
+        raise CharRNNError(
+            f"The run {run.path} has no checkpoint yet.", hint="charrnn runs lists the runs that have one."
+        )
     for path in files:
         error = fault(path)
         # A trainer may have removed it since it was listed.
@@ -40,7 +42,7 @@ def findings(target: str) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Whether two checkpoints have the same weights, to the bit; `why` says what differs, None where nothing does."""
+    """Whether two checkpoints have the same weights, to the bit; `why` says what differs, None if nothing does."""
 
     one: Path
     other: Path
@@ -48,7 +50,7 @@ class Comparison:
 
 
 def compare(one: str, other: str) -> Comparison:
-    """Return whether the weights of RUN|FILE and of another, of a run its best checkpoint's, are equal."""
+    """Return whether the weights of two RUN|FILE are equal; a run is compared by its best checkpoint."""
     paths = find_checkpoint(one), find_checkpoint(other)
     return Comparison(*paths, _difference(*map(_model, paths)))
 
@@ -63,14 +65,14 @@ def _difference(one: Checkpoint, other: Checkpoint) -> str | None:
     if one.model != other.model:
         return f"one is {one.model.title}, the other {other.model.title}"
     if one.vocab != other.vocab:
-        return "their characters are not the same"
+        return "their characters differ"
     apart = {name: _apart(array, other.weights[name]) for name, array in one.weights.items()}
     name = max(apart, key=lambda name: apart[name])
     return f"the largest difference is {apart[name]:.2g}, in {name}" if apart[name] else None
 
 
 def _apart(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the largest difference of two arrays, infinity where they differ in what has none: NaN, -0, a shape."""
+    """Return the largest difference of two arrays; infinity if they differ only in NaN, the sign of 0, or in shape."""
     if one.tobytes() == other.tobytes() and one.shape == other.shape:
         return 0.0
     largest = float(np.abs(one - other).max()) if one.shape == other.shape else math.inf
@@ -78,7 +80,7 @@ def _apart(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _log_fault(run: Run) -> CharRNNError | None:
-    """Return what is wrong with a run's log, or None: its newest sound checkpoint vouches for its beginning."""
+    """Return what is wrong with a run's log, or None; the newest intact checkpoint says how the log must begin."""
     try:
         progress = run.load_newest()[0].progress
         if progress is not None:

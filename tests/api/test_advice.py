@@ -60,7 +60,7 @@ def test_a_text_of_characters_that_hardly_occur_twice_is_told(tmp_path):
     said = said_of(tmp_path / "a", letters(20_000))
     assert "20,000 different characters among 20,000: each occurs 1.0 times on average, and 20,000 of them" in said
     # To follow it would be an error.
-    assert "`min_count=2` would replace all of them; `bytes=True`" in said and "`encoding`" in said
+    assert "`min_count=2` would replace all of them. `bytes=True`" in said and "`encoding`" in said
     drawn = np.random.default_rng(0).choice(list(letters(20_000)), 60_000)
     said = said_of(tmp_path / "b", "".join(drawn))
     assert (
@@ -91,7 +91,7 @@ def test_it_takes_the_place_of_advice_on_the_size(tmp_path):
         words = ("-c", script, "train", "a.txt", "--units", 32, "--steps", 1, "--quiet", *more)
         said = charrnn_in(tmp_path, *words, command=shlex.quote(sys.executable)).stderr
         assert ("2,001 different characters" in said and "--min-count 2 replaces" in said) == told
-        assert not told or "a parameter" not in said
+        assert not told or "per parameter" not in said
 
 
 def told_before_training(path, content, **form):

@@ -302,7 +302,7 @@ def test_weights_are_compared(folder):
     assert facts["equal"] is False and facts["why"] == "one is rnn 1x8, the other rnn 1x9"
     few = Vocabulary.of("\n abcdefgi")
     write_checkpoint(other.best, replace(made, vocab=few))
-    assert "their characters are not the same" in said("verify", "one", "other", "--equal", code=1)
+    assert "their characters differ" in said("verify", "one", "other", "--equal", code=1)
     assert "--equal compares two" in refused("verify", "one", "--equal")
 
 

@@ -75,7 +75,9 @@ def test_what_may_have_trained_before_is_told(folder, monkeypatch):
     (folder / "text.txt").write_text(TEXT[::-1])
     train_nothing(monkeypatch)
     said = told(charrnn.resume_events("run", allow_changed_text=True, steps=1))
-    assert "training goes on with the new one. The validation part may include text that was trained on before" in said
+    assert (
+        "training continues with the new one. The validation part may include text that was trained on before" in said
+    )
     # The same place, or the same text elsewhere; a model that came from another text says nothing.
     (folder / "copy.txt").write_text(TEXT)
     (folder / "other.txt").write_text(TEXT[::-1])

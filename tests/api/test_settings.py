@@ -181,7 +181,10 @@ def test_a_relu_is_the_cell_irnn():
         ({"decay": 0.9, "schedule": "constant"}, "`decay` has no effect with `schedule='constant'`"),
         ({"decay_after": 3, "preset": "char-rnn", "schedule": "cosine"}, "`decay_after` has no effect"),
         ({"patience": 3, "val": 0}, "`patience` counts evaluations; it has no effect with `val=0`."),
-        ({"split": "documents", "val": 0.0}, "`split` chooses the validation or test part; it has no effect with `val=0`."),
+        (
+            {"split": "documents", "val": 0.0},
+            "`split` chooses the validation or test part; it has no effect with `val=0`.",
+        ),
     ],
 )
 def test_what_can_have_no_effect_is_refused(given, said):

@@ -132,6 +132,6 @@ def test_mistakes_are_explained():
         assert isinstance(result.exception, CharRNNError) and result.stdout == ""
         assert said in as_options(result.exception.message)
     model = charrnn.load("plain.safetensors")
-    for wrong, said in ((["a"], "`after` is a list of 1 and"), (5, "`after` is 5"), ([5, "a"], "`after` is")):
+    for wrong, said in ((["a"], "`after` has the length 1, but `lines` has the length 2"), (5, "`after` is 5"), ([5, "a"], "`after` is")):
         with pytest.raises(CharRNNError, match=said):
             model.score(["a", "b"], after=wrong)

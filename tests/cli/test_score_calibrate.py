@@ -81,7 +81,7 @@ def test_the_table_is_what_python_returns(by):
     for one in expected:
         assert (one.share, one.lines) == (sum(number >= one.bits for number in numbers) / 400, 400)
     result = run("--calibrate", "ordinary.txt", "--by", by)
-    assert "400 ordinary lines are few" in result.stderr
+    assert "There are only 400 ordinary lines" in result.stderr
     head, *rows = result.stdout.splitlines()
     assert head.split("  ") == ["QUANTILE", "THRESHOLD", "LINES AT OR ABOVE", "FALSE ALARMS PER 100,000 LINES"]
     assert [row.split() for row in rows] == [

@@ -96,10 +96,12 @@ def test_mistakes_are_explained():
         ("lines", ("--rank", "--field", "a", "--context-field", "b"), "--rank needs whole lines"),
         ("lines", ("--seed", 1), "has no effect without --rank"),
         ("lines", ("--rank-samples", 10), "has no effect without --rank"),
-        ("plain", ("--rank",), "Guesses are whole texts"),
+        ("plain", ("--rank",), "Guess ranks are for whole texts"),
         ("after", ("--rank",), "has learned only what follows '\\t'"),
     ):
         result = run(model, *arguments)
         assert isinstance(result.exception, CharRNNError) and result.stdout == ""
         assert said in as_options(result.exception.message)
-    assert as_options(run("after", "--rank").exception.hint) == r"Rank what follows a text: --after TEXT\t."
+    assert (
+        as_options(run("after", "--rank").exception.hint) == r"Rank the texts that follow another one: --after TEXT\t."
+    )

@@ -174,14 +174,14 @@ def test_samples_are_those_of_the_model(monkeypatch):
 def test_models_that_cannot_tell_say_so():
     vocab = Vocabulary.of("\n\t" + LETTERS)
     for text, said in (
-        (TextConfig(), "have no end that it has learned"),
-        (TextConfig(reset_at_documents=True), "have no end"),
-        (TextConfig(separator="\n"), "have no end"),
+        (TextConfig(), "has not learned where a text ends"),
+        (TextConfig(reset_at_documents=True), "has not learned where a text ends"),
+        (TextConfig(separator="\n"), "has not learned where a text ends"),
         (TextConfig(lines=True, loss_after="\t"), "has learned only what follows '\\\\t'"),
     ):
         with pytest.raises(CharRNNError, match=said):
             ranked(model_of(text, vocab), ["a"], 10, 1)
-    with pytest.raises(CharRNNError, match="have no end"):
+    with pytest.raises(CharRNNError, match="has not learned where a text ends"):
         ranked(model_of(vocab=Vocabulary.of("abc")), ["a"], 10, 1)
     answers = model_of(TextConfig(lines=True, loss_after="\t"), vocab)
     assert len(ranked(answers, ["a"], 10, 1, after="b\t")) == 1

@@ -61,7 +61,7 @@ def test_why_no_gpu_is_used(backend, found, gpus, reason, monkeypatch):
 @pytest.mark.parametrize("hidden", ["", "-1"])
 def test_hidden_gpus(hidden, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
-    assert f"CUDA_VISIBLE_DEVICES is {hidden!r}, which hides them all" in why_not("jax", FOUND, [GPU], "")
+    assert f"CUDA_VISIBLE_DEVICES is {hidden!r}, which hides all GPUs" in why_not("jax", FOUND, [GPU], "")
     for number in ("0", "1", "11"):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", number)
         assert "hides" not in why_not("jax", FOUND, [GPU], "")
