@@ -121,7 +121,7 @@ Count = Annotated[
         "--count",
         "-c",
         min=0,
-        help="Number of samples, generated in parallel. For a model of lines or documents, each sample is one of these.",
+        help="Number of samples, generated in parallel. For a model of lines or documents, each is one of these.",
         show_default="1",
     ),
 ]

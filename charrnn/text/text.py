@@ -23,8 +23,8 @@ class Text:
     `codes`, (characters,), are places in `symbols`, the characters in the order in which they first appear; `counts`
     says how often each occurs. File `names[i]` begins at character `starts[i]`. `begins` says where documents inside
     files begin; it is None if documents are files or lines. `sha256` and `byte_count` are of the bytes of all files,
-    unpacked; `sources` are absolute paths, or "-", "-2", … for stdin and pipes; `name` is the name of the first, safe as
-    a file name; `kept` has the bytes of stdin and pipes by their names in `sources`, if they were to be kept.
+    unpacked; `sources` are absolute paths, or "-", "-2", … for stdin and pipes; `name` is the name of the first, safe
+    as a file name; `kept` has the bytes of stdin and pipes by their names in `sources`, if they were to be kept.
     """
 
     codes: np.ndarray

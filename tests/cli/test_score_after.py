@@ -126,12 +126,13 @@ def test_mistakes_are_explained():
         (("--after", "a", "--whole"), "--whole scores the text as a whole"),
         (("--field", "a", "--context-field", "q", "--whole"), "--whole scores the text as a whole"),
         (("--after", r"a\nb"), "The end of a document, '\\n', is in --after"),
-        (("--after", "Z", "--unknown", "error"), "lacks characters of --after: 'Z'"),
+        (("--after", "Z", "--unknown", "error"), "--after has characters that the model does not know: 'Z'"),
     ):
         result = run("lines", *arguments)
         assert isinstance(result.exception, CharRNNError) and result.stdout == ""
         assert said in as_options(result.exception.message)
     model = charrnn.load("plain.safetensors")
-    for wrong, said in ((["a"], "`after` has the length 1, but `lines` has the length 2"), (5, "`after` is 5"), ([5, "a"], "`after` is")):
+    too_few = "`after` has the length 1, but `lines` has the length 2"
+    for wrong, said in ((["a"], too_few), (5, "`after` is 5"), ([5, "a"], "`after` is")):
         with pytest.raises(CharRNNError, match=said):
             model.score(["a", "b"], after=wrong)

@@ -381,9 +381,9 @@ def test_unknown_characters_of_what_lines_follow():
     left_out, skipped, replaced = said
     assert left_out == skipped == "1 character of `after` is unknown and was left out: 'Z' (U+005A) x 1."
     assert "was replaced by ' '" in replaced
-    with pytest.raises(CharRNNError, match="lacks characters of `after`: 'Z'"):
+    with pytest.raises(CharRNNError, match="`after` has characters that the model does not know: 'Z'"):
         bits("aZc", "error")
-    with pytest.raises(CharRNNError, match="lacks characters of the context of line 2: 'Z'"):
+    with pytest.raises(CharRNNError, match="the context of line 2 has characters that the model does not know: 'Z'"):
         Scorer(model, DEFAULT_TEXT, "error").score(["a", "b"], after=["", "Z"])
     with_symbol = model_of(vocab=replace(VOCAB, has_unknown=True))
     ids = [VOCAB.start + 1, VOCAB.symbols.index("a"), with_symbol.vocab.unknown_id]
