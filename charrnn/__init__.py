@@ -4,7 +4,7 @@
     model = charrnn.load(run.name)
     print(model.sample(500, temperature=0.8))
 
-docs/api.md tells the rest. Everything is imported when it is first used.
+docs/api.md describes the rest. Everything is imported when it is first used.
 """
 
 from importlib import import_module
@@ -79,7 +79,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used (PEP 562): no command starts slower for those it does not need."""
+    """Import a public name when it is first used (PEP 562), so that no command loads names that it does not need."""
     if name not in _HOMES:
         raise AttributeError(f"module 'charrnn' has no attribute {name!r}")
     home = import_module(_HOMES[name])

@@ -1,1 +1,1 @@
-"""What `import charrnn` offers, and what every command calls: it prints nothing and knows no terminal."""
+"""The functions that `import charrnn` offers and that the commands call; they print nothing and use no terminal."""
