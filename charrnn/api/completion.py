@@ -1,4 +1,4 @@
-"""What follows lines: the answers of a model that was trained on lines of source, separator and target."""
+"""Completions of lines: the answers of a model that was trained on lines of source, separator and target."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -32,26 +32,26 @@ from charrnn.text.lines import portions, seen
 
 
 def completing(model: Model, how: How, beam: int | None, best: int | None) -> How:
-    """Return how lines are completed: to their end, by the likeliest characters, unless `how` says otherwise."""
+    """Return how lines are completed: to their end, with the likeliest characters, unless `how` replaces this."""
     if beam is not None:
         check_beam(beam, how, best or 1)
     elif best is not None:
         raise best_of_drawn()
     elif how.get("temperature") is None:
-        # At a temperature of 0 that is given, a seed may be too: it does what it says, the same text comes again.
+        # With an explicit temperature of 0 a seed is allowed: it does what it promises, the same text each time.
         check_random(how, (*FILTERS, "seed"))
     check_keep(how)
-    # What ends a document that is forgotten, or a line.
+    # The end of a document if the model forgets documents, or else of a line.
     end = (model.text.document_end if model.text.resets else None) or "\n"
     given: Any = {name: value for name, value in how.items() if value is not None}
     return {"temperature": 0.0, "until": [end] if set(end) <= set(model.vocab.symbols) else [], **given}
 
 
 class Answers:
-    """What follows lines: `append` is put between, by default the model's separator if a line lacks it.
+    """Completes lines; `append` is put after each line, by default the model's separator if a line lacks it.
 
-    beam: how many beginnings a beam search follows; None draws. best: how many texts it finds for each line. unknown:
-    what becomes of characters that the model has never seen (`Vocabulary.admission`).
+    beam: how many candidates a beam search has; None draws. best: how many texts it finds for each line. unknown:
+    what to do with characters that the model has never seen (`Vocabulary.admission`).
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class Answers:
         self.cuts = Cuts(how.ending, notify, "completion")
 
     def to(self, lines: Sequence[str], before: int = 0) -> Iterator[Sample]:
-        """Yield what follows each of some lines, which come after `before` others."""
+        """Yield the completion of each of some lines, which come after `before` other lines."""
         if self.beam is not None:
             return (found[0] for found in self.n_best(lines, before))
         return map(self._named, self._drawn(lines, before))
 
     def n_best(self, lines: Sequence[str], before: int = 0) -> Iterator[list[Sample]]:
-        """Yield the best texts that follow each of some lines, which come after `before` others; if drawn, the one."""
+        """Yield the best completions of each of some lines, which come after `before` others; without a beam, one."""
         if self.beam is None:
             return ([sample] for sample in self.to(lines, before))
         return ([self._named(sample) for sample in found] for found in self._found(lines, before))
@@ -88,7 +88,7 @@ class Answers:
         return Sample(self.model.vocab.decode(sample.ids), *sample)
 
     def end(self) -> None:
-        """Tell how many completions were cut at their length."""
+        """Report how many completions were cut at their length."""
         self.cuts.tell()
 
     def _drawn(self, lines: Sequence[str], before: int) -> Iterator[made.Sample]:
@@ -115,7 +115,7 @@ class Answers:
 
 
 class Targets:
-    """What lines should be completed with, the lines of a text; counts how many completions are exactly that."""
+    """The right completions, as the lines of a text; counts how many completions are equal to them."""
 
     def __init__(self, model: Model, source: str, config: TextConfig):
         self.model = model
@@ -127,16 +127,16 @@ class Targets:
         self.compared += 1
         target = next(self._lines, None)
         if target is None:
-            raise CharRNNError(f"`check` has no line {self.compared:,}.", hint="It needs a target for each line.")
+            raise CharRNNError(f"`check` has no line {self.compared:,}.", hint="It needs one target for each line.")
         right = text == seen(target, self.model.reads)
         self.right += right
         return {"target": target, "right": right}
 
     def end(self) -> None:
-        """Raise CharRNNError unless there was a line, and a target, for each other."""
+        """Raise CharRNNError unless there was one target for each line, and at least one line."""
         if next(self._lines, None) is not None:
             raise CharRNNError(
-                f"`check` has more than {self.compared:,} lines.", hint="It needs a target for each line."
+                f"`check` has more than {self.compared:,} lines.", hint="It needs one target for each line."
             )
         if not self.compared:
             raise CharRNNError("There were no lines to complete.", hint="Name a text with lines, or pipe one.")

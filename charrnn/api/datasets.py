@@ -1,4 +1,4 @@
-"""What a new run is trained on: its text, the vocabulary of that, and the parts."""
+"""The data of a new run: its text, the vocabulary of the text, and its parts."""
 
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
@@ -27,13 +27,14 @@ _VOCAB_HINT = (
     "Remove them from the text, make a vocabulary that has them (charrnn vocab TEXT -o FILE), or leave out `vocab`."
 )
 
-# A validation loss over fewer characters is noise; with fewer documents the last of them validate, not any at random.
+# A validation loss over fewer characters is noise. With fewer documents the last of them are used for validation, not
+# randomly chosen ones.
 FEW_CHARACTERS, FEW_DOCUMENTS = 1_000, 20
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What a new run reads: its text, what validates if that is another one, and what makes its vocabulary."""
+    """What a new run reads: its text, another text for validation if there is one, and the source of its vocabulary."""
 
     corpus: Sequence[str]
     val_file: Sequence[str] = ()
@@ -49,20 +50,20 @@ def new_dataset(
     trained: "Checkpoint | None",
     watch: Watch | None,
 ) -> Generator[Noticed, None, tuple[TrainConfig, Dataset]]:
-    """Return what a new run is trained on, and its settings as they can be for that; yield what is odd about it.
+    """Return the settings of a new run, fitted to its text, and its data; yield notices about the text.
 
-    `trained` is the model that the run begins with.
+    `trained` is the model that the run starts from.
     """
     config, form = chosen.train, chosen.text
     if sources.val_file and (any(map(comes_once, sources.val_file)) or "val" in chosen.named):
         raise CharRNNError(
-            "`val_file` names files; neither stdin, a pipe nor `val` can be had with it.",
-            hint="Write what validates to a file; `val` is a share of the text that trains.",
+            "`val_file` needs a file: it cannot be stdin or a pipe. It cannot be combined with `val`.",
+            hint="Write the validation text to a file, and leave out `val` (it takes a share of the training text).",
         )
     if trained and trained.text.bytes != form.bytes:
         raise CharRNNError(
-            f"`init` has a model of {'bytes' if trained.text.bytes else 'characters'}; `bytes` cannot be changed.",
-            hint="Train a model of bytes from one of bytes.",
+            f"`init` names a model of {'bytes' if trained.text.bytes else 'characters'}; `bytes` cannot be changed.",
+            hint="Leave out `bytes`, or start from another model.",
         )
     check_include(sources.include, [*sources.corpus, *sources.val_file])
     text = read_text(sources.corpus, form, sources.include, watch, keep=True)
@@ -81,29 +82,29 @@ def new_dataset(
 
 
 def _doubts(data: Dataset) -> Iterator[Noticed]:
-    """Yield why the losses over what is held out will say less than they seem to."""
+    """Yield the reasons why the losses on the held-out parts will mean less than they seem to."""
     characters = sum(part.counted() for part in held_out(data.parts.val)) if data.parts.val else FEW_CHARACTERS
     if characters < FEW_CHARACTERS:
         longer = "a longer `val_file`" if data.validation else "a larger `val`, or a longer text"
         unit = data.corpus.text.config.unit
-        validate = f"{unit} validates" if characters == 1 else f"{unit}s validate"
+        validate = f"{unit} is" if characters == 1 else f"{unit}s are"
         yield Noticed(
-            f"Only {characters:,} {validate}: the loss over so few is mostly chance, and the best checkpoint is chosen "
-            f"by it. Use {longer}."
+            f"Only {characters:,} {validate} used for validation: the loss depends mostly on chance, and so does the "
+            f"choice of the best checkpoint. Use {longer}."
         )
     for part, of in data.repeated.items():
-        verb, loss = ("validate", "validation loss") if part == "validation" else ("test", "test loss")
-        mend = "`sort -u` removes repetitions." if of.kind == "lines" else "Leave out what is there twice."
+        mend = "`sort -u` removes repetitions." if of.kind == "lines" else "Leave out text that occurs twice."
         form = data.corpus.text.config
         if of.kind == "lines" and (form.lower or form.normalize):
-            mend = "Lines that differ only as `lower` and `normalize` make them alike count as repetitions."
+            mend = "Lines also count as repetitions if only `lower` and `normalize` make them equal."
         yield Noticed(
-            f"{of} that {verb} also occur in the training part: the {loss} is lower than for new text. {mend}"
+            f"{of} of the {part} part also occur in the training part: the {part} loss is lower than for new text. "
+            f"{mend}"
         )
 
 
 def _empty_documents(text: "Text") -> list[str]:
-    """Return what to say of empty lines where each is a document, if there are more than a few."""
+    """Return a notice about empty lines if lines are documents and more than a few of them are empty."""
     lines, empty = text.counted.get("\n", 0), text.empty_lines() if text.config.lines else 0
     if empty < max(2, 0.01 * lines):
         return []
@@ -115,7 +116,7 @@ def _empty_documents(text: "Text") -> list[str]:
 
 
 def _no_marker(text: "Text") -> list[str]:
-    """Return what to say of a text in which nothing ends documents inside files although something should."""
+    """Return a notice if the text that should end documents inside files does not occur in them."""
     form = text.config
     if text.begins is None or form.documents_between is None or form.field is not None:
         return []
@@ -125,12 +126,12 @@ def _no_marker(text: "Text") -> list[str]:
     returns = "\r" in text.symbols and "\n" in form.documents_between
     return [
         f"{form.documents_between!r} does not occur in {where} as it is read, so each file is one document."
-        + (" It has line ends of Windows: `newlines='lf'` makes plain line ends of them." if returns else "")
+        + (" It has Windows line ends; `newlines='lf'` turns them into plain line ends." if returns else "")
     ]
 
 
 def corpus_record(data: Dataset) -> CorpusRecord:
-    """Return what a checkpoint records of the texts of a run, which `resume` reads again."""
+    """Return the record of a run's texts that a checkpoint keeps; `resume` uses it to read them again."""
     text, other = data.corpus.text, None if data.validation is None else data.validation.text
     return CorpusRecord(
         tuple(text.sources),
@@ -143,29 +144,33 @@ def corpus_record(data: Dataset) -> CorpusRecord:
 
 
 def vocabulary(sources: Sources, text: "Text", validation: "Text | None", trained: "Checkpoint | None") -> Vocabulary:
-    """Return the vocabulary of a new run: a file's, or that of its texts and of the model that it begins with."""
+    """Return the vocabulary of a new run: that of a file, or of its texts and of the model that it starts from."""
     making = "min_count" if sources.min_count > 1 else "drop_unused" if sources.drop_unused else None
     if sources.vocab:
         if making:
-            raise CharRNNError(f"`{making}` makes a vocabulary; `vocab` names one.", hint="Give one of them.")
+            raise CharRNNError(
+                f"`{making}` is for making a vocabulary, but `vocab` names a finished one.",
+                hint="Leave out one of them.",
+            )
         vocab = Vocabulary.load(sources.vocab)
         if text.config.bytes and vocab.symbols[-1] > "\xff":
-            raise CharRNNError(f"{sources.vocab} has characters that are no bytes.", hint="Leave out `vocab`.")
+            raise CharRNNError(f"{sources.vocab} has characters that are not bytes.", hint="Leave out `vocab`.")
         return vocab
     if text.config.bytes:
         if making:
-            raise CharRNNError(f"`bytes` has all bytes in its vocabulary; `{making}` cannot be had with it.")
-        # All of them, so that the model can read any file.
+            raise CharRNNError(f"With `bytes` the vocabulary has all bytes; `{making}` cannot be combined with it.")
+        # All bytes, so that the model can read any file.
         return Vocabulary(tuple(map(chr, range(256))))
     counts = Counter(text.counted)
     if validation is not None:
         counts.update(validation.counted)
-    # However rare, what ends a document is no unknown symbol, nor is what the loss counts after.
+    # The characters that end a document and that of `loss_after` never become the unknown symbol, even if they are rare.
     always = (*(text.config.document_end or ""), text.config.loss_after)
     kept = {symbol for symbol, count in counts.items() if count >= sources.min_count or symbol in always}
     if not kept:
         raise CharRNNError(
-            f"No character occurs {sources.min_count:,} times.", hint="Use a smaller `min_count`, or a longer text."
+            f"No character occurs at least {sources.min_count:,} times.",
+            hint="Use a smaller `min_count`, or a longer text.",
         )
     if trained is not None and not sources.drop_unused:
         kept.update(trained.vocab.symbols)
@@ -174,18 +179,19 @@ def vocabulary(sources: Sources, text: "Text", validation: "Text | None", traine
 
 
 def _fitted(config: TrainConfig, text: "Text", has_validation: bool, split_named: bool) -> TrainConfig:
-    """Return the settings as they can be for this text."""
+    """Return the settings, changed where they do not fit this text."""
     if not split_named and (text.inner_documents or 0) >= FEW_DOCUMENTS:
-        # Lists of lines or records are often sorted, or grow with time: the last ones are not like the others.
+        # Lists of lines or records are often sorted, or grow with time, so the last ones differ from the others.
         config = replace(config, split="documents")
     if has_validation:
         if config.split == "char-rnn":
             raise CharRNNError(
-                "`split='char-rnn'` validates on its own text.", hint="Leave out `val_file`, or `split`."
+                "`split='char-rnn'` validates on a part of the training text, not on `val_file`.",
+                hint="Leave out `val_file`, or `split`.",
             )
         if split_named and not config.test:
             raise CharRNNError(
-                "`split` says what validates or tests; it has no effect with `val_file` and without `test`.",
+                "`split` chooses the validation or test part; it has no effect with `val_file` and without `test`.",
                 hint="Leave it out.",
             )
         config = replace(config, val=0.0)

@@ -1,4 +1,4 @@
-"""How text is generated: what a caller asks for by name, made to what `charrnn.inference` takes."""
+"""How text is generated: the named arguments of a caller become what `charrnn.inference` needs."""
 
 import math
 import secrets
@@ -16,29 +16,29 @@ from charrnn.inference.model import Model
 from charrnn.inference.sampling import Sampling
 from charrnn.text.decoding import prepare
 
-# Is told, in a sentence, what a person should know.
+# A function that is called with each message for the user, a sentence.
 Notify = Callable[[str], None]
-# In a model of lines, where lines flow: characters beyond `length` that the last line may take to come to its end.
+# If a model of lines writes line after line: how many characters more than `length` the last line may have, to end.
 FINISH = 2000
-# Notices of single lines that are worth telling.
+# At most this many notices about single lines are given.
 NOTICES = 10
 FILTERS = ("top_k", "top_p", "min_p", "typical")
-# What a beam search, which draws nothing, has no use for.
+# Arguments that have no effect on a beam search, because it draws nothing.
 _DRAWING = ("temperature", *FILTERS, "no_repeat", "seed")
 
 
 def unheard(notice: str) -> None:
-    """Tell nobody a notice."""
+    """Ignore a notice."""
 
 
 def first_few(notify: Notify) -> Notify:
-    """Return what tells notices of single lines: the first few, and then that there are more."""
-    left = chain(repeat(notify, NOTICES), [lambda notice: notify("… and so in other lines.")], repeat(unheard))
+    """Return a function that passes on the first few notices about single lines, and then says that there are more."""
+    left = chain(repeat(notify, NOTICES), [lambda notice: notify("… and also in other lines.")], repeat(unheard))
     return lambda notice: next(left)(notice)
 
 
 def once(notify: Notify, notice: str) -> Callable[[], None]:
-    """Return what tells a notice, the first time that it is called."""
+    """Return a function that gives a notice, but only the first time that it is called."""
     untold = iter([notice])
 
     def tell() -> None:
@@ -49,15 +49,15 @@ def once(notify: Notify, notice: str) -> Callable[[], None]:
 
 
 class How(TypedDict, total=False):
-    """How text is generated; all may be left out, and None is as left out.
+    """How text is generated; all of these are optional, and None means not given.
 
-    temperature: lower is safer, 0 takes the likeliest character. top_k, top_p, min_p, typical: filters
-    (`charrnn.inference.sampling.Sampling`). until: texts before which generation stops, with keep_until after them.
-    lines, documents: after how many of these it stops. allow, forbid: the only characters that are drawn; those that
-    never are. no_repeat: never write so many characters that have occurred already. seed: of the random numbers;
-    without one each call gives another text. unknown: what becomes of characters of the prime that the model has never
-    seen: "error", "skip" or "replace". For a model of bytes a str is its UTF-8; `b"\\xff"` is a byte that UTF-8 has
-    not.
+    temperature: lower ones give more predictable text, 0 takes the likeliest character. top_k, top_p, min_p, typical:
+    filters (`charrnn.inference.sampling.Sampling`). until: texts before which generation stops; with keep_until it
+    stops after them. lines, documents: stop after this many of these. allow: draw only these characters. forbid: never
+    draw these. no_repeat: never write a sequence of this many characters a second time. seed: of the random numbers;
+    without one each call gives another text. unknown: what to do with characters of the prime that the model has never
+    seen: "error", "skip" or "replace". For a model of bytes a str means its UTF-8; `b"\\xff"` is a byte that UTF-8
+    never has.
     """
 
     temperature: float | None
@@ -80,10 +80,10 @@ class How(TypedDict, total=False):
 class Sample:
     """A generated text.
 
-    ids, (characters,): of the model's vocabulary. nats, (characters,): what each costs the model, -log of its
+    ids, (characters,): in the model's vocabulary. nats, (characters,): what each character costs the model, -log of its
     probability at temperature 1 and before any filter. ended: whether it came to its end before its length. end_nats:
-    what the end costs that is left out of the text. prime: what it goes on from. temperature: by which it was drawn,
-    None if it was not.
+    what the end costs, if it is not part of the text. prime: the text that it continues. temperature: at which it was
+    drawn, None if it was not drawn.
     """
 
     text: str
@@ -101,22 +101,22 @@ class Sample:
 
     @property
     def bits(self) -> float:
-        """Return the bits that the text costs the model."""
+        """Return how many bits the text costs the model."""
         return float(self.nats.sum(dtype="float64")) / math.log(2)
 
     @property
     def bits_per_char(self) -> float | None:
-        """Return the bits a character, None of an empty text."""
+        """Return the bits per character; None for an empty text."""
         return self.bits / len(self.ids) if len(self.ids) else None
 
     @property
     def bits_with_end(self) -> float:
-        """Return the bits that the text costs with its end."""
+        """Return how many bits the text costs, including its end."""
         return self.bits + self.end_nats / math.log(2)
 
     @property
     def probability_with_end(self) -> float:
-        """Return the probability of the text with its end; of one that was cut, that a text begins so."""
+        """Return the probability of the text with its end; of a cut one, that a text begins with it."""
         return 2.0**-self.bits_with_end
 
     def without_line_end(self) -> "Sample":
@@ -124,7 +124,7 @@ class Sample:
         return self.without_end("\n")
 
     def without_end(self, end: str, before: str = "") -> "Sample":
-        """Return the text without what ends it, which may have begun in the text `before` it, if that is so."""
+        """Return the text without its `end`, if it has it; the end may begin in the text `before` it."""
         if not end or not (before + self.text).endswith(end):
             return self
         length = max(0, len(self.ids) - len(end))
@@ -132,7 +132,7 @@ class Sample:
         return replace(self, text=self.text[:length], ids=self.ids[:length], nats=self.nats[:length], end_nats=end_nats)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a record says of it."""
+        """Return the values of a record by name."""
         return {
             "text": self.text,
             "characters": len(self.ids),
@@ -153,7 +153,7 @@ def sampling(how: How) -> Sampling:
 
 
 def check_random(how: How, names: Sequence[str]) -> None:
-    """Raise CharRNNError if something of `names` is given, which has no effect at temperature 0."""
+    """Raise CharRNNError if one of `names`, which have no effect at temperature 0, is given."""
     if given := _given(how, names):
         raise CharRNNError(
             f"`temperature=0` takes the likeliest characters; {given} no effect with it.",
@@ -162,31 +162,33 @@ def check_random(how: How, names: Sequence[str]) -> None:
 
 
 def check_beam(beam: int, how: How, best: int = 1) -> None:
-    """Raise CharRNNError unless a beam search for texts can be made, and nothing is given that is for drawing."""
+    """Raise CharRNNError unless a beam search is possible, and no argument for drawing is given."""
     check_whole("beam", beam, least=1)
     check_whole("best", best, least=1, most=beam)
     if given := _given(how, _DRAWING):
         raise CharRNNError(
             f"`beam` searches for the likeliest text and draws nothing; {given} no effect with it.",
-            hint="Leave out what is for drawing, or `beam`.",
+            hint="Leave out the settings for drawing, or leave out `beam`.",
         )
 
 
 def best_of_drawn() -> CharRNNError:
-    """Return the error of asking for the best of texts that are drawn, and not searched for."""
-    return CharRNNError("`best` ranks the texts that `beam` finds.", hint="Give `beam` too, at least as large.")
+    """Return the error for asking for the best of texts that are drawn instead of searched for."""
+    return CharRNNError(
+        "`best` ranks the texts that `beam` finds.", hint="Give `beam` too; it must be at least as large."
+    )
 
 
 def _given(how: How, names: Sequence[str]) -> str:
-    """Return which of `names` are given, as the subject of a sentence with its verb; nothing if none is."""
+    """Return those of `names` that are given, as the subject of a sentence with its verb; "" if none is given."""
     given = [f"`{name}`" for name in names if how.get(name) is not None]
     return f"{' and '.join(given)} {'have' if given[1:] else 'has'}" if given else ""
 
 
 def generation(model: Model, length: int, how: How, notify: Notify, flowing: bool = False) -> Generation:
-    """Return how texts are generated; CharRNNError if what is asked for cannot be had of this model.
+    """Return how texts are generated; raise CharRNNError for an argument that this model cannot use.
 
-    flowing: let the last line of a model of lines come to its end, where nothing else ends the text.
+    flowing: let the last line of a model of lines come to its end, if nothing else ends the text.
     """
     foreign = set(how) - set(How.__annotations__)
     if foreign:
@@ -206,12 +208,14 @@ def generation(model: Model, length: int, how: How, notify: Notify, flowing: boo
     if flowing and are_lines(model, how) and end.line_break not in banned:
         end = replace(end, finish=FINISH)
     n = how.get("no_repeat")
-    used_up = once(notify, f"`no_repeat={n}`: nothing is left to draw that would not repeat, so from here on texts do.")
+    used_up = once(
+        notify, f"`no_repeat={n}`: every character that can be drawn would repeat text, so from here on text repeats."
+    )
     return Generation(end, drawn, banned, n, secrets.randbits(63) if seed is None else seed, used_up)
 
 
 def are_lines(model: Model, how: How) -> bool:
-    """Return whether a model of lines makes lines: `how` does not say otherwise where a text ends."""
+    """Return whether each text of a model of lines is a line: `how` does not set another end."""
     told = how.get("lines") is not None or how.get("documents") is not None or how.get("until")
     return model.text.lines and not told and "\n" in model.vocab.symbols
 
@@ -222,11 +226,11 @@ def _check_counts(how: How) -> None:
         if value is not None:
             check_whole(name, value, least=1)
     if how.get("lines") is not None and how.get("documents") is not None:
-        raise CharRNNError("`lines` and `documents` exclude each other.", hint="Give one of them.")
+        raise CharRNNError("`lines` and `documents` exclude each other.", hint="Leave out one of them.")
 
 
 def by_lines(model: Model, how: How) -> How:
-    """Return how samples are made: in a model of lines or documents each is one, unless `how` says where it ends."""
+    """Return how samples are made: with a model of lines or documents each is one of these, unless `how` sets its end."""
     if are_lines(model, how):
         return {**how, "lines": 1}
     told = how.get("lines") is not None or how.get("documents") is not None or how.get("until")
@@ -236,7 +240,7 @@ def by_lines(model: Model, how: How) -> How:
 
 
 def several(model: Model, how: How) -> int:
-    """Return how many lines, or documents, a sample is to have of a model of those; 1 where that is not said."""
+    """Return how many lines or documents a sample has, for a model of these; 1 if `how` does not say."""
     _check_counts(how)
     if not model.text.divided or model.end is None:
         return 1
@@ -244,13 +248,13 @@ def several(model: Model, how: How) -> int:
 
 
 def check_keep(how: How) -> None:
-    """Raise CharRNNError if there is no `until` that could be kept."""
+    """Raise CharRNNError if `keep_until` is given without `until`."""
     if how.get("keep_until") and not how.get("until"):
-        raise CharRNNError("`keep_until` keeps the text of `until`, and none was given.", hint="Give `until` too.")
+        raise CharRNNError("`keep_until` keeps the text of `until`, but none was given.", hint="Give `until` too.")
 
 
 def ending(model: Model, length: int, how: How, notify: Notify) -> Ending:
-    """Return where texts end; tell of a text of `until` that the model cannot write."""
+    """Return where texts end; give a notice about a text of `until` that the model cannot write."""
     stops = []
     until, lines, documents = how.get("until"), how.get("lines"), how.get("documents")
     for text in one_or_several(
@@ -260,18 +264,18 @@ def ending(model: Model, length: int, how: How, notify: Notify) -> Ending:
         if not ids:
             raise CharRNNError("`until` is empty; it must be a text to stop before.")
         if min(ids) < 0:
-            notify(f"`until={text!r}`: the model lacks some of its characters, so it will never write that.")
+            notify(f"`until={text!r}`: the model does not know all of these characters, so it will never write them.")
             continue
         stops.append(tuple(ids))
     line_break = model.vocab.symbols.index("\n") if "\n" in model.vocab.symbols else None
     if lines is not None and line_break is None:
-        raise CharRNNError("`lines` counts line breaks, and the model has never seen one.", hint="Use `length`.")
+        raise CharRNNError("`lines` counts line breaks, but the model has never seen one.", hint="Use `length`.")
     keep = bool(how.get("keep_until"))
     if documents is None:
         return Ending(length, tuple(stops), lines, line_break, keep=keep)
     if model.document_end is None:
         raise CharRNNError(
-            "`documents` counts documents, and nothing ends the documents of this model.",
+            "`documents` counts documents, but nothing ends the documents of this model.",
             hint="Use `length`, `lines` or `until`. A model of documents is trained with `documents_between='TEXT'`, "
             "`field`, `lines` or `separator`.",
         )
@@ -284,14 +288,14 @@ def _banned(model: Model, allow: str | bytes | None, forbid: str | bytes | None,
     banned: set[int] = set()
     if allow is not None and not len(allow):
         raise CharRNNError(
-            "`allow` is empty; it must be the characters that may be drawn.", hint="Such as `allow='0123456789'`."
+            "`allow` is empty; it must be the characters that may be drawn.", hint="For example `allow='0123456789'`."
         )
     if allow is not None:
         allowed = set(vocab.table(prepare(allow, model.reads)).tolist()) - {-1}
         if not allowed:
             raise CharRNNError(
                 f"The model knows none of the characters of `allow={allow!r}`.",
-                hint="charrnn vocab RUN shows what it knows.",
+                hint="charrnn vocab RUN shows the characters that it knows.",
             )
         allowed |= {id for stop in ending.stops for id in stop} | ({ending.line_break} if ending.lines else set())
         allowed |= set(ending.end.ids if ending.end else ())
@@ -300,8 +304,9 @@ def _banned(model: Model, allow: str | bytes | None, forbid: str | bytes | None,
         banned |= set(vocab.table(prepare(forbid, model.reads)).tolist()) - {-1}
     left = set(range(len(vocab.symbols))) - banned
     if banned and left <= {ending.line_break, *(model.end.ids if model.end else ())}:
-        but = f" but {' and '.join(repr(vocab.symbols[id]) for id in left)}: all would be empty" if left else ""
+        ends = " and ".join(repr(vocab.symbols[id]) for id in left)
+        but = f" except {ends}, so every text would be empty" if left else ""
         both = [f"`{name}`" for name, value in (("allow", allow), ("forbid", forbid)) if value is not None]
         given = f"{' and '.join(both)} {'leave' if both[1:] else 'leaves'}"
-        raise CharRNNError(f"{given} no character to draw{but}.", hint="Forbid fewer, or allow more.")
+        raise CharRNNError(f"{given} no character to draw{but}.", hint="Forbid fewer characters, or allow more.")
     return sorted(banned)

@@ -1,4 +1,4 @@
-"""What callers give: its type is checked before anything takes it for granted."""
+"""Checks of the types of arguments, before other code relies on them."""
 
 import math
 import os
@@ -16,7 +16,7 @@ _NAME: tuple[Any, str] = (str, "a str")
 _PATH: tuple[Any, str] = ((str, os.PathLike), "a path")
 _RUN: tuple[Any, str] = ((str, os.PathLike), "the name of a run, or a path")
 _CALLED: tuple[Any, str] = (Callable, "a function")
-# What parameters must be, by their names; each means the same wherever it is taken.
+# What parameters must be, by name; a name means the same in every function.
 _KINDS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(("run", "init"), _RUN),
     **dict.fromkeys(("out", "vocab"), _PATH),
@@ -33,7 +33,7 @@ _NEVER_NONE = ("prime", "text", "data", "device")
 
 
 def check_given(**given: object) -> None:
-    """Raise CharRNNError if a parameter is of another type than those of its name; None is, as a rule, left out."""
+    """Raise CharRNNError if an argument does not have the type that its name needs; None usually means not given."""
     for name, value in given.items():
         kinds, what = _KINDS.get(name, (object, ""))
         if not isinstance(value, kinds) and (value is not None or name in _NEVER_NONE):
@@ -41,21 +41,21 @@ def check_given(**given: object) -> None:
 
 
 def check_whole(name: str, value: object, least: int, most: float = math.inf) -> None:
-    """Raise CharRNNError unless a parameter is a whole number from `least` on: another one may never be reached."""
+    """Raise CharRNNError unless an argument is a whole number from `least` to `most`."""
     if not isinstance(value, int | np.integer) or not least <= value <= most:
         up_to = "" if most == math.inf else f" and at most {most}"
         raise unfit(name, value, f"a whole number, at least {least}{up_to}")
 
 
 def checked_ids(name: str, ids: np.ndarray, size: int) -> np.ndarray:
-    """Return an array of ids below `size`, (characters,); CharRNNError if it is none."""
+    """Return an array of ids below `size`, (characters,); raise CharRNNError for any other array."""
     if ids.ndim != 1 or (len(ids) and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= size)):
         raise unfit(name, ids, f"ids from 0 to {size - 1}, whole numbers in an array of one dimension")
     return ids
 
 
 def one_or_several(name: str, given: Any, kinds: Any, what: str) -> list[Any]:
-    """Return what is given as a list: it is one of some types, or several; CharRNNError for anything else."""
+    """Return one or several values as a list; raise CharRNNError if one of them has another type than `kinds`."""
     several = [given] if isinstance(given, kinds) else list(given) if isinstance(given, Iterable) else [None]
     for one in several:
         if not isinstance(one, kinds):
@@ -64,7 +64,7 @@ def one_or_several(name: str, given: Any, kinds: Any, what: str) -> list[Any]:
 
 
 def check_unknown(policy: str | None) -> None:
-    """Raise CharRNNError unless `unknown` is a policy or not given."""
+    """Raise CharRNNError unless `unknown` is a known policy, or None."""
     if policy is not None and policy not in UNKNOWN:
         raise CharRNNError(
             f"`unknown` is {policy!r}; it must be one of {', '.join(UNKNOWN)}.", did_you_mean(str(policy), UNKNOWN)
@@ -72,5 +72,5 @@ def check_unknown(policy: str | None) -> None:
 
 
 def unfit(name: str, value: object, what: str) -> CharRNNError:
-    """Return the error of a parameter that is not what it must be."""
+    """Return the error for an argument that is not what it must be."""
     return CharRNNError(f"`{name}` is {reprlib.repr(value)}; it must be {what}.")

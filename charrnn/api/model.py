@@ -1,4 +1,4 @@
-"""A trained model in use: it samples, scores, completes and measures text, on NumPy alone."""
+"""A trained model in use: it samples, scores, completes and evaluates text, with NumPy alone."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ from charrnn.inference import model as inference
 from charrnn.inference.generation import Character, generate_one
 from charrnn.runs.finding import find_checkpoint
 
-# What only some uses need is imported there: the first sampled character comes as soon as it can.
+# Modules that only some functions need are imported in them, so that the first sampled character comes sooner.
 if TYPE_CHECKING:
     from charrnn.api.completion import Answers
     from charrnn.api.evaluation import Evaluation
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 def load(run: str | os.PathLike[str] | None = None, notify: Notify = unheard) -> "Model":
     """Return a trained model.
 
-    run: a run's name, its folder, or a checkpoint file; of a run it is the best checkpoint. None is the newest run.
-    notify: is told what a person should know of a text that the model is given, in a sentence.
-    Raises CharRNNError if there is no such run, or its checkpoint is damaged.
+    run: a run's name, its folder, or a checkpoint file; for a run, its best checkpoint is loaded. None means the newest
+    run. notify: is called with each message for the user about a text that the model is given, a sentence.
+    Raise CharRNNError if there is no such run, or its checkpoint is damaged.
     """
     check_given(run=run, notify=notify)
     path = find_checkpoint(None if run is None else os.fspath(run))
@@ -54,32 +54,32 @@ class Model(Scores):
         return self.network.config
 
     def sample(self, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]) -> str:
-        """Return a new text of `length` characters at most, which goes on from `prime` (and does not repeat it).
+        """Return a new text of at most `length` characters, which continues `prime` (and does not repeat it).
 
-        Of a model of lines it is whole lines, unless `lines` or `until` is given: the last one comes to its end.
-        Raises CharRNNError if `prime` has characters that the model does not know; `encode` can leave them out.
+        A model of lines writes whole lines, unless `lines` or `until` is given: the last line comes to its end.
+        Raise CharRNNError if `prime` has characters that the model does not know; `encode` can leave them out.
         """
         return "".join(self.stream(length, prime=prime, **how))
 
     def stream(self, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]) -> Iterator[str]:
-        """Yield the characters of a new text, each as soon as it is settled; the arguments are those of `sample`."""
+        """Yield the characters of a new text, each as soon as it is final; the arguments are those of `sample`."""
         for character in self.characters(length, prime=prime, **how):
             yield self.vocab.decode([character.id])
 
     def characters(
         self, length: int = 2000, *, prime: Prime = "", with_nats: bool = False, **how: Unpack[How]
     ) -> Iterator[Character]:
-        """Yield the characters of a new text as ids, with what each costs the model in nats if that is wanted."""
+        """Yield the characters of a new text as ids; with `with_nats` also how many nats each costs the model."""
         wanted = generation(self.network, length, how, self._notify, flowing=True)
         made = generate_one(self.network, self._before(prime, how), wanted, with_nats)
         return Cuts(wanted.ending, self._notify).watched_one(made)
 
     def sample_many(self, count: int, length: int = 2000, *, prime: Prime = "", **which: "Unpack[Which]") -> list[str]:
-        """Return new texts, made side by side; fewer than `count` if no new one comes for long.
+        """Return new texts, made in parallel; fewer than `count` if no text to keep is found for long.
 
-        `which` is also which of them are kept (`charrnn.api.sampling.Which`): `unique`, `novel`, `novel_to` and its
-        `encoding`. The other arguments are those of `sample`. In a model of lines or documents a text is one of them,
-        unless `until` is given; with `lines` or `documents` there are this many for each of `count`.
+        `which` also says which of them are kept (`charrnn.api.sampling.Which`): `unique`, `novel`, `novel_to` and its
+        `encoding`. The other arguments are those of `sample`. With a model of lines or documents each text is one of
+        these, unless `until` is given; with `lines` or `documents` there are this many texts for each of `count`.
         """
         return [sample.text for sample in self.samples(count, length, prime=prime, **which)]
 
@@ -99,27 +99,27 @@ class Model(Scores):
         length: int = 2000,
         **which: "Unpack[Which]",
     ) -> Iterator[Sample]:
-        """Yield `count` new texts for each of several primes, each of several temperatures, in turn.
+        """Yield `count` new texts for each of several primes at each of several temperatures, in turn.
 
-        `Sample.prime` and `Sample.temperature` say which it is. With a seed the same random numbers serve each. The
-        other arguments are those of `samples`; with `unique` no text comes twice in all, with `sort` each group is
-        ranked.
+        `Sample.prime` and `Sample.temperature` say which of them were used. With a seed each group of `count` texts
+        uses the same random numbers. The other arguments are those of `samples`; with `unique` no text occurs twice in
+        all groups, and with `sort` each group is ranked.
         """
         from charrnn.api.sampling import samples_of
 
         return samples_of(self, primes, temperatures, count, length, which, self._notify)
 
     def likeliest(self, beam: int, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]) -> Sample:
-        """Return the likeliest text that a search along `beam` beginnings finds; `how` has nothing of drawing.
+        """Return the likeliest text that a beam search with `beam` candidates finds; `how` is without drawing.
 
-        In a model of lines or documents it is one of them, unless `until` is given.
+        With a model of lines or documents it is one of these, unless `until` is given.
         """
         return self.n_best(beam, 1, length, prime=prime, **how)[0]
 
     def n_best(
         self, beam: int, best: int, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]
     ) -> list[Sample]:
-        """Return the `best` likeliest texts that a search along `beam` beginnings finds, the likeliest first.
+        """Return the `best` likeliest texts that a beam search with `beam` candidates finds, the likeliest first.
 
         They are ranked by their probability with their end (`Sample.probability_with_end`); texts that `length` cut
         come last. The other arguments are those of `likeliest`.
@@ -129,9 +129,9 @@ class Model(Scores):
         return n_best(self, beam, best, length, prime, how, self._notify)
 
     def next(self, text: Prime = "", top: int | None = 10, *, unknown: str | None = None) -> "list[Next]":
-        """Return which characters may follow a text, with their probabilities: the `top` likeliest, None for all.
+        """Return the characters that may follow a text, with their probabilities: the `top` likeliest, None for all.
 
-        unknown: as of `encode`.
+        unknown: as in `encode`.
         """
         from charrnn.api.following import following
 
@@ -149,11 +149,11 @@ class Model(Scores):
         append: str | bytes | None = None,
         **how: Unpack[How],
     ) -> list[str]:
-        """Return what follows each line, up to the end of the line, by default the likeliest character each time.
+        """Return the completion of each line, up to its end; by default it has the likeliest character each time.
 
-        beam: search for the likeliest completion along so many beginnings. append: is put after each line; by default
-        the model's `loss_after`, where a line lacks it. `until` in `how` replaces the line's
-        end, and `temperature` is 0 unless it is given.
+        beam: search for the likeliest completion with this many candidates. append: is put after each line; by default
+        the model's `loss_after`, if a line lacks it. `until` in `how` replaces the line's end, and `temperature` is 0
+        unless it is given.
         """
         answers = self.answers(length, beam=beam, append=append, **how)
         made = [sample.text for sample in answers.to(lines_of(lines, self.text.bytes))]
@@ -171,9 +171,9 @@ class Model(Scores):
         append: str | bytes | None = None,
         **how: Unpack[How],
     ) -> list[list[Sample]]:
-        """Return the `best` likeliest completions of each line that a search along `beam` beginnings finds.
+        """Return the `best` likeliest completions of each line that a beam search with `beam` candidates finds.
 
-        They are ranked as those of `n_best`; the other arguments are those of `complete`.
+        They are ranked as in `n_best`; the other arguments are those of `complete`.
         """
         answers = self.answers(length, beam=beam, best=best, append=append, **how)
         found = list(answers.n_best(lines_of(lines, self.text.bytes)))
@@ -189,7 +189,7 @@ class Model(Scores):
         append: str | bytes | None = None,
         **how: Unpack[How],
     ) -> "Answers":
-        """Return what completes lines, some at a time; the arguments are those of `complete`."""
+        """Return `Answers`, which complete lines, some at a time; the arguments are those of `complete`."""
         from charrnn.api.completion import Answers, completing
 
         wanted = generation(self.network, length, completing(self.network, how, beam, best), self._notify)
@@ -206,10 +206,11 @@ class Model(Scores):
         unknown: str | None = None,
         watch: "Watch | None" = None,
     ) -> "Evaluation":
-        """Return how well the model predicts a text: files, folders, patterns or "-" for stdin, one or several.
+        """Return how well the model predicts a text.
 
-        field: read the texts under this name in records (.jsonl, .csv, .tsv). encoding, errors: of the text; by default
-        UTF-8, and as in training. unknown: as of `encode`. include and watch are as of `train_events`.
+        sources: files, folders, patterns or "-" for stdin; one or several. field: read the texts under this name in
+        records (.jsonl, .csv, .tsv). encoding, errors: how the text is decoded; by default as UTF-8, and with the
+        `errors` of training. unknown: as in `encode`. include and watch are as in `train_events`.
         """
         from charrnn.api.evaluation import Evaluation
         from charrnn.api.recorded import familiar
@@ -233,9 +234,10 @@ class Model(Scores):
         return Evaluation(corpus.part.counted(), nats, float(bits), self.text.unit)
 
     def evaluate_part(self, part: str, *, watch: "Watch | None" = None) -> "Evaluation":
-        """Return how well the model predicts what its run held out, "validation" or "test", as the end of training did.
+        """Return how well the model predicts a held-out part of its run, as at the end of training.
 
-        The text is read again from where it lay when the run began; one that has changed is a CharRNNError.
+        part: "validation" or "test". The text is read again from the place where it was when the run began. Raise
+        CharRNNError if it has changed.
         """
         from charrnn.api.held_out import evaluate_part
         from charrnn.api.recorded import recorded_data

@@ -1,4 +1,4 @@
-"""Whole samples: many made side by side, those of them that are wanted, and the likeliest of a search."""
+"""Whole samples: many made in parallel, the choice of those to keep, and the likeliest ones of a search."""
 
 import math
 import secrets
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 class Which(How, total=False):
     """How samples are made, and which of them are kept.
 
-    unique: no text twice. novel: none that occurs in the training text, in whatever case. novel_to: none that occurs in
-    these texts, which are in UTF-8 or an `encoding`. min_length, max_length: none that has fewer or more characters,
-    without the prime and the end of its line. sort: those of each prime and temperature are ranked, the most plausible
-    first: that with the fewest bits a character. watch: is told how far a large text has been read.
+    unique: keep no text twice. novel: keep no text that occurs in the training text; upper and lower case make no
+    difference. novel_to: keep no text that occurs in these texts, which are in UTF-8 or in `encoding`. min_length,
+    max_length: keep no text with fewer or more characters, not counting the prime and the end of the line. sort: rank
+    the texts of each prime and temperature, the fewest bits per character (the most plausible) first. watch: is called
+    with the number of bytes of a large text read so far, and of all.
     """
 
     unique: bool
@@ -53,27 +54,27 @@ def samples_of(
     which: Which,
     notify: Notify,
 ) -> Iterator[Sample]:
-    """Yield `count` new texts for each prime and temperature, in turn; fewer if no wanted one comes for long."""
+    """Yield `count` new texts for each prime and temperature, in turn; fewer if none to keep is found for long."""
     check_whole("count", count, least=0)
     starts = one_or_several("primes", primes, (str, bytes, np.ndarray), "a text, bytes or ids, or several in a list")
     heats = one_or_several(
         "temperatures", temperatures, (int, float, np.number, NoneType), "a number, or several in a list"
     )
     if which.get("temperature") is not None:
-        raise CharRNNError("`temperatures` names them all.", hint="Leave out `temperature`.")
+        raise CharRNNError("`temperatures` already names all temperatures.", hint="Leave out `temperature`.")
     how = by_lines(model.network, _how(which))
     units = several(model.network, how)
     if units > 1:
-        # They know nothing of each other: each is a sample of its own.
+        # They do not depend on each other, so each of them is a separate sample.
         count, how = count * units, by_lines(model.network, {**how, "lines": None, "documents": None})
     if which.get("sort") and count == 1:
-        raise CharRNNError("`sort` ranks several samples, and one is to be made.", hint="Ask for more: `count`.")
+        raise CharRNNError("`sort` ranks several samples, but only one is made.", hint="Ask for more with `count`.")
     wanted = generation(model.network, length, how, notify)
     draws = [sampling({**how, "temperature": heat}) for heat in heats]
     ids = [model.encode(prime, how.get("unknown"), "`prime`") for prime in starts]
     take, end = _wanted(model, which, wanted.ending, notify), _end(model, wanted.ending)
     if take is not None and take.most is not None:
-        # What is longer is skipped all the same.
+        # Longer samples are skipped anyway.
         ends = max([1, len(wanted.ending.end or ()), *map(len, wanted.ending.stops)])
         wanted = replace(wanted, ending=replace(wanted.ending, length=min(length, take.most + ends)))
 
@@ -92,20 +93,20 @@ def samples_of(
 
 
 def _end(model: Encoder, ending: made.Ending) -> str:
-    """Return what ends a sample that is a line or a document, and does not count as a part of it."""
+    """Return the end of a sample that is a line or a document; it does not count as a part of the sample."""
     if ending.lines == 1:
         return "\n"
     return "" if ending.end is None else model.vocab.decode(ending.end.ids)
 
 
 def _bits(end: str, sample: Sample) -> float:
-    """Return the bits a character of a sample without its `end`; of an empty one, which is last, infinity."""
+    """Return the bits per character of a sample without its `end`; infinity if empty, to be sorted last."""
     bits = sample.without_end(end, sample.prime).bits_per_char
     return math.inf if bits is None else bits
 
 
 def _wanted(model: Encoder, which: Which, ending: made.Ending, notify: Notify) -> "Wanted | None":
-    """Return which samples are kept, None if all are."""
+    """Return the choice of samples to keep; None if all are kept."""
     unique, novel, novel_to = bool(which.get("unique")), which.get("novel"), which.get("novel_to") or ()
     least, most = which.get("min_length"), which.get("max_length")
     if not (unique or novel or novel_to or least is not None or most is not None):
@@ -116,7 +117,10 @@ def _wanted(model: Encoder, which: Which, ending: made.Ending, notify: Notify) -
         _check_lengths(least, most, ending)
     known = None
     if novel and novel_to:
-        raise CharRNNError("`novel_to` names what to compare with instead of the training text: leave out `novel`.")
+        raise CharRNNError(
+            "`novel` compares with the training text, `novel_to` with another text; they cannot be combined.",
+            hint="Leave out `novel`.",
+        )
     if novel or novel_to:
         form = model.read_as(which.get("encoding")) if novel_to else model.text
         known = known_text(model.path, form, names(novel_to, "novel_to"), which.get("watch"), notify)
@@ -124,14 +128,14 @@ def _wanted(model: Encoder, which: Which, ending: made.Ending, notify: Notify) -
 
 
 def _check_lengths(least: int | None, most: int | None, ending: made.Ending) -> None:
-    """Raise CharRNNError if samples of `min_length` to `max_length` characters cannot be had, or all are as long."""
+    """Raise CharRNNError if no sample can have `min_length` to `max_length` characters, or all are equally long."""
     for name, value in (("min_length", least), ("max_length", most)):
         if value is not None:
             check_whole(name, value, least=1)
     if not ending.is_told:
         raise CharRNNError(
             "`min_length` and `max_length` are for samples that come to an end.",
-            hint="Say where they end, with `until`, `lines` or `documents`; `length` cuts texts that have no end.",
+            hint="Set their end with `until`, `lines` or `documents`; `length` cuts texts that have no end.",
         )
     most, name = (ending.length, "length") if most is None or most > ending.length else (most, "max_length")
     if (least or 0) > most:
@@ -139,27 +143,27 @@ def _check_lengths(least: int | None, most: int | None, ending: made.Ending) -> 
 
 
 def _how(which: Which) -> How:
-    """Return how samples are made, without which of them are kept."""
+    """Return how samples are made, without the choice of those to keep."""
     kept = Which.__annotations__.keys() - How.__annotations__.keys()
     return {name: value for name, value in which.items() if name not in kept}  # type: ignore[return-value]
 
 
 def drawn(model: Encoder, ids: np.ndarray, how: made.Generation, count: int, skipping: bool) -> Iterator[made.Sample]:
-    """Yield samples made side by side: so many, or without an end if some of them will be skipped."""
+    """Yield samples made in parallel: `count` of them, or endlessly many if some of them will be skipped."""
     before = model.network.before(ids)
     befores = repeat(before[-1:]) if skipping else repeat(before[-1:], count)
     return generate(model.network, before[:-1], befores, how, min(SIDE_BY_SIDE, count)) if count else iter(())
 
 
 def n_best(model: Encoder, beam: int, best: int, length: int, prime: Prime, how: How, notify: Notify) -> list[Sample]:
-    """Return the `best` likeliest texts that a search along `beam` beginnings finds, the likeliest first."""
+    """Return the `best` likeliest texts that a beam search with `beam` candidates finds, the likeliest first."""
     from charrnn.inference import beam as search
 
     check_beam(beam, how, best)
     if several(model.network, how) > 1:
         unit = "documents" if how.get("documents") else "lines"
         raise CharRNNError(
-            f"`{unit}` has no effect with `beam`: {unit} know nothing of each other, and each would be the same.",
+            f"`{unit}` has no effect with `beam`: {unit} do not depend on each other, so each would be the same.",
             hint="Leave it out.",
         )
     wanted = generation(model.network, length, by_lines(model.network, how), notify)

@@ -1,4 +1,4 @@
-"""Which characters a text is made of, and which of them a model or a vocabulary file has never seen."""
+"""The characters of a text, and those of them that a model or a vocabulary file has never seen."""
 
 import os
 import shlex
@@ -21,15 +21,15 @@ from charrnn.text.sources import STDIN, check_include
 from charrnn.text.text import Text
 from charrnn.text.vocabulary import FORMAT, Vocabulary
 
-# How many places of an unknown character are told.
+# At most this many places of an unknown character are reported.
 PLACES = 3
 
 
 @dataclass(frozen=True)
 class Characters:
-    """The characters of a text, or of a model or vocabulary file: its vocabulary, and what there is to say of them.
+    """The characters of a text, or of a model or vocabulary file: its vocabulary, and a report about them.
 
-    of_bytes: whether they are bytes.
+    of_bytes: whether the characters are bytes.
     """
 
     vocabulary: Vocabulary
@@ -47,10 +47,10 @@ def characters_of(
 ) -> Characters:
     """Return the characters of a text, or of the model or vocabulary file that `corpus` names.
 
-    The report has `distinct` and `symbols`, a dict for each character; of a text also `characters` and `bytes`.
-    against: a model, which then says how the text is read, or a vocabulary file. Then `symbols` are only those that it
-    lacks, of a text with the first few places of each, and `unused` are those that only it has.
-    given: how the text is read, as far as that was said (fields of TextConfig).
+    The report has `distinct` and `symbols`, a dict for each character; for a text also `characters` and `bytes`.
+    against: a model, which then sets how the text is read, or a vocabulary file. With it, `symbols` has only the
+    characters that it lacks (for a text, with the first few places of each), and `unused` those that only it has.
+    given: the settings for reading the text that were given (fields of TextConfig).
     """
     known, form = (None, with_records(TextConfig(**given))) if against is None else _known(against, given)
     other = _vocabulary_alone(corpus)
@@ -71,7 +71,7 @@ def characters_of(
         # A model says whether it reads bytes.
         with readable_by("encoding", "errors", *(() if against else ("bytes",))):
             text = read_text(corpus, form, include, watch)
-        # What a model makes of carriage returns, it has learnt already.
+        # A trained model has already learnt how to use carriage returns, so a notice about them would not help.
         for notice in (*text.notices, *(text.carriage_returns() if against is None else ())):
             notify(notice)
         counts, report = text.counted, _counted(text)
@@ -90,7 +90,7 @@ def _known(target: str, given: Mapping[str, Any]) -> tuple[Vocabulary, TextConfi
         return Vocabulary.load(target), with_records(TextConfig(**given))
     header = read_header(find_checkpoint(target))
     if given.get("bytes") and not header.text.bytes:
-        raise CharRNNError(f"{target} is a model of characters, which reads no bytes.", hint="Leave out `bytes`.")
+        raise CharRNNError(f"{target} is a model of characters, which does not read bytes.", hint="Leave out `bytes`.")
     return header.vocab, replace(read_by(header.text, header.vocab), **given)
 
 
@@ -104,20 +104,20 @@ def _is_of_bytes(target: str) -> bool:
 
 
 def _vocabulary_alone(corpus: Sequence[str]) -> Vocabulary | None:
-    """Return the vocabulary that `corpus` names, if that is a run, a checkpoint or a vocabulary file and no text."""
+    """Return the vocabulary that `corpus` names, if it is a run, a checkpoint or a vocabulary file; None for a text."""
     found = [_vocabulary_named(target) for target in corpus]
     if len(corpus) > 1 and any(found):
         last = max(place for place, one in enumerate(found) if one)
         others = [target for place, target in enumerate(corpus) if place != last]
         raise CharRNNError(
-            f"{corpus[last]} is a model or a vocabulary file, which is named alone.",
+            f"{corpus[last]} is a model or a vocabulary file; it cannot be combined with other texts.",
             hint=f"To compare two: {shlex.join(['charrnn', 'vocab', *others, '--against', corpus[last]])}",
         )
     return found[0]
 
 
 def _vocabulary_named(target: str) -> Vocabulary | None:
-    """Return the vocabulary of a run, a checkpoint or a vocabulary file; None of anything else."""
+    """Return the vocabulary of a run, a checkpoint or a vocabulary file; None for anything else."""
     if target == STDIN:
         return None
     if not os.path.exists(target):
@@ -137,17 +137,17 @@ def _is_run(run: Run) -> bool:
 
 
 def _check_unread(target: str, given: Mapping[str, Any], include: Sequence[str]) -> None:
-    """Raise CharRNNError if something is given of how a text is read, and there is no text."""
+    """Raise CharRNNError if settings for reading a text are given, but there is no text."""
     names = [name for name in given if name != "bytes"] + (["include"] if include else [])
     if names:
         raise CharRNNError(
-            f"{target} names the characters of a model or of a vocabulary file; `{names[0]}` is for reading a text.",
+            f"{target} is a model or a vocabulary file; `{names[0]}` is only for reading a text.",
             hint="Leave it out, or name a text.",
         )
 
 
 def _counted(text: Text) -> dict[str, Any]:
-    """Return a text's characters, the most frequent first, equal counts in the order of code points."""
+    """Return a text's characters, the most frequent first; equally frequent ones are in the order of code points."""
     ranked = sorted(text.counted.items(), key=lambda item: (-item[1], item[0]))
     symbols = [
         {**_named(symbol, text.config.bytes), "count": count, "share": count / len(text)} for symbol, count in ranked

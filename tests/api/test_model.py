@@ -88,7 +88,7 @@ def test_blank_samples_are_passed_over(skipping, tmp_path, monkeypatch):
 
 def test_a_stop_that_the_model_cannot_write_is_told_of(model, told):
     assert len(model.sample(20, until=["zz"], seed=1)) == 20
-    assert told == ["`until='zz'`: the model lacks some of its characters, so it will never write that."]
+    assert told == ["`until='zz'`: the model does not know all of these characters, so it will never write them."]
 
 
 def test_novel_texts_are_not_in_the_text_that_is_named(model, tmp_path):

@@ -186,7 +186,7 @@ def test_a_completion_ends_where_it_is_asked_to():
     assert complete("plain", stdin=b"") == []
     kept = complete("plain", "-n", 40, "--until", "f", "--keep-until", stdin=b"dead beef\n")
     assert kept == [(text + "f").replace("\n", "\\n")]
-    with pytest.raises(CharRNNError, match="`keep_until` keeps the text of `until`, and none was given"):
+    with pytest.raises(CharRNNError, match="`keep_until` keeps the text of `until`, but none was given"):
         run("plain", "--keep-until")
     without_end = complete("plain", "-n", 5, stdin=b"a\nbad")
     assert without_end == complete("plain", "-n", 5, stdin=b"a\nbad\n") and len(without_end) == 2

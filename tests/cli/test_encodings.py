@@ -114,7 +114,7 @@ def test_the_characters_of_a_model_of_bytes_are_bytes(here):
         said = refused("vocab", f"{one}.safetensors", "--against", f"{other}.safetensors")
         assert "one is a model of bytes, and one is not." in said
     said = refused("vocab", "russian.txt", "--bytes", "--against", "latin.safetensors")
-    assert "latin.safetensors is a model of characters, which reads no bytes." in said
+    assert "latin.safetensors is a model of characters, which does not read bytes." in said
 
 
 def test_a_mark_is_written_once():

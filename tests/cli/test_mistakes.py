@@ -131,17 +131,17 @@ MISTAKES = [
     ("sample small --beam 2 --top-k 3 --no-repeat 9", "--top-k and --no-repeat have no effect with it."),
     ("sample small --temp 0 --min-p 0.1", "--min-p has no effect with it.\n  Give a --temp above 0"),
     ("sample small --show-surprisal --jsonl", "Leave out --jsonl, --csv, --best and --ids."),
-    ("sample small --novel --novel-to text.txt", "leave out --novel."),
+    ("sample small --novel --novel-to text.txt", "Leave out --novel."),
     ("score small text.txt --by worst --per-char", "so --by has no effect without --sort, --top or --threshold"),
     ("score small text.txt --by worst --jsonl", "--jsonl prints every number"),
     ("train text.txt --allow-changed-text", "name the run to continue with --resume."),
     ("train text.txt --include '*.md'", "no folder was named."),
-    ("train text.txt --init small --drop-unused --vocab v.json", "--vocab names one."),
+    ("train text.txt --init small --drop-unused --vocab v.json", "--vocab names a finished one."),
     ("train text.txt --stack residual --layers 1", "it needs --layers 2 or more."),
     ("eval small text.txt --include '*.md'", "no folder was named."),
     ("vocab text.txt --include '*.md'", "no folder was named."),
-    ("vocab small --lower", "--lower is for reading a text."),
-    ("vocab best.safetensors --include '*.md'", "--include is for reading a text."),
+    ("vocab small --lower", "--lower is only for reading a text."),
+    ("vocab best.safetensors --include '*.md'", "--include is only for reading a text."),
 ]
 # What is no mistake, though the arguments come in another order, or ask for help in another way.
 FINE = [

@@ -134,7 +134,7 @@ def test_what_is_no_text_is_refused(what, expected, said):
         assert message.startswith("charrnn: ") and hint.startswith("  ") and end == "exit 1", (name, text)
         # It takes nothing that comes once.
         comes_once = name in ("val-file: zero", "val-file: link")
-        wanted = "--val-file names files" if comes_once else expected
+        wanted = "--val-file needs a file" if comes_once else expected
         assert re.search(wanted, message), (name, text)
 
 

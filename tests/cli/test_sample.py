@@ -323,7 +323,7 @@ def test_until(sample):
     never = sample(*options, "--until", "x\x07", "--until", "Zb")
     assert never.out == "a" + whole
     assert never.said.splitlines() == [
-        rf"--until {stop}: the model lacks some of its characters, so it will never write that."
+        rf"--until {stop}: the model does not know all of these characters, so it will never write them."
         for stop in (r"x\x07", "Zb")
     ]
     # As the model sees its text.
@@ -490,7 +490,7 @@ def test_no_repeat(sample):
         for text in (record["prime"] + record["text"] for record in texts):
             assert len({text[i : i + 4] for i in range(len(text) - 3)}) == len(text) - 3 == 122
     # Where the characters are used up it is said, once.
-    said = "--no-repeat {}: nothing is left to draw that would not repeat, so from here on texts do.\n"
+    said = "--no-repeat {}: every character that can be drawn would repeat text, so from here on text repeats.\n"
     for n, more in ((1, ("-n", 9)), (1, ("-n", 9, "--count", 3)), (2, ("-n", 90, "--allow", "ab"))):
         assert sample("story", "--no-repeat", n, *more).said == said.format(n)
     assert sample("story", "--no-repeat", 1, "-n", 5).said == sample("story", "--no-repeat", 4, "-n", 90).said == ""
@@ -674,7 +674,7 @@ def test_a_text_that_came_through_a_pipe_is_found_where_it_was_kept(sample, fold
         (("story", "--typical", "-1"), "--typical is -1.0"),
         (("story", "--until", ""), "--until is empty"),
         (("flat", "--lines", "2"), "the model has never seen one"),
-        (("story", "--keep-until"), "--keep-until keeps the text of --until, and none was given."),
+        (("story", "--keep-until"), "--keep-until keeps the text of --until, but none was given."),
         (("story", "--best", "2"), "--best ranks the texts that --beam finds."),
         (("story", "--beam", "2", "--best", "3"), "--best is 3; it must be a whole number, at least 1 and at most 2."),
         (("story", "--beam", "2", "--best", "2", "--show-surprisal"), "--show-surprisal colours the printed text"),
@@ -687,7 +687,7 @@ def test_a_text_that_came_through_a_pipe_is_found_where_it_was_kept(sample, fold
         (("story", "-o", "-"), "--output needs a file, not '-'; without --output, samples go to stdout."),
         (("story", "-o", "checkpoints"), "checkpoints is a folder; a sample is a file."),
         (("story", "-o", "nowhere/x.txt"), "There is no folder nowhere."),
-        (("names", "--sort"), "--sort ranks several samples, and one is to be made."),
+        (("names", "--sort"), "--sort ranks several samples, but only one is made."),
         (("story", "--min-length", "5"), "--min-length and --max-length are for samples that come to an end."),
         (("names", "--min-length", "5", "--max-length", "4"), "--min-length 5 is more than --max-length 4."),
         (("names", "--min-length", "50", "-n", "40"), "--min-length 50 is more than --length 40."),
@@ -695,8 +695,8 @@ def test_a_text_that_came_through_a_pipe_is_found_where_it_was_kept(sample, fold
         (("story", "--prime-file", "missing.txt"), "missing.txt does not exist."),
         (("story", "--prime-file", "checkpoints"), "checkpoints is a folder; a file was expected."),
         (("story", "--allow", ""), "--allow is empty; it must be the characters that may be drawn."),
-        (("names", "--forbid", "abc"), r"--forbid leaves no character to draw but '\n': all would be empty."),
-        (("names", "--lines", "3", "--allow", r"\n"), r"--allow leaves no character to draw but '\n': all"),
+        (("names", "--forbid", "abc"), r"--forbid leaves no character to draw except '\n', so every text would"),
+        (("names", "--lines", "3", "--allow", r"\n"), r"--allow leaves no character to draw except '\n', so every"),
         (("story", "--allow", "Z\x1b"), r"knows none of the characters of --allow Z\x1b."),
         (("story", "--forbid", r"\n abc☞"), "--forbid leaves no character to draw."),
         (("story", "--allow", "a", "--forbid", "ab"), "--allow and --forbid leave no character to draw."),

@@ -401,7 +401,7 @@ def test_a_member_that_has_the_name_of_one_of_ours_gets_another_and_that_is_told
     assert json.loads(per_char.stdout.splitlines()[1])["input_surprisal"] == 1
     assert said.format(2, "surprisal", "input_surprisal") in per_char.stderr
     # As fields nothing of them is printed, so there is nothing to tell.
-    assert "comes out" not in run("plain.safetensors", "--field", "t", stdin=stdin).stderr
+    assert "is renamed" not in run("plain.safetensors", "--field", "t", stdin=stdin).stderr
 
 
 def test_what_json_has_not_becomes_null_and_that_is_told_once():
@@ -479,7 +479,7 @@ def test_that_no_line_has_the_member_is_an_error_in_the_end(lines, first, monkey
 def test_of_many_odd_lines_the_first_few_are_told():
     result = run("plain.safetensors", "--field", "t", "--unbuffered", stdin=b"x\n" * 30 + b'{"t": "a"}\n' + b"x\n")
     said = result.stderr.splitlines()
-    assert len(said) == 11 and said[9].startswith("Line 10 ") and said[10] == "… and so in other lines."
+    assert len(said) == 11 and said[9].startswith("Line 10 ") and said[10] == "… and also in other lines."
     assert len(result.stdout.splitlines()) == 32
     many = json.dumps(dict.fromkeys("abcdefghijklmnop"))
     assert (

@@ -88,11 +88,11 @@ def test_a_list_that_repeats_itself_is_told_before_training(told):
     said, job = told(5 * NAMES, split="documents")
     shared = job.data.repeated["validation"]
     assert shared.count > 0.9 * shared.pieces > 100
-    assert f"{shared} that validate also occur in the training part" in said and "`sort -u`" in said
+    assert f"{shared} of the validation part also occur in the training part" in said and "`sort -u`" in said
     # Wherever the validation part lies, and if it is another text.
-    assert "that validate also occur in" in told(2 * NAMES, split="tail")[0]
-    assert "400 of 400 lines that validate also occur in" in told(NAMES, val_file="text.txt")[0]
-    assert "that test also occur in" in told(5 * NAMES, val=0.0, test=0.1)[0]
+    assert "of the validation part also occur in" in told(2 * NAMES, split="tail")[0]
+    assert "400 of 400 lines of the validation part also occur in" in told(NAMES, val_file="text.txt")[0]
+    assert "of the test part also occur in" in told(5 * NAMES, val=0.0, test=0.1)[0]
     assert "also occur" not in told(NAMES, test=0.1)[0]
 
 
@@ -102,11 +102,18 @@ def test_copies_are_told_where_lines_are_no_documents(told, tmp_path):
         for copy in "ab":
             (tmp_path / f"folder/{number}{copy}.txt").write_text(" ".join(NAMES[number : number + 40]))
     said, _ = told([], corpus="folder", split="documents", val=0.3, lines=False)
-    assert " stretches of 64 characters that validate also occur in the training part" in said and "there twice" in said
+    assert (
+        " stretches of 64 characters of the validation part also occur in the training part" in said
+        and "occurs twice" in said
+    )
     # Of a stream, of a file of its own, and of bytes.
     assert "also occur in the training part" in told(2 * NAMES, lines=False)[0]
-    assert "43 of 43 stretches of 64 characters that" in told(NAMES, lines=False, val_file="text.txt")[0]
-    assert " stretches of 64 bytes that test also" in told(2 * NAMES, lines=False, bytes=True, val=0.0, test=0.3)[0]
+    assert (
+        "43 of 43 stretches of 64 characters of the validation part" in told(NAMES, lines=False, val_file="text.txt")[0]
+    )
+    assert (
+        " stretches of 64 bytes of the test part also" in told(2 * NAMES, lines=False, bytes=True, val=0.0, test=0.3)[0]
+    )
     assert "also occur" not in told(NAMES, lines=False)[0]
 
 
@@ -141,7 +148,7 @@ def test_lines_validate_at_random_unless_it_is_said_otherwise(told):
 
 def test_so_little_that_it_is_noise_is_told(told, tmp_path):
     said, job = told(NAMES * 10, val=0.0002, lines=False)
-    assert "Only 6 characters validate" in said and "`val`" in said
+    assert "Only 6 characters are used for validation" in said and "`val`" in said
     assert held_out.compressors(job.data) == {}
     # What counts is counted.
     lines = [f"{name}{name}{name}\t{name}" for name in NAMES]
@@ -149,7 +156,7 @@ def test_so_little_that_it_is_noise_is_told(told, tmp_path):
     assert "Only " in said and len(job.data.parts.val[0]) > 1_000
     (tmp_path / "short.txt").write_text("abc\n" * 14)
     said, _ = told(NAMES, val_file="short.txt", lines=False)
-    assert "Only 56 characters validate" in said and "`val_file`" in said
+    assert "Only 56 characters are used for validation" in said and "`val_file`" in said
     assert "validate" not in told(RANDOM, split="tail", lines=False)[0]
     assert "validate" not in told(NAMES, val=0.0)[0]
 
