@@ -164,7 +164,7 @@ def vocabulary(sources: Sources, text: "Text", validation: "Text | None", traine
     counts = Counter(text.counted)
     if validation is not None:
         counts.update(validation.counted)
-    # The characters that end a document and that of `loss_after` never become the unknown symbol, even if they are rare.
+    # The characters that end documents, and that of `loss_after`, never become the unknown symbol, however rare.
     always = (*(text.config.document_end or ""), text.config.loss_after)
     kept = {symbol for symbol, count in counts.items() if count >= sources.min_count or symbol in always}
     if not kept:

@@ -41,7 +41,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Noticed:
-    """A message for the user, a sentence; `is_advice` if nothing depends on it."""
+    """A message of one sentence for the user; `is_advice` if nothing depends on it."""
 
     message: str
     is_advice: bool = False

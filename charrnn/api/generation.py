@@ -16,7 +16,7 @@ from charrnn.inference.model import Model
 from charrnn.inference.sampling import Sampling
 from charrnn.text.decoding import prepare
 
-# A function that is called with each message for the user, a sentence.
+# A function that is called with each message for the user, of one sentence.
 Notify = Callable[[str], None]
 # If a model of lines writes line after line: how many characters more than `length` the last line may have, to end.
 FINISH = 2000
@@ -116,7 +116,7 @@ class Sample:
 
     @property
     def probability_with_end(self) -> float:
-        """Return the probability of the text with its end; of a cut one, that a text begins with it."""
+        """Return the probability of the text with its end or, if it was cut, that a text begins with it."""
         return 2.0**-self.bits_with_end
 
     def without_line_end(self) -> "Sample":
@@ -230,7 +230,7 @@ def _check_counts(how: How) -> None:
 
 
 def by_lines(model: Model, how: How) -> How:
-    """Return how samples are made: with a model of lines or documents each is one of these, unless `how` sets its end."""
+    """Return how samples are made: with a model of lines or documents each is one, unless `how` sets its end."""
     if are_lines(model, how):
         return {**how, "lines": 1}
     told = how.get("lines") is not None or how.get("documents") is not None or how.get("until")

@@ -32,7 +32,7 @@ def load(run: str | os.PathLike[str] | None = None, notify: Notify = unheard) ->
     """Return a trained model.
 
     run: a run's name, its folder, or a checkpoint file; for a run, its best checkpoint is loaded. None means the newest
-    run. notify: is called with each message for the user about a text that the model is given, a sentence.
+    run. notify: is called with each message for the user about a text that the model is given.
     Raise CharRNNError if there is no such run, or its checkpoint is damaged.
     """
     check_given(run=run, notify=notify)
@@ -110,7 +110,7 @@ class Model(Scores):
         return samples_of(self, primes, temperatures, count, length, which, self._notify)
 
     def likeliest(self, beam: int, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]) -> Sample:
-        """Return the likeliest text that a beam search with `beam` candidates finds; `how` is without drawing.
+        """Return the likeliest text that a beam search with `beam` candidates finds; `how` has no settings for drawing.
 
         With a model of lines or documents it is one of these, unless `until` is given.
         """

@@ -24,7 +24,7 @@ _HINT = "Name a text to compare with: `novel_to`."
 
 
 class Known:
-    """The texts that are not new: all stretches of a text or, if it has documents inside files, all sequences of those.
+    """The texts that are not new: all stretches of a text or, with documents inside files, all texts of these alone.
 
     Upper and lower case make no difference.
     """

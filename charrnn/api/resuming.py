@@ -144,7 +144,7 @@ def _resumed_data(
             if not changed_ok:
                 raise CharRNNError(
                     f"The {what} has changed since this run began: {digests}.",
-                    hint="Put the old text back, train a new run, or go on with the new text: "
+                    hint="Put the old text back, train a new run, or continue with the new text: "
                     "`allow_changed_text=True`.",
                 )
             yield Noticed(

@@ -28,7 +28,7 @@ from charrnn.text.reader import Watch
 def train(corpus: Corpus, *, notify: Notify = unheard, **settings: Any) -> Run:
     """Train a new run on a text and return it; `run.load()` returns its model.
 
-    The arguments are those of `train_events`. `notify` is called with each message for the user, a sentence. After the
+    The arguments are those of `train_events`. `notify` is called with each message for the user. After the
     first step, Ctrl-C (or the stop button of a notebook) ends training when the current step is done: the run is saved
     and returned, and `resume` continues it. If several processes train together, only the first one writes the run.
     """
