@@ -1,4 +1,4 @@
-"""New texts from a model, many made side by side."""
+"""New texts from a model, many generated in parallel."""
 
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain, count, islice
@@ -10,9 +10,9 @@ from charrnn.inference.model import Model, Stream
 from charrnn.inference.sampling import cross_entropy, pick_each
 from charrnn.inference.threads import Shards
 
-# Texts that are made side by side: more gain little speed, and take memory.
+# How many texts are generated in parallel: more would gain little speed, and need more memory.
 SIDE_BY_SIDE = 256
-# Characters of a text for which there is room at first.
+# The number of characters of a text for which arrays have room at first.
 _ROOM = 64
 
 
@@ -24,11 +24,11 @@ def generate(
     side_by_side: int = SIDE_BY_SIDE,
     first: int = 0,
 ) -> Iterator[Sample]:
-    """Yield texts number `first` and on, one after each of `befores`, `side_by_side` made at once.
+    """Yield texts numbered from `first`, one after each of `befores`; `side_by_side` are generated in parallel.
 
-    Each is preceded by what they share, ids that are read once, and by at least one id of its own; together they are as
-    `Model.before` has them. A text that has ended gives its place to the next; `befores` may be endless: it is asked
-    for one when there is room.
+    Each text follows the ids `shared`, which are read only once, and at least one id of its own from `befores`;
+    together they are as `Model.before` returns them. When a text has ended, the next one takes its row. `befores` may
+    be endless, because the next item is read only when a row is free.
     """
     if not how.ending.length:
         nothing = np.zeros(0, np.float32)
@@ -52,7 +52,7 @@ def _in_order(batch: "_Batch", wanted: int) -> Iterator[Sample]:
 
 
 class _Batch:
-    """Texts that are made side by side, by their rows; each row reads what its text follows, then draws."""
+    """Texts that are generated in parallel, one per row; each row reads the ids before its text, then draws."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class _Batch:
         self.inputs = np.full(rows, self.start, np.int64)
         self.numbers = count(first)
         self.texts: dict[int, Text] = {}
-        # Those that have read what they follow, found anew when there are others: most steps have the same.
+        # The texts that have read everything before them. The dict is rebuilt only when it changes, which is rare.
         self.drawing: dict[int, Text] = {}
         self.unread: dict[int, list[int]] = {}
         self.made, self.watched = np.zeros(rows, np.int64), how.watched(model.vocab.size)
@@ -96,7 +96,7 @@ class _Batch:
         self.texts[row] = Text(self.how, next(self.numbers), [*self.shared, *own])
 
     def advance(self) -> list[tuple[int, Sample]]:
-        """Read a character in every row, and draw one where all is read; return the numbers and texts that are done."""
+        """Read a character in every row, and draw one in rows that draw; return the numbers and texts that ended."""
         logits = self.stream.go_on(self.inputs)
         if not self.drawing:
             self.drawing = {row: text for row, text in self.texts.items() if row not in self.unread}
@@ -107,7 +107,7 @@ class _Batch:
             return []
         drawn = self._draw(rows, texts.values(), logits if len(rows) == len(logits) else logits[rows])
         self.inputs[rows] = drawn
-        # How much of its end is left out, of each that is complete.
+        # For each text that is complete: how many characters to remove from its end.
         cuts = dict.fromkeys(rows[self.made[rows] == self.how.ending.length].tolist())
         if self.watched:
             for (row, text), character in zip(texts.items(), drawn.tolist(), strict=True):
@@ -118,7 +118,7 @@ class _Batch:
         return [self._finish(row, cut) for row, cut in cuts.items()]
 
     def _read(self) -> None:
-        """Let rows go on with what their texts follow."""
+        """Set the next input of rows that still read the ids before their texts."""
         for row, unread in list(self.unread.items()):
             self.inputs[row] = unread.pop()
             if not unread:
@@ -142,7 +142,7 @@ class _Batch:
         return drawn
 
     def _finish(self, row: int, cut: int | None) -> tuple[int, Sample]:
-        """Return the number and the text of a row, and begin the next there; `cut` is None if its length ended it."""
+        """Return the number and the text of a row, and begin the next text there; `cut` is None at the full length."""
         number, made = self.texts[row].number, int(self.made[row])
         length = made - (cut or 0)
         end_nats = float(self.nats[row, length:made].sum())

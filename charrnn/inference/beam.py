@@ -1,4 +1,4 @@
-"""Beam search: the likeliest continuation that is found by following the best few beginnings side by side."""
+"""Beam search: finds a likely continuation by extending the best few beginnings in parallel."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ _Ids = tuple[int, ...]
 
 
 def beam_search(model: Model, before: np.ndarray, width: int, ending: Ending, banned: Sequence[int] = ()) -> Sample:
-    """Return the likeliest text behind the ids `before` (`Model.before`) that a beam of `width` beginnings finds.
+    """Return the likeliest text after the ids `before` (`Model.before`) that a beam of `width` beginnings finds.
 
-    Its probability is that of its characters and of the stop string after them; no length is favoured. Texts that came
-    to their end go before those that were cut at the length. Of equals the first wins.
+    The probability of a text is that of its characters and of the stop string after them; no length is favoured. Texts
+    that reached their own end rank above those that were cut at the length. Of equally likely texts the first wins.
     """
     return n_best(model, before, width, 1, ending, banned)[0]
 
@@ -22,9 +22,9 @@ def beam_search(model: Model, before: np.ndarray, width: int, ending: Ending, ba
 def n_best(
     model: Model, before: np.ndarray, width: int, best: int, ending: Ending, banned: Sequence[int] = ()
 ) -> list[Sample]:
-    """Return the `best` likeliest texts that a beam finds, ranked as `beam_search` ranks them; fewer if it finds fewer.
+    """Return the `best` likeliest texts that a beam finds, or fewer, in the order of `beam_search`.
 
-    A text that different stop strings end is one, with the likeliest of its ends.
+    If different stop strings end the same text, it is returned once, with its likeliest end.
     """
     search = _Beam(model, before, width, best, ending, banned)
     while not search.settled():
@@ -37,7 +37,7 @@ class _Beam:
 
     def __init__(self, model: Model, before: np.ndarray, width: int, best: int, ending: Ending, banned: Sequence[int]):
         self.width, self.best, self.ending = width, best, ending
-        # What of the end of a document was there before.
+        # The part of the end of a document that the ids before the text already contain.
         self.amid = () if ending.end is None else ending.end.ids[: int(ending.end.matched(before))]
         self.banned = [*banned, *([] if model.vocab.unknown_id is None else [model.vocab.unknown_id])]
         # A batch of one has arrays of another shape.
@@ -46,19 +46,20 @@ class _Beam:
         self.logits = one.feed(before[:, None])[-1]
         self.stream.copy(one)
         self.beginnings: list[_Ids] = [()]
-        # Of each beginning: what its characters cost, in nats.
+        # For each beginning: the costs of its characters, in nats.
         self.costs: list[tuple[float, ...]] = [()]
-        # Texts that have ended, the likeliest first: what each costs with its end, and what its characters cost.
+        # Texts that have ended, the likeliest first, with their total cost including the end, and their characters'
+        # costs.
         self.finished: dict[_Ids, tuple[float, tuple[float, ...]]] = {}
 
     def settled(self) -> bool:
-        """Return whether nothing better can be found: what is added to a beginning only costs more."""
+        """Return whether no better text can be found: a longer beginning can only cost more."""
         if not self.beginnings or len(self.beginnings[0]) >= self.ending.length:
             return True
         return len(self.finished) == self.best and self._last_cost() <= sum(self.costs[0])
 
     def _last_cost(self) -> float:
-        """Return what the worst of the texts costs that have ended."""
+        """Return the cost of the least likely text that has ended."""
         return next(reversed(self.finished.values()))[0]
 
     def found(self) -> list[Sample]:
@@ -74,7 +75,7 @@ class _Beam:
         return found[: self.best]
 
     def advance(self) -> None:
-        """Put the best next characters behind the beginnings."""
+        """Extend the beginnings by the best next characters."""
         count = len(self.beginnings)
         nats = _all_nats(self.logits[:count].astype(np.float64))
         nats[:, self.banned] = np.inf
@@ -89,7 +90,7 @@ class _Beam:
         self._follow(kept, nats)
 
     def _ends(self, parent: int, character: int, nats: float, total: float) -> bool:
-        """Return whether a text has ended with this character; the best that have are remembered."""
+        """Return whether this character ends a text; the best texts that ended are stored."""
         ids, costs = (*self.beginnings[parent], character), (*self.costs[parent], nats)
         breaks = 0 if self.ending.line_break is None else ids.count(self.ending.line_break)
         end, documents = self.ending.end, 0
@@ -100,13 +101,13 @@ class _Beam:
             return False
         text = ids[: len(ids) - cut]
         if text not in self.finished or total < self.finished[text][0]:
-            # Of equals the first stays the first.
+            # The sort is stable, so of equally likely texts the first remains first.
             every = {**self.finished, text: (total, costs[: len(costs) - cut])}
             self.finished = dict(sorted(every.items(), key=lambda one: one[1][0])[: self.best])
         return True
 
     def _follow(self, kept: list[tuple[int, int]], nats: np.ndarray) -> None:
-        """Go on with these characters behind these beginnings."""
+        """Continue with these pairs of a beginning and its next character."""
         self.beginnings, self.costs = (
             [(*self.beginnings[parent], character) for parent, character in kept],
             [(*self.costs[parent], float(nats[parent, character])) for parent, character in kept],

@@ -1,4 +1,4 @@
-"""The end of a document in a text of ids: found in one that is there, and followed in one that is being made."""
+"""The end of a document in a text of ids: found in an existing text, or followed while a text is generated."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,10 +7,10 @@ import numpy as np
 
 
 class End:
-    """The ids that end a document, one or several, of a model whose ids (the start symbol too) are below `size`.
+    """The ids that end a document, one or several; all ids of the model (and the start symbol) are below `size`.
 
-    How many of them a text has just had is its `matched`, 0 where a document begins. `after`, (ids, size): what that is
-    after one more id; where it is the number of the ids, the document has ended.
+    `matched` is how many ids of the end the last ids of a text match, 0 at the beginning of a document. `after`,
+    (ids, size), is `matched` after one more id. If it equals the number of ids, the document has ended.
     """
 
     def __init__(self, ids: Sequence[int], size: int):
@@ -27,18 +27,18 @@ class End:
         return len(self.ids)
 
     def matched(self, ids: np.ndarray) -> Any:
-        """Return how many of the end's ids texts have just had, (batch,), or one text: ids are (time, ...).
+        """Return how many ids of the end the last ids of each text match, (batch,), or of one text; ids: (time, ...).
 
-        Ends that are whole are over: nothing of them counts any more.
+        Ends that are complete do not count.
         """
         matched = np.zeros(ids.shape[1:], np.int64)
-        # What is further away says nothing.
+        # Earlier ids make no difference.
         for now in ids[max(0, len(ids) - len(self) + 1) :]:
             matched = self.after[matched, now]
         return matched
 
     def places(self, ids: Sequence[int] | np.ndarray) -> list[int]:
-        """Return the places right after each end in a text."""
+        """Return the place after each end in a text."""
         ids = np.asarray(ids)
         last = len(ids) - len(self) + 1
         if last < 1:
@@ -51,7 +51,7 @@ class End:
         return found[1:]
 
     def begun(self, ids: np.ndarray) -> np.ndarray:
-        """Return the ids of the document at the end of a text, after the last end; repetitions of that are no part."""
+        """Return the ids of the last document of a text: those after the last end, without repetitions of the end."""
         places = self.places(ids)
         ids = ids[places[-1] :] if places else ids
         overlap = next(n for n in range(len(self) - 1, -1, -1) if self.ids[len(self) - n :] == self.ids[:n])

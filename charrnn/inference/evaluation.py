@@ -1,4 +1,4 @@
-"""How well a model predicts a text: the exact loss, the hidden state carried from the first character to the last."""
+"""How well a model predicts a text: the loss over all of it, with the hidden state carried through the whole text."""
 
 import math
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from charrnn.inference.scoring import Reader, score_part
 
 
 def mean_nats(model: Model, parts: Sequence[Part]) -> float:
-    """Return the mean cross-entropy in nats a character over parts, each read from its own beginning.
+    """Return the mean cross-entropy in nats per character over parts, each read from its beginning.
 
-    Where the model forgets at the beginning of documents, each of those is read from its own. What does not count in
-    the loss is read alone; of parts in which nothing counts the mean is NaN.
+    If the model forgets at the beginning of documents, each document is read from its beginning. Characters that do not
+    count in the loss are only read. The mean is NaN if no character counts.
     """
     length = len(parts[0])
     if len(parts) > 1 and all(len(part) == length and not part.resets for part in parts):

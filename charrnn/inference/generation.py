@@ -1,4 +1,4 @@
-"""New text from a model: what is told of how texts are generated, the rules that every text follows, one text alone."""
+"""New text from a model: the settings of generation, the rules for every text, and the generation of a single text."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
@@ -13,17 +13,17 @@ from charrnn.inference.ends import End
 from charrnn.inference.model import Model, Stream
 from charrnn.inference.sampling import Sampling, cross_entropy, pick
 
-# Random numbers that are drawn at once for a text.
+# How many random numbers are drawn at once for a text.
 _DRAWS = 64
 
 
 @dataclass(frozen=True)
 class Ending:
-    """Where a text ends, whichever comes first: before a stop string, after n line breaks or documents, at a length.
+    """Where a text ends: before a stop string, after n lines or documents, or at a length (the first of these).
 
-    `stops` are stop strings as ids; `lines` or `documents` is n, `line_break` the id of line breaks, `end` the end of
-    documents. A text alone (`generate_one`) that has reached its length may take `finish` characters more, to the end
-    of its line. With `keep` a stop string stays in the text that it ends.
+    `stops` are stop strings as ids; `lines` or `documents` is n; `line_break` is the id of the line break, `end` the
+    end of documents. A single text (`generate_one`) that has reached its length may have up to `finish` additional
+    characters, until the end of its line. With `keep`, a stop string is part of the text that it ends.
     """
 
     length: int
@@ -37,15 +37,15 @@ class Ending:
 
     @property
     def is_told(self) -> bool:
-        """Return whether something else than the length is to end a text."""
+        """Return whether something other than the length can end a text."""
         return bool(self.stops or self.finish) or self.lines is not None or self.documents is not None
 
     def cut(self, ids: Sequence[int], breaks: int, documents: int = 0) -> int | None:
-        """Return how many ids are left out at the end of a text that ends here, before its length; None if it goes on.
+        """Return how many ids to remove from the end of a text that ends here, before its length, None if it continues.
 
-        `ids` is its end, with all of a stop string, `breaks` how many line breaks all of it has, `documents` how many
-        documents have ended. Of stop strings that end together the longest is left out; a stop string goes before the
-        end of a line or document.
+        `ids` are the last ids of the text, at least as many as a stop string has. `breaks` is the number of line breaks
+        in the text, `documents` the number of documents that have ended. If several stop strings end here, the longest
+        is removed. A stop string has priority over the end of a line or document.
         """
         stop = max((len(stop) for stop in self.stops if tuple(ids[-len(stop) :]) == stop), default=0)
         if stop:
@@ -54,17 +54,18 @@ class Ending:
         return 0 if any(wanted is not None and there >= wanted for wanted, there in counted) else None
 
     def may_begin(self, ids: Sequence[int]) -> bool:
-        """Return whether just these ids are the beginning of a stop string, or one."""
+        """Return whether a stop string begins with all of these ids, or is equal to them."""
         return any(stop[: len(ids)] == tuple(ids) for stop in self.stops)
 
 
 @dataclass(frozen=True, eq=False)
 class Generation:
-    """How texts are generated: each character drawn by `sampling`, none of the ids `banned`, up to an `ending`.
+    """How texts are generated: each character is drawn by `sampling`, without the ids `banned`, up to an `ending`.
 
-    With `no_repeat` n no stretch of n characters occurs twice in a text and what it follows. Text number i of a `seed`
-    is a function of both alone (to rounding), however many are made side by side. `used_up` is called where a stretch
-    occurs twice all the same, as nothing else is left. With `unknown` the unknown symbol is drawn like any other.
+    With `no_repeat` n, no sequence of n characters occurs twice in a text and its prime. If no other character is left,
+    a sequence is repeated anyway, and `used_up` is called. Text number i of a `seed` depends only on i and the seed
+    (except for rounding), not on how many texts are generated in parallel. With `unknown`, the unknown symbol is drawn
+    like any other.
     """
 
     ending: Ending
@@ -76,12 +77,12 @@ class Generation:
     unknown: bool = False
 
     def draws(self, text: int) -> Iterator[float]:
-        """Return the random numbers from [0, 1) that a text is drawn by, one a character, without an end."""
+        """Return the endless sequence of random numbers from [0, 1) for a text, one per character."""
         rng = np.random.Generator(np.random.Philox(key=[self.seed, text]))
         return chain.from_iterable(rng.random(_DRAWS).tolist() for _ in repeat(None))
 
     def watched(self, vocab_size: int) -> frozenset[int]:
-        """Return the ids that `Text.add` must be told of: those that begin or count what a rule is about."""
+        """Return the ids that must be passed to `Text.add`: those that begin a stop string or that a rule counts."""
         if self.no_repeat:
             return frozenset(range(vocab_size))
         breaks = [] if self.ending.lines is None else [self.ending.line_break]
@@ -90,20 +91,20 @@ class Generation:
 
 
 class Character(NamedTuple):
-    """A generated character, and what the model made of it: -log of its probability, before any filter."""
+    """A generated character and its cost: -log of its probability in the model, before any filter."""
 
     id: int
     nats: float
 
 
-# What yields the characters of a text, and returns whether it came to its end.
+# A generator that yields the characters of a text, and returns whether the text reached its own end.
 Characters = Generator[Character, None, bool]
 
 
 class Sample(NamedTuple):
-    """A generated text: ids and nats of its characters, and whether it came to its end before its length.
+    """A generated text: ids and nats of its characters, and whether it reached its own end before its length.
 
-    `end_nats` is what the end costs that is left out of the text.
+    `end_nats` is the cost of the end that was removed from the text.
     """
 
     ids: np.ndarray
@@ -113,7 +114,7 @@ class Sample(NamedTuple):
 
 
 class Repeats:
-    """The stretches of n characters that a text has had: what has followed each n - 1."""
+    """The sequences of n characters in a text so far: for every n - 1 characters, those that have followed them."""
 
     def __init__(self, n: int, ids: Iterable[int]):
         self.n = n
@@ -128,7 +129,10 @@ class Repeats:
         self.ids = [*self.ids[-self.n :], character]
 
     def forbid(self, logits: np.ndarray) -> bool:
-        """Make what would repeat a stretch impossible; return False, and change nothing, if nothing else is left."""
+        """Set the logits of characters that would repeat a sequence to minus infinity.
+
+        If no other character is left, return False and change nothing.
+        """
         allowed = logits.copy()
         allowed[list(self.after.get(self._last(), ()))] = -np.inf
         if allowed.max() == -np.inf:
@@ -137,15 +141,15 @@ class Repeats:
         return True
 
     def _last(self) -> tuple[int, ...]:
-        # Of a text that is shorter: all of it, which never comes again.
+        # A shorter text is returned whole; such a key cannot occur again.
         return tuple(self.ids[max(0, len(self.ids) - self.n + 1) :])
 
 
 class Text:
-    """A text in the making, as the rules see it: its random numbers, its repeats, and whether it has come to its end.
+    """The state of a text that is being generated: its random numbers, its repeats, and whether it has ended.
 
-    `before` are the ids that it follows. `held` are its last characters, as far as a stop string may begin with them;
-    `matched` is how many of its last ones begin the end of a document, where documents are counted.
+    `before` are the ids before the text. `held` are its last characters, if a stop string may begin with them.
+    `matched` is how many of its last characters begin the end of a document, if documents are counted.
     """
 
     def __init__(self, how: Generation, number: int, before: Sequence[int]):
@@ -158,13 +162,14 @@ class Text:
 
     @property
     def is_amid(self) -> bool:
-        """Return whether it must be told of the next character, whatever that is."""
+        """Return whether every next character must be passed to `add`, even if it is not watched."""
         return bool(self.held or self.matched)
 
     def add(self, character: int) -> int | None:
-        """Take a character that was drawn; return None if the text goes on, else how many of its last are left out.
+        """Add a drawn character; return None if the text continues, else how many of its last characters to remove.
 
-        Unless it `is_amid`, one that is not `Generation.watched` may be passed over, which saves time: most are not.
+        Unless the text `is_amid`, the call may be skipped for a character that is not `Generation.watched`. That saves
+        time, because most are not.
         """
         if self.repeats is not None:
             self.repeats.add(character)
@@ -181,7 +186,7 @@ class Text:
 
 
 class Allowed:
-    """What may be drawn: not what is banned, nor the unknown symbol, nor what would repeat a stretch."""
+    """Excludes characters from drawing: banned ones, the unknown symbol, and those that would repeat a sequence."""
 
     def __init__(self, model: Model, how: Generation):
         unknown = None if how.unknown else model.vocab.unknown_id
@@ -193,7 +198,7 @@ class Allowed:
             self.mask[banned] = -np.inf
 
     def of(self, logits: np.ndarray, texts: Collection[Text]) -> np.ndarray:
-        """Return logits of texts, (texts, vocab), or of one, (vocab,), minus infinity for what must not be drawn."""
+        """Return the logits of texts, (texts, vocab), or of one, (vocab,); excluded characters have minus infinity."""
         if self.mask is not None:
             logits = logits + self.mask
         if self.no_repeat:
@@ -206,10 +211,10 @@ class Allowed:
 
 
 def generate_one(model: Model, before: np.ndarray, how: Generation, with_nats: bool = False) -> Characters:
-    """Yield the characters of text 0 after the ids `before` (`Model.before`), each as soon as it is settled.
+    """Yield the characters of text 0 after the ids `before` (`Model.before`), each as soon as it is certain.
 
-    What may be the beginning of a stop string waits until it is none. Without `with_nats`, nats are 0. The generator
-    returns whether the text came to its end, and was not cut.
+    Characters that may begin a stop string wait until it is clear that they do not. Without `with_nats`, nats are 0.
+    The generator returns True if the text reached its own end, False if it was cut at its length.
     """
     length = how.ending.length
     if not length:
@@ -249,8 +254,8 @@ def sample_text(model: Model, prime: np.ndarray, how: Generation) -> str:
 
 
 def not_a_number() -> CharRNNError:
-    """Return the error of a model from whose predictions nothing can be drawn; a draw falls beyond the last id then."""
+    """Return the error for predictions that are not numbers; a draw then selects an id after the last one."""
     return CharRNNError(
-        "The model's predictions are not numbers: it is damaged, or its state has grown beyond all bounds.",
-        hint="charrnn verify RUN tells whether its weights are sound.",
+        "The model's predictions are not numbers: the model is damaged, or its hidden state has become too large.",
+        hint="charrnn verify RUN checks the weights.",
     )

@@ -1,4 +1,4 @@
-"""Scoring lines: each a record of its own."""
+"""Scores of lines, each line as a separate record."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,18 +14,18 @@ from charrnn.text.decoding import prepare
 from charrnn.text.lines import seen
 from charrnn.text.vocabulary import Vocabulary
 
-# What a character costs that the model has never seen: as many bits as it takes to name one of Unicode's.
+# The cost of a character that the model has never seen: the bits needed to name one character of Unicode.
 UNKNOWN_BITS = math.log2(0x110000 - 0x800)
-# Characters of the worst stretch of a line: of 4 to 16, 8 told best what was tampered with (benchmarks/strangers.py).
+# The length of the worst part of a line. Of 4 to 16, 8 detected manipulated lines best (benchmarks/strangers.py).
 WORST = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A scored line: as it was written and as the model read it, `surprisal` in bits, a number a character.
+    """A scored line: as it was written, as the model read it, and its `surprisal` in bits, one number per character.
 
-    What does not count is NaN. `unknown` is how many characters the model has never seen. `usual` is what a character
-    of the text that validated the model cost it in bits, NaN if that is not known.
+    Characters that do not count have NaN. `unknown` is the number of characters that the model has never seen. `usual`
+    is the validation loss of the model in bits per character, NaN if that is not known.
     """
 
     line: int
@@ -39,14 +39,15 @@ class Score:
 
     @property
     def bits_per_char(self) -> float:
-        """Return bits a character, NaN if none counts."""
+        """Return the bits per character, NaN if no character counts."""
         return self.bits / self.characters if self.characters else math.nan
 
     @property
     def worst(self) -> float:
-        """Return bits a character of the WORST characters in a row that cost most, NaN if none counts.
+        """Return the bits per character of the most expensive WORST characters in a row, NaN if none counts.
 
-        A shorter line is divided by as many, so that a few characters are not odder than a line that has them.
+        The bits of a shorter line are also divided by WORST, so that a few characters do not score higher than a longer
+        line that contains them.
         """
         bits = self.surprisal[~np.isnan(self.surprisal)]
         if len(bits) <= WORST:
@@ -55,26 +56,27 @@ class Score:
 
     @property
     def excess(self) -> float:
-        """Return bits above the usual ones of so many characters, over the root of their number; NaN if none counts.
+        """Return the bits above the usual bits of this many characters, divided by the square root of their number.
 
-        The bits of a line scatter by about that root: a line twice as far from usual is twice as odd, however long.
+        The standard deviation of a line's bits is about proportional to that root, so the excess of long and short
+        lines can be compared. NaN if no character counts.
         """
         return (self.bits - self.usual * self.characters) / math.sqrt(self.characters) if self.characters else math.nan
 
     def by(self, rank: str) -> float:
-        """Return the number that lines are ranked by, one of config.RANKS; NaN if no character counts."""
+        """Return the score of this name, one of config.RANKS; NaN if no character counts."""
         number: float = getattr(self, {"mean": "bits_per_char"}.get(rank, rank))
         return number
 
 
 class Scorer:
-    """Scores lines, each as a text of its own that follows a line break, or begins a document.
+    """Scores lines, each as a separate text that follows a line break or begins a document.
 
-    `text` says how they are to be read. `unknown` is one of config.UNKNOWN, or None: the unknown symbol stands for
-    unknown characters or, if the model has none, each costs UNKNOWN_BITS and is not read. `line_ends` count with that.
-    With `whole` the end of a document counts, whatever ends one. With `after` each line follows that text instead,
-    which is read once and does not count; `notify` is told what it has of unknown characters, which by default are left
-    out of it.
+    `text` says how lines are read. `unknown` is one of config.UNKNOWN, or None: unknown characters are then replaced by
+    the unknown symbol or, if the model has no such symbol, each costs UNKNOWN_BITS and is not read. With `line_ends`,
+    line breaks count. With `whole`, the end of a document counts. With `after`, each line follows this text, which is
+    read once and does not count; its unknown characters are left out by default, and `notify` gets a message about
+    them.
     """
 
     def __init__(
@@ -91,14 +93,14 @@ class Scorer:
         self.usual = math.nan if model.val_nats is None else model.val_nats / math.log(2)
         self.end = (model.text.document_end or "") if whole else "\n" if line_ends else ""
         if line_ends and "\n" not in model.vocab.symbols:
-            raise CharRNNError("`line_ends` scores line breaks, and the model has never seen one.")
+            raise CharRNNError("`line_ends` scores line breaks, but the model has never seen a line break.")
         self.before, self.separated = self._before(after, "`after`")
         self.begun = begin(model, self.before)
 
     def score(self, lines: Sequence[str], first: int = 1, after: Sequence[str] | None = None) -> list[Score]:
-        """Return the scores of lines without their ends, numbered from `first`; each follows its own text of `after`.
+        """Return the scores of lines (without line breaks), numbered from `first`.
 
-        Without that, all follow the text that the scorer was made with.
+        Each line follows its own text in `after`; without `after`, all follow the text that was given to the scorer.
         """
         vocab = self.model.vocab
         read = [seen(line, self.text) + self.end for line in lines]
@@ -134,21 +136,21 @@ class Scorer:
         ]
 
     def ends_within(self, after: str) -> bool:
-        """Return whether a text that lines are to follow has the end of a document, where the model forgets it."""
+        """Return whether a text before lines contains the end of a document, after which the model forgets the text."""
         end = self.model.text.document_end
         return self.model.text.resets and end is not None and end in self._seen(after)
 
     def _seen(self, after: str) -> str:
-        """Return a text that is followed as the model was trained to see it; it need not be a whole line."""
+        """Return a text before lines in the form that the model was trained to read; it need not be a whole line."""
         return after if self.text.bytes else prepare(after, self.text)
 
     def _before(self, after: str, where: str) -> tuple[np.ndarray, bool]:
-        """Return the ids that are read before what follows a text, and whether the separator is among them."""
+        """Return the ids to read before a line that follows a text, and whether the text contains the separator."""
         if self.ends_within(after):
             raise CharRNNError(
-                f"The end of a document, {self.model.text.document_end!r}, is in {where}: the model forgets what is "
+                f"The end of a document, {self.model.text.document_end!r}, is in {where}: the model forgets the text "
                 "before it.",
-                hint="Give only what comes after it.",
+                hint="Give only the text after it.",
             )
         text, vocab, separator = self._seen(after), self.model.vocab, self.model.text.loss_after
         policy = self.unknown or (None if vocab.has_unknown else "skip")
@@ -165,7 +167,7 @@ class Scorer:
         bits[known] = nats / math.log(2)
         separator = self.model.text.loss_after
         if separator is not None and not separated:
-            # Training never asked what comes up to there.
+            # The training loss does not include the text up to the separator.
             place = read.find(separator)
             bits[: len(read) if place < 0 else place + 1] = math.nan
         counted = ~np.isnan(bits)
@@ -175,9 +177,10 @@ class Scorer:
 def admitted(
     vocab: Vocabulary, ids: np.ndarray, text: str, policy: str | None, where: str
 ) -> tuple[np.ndarray, str | None]:
-    """Return the ids of a line, of a table that has -1 where a character is unknown, and a notice of what was done.
+    """Return the ids of a line after the treatment of unknown characters, and a notice about it.
 
-    Messages say `where` the text is; `policy` is as in `Vocabulary.admission`; what is left out stays -1.
+    In `ids`, unknown characters are -1; those that are left out remain -1. `policy` is as in `Vocabulary.admission`.
+    Messages say `where` the text is.
     """
     if (ids >= 0).all():
         return ids, None

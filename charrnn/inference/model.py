@@ -1,4 +1,4 @@
-"""A trained model that reads and predicts text: loaded from a checkpoint, stepped on NumPy."""
+"""A trained model that reads and predicts text: loaded from a checkpoint, and run with NumPy."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -24,19 +24,19 @@ BYTES_PER_THREAD = 2 << 20
 
 
 def read_by(text: TextConfig, vocab: Vocabulary) -> TextConfig:
-    """Return how a model reads what it is given: as its training `text`, but in UTF-8 unless told otherwise.
+    """Return how a model reads other texts: in the same way as its training text (`text`), but in UTF-8.
 
-    It is the text itself and no records, if training read the text under a field of those.
-    A model that has never seen a carriage return takes it for a line end, as CRLF.
+    If training read a field of records, the model still reads plain text, not records. A model that has never seen a
+    carriage return reads CR and CRLF as line breaks.
     """
     newlines = text.newlines if "\r" in vocab.symbols else "lf"
     return replace(text, encoding=DEFAULT_TEXT.encoding, field=None, newlines=newlines)
 
 
 class Model:
-    """A network, its vocabulary, how it wants its text; weights as `parameter_shapes`, float32 or float64.
+    """A network, its vocabulary, and how it reads text; weights as in `parameter_shapes`, float32 or float64.
 
-    `val_nats` is what a character of text that it was not trained on costs it, None if that is not known.
+    `val_nats` is its validation loss in nats per character, None if that is not known.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Model:
         self.vocab = vocab
         self.text = text
         self.val_nats = val_nats
-        # How many steps it was trained, where that is known.
+        # The number of training steps, None if that is not known.
         self.step = step
         self.weights = dict(weights)
         self.table = input_table(ops, config, self.weights)
@@ -67,14 +67,15 @@ class Model:
 
     @property
     def reads(self) -> TextConfig:
-        """Return how a text is read that the model is given (`read_by`)."""
+        """Return how the model reads a text (`read_by`)."""
         return read_by(self.text, self.vocab)
 
     def before(self, prime: np.ndarray) -> np.ndarray:
-        """Return the ids that are read before a text that follows the ids `prime`: the start symbol, and what counts.
+        """Return the ids to read before a text that follows the ids `prime`: the start symbol, and what counts of them.
 
-        A model that forgets where documents begin remembers nothing of those that have ended. For another one, a text
-        that follows nothing follows a line break: its start symbol stands where training happened to begin.
+        If the model forgets at the ends of documents, only the part after the last end counts. Other models read a line
+        break if the prime is empty: for them, the start symbol is where training happened to begin, which can be
+        anywhere in a text.
         """
         if self.end is not None:
             prime = self.end.begun(prime)
@@ -84,25 +85,25 @@ class Model:
 
     @cached_property
     def end(self) -> End | None:
-        """Return what ends documents, if the model forgets after it."""
+        """Return the end of documents if the model forgets everything after it, else None."""
         return self.document_end if self.text.resets else None
 
     @cached_property
     def document_end(self) -> End | None:
-        """Return what ends documents, if anything does."""
+        """Return the end of documents, None if they have no end that the model knows."""
         end = self.text.document_end
         ids = [] if end is None else self.vocab.table(end).tolist()
         return End(ids, self.vocab.size + 1) if ids and min(ids) >= 0 else None
 
     def limit_threads(self) -> None:
-        """Let BLAS use a thread for every 2 MB of the largest matrix of a product, at least one, at most every core.
+        """Limit BLAS to one thread per 2 MB of the largest matrix of a product, at least one, at most one per core.
 
-        A core's cache holds about that much; what fits one core is not worth sharing.
+        The cache of a core has about this size. A matrix that fits one core's cache gains nothing from more threads.
         """
         table = parameters(self.config, self.vocab.size)
         largest = max(self.weights[parameter.name].nbytes for parameter in table if not parameter.looked_up)
         threads = max(1, min(usable_cores(), largest // BYTES_PER_THREAD))
-        # Every core is BLAS's own default, and the import takes as long as reading a model.
+        # BLAS uses every core by default, and this import takes as long as reading a model.
         if threads < usable_cores():
             from threadpoolctl import ThreadpoolController
 
@@ -110,9 +111,9 @@ class Model:
 
 
 class Stream:
-    """`batch` texts being read side by side, each from its beginning; the hidden state is carried.
+    """Reads `batch` texts in parallel, each from its beginning; the hidden state is carried from step to step.
 
-    Before the first character every text stands at the start symbol: feed `model.vocab.start` first.
+    Feed the start symbol, `model.vocab.start`, before the first character of each text.
     """
 
     def __init__(self, model: Model, batch: int = 1):
@@ -125,12 +126,12 @@ class Stream:
         ]
         self.logits = np.zeros((*self.plans[0].lead, model.vocab.size), self.plans[0].dtype)
         self.calls = self._one_step()
-        # How much of the end of a document each text has just had.
+        # For each text: how many of its last ids begin the end of a document.
         self.end, self.matched = model.end, np.zeros(self.plans[0].lead, np.int64)
         self.forget()
 
     def _one_step(self) -> list[Call]:
-        """Return the calls that take one character from the first layer's zx to the logits."""
+        """Return the calls that compute the logits of one character from the zx of the first layer."""
         weights, calls, x = self.model.weights, list(self.plans[0].calls), self.plans[0].state.h
         for layer in range(1, len(self.plans)):
             calls += self._enter(layer, x) + self.plans[layer].calls
@@ -145,7 +146,7 @@ class Stream:
         return calls
 
     def _enter(self, layer: int, x: np.ndarray) -> list[Call]:
-        """Return the calls that fill the zx of a layer from x, the output of the one below, and its state."""
+        """Return the calls that fill the zx of a layer from x, the output of the layer below, and the state below."""
         cell, weights, zx = self.layers[layer], self.model.weights, self.plans[layer].zx
         low = cell.projected(self.units)
         projected = zx[..., :low]
@@ -163,14 +164,14 @@ class Stream:
         return calls
 
     def forget(self, rows: Any = ...) -> None:
-        """Return all texts, or those of some rows, to the state before a text; feed the start symbol next."""
+        """Reset the state of all texts, or of some rows, to that before a text; feed the start symbol next."""
         for cell, plan in zip(self.layers, self.plans, strict=True):
             for name, value in zip(cell.state_fields, plan.state, strict=True):
                 value[rows] = cell.initial.get(name, 0.0)
         self.matched[rows] = 0
 
     def copy(self, other: "Stream", rows: Any = ..., of: Any = ...) -> None:
-        """Give texts, by default all, the state of texts `of` a stream of the same model, which may be this one."""
+        """Copy into some rows, by default all, the state of rows `of` a stream of the same model (or this stream)."""
         for plan, source in zip(self.plans, other.plans, strict=True):
             for value, new in zip(plan.state, source.state, strict=True):
                 value[rows] = new[of]
@@ -187,7 +188,7 @@ class Stream:
         return self.logits
 
     def go_on(self, drawn: int | np.ndarray) -> np.ndarray:
-        """Step by characters that were drawn: after the end of a document, which is forgotten, another one begins."""
+        """Step with drawn characters; after the end of a document that the model forgets, a new document begins."""
         if self.end is not None:
             self.matched[...] = self.end.after[self.matched, drawn]
             ended = self.matched == len(self.end)

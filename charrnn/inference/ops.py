@@ -1,4 +1,4 @@
-"""The array namespace `xp` for NumPy: what cells and networks need, under the names of keras.ops."""
+"""The array namespace `xp` for NumPy: the functions that cells and networks need, with the names of keras.ops."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def log_sigmoid(x: np.ndarray) -> np.ndarray:
-    """Return log(1 / (1 + exp(-x))), exact where the logistic function is next to 0 too."""
+    """Return log(1 / (1 + exp(-x))), exact also where the logistic function is close to 0."""
     return -np.logaddexp(0, -x)
 
 

@@ -1,8 +1,8 @@
-"""A cell's step as a list of NumPy calls into buffers allocated once: traced from its equations, never restated.
+"""A cell's step as a list of NumPy calls into buffers that are allocated once; the calls are traced from its equations.
 
-Calling the equations on arrays allocates at every operation, and at one stream that costs more than the arithmetic.
-So the step runs once on `Node`s, which note what is asked of them; the notes become calls `function(*inputs, out)`.
-Activations of neighbouring blocks of one array are joined into one pass over all of them.
+Equations on arrays allocate memory at every operation. For a single stream that costs more than the arithmetic. So the
+step runs once on `Node`s, which record the operations; the records become calls `function(*inputs, out)`.
+Activations of neighbouring blocks of one array are combined into one call for all of them.
 """
 
 import itertools
@@ -25,7 +25,7 @@ class Node:
     """An array that a step computes: an operation, its operands, and its width; `array` is where its value will be."""
 
     array: np.ndarray
-    # NumPy arrays leave arithmetic with a node to the node.
+    # With this, NumPy arrays let the node do arithmetic between an array and a node.
     __array_ufunc__ = None
 
     def __init__(self, trace: list["Node"], operation: Any, operands: Sequence[Any], width: int):
@@ -66,11 +66,13 @@ class Node:
 
 
 class Functions(type):
-    """What a namespace says of functions that it does not have."""
+    """Raises a CharRNNError for a function that a namespace does not have."""
 
     def __getattr__(cls, name: str) -> Any:
         known = ", ".join(sorted(function for function in vars(cls) if not function.startswith("_")))
-        raise CharRNNError(f"The cell calls xp.{name}, which sampling does not have.", hint=f"It has {known}.")
+        raise CharRNNError(
+            f"The cell calls xp.{name}, which is not available for sampling.", hint=f"Available functions: {known}."
+        )
 
 
 class TraceOps(metaclass=Functions):
@@ -117,7 +119,7 @@ class TraceOps(metaclass=Functions):
 
 
 def check(cell: Cell) -> None:
-    """Raise CharRNNError if a cell does what a plan cannot."""
+    """Raise CharRNNError if a plan cannot compute the step of a cell."""
     units = 8
     matrices = {name: np.zeros(matrix.shape(units), np.float32) for name, matrix in cell.matrices.items()}
     vectors = {name: np.zeros(len(vector.starts) * units, np.float32) for name, vector in cell.vectors.items()}
@@ -129,18 +131,18 @@ def check(cell: Cell) -> None:
     except CharRNNError:
         raise
     except Exception as error:
-        # It may be anybody's code.
+        # The cell may be the user's code, which can raise anything.
         raise CharRNNError(
             f"The step of the cell {cell.name} cannot be computed: {type(error).__name__}: {error}.",
-            hint="docs/cells.md says what a step may do.",
+            hint="docs/cells.md describes what a step may do.",
         ) from error
 
 
 class Plan:
-    """One step of one layer: fill `zx`, make the `calls`, and `state` has advanced; `state[0]` is the output.
+    """One step of one layer: fill `zx`, run the `calls`, and `state` has the new state; `state[0]` is the output.
 
-    zx: (batch, its width), state: the cell's fields, (batch, units); without the batch axis when batch is 1, where
-    NumPy is fastest.
+    zx: (batch, its width), state: the cell's fields, (batch, units). With a batch of 1 the batch axis is left out,
+    because NumPy is faster without it.
     """
 
     def __init__(
@@ -176,12 +178,12 @@ class Plan:
         self._store([(node.array, was.array, _root(node) in old) for node, was in zip(new, old, strict=True)])
 
     def _store(self, moves: list[tuple[np.ndarray, np.ndarray, bool]]) -> None:
-        """Add the calls that move the new state to where the old one is: (from, to, whether from an old state)."""
+        """Add the calls that copy the new state over the old one; moves are (from, to, whether from an old state)."""
         moves = [move for move in moves if move[0] is not move[1]]
         late = []
         for source, target, is_old in moves:
             if is_old:
-                # Another field may be stored over it first.
+                # Another field may overwrite this one first.
                 kept = np.empty_like(target)
                 self.calls.append((np.copyto, (kept, source)))
                 source = kept
@@ -192,7 +194,7 @@ class Plan:
         return np.zeros((*self.lead, width), self.dtype)
 
     def _compile(self, node: Node, trace: list[Node], out: np.ndarray | None) -> set[Node]:
-        """Add the calls that compute `node`, into `out` if given, and return the nodes that they have computed."""
+        """Add the calls that compute `node` (into `out` if given), and return all nodes that these calls compute."""
         operation, operands = node.operation, node.operands
         if operation == "input":
             return {node}
@@ -220,7 +222,7 @@ class Plan:
         return np.asarray(value, self.dtype)
 
     def _activate(self, nodes: list[Node]) -> set[Node]:
-        """Compute activations whose operands lie side by side in one array, in one pass over all of them."""
+        """Add the calls that compute activations of neighbouring blocks of one array, all of them at once."""
         first, last = nodes[0].operands[0], nodes[-1].operands[0]
         if len(nodes) == 1:
             source = first.array
@@ -247,7 +249,7 @@ class Plan:
         return set(nodes)
 
     def run(self, zx: np.ndarray, emitted: Sequence[str] = ("h",)) -> list[np.ndarray]:
-        """Advance over zx, (time, batch, its width), from the present state; return these fields after each step."""
+        """Step through zx, (time, batch, its width), from the current state; return these fields after each step."""
         fields = [getattr(self.state, name) for name in emitted]
         outputs = [np.empty((*zx.shape[:2], field.shape[-1]), self.dtype) for field in fields]
         calls, into = self.calls, self.zx
@@ -274,17 +276,17 @@ def _log_sigmoid(x: np.ndarray, out: np.ndarray) -> None:
 
 
 def _maximum(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    # Of all functions of two arrays this one will not take its output by position.
+    # np.maximum accepts its output only by keyword, unlike the other functions of two arrays here.
     np.maximum(x, y, out=out)
 
 
 def product(vector: np.ndarray) -> Callable[..., Any]:
-    """Return the quickest matrix product for this left operand: np.dot spends less on its way to BLAS than matmul."""
+    """Return the fastest matrix product for this left operand: np.dot has less overhead before BLAS than matmul."""
     return np.dot if vector.ndim == 1 else np.matmul
 
 
 def _in_place(trace: list[Node], new: Sequence[Node], old: Sequence[Node]) -> dict[Node, np.ndarray]:
-    """Return the nodes of the new state that may be computed right where the old state is, and where that is."""
+    """Return the nodes of the new state that can be computed in place of the old state, with their arrays."""
     kept = {_root(node) for node in new}
     return {
         node: was.array
@@ -294,7 +296,7 @@ def _in_place(trace: list[Node], new: Sequence[Node], old: Sequence[Node]) -> di
 
 
 def _root(node: Node) -> Node:
-    """Return the node that this one is a part of, or itself."""
+    """Return the node that contains this one, or the node itself."""
     return _root(node.operands[0]) if node.operation == "part" else node
 
 
@@ -308,7 +310,7 @@ def _last_use(trace: list[Node], node: Node) -> int:
 
 
 def _neighbours(node: Node, trace: list[Node]) -> list[Node]:
-    """Return the activations of one split array's blocks, side by side, that `node` belongs to; itself if alone."""
+    """Return the activations of neighbouring blocks of one split array, including `node`, or only `node`."""
     if node.operands[0].operation != "part":
         return [node]
     parent = node.operands[0].operands[0]

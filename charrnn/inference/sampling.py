@@ -1,6 +1,6 @@
-"""From logits to the next character, and to what it costs: pure functions, randomness passed in.
+"""From logits to the next character and its cost: pure functions, to which random numbers are passed.
 
-They take one row of logits, (vocab,), or many, (..., vocab).
+They accept one row of logits, (vocab,), or many, (..., vocab).
 """
 
 import math
@@ -10,17 +10,19 @@ import numpy as np
 
 from charrnn.errors import CharRNNError
 
-# Beyond these a temperature changes nothing any more; and a float32 holds both, and what is divided by them.
+# A temperature beyond these limits has the same effect as the limit. float32 can represent both, and numbers divided by
+# them.
 COLDEST, HOTTEST = 1e-30, 1e30
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next character is drawn: a temperature, then what is left out of its distribution, in this order.
+    """How the next character is drawn: a temperature, then filters of its distribution, applied in this order.
 
-    `top_k` leaves the k likeliest (Fan et al. 2018), `top_p` the fewest that together have that probability (Holtzman
-    et al. 2020), `min_p` those with that share of the likeliest's (Nguyen et al. 2024), `typical` the fewest that
-    together have that probability, the surprisal nearest to the expected one first (Meister et al. 2023).
+    `top_k` keeps the k likeliest characters (Fan et al. 2018). `top_p` keeps the smallest set of the likeliest ones
+    that has at least this probability (Holtzman et al. 2020). `min_p` keeps those with at least this fraction of the
+    highest probability (Nguyen et al. 2024). `typical` keeps the smallest set that has at least this probability, where
+    the characters with the surprisal closest to the expected one come first (Meister et al. 2023).
     """
 
     temperature: float = 1.0
@@ -40,7 +42,7 @@ class Sampling:
                 raise CharRNNError(f"`{name}` is {value}; it must be above 0 and at most 1.")
 
     def weights(self, logits: np.ndarray) -> np.ndarray:
-        """Return numbers in proportion to the probabilities of being drawn, of the shape of `logits`."""
+        """Return numbers proportional to the probabilities of being drawn, in the shape of `logits`."""
         kept = weights(logits, self.temperature)
         if self.top_k or self.top_p or self.min_p:
             kept *= kept >= (self._least_of(kept) if kept.ndim == 1 else self._least(kept))
@@ -49,9 +51,9 @@ class Sampling:
         return kept
 
     def _least(self, weights: np.ndarray) -> np.ndarray:
-        """Return the weight in each row, (..., 1), below which nothing is drawn: each of three filters cuts off at one.
+        """Return for each row, (..., 1), the smallest weight that top_k, top_p and min_p keep.
 
-        All of equal weight are kept, or none.
+        Of characters with equal weights, all are kept or none.
         """
         ascending = np.sort(weights, axis=-1)[..., -self.top_k if self.top_k else None :]
         least = ascending[..., :1]
@@ -62,7 +64,7 @@ class Sampling:
         return np.maximum(least, self.min_p or 0)
 
     def _least_of(self, weights: np.ndarray) -> float:
-        """Return `_least` of one row: this is what one text costs a character, so it is worth a form of its own."""
+        """Return `_least` of one row; a separate function, because the speed of single texts depends on it."""
         if not (self.top_k or self.top_p):
             return self.min_p or 0.0
         ascending = weights.astype(np.float64)
@@ -78,10 +80,10 @@ class Sampling:
 
 
 def weights(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Return numbers in proportion to the next character's probabilities, (..., vocab); the likeliest has 1.
+    """Return numbers proportional to the probabilities of the next character, (..., vocab); the largest is 1.
 
-    softmax(logits / temperature) but for its denominator, Ackley, Hinton & Sejnowski 1985. Temperature 0 is greedy:
-    all but the first of the likeliest have 0.
+    This is softmax(logits / temperature) without its denominator (Ackley, Hinton & Sejnowski 1985). Temperature 0 is
+    greedy: only the first of the likeliest characters has a weight above 0.
     """
     if temperature == 0:
         greedy = np.zeros_like(logits)
@@ -93,21 +95,21 @@ def weights(logits: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def pick(weights: np.ndarray, uniform: float) -> int:
-    """Return the id, of one row of weights, that a uniform draw from [0, 1) falls on."""
-    # Converted first: accumulating in another type than the array's is slower than both.
+    """Return the id that a uniform draw from [0, 1) selects from one row of weights."""
+    # The array is converted first: accumulating it in a different type would take longer than both steps.
     cumulative = np.add.accumulate(weights.astype(np.float64))
-    # Scaled by the sum as it was added up: rounding must not let the draw fall behind the last character.
+    # The draw is scaled by the accumulated sum, so that rounding cannot select an id after the last character.
     return int(cumulative.searchsorted(uniform * cumulative.item(-1), "right"))
 
 
 def pick_each(weights: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-    """Return the id in each row of weights, (batch, vocab), that its uniform draw falls on, as `pick` does."""
+    """Return the id that each uniform draw selects from its row of weights, (batch, vocab), as `pick` does."""
     cumulative = weights.cumsum(axis=-1, dtype=np.float64)
     return (cumulative <= uniforms[:, None] * cumulative[:, -1:]).sum(axis=-1)
 
 
 def _leave_typical(weights: np.ndarray, share: float) -> None:
-    """Set to 0 what is not among the fewest, the most typical first, that make up a share of their row."""
+    """Set all weights to 0 except the smallest set of the most typical ones that has at least a share of its row."""
     p = weights.astype(np.float64)
     p /= p.sum(axis=-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):

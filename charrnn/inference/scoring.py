@@ -1,4 +1,4 @@
-"""What each character of a text costs a model, in nats: of one text, of many side by side, of a text's documents."""
+"""The cost in nats of each character of a text: for one text, for many in parallel, and for the documents of a text."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,16 +11,16 @@ from charrnn.inference.model import Model, Stream
 from charrnn.inference.sampling import cross_entropy
 from charrnn.inference.threads import Shards
 
-# Characters read at once: fewer where the logits of so many would take more than so many numbers.
+# At most CHUNK characters are read at once, and fewer if their logits would be more than LOGITS numbers.
 CHUNK = 1024
 LOGITS = 1 << 23
-# Texts that are read side by side, of about the same length among so many.
+# How many texts of similar length are read in parallel, and among how many texts similar lengths are searched for.
 SIDE_BY_SIDE = 512
 SORTED = 8192
 
 
 class Stretch(NamedTuple):
-    """What the characters of a text from `low` up to `high` cost, nats float32 (characters,)."""
+    """The costs of the characters of a text from `low` up to `high`, in nats, float32 (characters,)."""
 
     low: int
     high: int
@@ -28,7 +28,7 @@ class Stretch(NamedTuple):
 
 
 class Reader:
-    """`batch` texts that are read side by side from their beginnings, a stretch at a time."""
+    """Reads `batch` texts in parallel from their beginnings, a piece at a time."""
 
     def __init__(self, model: Model, batch: int = 1):
         self.stream = Stream(model, batch)
@@ -36,7 +36,7 @@ class Reader:
         self.chunk = max(16, min(CHUNK, LOGITS // (batch * model.vocab.size)))
 
     def nats(self, ids: np.ndarray) -> np.ndarray:
-        """Return what each of the next characters costs in nats, float32 (time, batch), as `ids`."""
+        """Return the cost of each of the next characters in nats, float32 (time, batch), the shape of `ids`."""
         nats = np.empty(ids.shape, np.float32)
         for low in range(0, len(ids), self.chunk):
             targets = ids[low : low + self.chunk]
@@ -55,14 +55,14 @@ def begin(model: Model, before: np.ndarray) -> Reader:
 
 
 def score(model: Model, before: np.ndarray, texts: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return what each character of each text costs in nats, float32, where each text follows the ids `before`."""
+    """Return the cost in nats of each character of each text, float32, where each text follows the ids `before`."""
     return score_after(begin(model, before), texts)
 
 
 def score_after(begun: Reader, texts: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return what each character of each text costs in nats, float32, where each follows what `begun` has read.
+    """Return the cost in nats of each character of each text, float32, each after the ids that `begun` read.
 
-    Texts of about the same length are read side by side; a text alone gives the same to rounding.
+    Texts of similar length are read in parallel. A single text gives the same numbers, except for rounding.
     """
     model = begun.stream.model
     nats = [np.zeros(0, np.float32)] * len(texts)
@@ -73,7 +73,7 @@ def score_after(begun: Reader, texts: Sequence[np.ndarray]) -> list[np.ndarray]:
             alone.previous = begun.previous
             nats[group[0]] = alone.nats(texts[group[0]][:, None])[:, 0]
             continue
-        # Shorter ones are filled up behind their ends.
+        # Shorter texts are padded after their ends.
         ids = np.zeros((len(texts[group[-1]]), len(group)), np.int64)
         for column, text in enumerate(group):
             ids[: len(texts[text]), column] = texts[text]
@@ -84,7 +84,7 @@ def score_after(begun: Reader, texts: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def _groups(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Yield the places of texts to be read side by side, the longest of each last; empty ones are left out."""
+    """Yield groups of places of texts to read in parallel, the longest text last; empty texts are left out."""
     waiting = sorted((place for place, length in enumerate(lengths) if length), key=lambda place: lengths[place])
     while waiting:
         size = max(1, min(SIDE_BY_SIDE, BLOCK // lengths[waiting[-1]]))
@@ -93,7 +93,7 @@ def _groups(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _side_by_side(model: Model, begun: Reader, targets: np.ndarray) -> np.ndarray:
-    """Return the nats of targets, (time, batch), behind what `begun` has read."""
+    """Return the nats of targets, (time, batch), after the ids that `begun` has read."""
     nats = np.empty(targets.shape, np.float32)
 
     def read(stream: Stream, rows: slice) -> None:
@@ -109,9 +109,9 @@ def _side_by_side(model: Model, begun: Reader, targets: np.ndarray) -> np.ndarra
 
 
 def score_part(model: Model, part: Part) -> Iterator[Stretch]:
-    """Yield what the characters of a part cost, in its order, read from its beginning.
+    """Yield the costs of the characters of a part, in order, read from the beginning of the part.
 
-    Where the model forgets at the beginning of documents, each is read from its own, many side by side.
+    If the model forgets at the beginning of documents, each document is read from its beginning, many in parallel.
     """
     if not part.resets:
         reader = Reader(model)
@@ -129,7 +129,7 @@ def score_part(model: Model, part: Part) -> Iterator[Stretch]:
 
 
 def _portions(part: Part) -> Iterator[tuple[int, list[int]]]:
-    """Yield where documents that are to be read together begin, and where each of them ends."""
+    """Yield groups of documents to read together: where the group begins, and where each document ends."""
     begin = 0
     ends: list[int] = []
     for end in _ends(part):

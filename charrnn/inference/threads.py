@@ -1,4 +1,4 @@
-"""Many texts read side by side, their rows shared among the cores."""
+"""Many texts that are read in parallel, with their rows divided among the cores."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,15 +10,15 @@ import numpy as np
 from charrnn.cores import usable_cores
 from charrnn.inference.model import Model, Stream
 
-# Fewer rows than so many are not worth a thread of their own.
+# With fewer rows than this, another thread is not worthwhile.
 ROWS = 16
 
 
 class Shards:
-    """`batch` texts, at least 2, that are read as a `Stream` reads them: each core steps some of them.
+    """Reads `batch` texts, at least 2, as a `Stream` does, but each core steps some of the texts.
 
-    Within a step NumPy has the arrays of one shard, small enough for a core's cache, and BLAS one thread for it: what
-    is not a matrix product runs on all cores too. To be entered as a context.
+    So the operations between the matrix products use all cores too. The arrays of one shard are small enough for the
+    cache of a core, and BLAS uses one thread per shard. Use it as a context manager.
     """
 
     def __init__(self, model: Model, batch: int):
@@ -43,7 +43,7 @@ class Shards:
             self._limit.restore_original_limits()
 
     def go_on(self, drawn: np.ndarray) -> np.ndarray:
-        """Read a character of every text, as `Stream.go_on`; return the next's logits, valid until the next."""
+        """Read one character of every text, as `Stream.go_on`; return the next logits, valid until the next call."""
         if self.count == 1:
             return self.streams[0].go_on(drawn)
 
@@ -54,9 +54,10 @@ class Shards:
         return self.logits
 
     def each(self, work: Callable[[Stream, slice], None]) -> None:
-        """Do some work for each shard, given its stream and its rows, each on its own core.
+        """Call `work` for each shard, with its stream and its rows; each call runs on its own core.
 
-        What takes several steps is quicker so than step by step: no core waits for another between them.
+        Work that takes several steps is faster in this way than with one call per step: no core waits for another one
+        between the steps.
         """
         if self.count == 1:
             work(self.streams[0], self.rows[0])
@@ -64,7 +65,7 @@ class Shards:
             list(self._pool.map(work, self.streams, self.rows))
 
     def copy(self, other: Stream, row: Any = ...) -> None:
-        """Give a text, by default all, the state of a stream of one text."""
+        """Copy the state of a stream of one text into a row, by default into all rows."""
         for stream, own in zip(self.streams, self.rows, strict=True):
             if row is ...:
                 stream.copy(other)

@@ -318,7 +318,7 @@ def test_signs_and_numbers_on_either_side(batch):
 
 def test_a_cell_that_cannot_be_sampled_from_is_refused_before_it_is_trained():
     for step, message in (
-        (lambda xp, zx, state, dot, w: Hidden(xp.arctan(zx)), "calls xp.arctan, which sampling does not have"),
+        (lambda xp, zx, state, dot, w: Hidden(xp.arctan(zx)), "calls xp.arctan, which is not available for sampling"),
         (lambda xp, zx, state, dot, w: Hidden(zx**2), "cannot be computed: TypeError: unsupported operand"),
     ):
         with pytest.raises(CharRNNError, match=message):

@@ -442,7 +442,7 @@ def test_lines_are_read_as_the_model_was_trained_to():
 
 
 def test_line_ends_need_a_model_that_has_seen_one():
-    with pytest.raises(CharRNNError, match="has never seen one"):
+    with pytest.raises(CharRNNError, match="has never seen a line break"):
         Scorer(model_of(vocab=Vocabulary.of("abc")), DEFAULT_TEXT, line_ends=True)
     # Without one, nothing but the start symbol stands before a line.
     model = model_of(vocab=Vocabulary.of("abc"))
