@@ -271,7 +271,7 @@ def test_a_part_that_cannot_be_had_is_told(folder):
     assert "has no part 'test'; it has validation." in refused("eval", "toy", "--part", "test")
     assert "has no part 'train'" in refused("eval", "toy", "--part", "train")
     for more in (("text.txt",), ("--unknown", "skip"), ("--encoding", "latin-1"), ("--include", "*.txt")):
-        assert "--part evaluates what the run held out" in refused("eval", "toy", *more, "--part", "validation")
+        assert "--part evaluates a part of the run's own text" in refused("eval", "toy", *more, "--part", "validation")
     assert "No text was named" in refused("eval", "toy") and "No text was named" in refused("eval")
     (folder / "text.txt").write_text(TEXT + "a")
     assert "text.txt has changed since the run began" in refused("eval", "toy", "--part", "validation")
@@ -303,7 +303,7 @@ def test_weights_are_compared(folder):
     few = Vocabulary.of("\n abcdefgi")
     write_checkpoint(other.best, replace(made, vocab=few))
     assert "their characters differ" in said("verify", "one", "other", "--equal", code=1)
-    assert "--equal compares two" in refused("verify", "one", "--equal")
+    assert "--equal compares exactly two" in refused("verify", "one", "--equal")
 
 
 def test_training_prints_its_result_as_json(folder, monkeypatch):

@@ -321,7 +321,7 @@ def test_a_model_of_bytes_completes_bytes():
         (("plain.safetensors", "."), ". is a folder; charrnn complete reads the lines of one text"),
         (("missing.safetensors", "lines.txt"), "missing.safetensors"),
         (("plain.safetensors", "lines.txt", "--check", "missing.txt"), "missing.txt does not exist"),
-        (("plain.safetensors", "--check", "-"), "cannot both come from stdin"),
+        (("plain.safetensors", "--check", "-"), "cannot both be read from stdin"),
         (("plain.safetensors", "lines.txt", "--unknown", "forget"), "--unknown is 'forget'"),
         (("plain.safetensors", "lines.txt", "--temp", "1", "--top-p", "2"), "--top-p is 2"),
         (("plain.safetensors", "lines.txt", "--beam", "2", "--no-repeat", "2"), "--beam searches"),

@@ -243,7 +243,7 @@ def test_a_download_has_no_size_to_choose(charrnn, listed, server):
     listed("/toy")
     code, _, err = charrnn("corpus", "toy", "--size", "1K")
     assert code == 1
-    assert "downloaded whole" in err
+    assert "its size cannot be chosen" in err
     assert server.asked == []
 
 

@@ -69,7 +69,7 @@ MISTAKES = [
     ("score texts", "cat texts/* | charrnn score"),
     ("score text.txt smal", "neither a run nor a file 'smal'.\n  Did you mean small?"),
     ("complete text.txt nothing", "neither a run nor a file 'nothing'.\n  Check its path"),
-    ("corpus --output x.txt", "No corpus was named; --output, --size and --force need the name of one."),
+    ("corpus --output x.txt", "No corpus was named; --output, --size and --force need the name of a corpus."),
     ("corpus --size 10K", "No corpus was named;"),
     ("complete small texts", "cat texts/* | charrnn complete small"),
     ("train text.txt --resume", "charrnn train --resume VALUE"),

@@ -508,7 +508,7 @@ def test_beam(sample):
     skipping = (("--novel-to", "names.txt"), ("--sort",), ("--min-length", 2), ("--max-length", 3))
     for more in (("--count", 2), ("--unique",), ("--novel",), *skipping):
         refused = sample("names", "--beam", 2, *more)
-        assert refused[:2] == (1, "") and refused.said.startswith("charrnn: --beam searches for texts; --count, ")
+        assert refused[:2] == (1, "") and refused.said.startswith("charrnn: --beam searches for the likeliest")
 
 
 def test_the_best_of_a_beam(sample, folder):

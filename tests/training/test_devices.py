@@ -77,8 +77,8 @@ def test_what_a_person_reads():
         },
     }  # fmt: skip
     assert lines(facts, {"jax": "JAX", "tensorflow": "TensorFlow"}) == [
-        "Processor            A processor, 2 cores; bfloat16 products in hardware: --precision bf16 pays.",
-        "GPU 0                NVIDIA H100 80GB HBM3, 300 of 81,559 MiB free: another process has the rest",
+        "Processor            A processor, 2 cores; bfloat16 products in hardware: --precision bf16 is faster.",
+        "GPU 0                NVIDIA H100 80GB HBM3, 300 of 81,559 MiB free: another process uses the rest",
         "JAX 1.2              cpu",
         "                     gpu:0, H100",
         "TensorFlow 1.2       cpu",

@@ -1,4 +1,4 @@
-"""`charrnn bench`: how fast this machine trains and samples a given model."""
+"""`charrnn bench`: measures how fast this machine trains and samples a given model."""
 
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ _M, _T = ModelConfig(), TrainConfig()
 
 def bench(
     corpus: Annotated[
-        list[str] | None, typer.Argument(metavar="CORPUS", help="Estimate the time of an epoch of this text.")
+        list[str] | None, typer.Argument(metavar="CORPUS", help="Estimate the time of one epoch of this text.")
     ] = None,
     cell: o.CellName = _M.cell,
     cells: o.Cells = None,
@@ -28,12 +28,12 @@ def bench(
     precision: o.Precision = _T.precision,
     backend: o.Backend = None,
     device: o.Device = "auto",
-    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="How long to train, and to sample.")] = 10.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="Seconds to train, and to sample.")] = 10.0,
     as_json: o.AsJson = False,
 ) -> None:
     """Measure how fast this machine trains and samples a model.
 
-    The speed of training is shown as a share of what the machine can do in float32, too.
+    The speed of training is also shown as a percentage of the machine's peak in float32.
     """
     from charrnn.api import benchmark
     from charrnn.api.hardware import place
@@ -47,7 +47,7 @@ def bench(
     with Reading() as reading, readable_by():
         text = read_text(corpus, watch=reading.show) if corpus else None
     vocab_size = len(text.symbols) if text else benchmark.VOCAB
-    say("Measuring the peak of this machine's matrix products …")
+    say("Measuring the peak speed of matrix products …")
     peak = benchmark.peak_gflops(library, device)
     say("Training …")
     trained = benchmark.train_speed(model, config, vocab_size, seconds, device)
@@ -67,7 +67,7 @@ def bench(
     lines = [
         ("training", f"{trained:,.0f} characters/s"),
         ("share of the peak", f"{facts['peak_share']:.0%} of {peak:,.0f} GFLOPS (float32 matrix products)"),
-        ("sampling", f"{sampled:,.0f} characters/s, one stream"),
+        ("sampling", f"{sampled:,.0f} characters/s, one text at a time"),
     ]
     if text:
         lines.append(("an epoch", f"{facts['epoch_seconds'] / 60:,.1f} minutes for {len(text):,} characters"))

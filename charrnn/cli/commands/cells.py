@@ -1,4 +1,4 @@
-"""`charrnn cells`: what cells there are, and what one of them computes."""
+"""`charrnn cells`: lists the cells, or shows the equations of one."""
 
 import sys
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ _M = ModelConfig()
 
 def cells(
     name: Annotated[
-        str | None, typer.Argument(metavar="[CELL|STACK]", help="Show one cell, or stack: equations and shapes.")
+        str | None, typer.Argument(metavar="[CELL|STACK]", help="Show the equations and shapes of this cell or stack.")
     ] = None,
     cells: o.Cells = None,
     layers: o.Layers = _M.layers,
@@ -28,8 +28,8 @@ def cells(
 ) -> None:
     """List the cells, or show the equations of one.
 
-    The list has each cell's paper, the blocks of its input, the parameters of a network (for 65 characters), and what
-    it remembers.
+    The list shows the paper of each cell, the blocks of its input, the number of parameters of a network (for 65
+    characters), and the fields of its state.
     """
     from charrnn.api import catalogue
     from charrnn.cells import CELLS
@@ -48,7 +48,7 @@ def cells(
         write_data(catalogue.describe(models[0]))
     else:
         write_data(_table(facts))
-        tell(f"Stacks: {', '.join(STACKS)}. charrnn cells NAME shows a cell, or a stack.")
+        tell(f"Stacks: {', '.join(STACKS)}. To show a cell or a stack: charrnn cells NAME")
 
 
 def _table(facts: list[dict[str, Any]]) -> str:

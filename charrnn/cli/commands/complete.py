@@ -1,4 +1,4 @@
-"""`charrnn complete`: what follows each line."""
+"""`charrnn complete`: prints the continuation of each line."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,10 +38,11 @@ def complete(
     jsonl: o.AsJsonl = False,
     unbuffered: g.Unbuffered = False,
 ) -> None:
-    """Complete lines: print what follows each.
+    """Complete each line of a text.
 
-    A completion ends with its line. By default it is made of the likeliest characters.
-    A model trained with --lines --loss-after on lines of SOURCE, a separator and TARGET answers SOURCE with TARGET.
+    A completion ends at the end of its line. By default it consists of the likeliest characters.
+    A model that was trained with --lines --loss-after on lines of SOURCE, a separator and TARGET answers SOURCE with
+    TARGET.
     """
     from charrnn.api.completion import Targets
     from charrnn.cli.views.samples import as_line, columns, ranked
@@ -50,9 +51,13 @@ def complete(
 
     run, source = run_and_lines(arguments or [], "complete")
     if check == source == "-":
-        raise CharRNNError("The lines and the targets of --check cannot both come from stdin.", hint="Name a file.")
+        raise CharRNNError(
+            "The lines and the targets of --check cannot both be read from stdin.", hint="Name a file for one of them."
+        )
     if check is not None and best is not None:
-        raise CharRNNError("--check counts one completion of each line, and --best prints several.", "Leave one out.")
+        raise CharRNNError(
+            "--check counts one completion of each line, but --best prints several.", "Leave out one of them."
+        )
     model = loaded(run)
     of_bytes = model.text.bytes
     how: How = {
@@ -89,7 +94,7 @@ def complete(
                     }
                     write_data(as_line({**facts, **shown, "run": model.run}))
                 elif targets is None:
-                    # A completion is one line, whatever it is made of.
+                    # The output has one line per completion, even if the completion contains line breaks.
                     text = sample.text.replace("\n", "\\n") + "\n"
                     writer.write(text if best is None else f"{lines}\t{columns(sample, text)}")
     answers.end()

@@ -1,4 +1,4 @@
-"""`charrnn corpus`: list the well-known corpora, download one, or build one from what is on this machine."""
+"""`charrnn corpus`: lists the well-known corpora, downloads one, or builds one from files on this machine."""
 
 import shlex
 import sys
@@ -31,19 +31,20 @@ def _size(text: str) -> int:
 
 
 def corpus(
-    name: Annotated[str | None, typer.Argument(help="The corpus to get; without it, list what there is.")] = None,
+    name: Annotated[str | None, typer.Argument(help="The corpus to get; without it, all corpora are listed.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write it.", show_default="corpora/NAME.txt")
+        Path | None, typer.Option("--output", "-o", help="The file to write.", show_default="corpora/NAME.txt")
     ] = None,
     size: Annotated[
-        str | None, typer.Option(metavar="BYTES", help="Size of a corpus that is built: bytes, or as 500K or 2M.")
+        str | None,
+        typer.Option(metavar="BYTES", help="Size of a corpus that is built on this machine: bytes, or 500K, 2M."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     manifest: Annotated[Path | None, typer.Option(envvar="CHARRNN_CORPORA", hidden=True)] = None,
 ) -> None:
     """List well-known corpora, or get one to train on.
 
-    `charrnn corpus` lists what there is, `charrnn corpus NAME` writes it to a file.
+    `charrnn corpus` lists the corpora, `charrnn corpus NAME` writes one to a file.
     """
     from charrnn.api.corpora import MANIFEST, get_corpus, known_corpora
 
@@ -51,7 +52,7 @@ def corpus(
     if name is None:
         if output is not None or size is not None or force:
             raise CharRNNError(
-                "No corpus was named; --output, --size and --force need the name of one.",
+                "No corpus was named; --output, --size and --force need the name of a corpus.",
                 hint="charrnn corpus lists them.",
             )
         write_data(_table(known))
@@ -60,7 +61,9 @@ def corpus(
         raise _unknown_name(name, known)
     entry, path = known[name], output or Path("corpora", f"{name}.txt")
     if "url" in entry and size is not None:
-        raise typer.BadParameter(f"{name} is downloaded whole.", param_hint="--size")
+        raise typer.BadParameter(
+            f"{name} is downloaded, so its size cannot be chosen. Leave out --size.", param_hint="--size"
+        )
     wanted = None if size is None else _size(size)
     written = get_corpus(name, entry, path, wanted, force, _shown)
     if written is None:
@@ -80,7 +83,7 @@ def _table(known: dict[str, dict[str, Any]]) -> str:
 def _unknown_name(name: str, known: dict[str, Any]) -> CharRNNError:
     return CharRNNError(
         f"There is no corpus {name!r}; the corpora are {', '.join(sorted(known))}.",
-        hint=did_you_mean(name, known, command="charrnn corpus ") or "A text of your own: charrnn train FILE",
+        hint=did_you_mean(name, known, command="charrnn corpus ") or "To train on your own text: charrnn train FILE",
     )
 
 

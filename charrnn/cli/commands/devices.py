@@ -1,4 +1,4 @@
-"""`charrnn devices`: what each backend can compute on, and why not on a GPU."""
+"""`charrnn devices`: the devices that each backend can use, and why a GPU is not used."""
 
 import sys
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ from charrnn.cli.views.wrapping import columns_of, wrapped
 
 # A GPU with less than this share of its memory free is in use.
 SCARCE = 0.1
-# The columns of what each line is about: a backend with its version, say.
+# The columns of the label of each line, for example a backend with its version.
 _LABEL = 21
 
 
 def devices(as_json: o.AsJson = False) -> None:
-    """Show on what each backend can train, and why a GPU is not used.
+    """Show the devices for training, and why a GPU is not used.
 
-    Choose with `charrnn train --device`, and the backend with --backend.
+    Choose a device with `charrnn train --device`, and a backend with --backend.
     """
     from charrnn.api import devices as api
     from charrnn.training.backends.choice import BACKENDS
 
-    say("Asking each backend …")
+    say("Looking for the devices of each backend …")
     facts = api.devices()
     titles = {name: backend.title for name, backend in BACKENDS.items()}
     columns = columns_of(sys.stdout)
@@ -31,8 +31,10 @@ def devices(as_json: o.AsJson = False) -> None:
 
 
 def lines(facts: dict[str, Any], names: dict[str, str], columns: int | None = None) -> list[str]:
-    """Return what there is to say to a person, in lines of at most so many columns (None: of any length)."""
-    quick = "in hardware: --precision bf16 pays" if facts["bf16"] else "not in hardware: --precision bf16 does not pay"
+    """Return the output for a person, in lines of at most `columns` columns (None: of any length)."""
+    quick = (
+        "in hardware: --precision bf16 is faster" if facts["bf16"] else "not in hardware: --precision bf16 is no faster"
+    )
     told = [
         ("Processor", f"{facts['processor']}, {facts['cores']} cores; bfloat16 products {quick}."),
         *((f"GPU {place}", _gpu(gpu)) for place, gpu in enumerate(facts["driver"]["gpus"])),
@@ -55,5 +57,5 @@ def _beside(label: str, text: str, columns: int | None) -> Iterator[str]:
 def _gpu(gpu: dict[str, Any]) -> str:
     if not gpu["total_mib"]:
         return gpu["name"]
-    warning = ": another process has the rest" if gpu["free_mib"] < SCARCE * gpu["total_mib"] else ""
+    warning = ": another process uses the rest" if gpu["free_mib"] < SCARCE * gpu["total_mib"] else ""
     return f"{gpu['name']}, {gpu['free_mib']:,} of {gpu['total_mib']:,} MiB free{warning}"

@@ -1,4 +1,4 @@
-"""`charrnn eval`: how well a model predicts a text."""
+"""`charrnn eval`: measures how well a model predicts a text."""
 
 import math
 from typing import Annotated
@@ -17,8 +17,8 @@ def eval(
         list[str] | None,
         typer.Argument(
             metavar="[RUN|FILE] [TEXT]",
-            help="A run or checkpoint (by default the newest run's best), then text files, folders, or - for stdin; "
-            "with --part no text.",
+            help="A run or checkpoint (default: the best of the newest run), then text files, folders, or - for stdin. "
+            "With --part: no text.",
         ),
     ] = None,
     part: Annotated[
@@ -26,14 +26,20 @@ def eval(
         typer.Option(
             "--part",
             metavar="PART",
-            help="Instead of a text: what the run held out, validation or test, as at the end of its training.",
+            help="Instead of a text, evaluate a held-out part of the run: validation or test, as at the end of "
+            "training.",
         ),
     ] = None,
     include: o.Include = None,
     field: o.Field = None,
     encoding: o.EncodingOfText = None,
     errors: Annotated[
-        str | None, typer.Option("--errors", help="strict or replace; by default as in training.")
+        str | None,
+        typer.Option(
+            "--errors",
+            help="What to do with bytes that are invalid in the encoding: strict, replace (by U+FFFD). Default: as in "
+            "training.",
+        ),
     ] = None,
     cells: o.Cells = None,
     unknown: o.Unknown = None,
@@ -41,7 +47,7 @@ def eval(
 ) -> None:
     """Measure how well a model predicts a text.
 
-    Prints bits and nats per character and the perplexity, over the whole of it.
+    Prints the bits and nats per character and the perplexity, computed over the whole text.
     """
     from charrnn.api.given import check_unknown
     from charrnn.cli.views.reading import Reading
@@ -51,8 +57,8 @@ def eval(
     if part is not None:
         if len(given) > 1 or include or field or encoding or errors or unknown:
             raise CharRNNError(
-                "--part evaluates what the run held out, read as in training.",
-                hint=f"Name nothing but the run: charrnn eval RUN --part {part}",
+                "--part evaluates a part of the run's own text, read as in training, so only the run can be named.",
+                hint=f"Leave out everything else: charrnn eval RUN --part {part}",
             )
         run = given[0] if given else None
     else:
@@ -84,7 +90,7 @@ def eval(
             f"bits per {unit}": evaluation.bits_per_char,
             f"nats per {unit}": evaluation.nats_per_char,
             f"perplexity per {unit}": evaluation.perplexity,
-            # Of a model of bytes it is the first of these.
+            # For a model of bytes, this equals the first row.
             "bits per byte": evaluation.bits_per_char if unit == "byte" else evaluation.bits_per_byte,
         }
         rows = [(f"{unit}s", f"{evaluation.characters:,}")]

@@ -1,4 +1,4 @@
-"""`charrnn gradcheck`: whether the gradients of training are right."""
+"""`charrnn gradcheck`: checks that the gradients of training are correct."""
 
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ UNITS = 3
 
 
 def gradcheck(
-    cell: Annotated[str, typer.Option("--cell", help=f"A cell, or {ALL} of them.")] = ALL,
+    cell: Annotated[str, typer.Option("--cell", help=f"A cell, or {ALL} for all cells.")] = ALL,
     cells: o.Cells = None,
     layers: o.Layers = 2,
     units: o.Units = UNITS,
@@ -26,9 +26,9 @@ def gradcheck(
 ) -> None:
     """Compare the gradients of training with central differences.
 
-    All is computed in float64. Exit 1 if any is wrong.
-    The error of a parameter is the worst |analytic - numeric| / max(|analytic|, |numeric|) over its elements, where an
-    element counts as at least 1/10,000 of the largest, and as at least 0.00001, below which the differences are noise.
+    Everything is computed in float64. Exits with 1 if a gradient is wrong.
+    The error of a parameter is the largest |analytic - numeric| / max(|analytic|, |numeric|) of its elements. The
+    denominator is at least 1/10,000 of the largest element, and at least 0.00001; smaller differences are noise.
     """
     from charrnn.api.gradients import LIMIT, check_gradients
 

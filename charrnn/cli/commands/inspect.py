@@ -1,4 +1,4 @@
-"""`charrnn inspect`: a look inside what was trained."""
+"""`charrnn inspect`: shows the content of a checkpoint, or compares runs."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,11 +22,11 @@ def inspect(
     cells: o.Cells = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Show what a checkpoint holds, and how its training went.
+    """Show the content of a checkpoint, and compare runs.
 
-    It holds the model, its parameters, the characters that it knows, and settings. Several runs are shown in a table
-    side by side, with the settings in which they differ, and their validation losses in one chart; --json then prints a
-    list.
+    Shows the model, its parameters, the characters that it knows, the settings, and the losses during training. Several
+    runs are compared in a table, with the settings in which they differ, and with their validation losses in one chart;
+    --json then prints a list.
     """
     from charrnn.api.inspection import inspect as inspected
     from charrnn.cli.views import plot as pictures
@@ -56,7 +56,7 @@ def _show(facts: dict[str, Any], plot: Path | None, as_json: bool) -> None:
 
 
 def _compare(names: list[str], plot: Path | None, as_json: bool) -> None:
-    """Show several runs beside one another."""
+    """Show several runs in one table and one chart."""
     from charrnn.api.inspection import inspect as inspected
     from charrnn.cli.views import comparison
     from charrnn.cli.views.plot import write_comparison

@@ -1,4 +1,4 @@
-"""`charrnn next`: which characters may follow a text."""
+"""`charrnn next`: shows which characters may follow a text."""
 
 from typing import Annotated
 
@@ -17,17 +17,17 @@ def next(
         list[str] | None,
         typer.Argument(
             metavar="[RUN|FILE] [TEXT]",
-            help=r"A run or checkpoint (by default the newest run's best), then the text, in quotes; \n is a "
-            "line break, - is stdin. Without a text: what may begin one.",
+            help=r"A run or checkpoint (default: the best of the newest run), then the text, in quotes; \n is a line "
+            "break, - means stdin. Without a text: the characters that may begin one.",
         ),
     ] = None,
-    top: Annotated[int, typer.Option("--top", min=1, help="How many characters, the likeliest first.")] = 10,
+    top: Annotated[int, typer.Option("--top", min=1, help="Number of characters to show.")] = 10,
     unknown: o.Unknown = None,
     encoding: o.EncodingOfText = None,
     cells: o.Cells = None,
     jsonl: o.AsJsonl = False,
 ) -> None:
-    """Show which characters may follow a text, the likeliest first."""
+    """Show the characters that may follow a text, likeliest first."""
     from charrnn.text.decoding import readable
 
     run, text = run_and_text(arguments or [])

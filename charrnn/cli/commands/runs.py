@@ -1,4 +1,4 @@
-"""`charrnn runs`: what has been trained."""
+"""`charrnn runs`: lists the runs."""
 
 import sys
 import time
@@ -22,9 +22,9 @@ def runs(
     cells: o.Cells = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
 ) -> None:
-    """List the runs, the newest first.
+    """List the runs, newest first.
 
-    Of each: steps, cell and size, best bits per character or byte, age, size on disk.
+    Shows for each run the steps, the cell and size, the best bits per character or byte, the age, and the size on disk.
     """
     from charrnn.api.runs import list_runs
     from charrnn.runs.folder import runs_folder

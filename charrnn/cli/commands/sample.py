@@ -1,4 +1,4 @@
-"""`charrnn sample`: new text from a trained model."""
+"""`charrnn sample`: generates new text from a trained model."""
 
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
@@ -52,9 +52,9 @@ def sample(
     output: g.Output = None,
     show_surprisal: g.ShowSurprisal = False,
 ) -> None:
-    """Sample new text, written as it is made. Without a run named: the newest run's best checkpoint.
+    """Sample new text and print it while it is generated.
 
-    The likelihoods of --jsonl and --show-surprisal are the model's own, at temperature 1 and before any filter.
+    --jsonl and --show-surprisal use the probabilities of the model itself: at temperature 1 and before any filter.
     """
     from charrnn.api.generation import best_of_drawn, several
     from charrnn.cli.views.sample_files import files_of
@@ -64,7 +64,7 @@ def sample(
     of_bytes, of_lines = model.text.bytes, model.text.lines
     stops = each_unescaped(until, of_bytes)
     if no_prime and not prime and prime_file is None:
-        raise CharRNNError("--no-prime has no effect without a prime.", hint="Give --prime too, or leave it out.")
+        raise CharRNNError("--no-prime has no effect without a prime.", hint="Add --prime, or leave out --no-prime.")
     primes = [prime_ids(model, one, prime_file, unknown, encoding) for one in dict.fromkeys(prime or [""])]
     heats: list[float | None] = list(dict.fromkeys(temp)) if temp else [None]
     how: How = {
@@ -96,9 +96,9 @@ def sample(
         if beam is not None:
             if count not in (None, 1) or any(which.values()):
                 raise CharRNNError(
-                    "--beam searches for texts; --count, --unique, --novel, --min-length, --max-length and --sort are "
-                    "for drawing.",
-                    hint="--best prints several texts of a search.",
+                    "--beam searches for the likeliest texts, so it cannot be combined with --count, --unique, "
+                    "--novel, --min-length, --max-length or --sort.",
+                    hint="To print several texts of a search, use --best.",
                 )
             how["temperature"] = heats[0]
             found = (model.n_best(beam, best or 1, length, prime=begun, **how) for begun in primes)

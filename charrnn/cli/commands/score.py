@@ -1,4 +1,4 @@
-"""`charrnn score`: what a model makes of each line, or of a whole text."""
+"""`charrnn score`: shows how surprising each line, or a whole text, is to a model."""
 
 from contextlib import nullcontext
 from typing import Annotated
@@ -41,13 +41,13 @@ def score(
     encoding: o.EncodingOfText = None,
     errors: o.ErrorsOfLines = None,
 ) -> None:
-    """Score lines, or a whole text: how many bits each costs.
+    """Show how surprising lines, or a whole text, are to a model.
 
-    Odd ones cost the model more per character.
-    Prints bits per character (or what --by asks for), bits, characters, unknown characters, the line's number and the
-    line, with tabs between.
-    A line stands for itself: what is before it does not matter. A character that the model has never seen costs 20.1
-    bits, what it takes to name one out of all of Unicode, unless --unknown says otherwise.
+    Unusual lines have more bits per character.
+    Prints bits per character (or the score of --by), bits, characters, unknown characters, the number of the line and
+    the line, separated by tabs.
+    Each line is scored without the lines before it. A character that the model has never seen costs 20.1 bits (the bits
+    needed to name one character of Unicode), unless --unknown is given.
     """
     from charrnn.api.given import check_unknown
     from charrnn.api.records import check_rank, chosen, ranked, records
@@ -61,7 +61,7 @@ def score(
     s.check_stdin(source, calibrate)
     model = loaded(run)
     check_rank(by, bits, model)
-    # A record that cannot be decoded is an odd one; of a whole text a person should know.
+    # A line that cannot be decoded is scored as an unusual one; in a whole text, invalid bytes are an error.
     config = model.read_as(encoding, errors or (model.text.errors if whole or model.text.bytes else "replace"))
     form = Form(jsonl, per_char, heatmap, by, model.run, config)
     before = unescaped(after or "", model.text.bytes)

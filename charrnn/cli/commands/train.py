@@ -1,4 +1,4 @@
-"""`charrnn train`: a model from a text."""
+"""`charrnn train`: trains a model on a text."""
 
 from typing import Any
 
@@ -82,13 +82,13 @@ def train(
     quiet: o.Quiet = 0,
     as_json: o.ResultAsJson = False,
 ) -> None:
-    """Train a model on a text and say how to sample from it.
+    """Train a model on a text.
 
-    The run is saved at every evaluation and when it is interrupted (Ctrl-C); --resume goes on from there, exactly as if
-    it had never stopped. SIGUSR1 saves it and goes on.
+    The run is saved at every evaluation and when it is interrupted (Ctrl-C). --resume continues it from there, with
+    exactly the same result as without the interruption. On SIGUSR1, the run is saved and continues.
     """
     settings = typed(context) - {"quiet", "resume", "as_json"}
-    # `out` is as it was typed, before Typer makes a path of it.
+    # `out` is as it was typed, before Typer converts it to a path.
     given = {name: value for name, value in {**context.params, "out": out}.items() if name in settings}
     typed_texts = given.keys() & {"documents_between", "separator", "loss_after"}
     given |= {name: as_trained(given[name], bytes, init) for name in typed_texts}
@@ -97,7 +97,7 @@ def train(
 
 
 def _train(resume: str | None, given: dict[str, Any], quiet: int, as_json: bool, asked: Signals) -> None:
-    """Train a new run, or one that goes on, show it, and answer signals."""
+    """Train a new run, or resume one; show the training, and react to signals."""
     from charrnn.api.training import resume_events, train_events
     from charrnn.cli.views import report
     from charrnn.cli.views.live import NOTHING, View

@@ -1,4 +1,4 @@
-"""`charrnn verify`: whether checkpoints are whole and sound."""
+"""`charrnn verify`: checks that checkpoints are intact and valid."""
 
 from typing import Annotated
 
@@ -13,15 +13,23 @@ from charrnn.errors import CharRNNError
 def verify(
     targets: Annotated[
         list[str],
-        typer.Argument(metavar="RUN|FILE...", help="Runs (every checkpoint and the log) or checkpoint files."),
+        typer.Argument(
+            metavar="RUN|FILE...", help="Runs (all checkpoints and the log are checked) or checkpoint files."
+        ),
     ],
     equal: Annotated[
-        bool, typer.Option("--equal", help="Compare the weights of two, of a run its best; exit 1 if they differ.")
+        bool,
+        typer.Option(
+            "--equal", help="Compare the weights of two runs (their best checkpoints) or files; exit 1 if they differ."
+        ),
     ] = False,
     cells: o.Cells = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Check checkpoints: format, digests, shapes, finite numbers. Exit 1 if any is bad."""
+    """Check that checkpoints are intact.
+
+    Checks the format, the digests, the shapes, and that all numbers are finite. Exits with 1 if a checkpoint is bad.
+    """
     from charrnn.api.verification import findings
 
     if equal:
@@ -44,11 +52,13 @@ def verify(
 
 
 def _compare(targets: list[str], as_json: bool) -> None:
-    """Say whether the weights of two checkpoints are equal."""
+    """Print whether the weights of two checkpoints are equal."""
     from charrnn.api.verification import compare
 
     if len(targets) != 2:
-        raise CharRNNError("--equal compares two checkpoints.", hint="Name two: charrnn verify A B --equal")
+        raise CharRNNError(
+            "--equal compares exactly two runs or checkpoints.", hint="Name two: charrnn verify A B --equal"
+        )
     found = compare(*targets)
     if as_json:
         write_data(json_text({"paths": [str(found.one), str(found.other)], "equal": not found.why, "why": found.why}))

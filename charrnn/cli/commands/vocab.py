@@ -1,4 +1,4 @@
-"""`charrnn vocab`: which characters a text is made of."""
+"""`charrnn vocab`: lists and counts the characters of a text."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -19,7 +19,7 @@ def vocab(
     context: typer.Context,
     corpus: o.Texts,
     json: Annotated[
-        bool, typer.Option("--json", help="Print JSON instead of a table; a share is then a fraction of 1.")
+        bool, typer.Option("--json", help="Print JSON instead of a table, with shares as fractions of 1.")
     ] = False,
     include: o.Include = None,
     encoding: o.Encoding = DEFAULT_TEXT.encoding,
@@ -35,24 +35,24 @@ def vocab(
         typer.Option(
             "--against",
             metavar="RUN|FILE",
-            help="Show only what a model, or a vocabulary file, has never seen, with a few places. The text is read as "
-            "the model reads it, but for what is given; CORPUS may be a model or a vocabulary file too.",
+            help="Show only characters that a model or a vocabulary file does not know, with a few places where they "
+            "occur. Options that are not given are those of the model. CORPUS may be a model or a vocabulary file too.",
             show_default=False,
         ),
     ] = None,
     cells: o.Cells = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Also write a vocabulary file, which `train --vocab` takes.")
+        Path | None, typer.Option("--output", "-o", help="Also write a vocabulary file for `train --vocab`.")
     ] = None,
 ) -> None:
-    """Show which characters a text is made of.
+    """List and count the characters of a text.
 
-    Of each: its code point, name, count and share.
+    Shows for each its code point, name, count and share.
     """
     from charrnn.api.vocabulary import characters_of
     from charrnn.cli.views.reading import Reading
 
-    # Of those that say how a text is read, which a model says otherwise than the defaults.
+    # Only the given options about reading a text: for the others, a model has its own values instead of the defaults.
     given = {name: context.params[name] for name in typed(context) & {field.name for field in fields(TextConfig)}}
     if documents_between is not None:
         given["documents_between"] = as_trained(documents_between, bytes)
@@ -88,7 +88,7 @@ def _table(report: dict[str, Any], of_bytes: bool) -> str:
 
 
 def _cell(key: str, value: Any, of_bytes: bool) -> str:
-    """Return how a fact of a character is shown."""
+    """Return a fact about a character as it is shown."""
     match key:
         case "character":
             return quoted(value, of_bytes)

@@ -162,13 +162,13 @@ class Output:
             say(printable(", ".join(f"{name} {facts[name]}" for name in self.form.headed) + ":"))
 
     def _shown(self, whole: "Sample", rank: int) -> str:
-        """Return a sample as it is printed, with the end of its line."""
+        """Return a sample as it is printed, with a line break or marker at its end."""
         prime = self.primes[whole.prime] if self.form.shows_prime else ()
         sample = whole.without_end(self.form.marker, whole.prime)
         if not self.form.is_table and self.form.with_marker and not self.form.ids:
             text = self._text(prime, more=True) + self._text(whole.ids, whole.nats)
             text += self.form.marker if sample is whole else ""
-            # On a terminal each begins on a line of its own; a file gets what the model has written.
+            # On a terminal each sample begins on a new line; a file gets exactly what the model has written.
             return text + ("\n" if self.to_terminal and not text.endswith("\n") else "")
         if not self.form.is_table:
             last = sample.ids[-1:] if len(sample.ids) else prime[-1:]
