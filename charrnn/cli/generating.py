@@ -58,7 +58,7 @@ Best = Annotated[
         "--best",
         metavar="N",
         min=1,
-        help="Print the N likeliest texts that --beam finds, with their probabilities; N is at most that of --beam.",
+        help="Print the N likeliest texts that --beam finds, with their probabilities. N is at most the N of --beam.",
         show_default=False,
     ),
 ]
@@ -88,7 +88,7 @@ NoRepeat = Annotated[
         "--no-repeat",
         metavar="N",
         min=1,
-        help="Never generate a run of N characters that already occurs in this text, unless no other character is "
+        help="Never generate a sequence of N characters that already occurs in this text, unless no other character is "
         "left.",
         show_default=False,
     ),

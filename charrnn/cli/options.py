@@ -30,7 +30,7 @@ def _off(value: float | None) -> float | None:
 
 
 def _load_cells(files: list[str] | None) -> None:
-    """Make the cells of these files known, and those of the environment; no file is read where there is none."""
+    """Load the cells that these files, and the files named in the environment, define."""
     typed_cells[:] = files or ()
     if files or os.environ.get(CELLS_VARIABLE):
         from charrnn.api.own_cells import load_cells
@@ -75,7 +75,7 @@ Unknown = Annotated[
         "--unknown",
         help=f"What to do with characters that the model has never seen: {', '.join(UNKNOWN)} (by its unknown "
         "symbol, U+FFFD, ? or a space).",
-        show_default="error, replace after --min-count; of score 20.1 bits each",
+        show_default="error; replace if trained with --min-count; for score 20.1 bits each",
     ),
 ]
 
@@ -167,7 +167,7 @@ Bytes = Annotated[
     bool, typer.Option("--bytes", help="Train on raw bytes instead of characters, so that any file can be read.")
 ]
 Lines = Annotated[
-    bool, typer.Option("--lines", help="Each line is a document of its own: the model forgets everything before it.")
+    bool, typer.Option("--lines", help="Each line is a separate document: the model forgets everything before it.")
 ]
 DocumentsBetween = Annotated[
     str | None,
@@ -200,7 +200,7 @@ Separator = Annotated[
 ResetAtDocuments = Annotated[
     bool,
     typer.Option(
-        "--reset-at-documents", help="Each file is a document of its own: the model forgets everything before it."
+        "--reset-at-documents", help="Each file is a separate document: the model forgets everything before it."
     ),
 ]
 LossAfter = Annotated[
