@@ -276,9 +276,9 @@ class TextConfig:
                 hint="Give one of them.",
             )
         if self.divided and (self.separator is not None or self.reset_at_documents):
-            name, what = ("lines", "lines") if self.lines else ("documents_between", "the texts between markers")
+            name, what = ("lines", "every line") if self.lines else ("documents_between", "every part before a marker")
             raise CharRNNError(
-                f"`{name}` makes documents of {what}; `separator` and `reset_at_documents` are for documents that are "
+                f"`{name}` makes {what} a document; `separator` and `reset_at_documents` are for documents that are "
                 "files."
             )
         if marker is None:

@@ -446,7 +446,7 @@ def test_a_resumed_run_finds_its_text_or_says_why_not(trained, tmp_path):
     )
     assert said["changed"][1] == 1 and before in said["changed"][0] and after in said["changed"][0]
     assert "--allow-changed-text" in said["changed"][0]
-    assert said["changed-ok"][1] == 0 and "going on with the new one" in said["changed-ok"][0]
+    assert said["changed-ok"][1] == 0 and "training continues with the new one" in said["changed-ok"][0]
     assert said["again"][1] == 0 and "changed" not in said["again"][0]
     assert (tmp_path / "checkpoints/piped/stdin.txt").read_bytes() == TEXT.encode()
     assert said["piped"][1] == said["piped-again"][1] == 0

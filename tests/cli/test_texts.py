@@ -82,7 +82,7 @@ def checkpoint_of(folder, run, step=3):
 
 def counted(said, what):
     """Return on how many characters the validation or the test was."""
-    match = re.search(rf"^{what}: [\d.]+ bits per \w+ .* on ([\d,]+) held-out (?:character|byte)s", said, re.M)
+    match = re.search(rf"^{what}: [\d.]+ bits per \w+ .* over all ([\d,]+) held-out (?:character|byte)s", said, re.M)
     assert match, said
     return int(match[1].replace(",", ""))
 

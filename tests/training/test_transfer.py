@@ -99,7 +99,7 @@ def test_training_begins_with_a_trained_model(tmp_path: Path):
     assert "Starting from a trained lstm, which knows 10 characters of this text." in said["kept"]
     assert "New to the model: αλμ (3)." in said["kept"] and "Not in this text, kept: m (1)." in said["kept"]
     assert "Forgotten: m (1)." in said["dropped"]
-    assert "--units 13 is not what" in said["other"] and "needs a model" in said["none"]
+    assert "--units 13 does not fit" in said["other"] and "needs a model" in said["none"]
     losses = {
         name: json.loads((tmp_path / "checkpoints" / name / "metrics.jsonl").read_text().splitlines()[0])["val_nats"]
         for name in ("kept", "dropped", "scratch")
