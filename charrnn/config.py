@@ -190,8 +190,8 @@ class TrainConfig:
 class TextConfig:
     """How bytes become the text that a model sees; settings that differ from the defaults are part of the model.
 
-    Documents are files or, with `lines`, lines or, with `documents_between`, the texts that this marker ends inside
-    files. With a `field`, only the texts under this name in the records of a file are read, each as a file of its own.
+    Documents are files; with `one_per_line`, lines; with `documents_between`, the parts of files that this marker ends.
+    With a `field`, only the texts under this name in the records of a file are read, each as a file of its own.
     `separator` is added after each file; with `resets`, the hidden state starts again where a document begins. With
     `loss_after`, the loss counts only after the first such character of each document.
     """
@@ -202,7 +202,7 @@ class TextConfig:
     normalize: str | None = None
     lower: bool = False
     bytes: bool = False
-    lines: bool = False
+    one_per_line: bool = False
     documents_between: str | None = None
     field: str | None = None
     separator: str | None = None
@@ -222,12 +222,12 @@ class TextConfig:
     @property
     def divided(self) -> bool:
         """Return whether documents are parts of files, which their ends tell: lines, or what a marker ends."""
-        return self.lines or self.documents_between is not None
+        return self.one_per_line or self.documents_between is not None
 
     @property
     def document_end(self) -> str | None:
         """Return the text that ends every document, if one does."""
-        return "\n" if self.lines else self.documents_between or self.separator
+        return "\n" if self.one_per_line else self.documents_between or self.separator
 
     def __post_init__(self) -> None:
         self._check_documents()
@@ -258,7 +258,7 @@ class TextConfig:
         if not self.resets:
             raise CharRNNError(
                 "`loss_after` needs documents at whose beginnings the hidden state starts again; this text has none.",
-                hint="Add `lines=True` or `documents_between='TEXT'` or, where files are documents, "
+                hint="Add `one_per_line=True` or `documents_between='TEXT'` or, where files are documents, "
                 "`reset_at_documents=True`.",
             )
         if self.loss_after == self.document_end:
@@ -270,13 +270,18 @@ class TextConfig:
     def _check_marker(self) -> None:
         """Raise CharRNNError unless what ends documents inside files is a text, and nothing else says what they are."""
         marker = self.documents_between
-        if self.lines and marker is not None:
+        if self.one_per_line and marker is not None:
             raise CharRNNError(
-                "`lines` and `documents_between` exclude each other: with `lines` every line is a document.",
+                "`one_per_line` and `documents_between` exclude each other: with `one_per_line` every line is a "
+                "document.",
                 hint="Give one of them.",
             )
         if self.divided and (self.separator is not None or self.reset_at_documents):
-            name, what = ("lines", "every line") if self.lines else ("documents_between", "every part before a marker")
+            name, what = (
+                ("one_per_line", "every line")
+                if self.one_per_line
+                else ("documents_between", "every part before a marker")
+            )
             raise CharRNNError(
                 f"`{name}` makes {what} a document; `separator` and `reset_at_documents` are for documents that are "
                 "files."

@@ -105,7 +105,7 @@ def _doubts(data: Dataset) -> Iterator[Noticed]:
 
 def _empty_documents(text: "Text") -> list[str]:
     """Return a notice about empty lines if lines are documents and more than a few of them are empty."""
-    lines, empty = text.counted.get("\n", 0), text.empty_lines() if text.config.lines else 0
+    lines, empty = text.counted.get("\n", 0), text.empty_lines() if text.config.one_per_line else 0
     if empty < max(2, 0.01 * lines):
         return []
     pattern = "^[[:space:]]*$" if "\r" in text.symbols else "^$"

@@ -217,7 +217,7 @@ def generation(model: Model, length: int, how: How, notify: Notify, flowing: boo
 def are_lines(model: Model, how: How) -> bool:
     """Return whether each text of a model of lines is a line: `how` does not set another end."""
     told = how.get("lines") is not None or how.get("documents") is not None or how.get("until")
-    return model.text.lines and not told and "\n" in model.vocab.symbols
+    return model.text.one_per_line and not told and "\n" in model.vocab.symbols
 
 
 def _check_counts(how: How) -> None:
@@ -244,7 +244,7 @@ def several(model: Model, how: How) -> int:
     _check_counts(how)
     if not model.text.divided or model.end is None:
         return 1
-    return (how.get("lines") if model.text.lines else None) or how.get("documents") or 1
+    return (how.get("lines") if model.text.one_per_line else None) or how.get("documents") or 1
 
 
 def check_keep(how: How) -> None:
@@ -277,7 +277,7 @@ def ending(model: Model, length: int, how: How, notify: Notify) -> Ending:
         raise CharRNNError(
             "`documents` counts documents, but nothing ends the documents of this model.",
             hint="Use `length`, `lines` or `until`. A model of documents is trained with `documents_between='TEXT'`, "
-            "`field`, `lines` or `separator`.",
+            "`field`, `one_per_line` or `separator`.",
         )
     return Ending(length, tuple(stops), None, line_break, keep=keep, documents=documents, end=model.document_end)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 ALIASES = {
     "batch-size": "batch",
     "corpus-changed-ok": "allow-changed-text",
+    "lines": "one-per-line",
     "file": "whole",
     "hidden-size": "units",
     "learning-rate": "lr",

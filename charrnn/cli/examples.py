@@ -29,7 +29,7 @@ charrnn train corpus.txt --minutes 3
 # Continue this run for half an hour.
 charrnn train --resume corpus --minutes 30
 # Train a larger model on names: each line is a separate text.
-charrnn train names.txt --lines --layers 3 --units 512
+charrnn train names.txt --one-per-line --layers 3 --units 512
 """,
     "sample": """
 # Sample 500 characters from the newest run, a little more predictable.

@@ -111,7 +111,7 @@ Documents = Annotated[
         "--documents",
         min=1,
         help="Stop after this many documents, each printed with its end. For models that were trained with "
-        "--documents-between, --field, --lines or --separator.",
+        "--documents-between, --field, --one-per-line or --separator.",
         show_default=False,
     ),
 ]

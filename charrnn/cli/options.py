@@ -166,8 +166,9 @@ Lower = Annotated[bool, typer.Option("--lower", help="Convert all letters to low
 Bytes = Annotated[
     bool, typer.Option("--bytes", help="Train on raw bytes instead of characters, so that any file can be read.")
 ]
-Lines = Annotated[
-    bool, typer.Option("--lines", help="Each line is a separate document: the model forgets everything before it.")
+OnePerLine = Annotated[
+    bool,
+    typer.Option("--one-per-line", help="Each line is a separate document: the model forgets everything before it."),
 ]
 DocumentsBetween = Annotated[
     str | None,
@@ -226,7 +227,7 @@ Split = Annotated[
         "--split",
         help="Which text is used for validation: tail (the last part of the text), documents (randomly chosen files, "
         "lines or other documents), char-rnn (the last 5 % of each stream).",
-        show_default="tail; documents with --lines, --documents-between, --field",
+        show_default="tail; documents with --one-per-line, --documents-between, --field",
     ),
 ]
 Val = Annotated[float, typer.Option("--val", help="Fraction of the text for validation; 0 means no validation.")]

@@ -37,7 +37,7 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "--seq",
             "--lr",
             "--dropout",
-            "--lines",
+            "--one-per-line",
         ),
         "Text": (
             "--include",

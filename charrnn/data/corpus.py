@@ -61,8 +61,8 @@ def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None, hint: str 
     whole = Part(
         text.codes,
         table,
-        None if text.config.lines else text.starts if text.begins is None else text.begins,
-        text.symbols.find("\n") if text.config.lines else None,
+        None if text.config.one_per_line else text.starts if text.begins is None else text.begins,
+        text.symbols.find("\n") if text.config.one_per_line else None,
         text.config.resets,
         _separator(text, vocab),
         inner=text.begins is not None,

@@ -24,7 +24,7 @@ def split_documents(
         raise CharRNNError(
             f"`split='documents'` needs {needed} documents or more; there "
             f"{'is one' if count == 1 else f'are {count}'}.",
-            hint="Name several files, or say `lines=True` if every line is a document, or what ends each: "
+            hint="Name several files, or say `one_per_line=True` if every line is a document, or what ends each: "
             "`documents_between='TEXT'`.",
         )
     # A document with a draw below the first bound validates, with one below the second it tests; the highest trains.

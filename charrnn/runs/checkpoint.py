@@ -26,6 +26,10 @@ from charrnn.runs.container import COPY_AGAIN, PARTS, damaged, opened, pack
 from charrnn.runs.progress import Progress
 from charrnn.text.vocabulary import Vocabulary
 
+# Settings of the text whose keys in a file are their older names.
+_KEYS = {"one_per_line": "lines"}
+_NAMES = {key: name for name, key in _KEYS.items()}
+
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
@@ -59,7 +63,7 @@ def serialise(checkpoint: Checkpoint) -> bytearray:
         "history": checkpoint.history,
         "model": to_json(checkpoint.model),
         "progress": checkpoint.progress.to_json() if checkpoint.progress else {},
-        "text": to_json(checkpoint.text),
+        "text": {_KEYS.get(name, name): value for name, value in to_json(checkpoint.text).items()},
         "training": checkpoint.training and to_json(checkpoint.training),
         "version": checkpoint.version,
         "vocab": checkpoint.vocab.to_json(),
@@ -116,7 +120,7 @@ def _parse(content: dict[str, Any]) -> Checkpoint:
             progress=Progress.from_json(progress) if progress else None,
             history=list(history),
             # The first files of this format lack it; their texts were read with the defaults.
-            text=_config(TextConfig, content.get("text", {})),
+            text=_config(TextConfig, {_NAMES.get(key, key): value for key, value in content.get("text", {}).items()}),
             version=version,
         )
     except KeyError as error:

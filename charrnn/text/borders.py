@@ -44,7 +44,7 @@ class Borders:
     def _end_of_file(self) -> str:
         # Records that are one stream would run into each other.
         stream = self.config.field is not None and not self.config.resets and self.config.separator is None
-        if self.config.lines or stream:
+        if self.config.one_per_line or stream:
             return "" if self._last == "\n" else "\n"
         return self.config.separator or ""
 

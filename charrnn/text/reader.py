@@ -224,7 +224,9 @@ class _Reading:
 
     def _add(self, text: str, begins: Sequence[int], document: Document) -> None:
         """Append a piece of text, in which documents begin at some places."""
-        if self.config.documents_between is not None or (self.config.field is not None and not self.config.lines):
+        if self.config.documents_between is not None or (
+            self.config.field is not None and not self.config.one_per_line
+        ):
             self._begins.append(np.array(begins, np.int64) + self.codes.length)
         with cache.explained():
             self.codes.add(text, document.name)

@@ -57,7 +57,7 @@ class Text:
     @property
     def inner_documents(self) -> int | None:
         """Return how many documents there are inside files, lines among them; None where documents are files."""
-        if self.config.lines:
+        if self.config.one_per_line:
             return self.counted.get("\n", 0)
         return None if self.begins is None else len(self.begins)
 

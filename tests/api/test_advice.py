@@ -107,20 +107,22 @@ def test_empty_lines_that_are_documents_are_told(tmp_path):
         "200 of 400 lines are empty, and each is a document: about 50 % of the samples will be empty. "
         "grep -v '^$' removes them."
     )
-    assert told_before_training(tmp_path / "a", half, lines=True) == [said]
-    assert told_before_training(tmp_path / "a", half, lines=True, bytes=True) == [said]
+    assert told_before_training(tmp_path / "a", half, one_per_line=True) == [said]
+    assert told_before_training(tmp_path / "a", half, one_per_line=True, bytes=True) == [said]
     windows = half.replace(b"\n", b"\r\n")
-    returns, empty = told_before_training(tmp_path / "a", windows, lines=True)
+    returns, empty = told_before_training(tmp_path / "a", windows, one_per_line=True)
     assert "has carriage returns" in returns
     # The CR is no end of a line for grep.
     assert empty == said.replace("^$", "^[[:space:]]*$")
-    assert told_before_training(tmp_path / "a", windows, lines=True, newlines="lf") == [said]
+    assert told_before_training(tmp_path / "a", windows, one_per_line=True, newlines="lf") == [said]
 
 
 def test_a_few_empty_lines_or_those_of_a_plain_text_are_not(tmp_path):
     names = b"".join(b"name %d\n" % n for n in range(198))
-    assert told_before_training(tmp_path / "a", names + b"\n", lines=True) == []
-    assert told_before_training(tmp_path / "a", names + b"\n\n", lines=True)[0].startswith("2 of 200 lines are empty")
-    assert told_before_training(tmp_path / "a", b"name\n" + names + b"\n\n", lines=True) == []
-    assert told_before_training(tmp_path / "a", b"name\n" * 20 + b"\n", lines=True) == []
+    assert told_before_training(tmp_path / "a", names + b"\n", one_per_line=True) == []
+    assert told_before_training(tmp_path / "a", names + b"\n\n", one_per_line=True)[0].startswith(
+        "2 of 200 lines are empty"
+    )
+    assert told_before_training(tmp_path / "a", b"name\n" + names + b"\n\n", one_per_line=True) == []
+    assert told_before_training(tmp_path / "a", b"name\n" * 20 + b"\n", one_per_line=True) == []
     assert told_before_training(tmp_path / "a", b"name\n\n" * 200) == []

@@ -21,7 +21,7 @@ CASES = {
     "line ends": ("ab\n", TextConfig(), "a\r\nb\r", ""),
     "line ends that it knows": ("ab\r\n", TextConfig(), "a\r\nb\r", ""),
     "plain line ends": ("ab\n", TextConfig(newlines="lf"), "a\r\nb", ""),
-    "lines": ("ab\n", TextConfig(lines=True), "a\nb☞", "☞"),
+    "lines": ("ab\n", TextConfig(one_per_line=True), "a\nb☞", "☞"),
     "trained on another encoding": ("né", TextConfig(encoding="latin-1"), "né", ""),
 }
 

@@ -157,8 +157,8 @@ def test_a_disk_that_does_not_take_them_is_told(folder, monkeypatch):
     "settings",
     [
         {},
-        {"form": TextConfig(lines=True), "split": "documents"},
-        {"form": TextConfig(lines=True, loss_after="a")},
+        {"form": TextConfig(one_per_line=True), "split": "documents"},
+        {"form": TextConfig(one_per_line=True, loss_after="a")},
         {"validation": "other.txt", "val": 0.0},
         {"split": "char-rnn", "test": 0.0, "val": 0.1},
         {"form": TextConfig(encoding="latin-1", newlines="lf")},

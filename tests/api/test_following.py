@@ -67,7 +67,7 @@ def test_the_likeliest_come_first_and_as_many_as_wanted():
 
 
 def test_what_a_model_of_lines_has_ended_is_forgotten():
-    of_lines, of_streams = model_of(TextConfig(lines=True)), model_of()
+    of_lines, of_streams = model_of(TextConfig(one_per_line=True)), model_of()
     assert of_lines.next("abba\nca") == of_lines.next("ca") != of_lines.next("bca")
     assert of_lines.next("abba\n") == of_lines.next("")
     assert of_streams.next("abba\nca") != of_streams.next("ca")

@@ -71,7 +71,7 @@ def test_a_search_for_new_texts_that_finds_none_says_so(model, told):
 def test_blank_samples_are_passed_over(skipping, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text").write_text("bad\n")
-    write_model(tmp_path / "lines.safetensors", VOCAB, TextConfig(lines=True))
+    write_model(tmp_path / "lines.safetensors", VOCAB, TextConfig(one_per_line=True))
     model = charrnn.load("lines.safetensors")
     # Half of what the model says, and more, is a space or nothing.
     asked = {"lines": 1, "allow": " a", "temperature": 9.0, "seed": 1}
@@ -122,8 +122,8 @@ def test_samples_of_several_primes_and_temperatures(model):
 
 
 def test_samples_of_a_model_of_lines_are_lines(tmp_path):
-    write_model(tmp_path / "lines.safetensors", VOCAB, TextConfig(lines=True))
-    write_model(tmp_path / "one.safetensors", Vocabulary.of("abc"), TextConfig(lines=True))
+    write_model(tmp_path / "lines.safetensors", VOCAB, TextConfig(one_per_line=True))
+    write_model(tmp_path / "one.safetensors", Vocabulary.of("abc"), TextConfig(one_per_line=True))
     lines = charrnn.load(tmp_path / "lines.safetensors")
     texts = lines.sample_many(6, 500, seed=1)
     assert len(texts) == 6 and all(text.count("\n") == 1 and text.endswith("\n") for text in texts)

@@ -47,4 +47,4 @@ def test_help_shows_every_setting_with_its_default():
     assert shown == inspect.signature(charrnn.train_events).parameters and "preset" in shown and "init" in shown
     assert inspect.signature(charrnn.train).return_annotation == charrnn.api.runs.Run
     assert shown["units"].default == ModelConfig.units and shown["dropout"].default == TrainConfig.dropout
-    assert shown["lines"].default is False and "settings" not in shown and shown["backend"].default is None
+    assert shown["one_per_line"].default is False and "settings" not in shown and shown["backend"].default is None

@@ -52,7 +52,7 @@ OTHER = {
     "normalize": "nfc",
     "lower": True,
     "bytes": True,
-    "lines": True,
+    "one_per_line": True,
     "documents_between": "\n\n",
     "field": "text",
     "separator": "|",
@@ -61,7 +61,7 @@ OTHER = {
 }
 # What a setting cannot be had without.
 WITH = {
-    "loss_after": {"lines": True},
+    "loss_after": {"one_per_line": True},
     "rho": {"optimizer": "rmsprop"},
     "momentum": {"optimizer": "sgd"},
     "decay": {"schedule": "exponential"},

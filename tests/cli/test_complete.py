@@ -27,8 +27,8 @@ from support.models import write_model
 VOCAB = Vocabulary.of("\n\t abcdefgh☞é")
 MODELS = {
     "plain": (VOCAB, TextConfig()),
-    "lines": (VOCAB, TextConfig(lines=True)),
-    "after": (VOCAB, TextConfig(lines=True, loss_after="\t")),
+    "lines": (VOCAB, TextConfig(one_per_line=True)),
+    "after": (VOCAB, TextConfig(one_per_line=True, loss_after="\t")),
     "files": (VOCAB, TextConfig(reset_at_documents=True, separator="☞")),
     "windows": (VOCAB, TextConfig(newlines="lf", lower=True)),
     "bytes": (Vocabulary.of(map(chr, range(256))), TextConfig(bytes=True)),

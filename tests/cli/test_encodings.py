@@ -25,7 +25,7 @@ MODELS = {
     "utf16": (Vocabulary.of(LETTERS), TextConfig(encoding="utf-16")),
     "plain": (Vocabulary.of(LETTERS), TextConfig()),
     "returns": (Vocabulary.of(LETTERS + "\r"), TextConfig()),
-    "pairs": (Vocabulary.of(LETTERS + "\t"), TextConfig(lines=True, loss_after="\t")),
+    "pairs": (Vocabulary.of(LETTERS + "\t"), TextConfig(one_per_line=True, loss_after="\t")),
     "bytes": (BYTES, TextConfig(bytes=True)),
 }
 

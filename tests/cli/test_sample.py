@@ -35,7 +35,7 @@ from charrnn.text.vocabulary import Vocabulary
 from support.commands import COMMAND, charrnn_in
 from support.models import random_weights
 
-LINES = TextConfig(lines=True)
+LINES = TextConfig(one_per_line=True)
 NAMES = ["a", "b", "ab", "ac", "ba", "aab", "cab"]
 
 
@@ -407,7 +407,7 @@ def test_in_a_model_of_documents_a_sample_is_a_document(sample):
     assert sample("marked", "--lines", 2, "--seed", 1).out.count("\n") == 2
     assert sample("names", "--documents", 5, "--seed", 1) == sample("names", "--lines", 5, "--seed", 1)
     for arguments, said in (
-        (("story", "--documents", 2), "--documents counts documents, and nothing ends the documents of this model"),
+        (("story", "--documents", 2), "--documents counts documents, but nothing ends the documents of this model"),
         (("marked", "--documents", 2, "--lines", 2), "--lines and --documents exclude each other"),
         (("names", "--documents", 2, "--lines", 2), "--lines and --documents exclude each other"),
         (("marked", "--documents", 2, "--beam", 2), "--documents has no effect with --beam"),

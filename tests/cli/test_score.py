@@ -32,12 +32,12 @@ VOCAB = Vocabulary.of("\n\t abcdefgh☞é")
 MODELS = {
     "plain": (VOCAB, TextConfig()),
     "unknown": (Vocabulary(VOCAB.symbols, has_unknown=True), TextConfig()),
-    "lines": (VOCAB, TextConfig(lines=True)),
-    "after": (VOCAB, TextConfig(lines=True, loss_after="\t")),
+    "lines": (VOCAB, TextConfig(one_per_line=True)),
+    "after": (VOCAB, TextConfig(one_per_line=True, loss_after="\t")),
     "files": (VOCAB, TextConfig(reset_at_documents=True)),
     "windows": (VOCAB, TextConfig(newlines="lf", lower=True)),
     "bytes": (Vocabulary.of(map(chr, range(256))), TextConfig(bytes=True)),
-    "byte pairs": (Vocabulary.of(map(chr, range(256))), TextConfig(bytes=True, lines=True, loss_after="Ã")),
+    "byte pairs": (Vocabulary.of(map(chr, range(256))), TextConfig(bytes=True, one_per_line=True, loss_after="Ã")),
 }
 TEXT = "bad cafe ☞\n\na\tb\thaZ\nfeed\n" + "dead beef ab\n" * 2 + "Z\nhéa"
 

@@ -17,8 +17,8 @@ VOCAB = Vocabulary.of("\n\t abcdefgh☞é")
 MODELS = {
     "plain": (VOCAB, TextConfig()),
     "lower": (VOCAB, TextConfig(lower=True)),
-    "lines": (VOCAB, TextConfig(lines=True)),
-    "after": (VOCAB, TextConfig(lines=True, loss_after="\t")),
+    "lines": (VOCAB, TextConfig(one_per_line=True)),
+    "after": (VOCAB, TextConfig(one_per_line=True, loss_after="\t")),
     "bytes": (Vocabulary.of(map(chr, range(256))), TextConfig(bytes=True)),
 }
 LINES = ["bad cafe", "", "a\tb", "dead", "baZ"]

@@ -15,7 +15,11 @@ from charrnn.text.vocabulary import Vocabulary
 from support.models import write_model
 
 VOCAB = Vocabulary.of("\n\tabc")
-MODELS = {"plain": TextConfig(), "lines": TextConfig(lines=True), "after": TextConfig(lines=True, loss_after="\t")}
+MODELS = {
+    "plain": TextConfig(),
+    "lines": TextConfig(one_per_line=True),
+    "after": TextConfig(one_per_line=True, loss_after="\t"),
+}
 LINES = ["a", "", "b", "aZ", "\t" * 40, "cab"]
 PIPED = "\n".join(LINES) + "\n"
 

@@ -60,7 +60,7 @@ def trained(tmp_path_factory):
         ("files", "", "a.txt", "b.txt"),
         ("pipes", "", "a.fifo", "b.fifo"),
         ("piped", "ab.txt", "-"),
-        ("lines", "", "names.txt", "--lines", "--split", "tail", "--test", "0.1"),
+        ("lines", "", "names.txt", "--one-per-line", "--split", "tail", "--test", "0.1"),
         ("bytes", "", "image", "--bytes"),
         ("records", "", "bottles.csv.gz", "--field", "text", "--test", "0.2"),
         ("marked", "", "tunes.txt", "--documents-between", r"\n\n", "--bytes"),
@@ -124,7 +124,7 @@ def test_a_model_of_lines(trained):
     checkpoint = checkpoint_of(folder, "lines")
     # The last line of the file had no end.
     text = (folder / "names.txt").read_text() + "\n"
-    assert checkpoint.text == TextConfig(lines=True) and checkpoint.progress.corpus.characters == len(text)
+    assert checkpoint.text == TextConfig(one_per_line=True) and checkpoint.progress.corpus.characters == len(text)
     # 80 % in whole lines, and the rest too.
     first, second = (text.index("\n", len(text) * percent // 100 - 1) + 1 for percent in (80, 90))
     assert (counted(said["lines"], "Validation"), counted(said["lines"], "Test")) == (
@@ -247,8 +247,8 @@ def test_the_end_of_documents_is_kept_however_rare(tmp_path):
 
 
 REFUSED = (
-    (("a.txt", "--lines", "--separator", "|"), "--lines makes every line a document"),
-    (("a.txt", "--lines", "--reset-at-documents"), "--lines makes every line a document"),
+    (("a.txt", "--one-per-line", "--separator", "|"), "--one-per-line makes every line a document"),
+    (("a.txt", "--one-per-line", "--reset-at-documents"), "--one-per-line makes every line a document"),
     (("a.txt", "--separator", "ab"), "--separator is 'ab'; it must be one character"),
     (("a.txt", "--separator", ""), "--separator is ''"),
     (("a.txt", "--bytes", "--separator", "☞"), "it must be one byte"),
@@ -275,7 +275,7 @@ REFUSED = (
     (("a.txt", "--val-file", "b.txt", "--val", "0.2"), "--val-file needs a file"),
     (("image",), "is not UTF-8"),
     (("-",), "stdin is empty"),
-    (("--resume", "lines", "--lines"), "--lines"),
+    (("--resume", "lines", "--one-per-line"), "--one-per-line"),
     (("--resume", "val", "--val-file", "b.txt"), "--val-file"),
 )
 

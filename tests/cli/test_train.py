@@ -25,12 +25,12 @@ TRAIN_VALUES = {
 
 TEXT_VALUES = {
     "encoding": "latin-1", "errors": "replace", "newlines": "lf", "normalize": "nfkc", "lower": True, "bytes": True,
-    "lines": True, "documents_between": "e", "field": "text", "separator": "#", "reset_at_documents": True,
+    "one_per_line": True, "documents_between": "e", "field": "text", "separator": "#", "reset_at_documents": True,
     "loss_after": "e",
 }  # fmt: skip
 # What a value cannot be without.
 NEEDED = {
-    "loss_after": {"lines": True}, "rho": {"optimizer": "rmsprop"}, "momentum": {"optimizer": "sgd"},
+    "loss_after": {"one_per_line": True}, "rho": {"optimizer": "rmsprop"}, "momentum": {"optimizer": "sgd"},
     "decay": {"schedule": "exponential"}, "decay_after": {"schedule": "exponential"},
 }  # fmt: skip
 

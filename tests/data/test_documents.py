@@ -31,7 +31,7 @@ from support.models import random_weights
 
 pytestmark = pytest.mark.trains
 
-LINES = TextConfig(lines=True)
+LINES = TextConfig(one_per_line=True)
 
 
 def model_of(

@@ -81,7 +81,10 @@ def test_documents_are_compared_whole(told, tmp_path):
     said, job = told("twice.abc", split="tail", val=0.3)
     of = job.data.repeated["validation"]
     assert of.kind == "documents" and 20 < of.count < of.pieces
-    assert f"{of} that validate also occur in the training part" in said and "Leave out what is there twice" in said
+    assert (
+        f"{of} of the validation part also occur in the training part" in said
+        and "Leave out text that occurs twice" in said
+    )
     alone = told("tunes.abc")[1].data.parts
     assert repeated(alone.train, alone.val).count == 0
     assert repeated(alone.train, [alone.train]).count == len(documents_of(alone.train, job.data.corpus.vocab))
@@ -100,7 +103,7 @@ def test_a_marker_that_never_occurs_is_told(told, tmp_path):
     assert "'%%\\n' does not occur in tunes.abc as it is read, so each file is one document." in said
     assert "newlines" not in said.split("does not occur")[1]
     said, _ = told("windows.abc")
-    assert "It has line ends of Windows: `newlines='lf'`" in said
+    assert "It has Windows line ends; `newlines='lf'`" in said
     assert "does not occur" not in told("windows.abc", newlines="lf")[0]
 
 
@@ -116,7 +119,7 @@ def test_a_model_of_anything_is_measured_on_records(tmp_path, monkeypatch):
     vocab = Vocabulary.of("\nabc%")
     forms = {
         "plain": (DEFAULT_TEXT, "ab\nb\nc\n\n\na\n"),
-        "lines": (TextConfig(lines=True), "ab\nb\nc\n\n\na\n"),
+        "lines": (TextConfig(one_per_line=True), "ab\nb\nc\n\n\na\n"),
         "marked": (TextConfig(documents_between="%"), "ab\nb%c%\n\na%"),
         "record": (TextConfig(documents_between="%", field="other"), "ab\nb%c%\n\na%"),
         "files": (TextConfig(separator="%", reset_at_documents=True), None),
@@ -178,7 +181,7 @@ def test_files_that_say_nothing_of_it_are_as_before():
         ({"documents_between": ""}, "`documents_between` is ''; it must be a text of one or more characters"),
         ({"documents_between": "é☞", "bytes": True}, "it must be a text of one or more bytes"),
         ({"documents_between": "a\ud800"}, "`documents_between` is 'a\\ud800'"),
-        ({"documents_between": "a", "lines": True}, "`lines` and `documents_between` exclude each other"),
+        ({"documents_between": "a", "one_per_line": True}, "`one_per_line` and `documents_between` exclude each other"),
         ({"documents_between": "a", "separator": "b"}, "for documents that are files"),
         ({"documents_between": "a", "reset_at_documents": True}, "for documents that are files"),
         ({"documents_between": "\t", "loss_after": "\t"}, "which ends every document"),

@@ -50,7 +50,7 @@ from support.shards import shards_of
 pytestmark = pytest.mark.trains
 
 END, SEPARATOR = 0, 1
-TABBED = TextConfig(lines=True, loss_after="\t")
+TABBED = TextConfig(one_per_line=True, loss_after="\t")
 
 
 def begins_of(part: Part) -> list[bool]:
@@ -419,10 +419,10 @@ def test_the_report_tells_of_what_counts(monkeypatch, capsys):
     [
         ({"loss_after": "\t"}, "`loss_after` needs documents"),
         ({"loss_after": "\t", "separator": "|"}, "`loss_after` needs documents"),
-        ({"lines": True, "loss_after": "ab"}, "`loss_after` is 'ab'; it must be one character"),
-        ({"lines": True, "loss_after": ""}, "`loss_after` is ''"),
-        ({"lines": True, "loss_after": "☞", "bytes": True}, "it must be one byte"),
-        ({"lines": True, "loss_after": "\n"}, "which ends every document"),
+        ({"one_per_line": True, "loss_after": "ab"}, "`loss_after` is 'ab'; it must be one character"),
+        ({"one_per_line": True, "loss_after": ""}, "`loss_after` is ''"),
+        ({"one_per_line": True, "loss_after": "☞", "bytes": True}, "it must be one byte"),
+        ({"one_per_line": True, "loss_after": "\n"}, "which ends every document"),
         ({"reset_at_documents": True, "separator": "|", "loss_after": "|"}, "which ends every document"),
     ],
 )
@@ -430,11 +430,11 @@ def test_settings_that_leave_nothing_are_refused(values, expected):
     with pytest.raises(CharRNNError, match=re.escape(expected)) as caught:
         TextConfig(**values)
     assert caught.value.hint
-    assert "`lines=True`" in caught.value.hint or "needs" not in expected
+    assert "`one_per_line=True`" in caught.value.hint or "needs" not in expected
 
 
 def test_models_of_before_know_nothing_of_it():
-    assert "loss_after" not in to_json(TextConfig(lines=True))
+    assert "loss_after" not in to_json(TextConfig(one_per_line=True))
     assert from_json(TextConfig, to_json(TABBED)) == TABBED and to_json(TABBED)["loss_after"] == "\t"
 
 
@@ -460,7 +460,7 @@ def test_texts_in_which_nothing_counts_are_refused(tmp_path):
     with pytest.raises(CharRNNError, match="nothing follows"):
         of("abc\t", form=TextConfig(reset_at_documents=True, loss_after="\t"))
     with pytest.raises(CharRNNError, match=r"The vocabulary lacks '\\t', which `loss_after` names"):
-        as_ids(read_text([tmp_path / "a.txt"], TextConfig(lines=True, loss_after="\t")), Vocabulary.of("abc\n"))
+        as_ids(read_text([tmp_path / "a.txt"], TextConfig(one_per_line=True, loss_after="\t")), Vocabulary.of("abc\n"))
     found = of("a\tb\n" * 9 + "abc\n", "c\tb\n")
     assert found.parts.train.counted() == 18 and found.parts.val[0].counted() == 2
 
@@ -477,9 +477,9 @@ def test_the_separator_is_kept_however_rare(tmp_path):
 TINY = ("--cell", "gru", "--layers", 1, "--units", 4, "--batch", 2, "--seq", 8, "--quiet")
 REFUSED = (
     (("pairs.txt", "--loss-after", r"\t"), "--loss-after needs documents"),
-    (("plain.txt", "--lines", "--loss-after", r"\t"), r"'\t' does not occur in the text (plain.txt)"),
-    (("pairs.txt", "--lines", "--loss-after", "ab"), "--loss-after is 'ab'"),
-    (("pairs.txt", "--lines", "--loss-after", r"\t", "--val-file", "plain.txt"), r"'\t' does not occur"),
+    (("plain.txt", "--one-per-line", "--loss-after", r"\t"), r"'\t' does not occur in the text (plain.txt)"),
+    (("pairs.txt", "--one-per-line", "--loss-after", "ab"), "--loss-after is 'ab'"),
+    (("pairs.txt", "--one-per-line", "--loss-after", r"\t", "--val-file", "plain.txt"), r"'\t' does not occur"),
     (("--resume", "pairs", "--loss-after", "d"), "--loss-after cannot be changed"),
     (("pairs.txt", "--init", "plain", "--loss-after", r"\t"), "--loss-after needs documents"),
 )
@@ -494,7 +494,7 @@ def trained(tmp_path_factory):
     (folder / "plain.txt").write_text("12345678\n" * 200)
     for name in "ab":
         (folder / f"{name}.bin").write_bytes(b"\x00\xff" * 80 + b"\x1f" + bytes(range(100)))
-    lined = ("pairs.txt", "--lines", "--loss-after", r"\t")
+    lined = ("pairs.txt", "--one-per-line", "--loss-after", r"\t")
     binary = ("--bytes", "--reset-at-documents", "--loss-after", r"\x1f")
     calls = [
         ("pairs", *lined, "--steps", 8, "--save-every", 4, "--keep", 9, "--val", 0.2, "--test", 0.1, "--split", "tail"),

@@ -262,7 +262,7 @@ def test_at_least_one_document_validates_tests_and_trains():
 def test_one_document_cannot_be_split(text):
     with pytest.raises(CharRNNError, match="needs 2 documents or more") as caught:
         split(text, TrainConfig(split="documents"))
-    assert "`lines=True`" in caught.value.hint
+    assert "`one_per_line=True`" in caught.value.hint
 
 
 # --- The split of char-rnn ---
@@ -311,7 +311,7 @@ def test_documents_of_files_are_the_files(folder, separator):
 def test_lines_are_ended_where_a_file_does_not(tmp_path):
     for name, content in (("a", b"one\ntwo"), ("b", b"three\n\n"), ("c", b"\xef\xbb\xbf"), ("d", b"four")):
         (tmp_path / name).write_bytes(content)
-    text = read_text([tmp_path], TextConfig(lines=True))
+    text = read_text([tmp_path], TextConfig(one_per_line=True))
     assert text.decode() == "one\ntwo\nthree\n\nfour\n"
     assert [path.rpartition("/")[2] for path in text.names] == ["a", "b", "d"]
     part = as_ids(text, Vocabulary.of(text.symbols)).part

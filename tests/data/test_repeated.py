@@ -30,7 +30,7 @@ def told(tmp_path, monkeypatch):
         jobs = []
         train_nothing(monkeypatch, jobs.append)
         corpus = settings.pop("corpus", "text.txt")
-        events = list(charrnn.train_events(corpus, **{"lines": True, "batch": 2, "seq": 8, **settings}))
+        events = list(charrnn.train_events(corpus, **{"one_per_line": True, "batch": 2, "seq": 8, **settings}))
         said = "\n".join(event.message for event in events if isinstance(event, Noticed))
         return said, jobs[0]
 
@@ -101,20 +101,22 @@ def test_copies_are_told_where_lines_are_no_documents(told, tmp_path):
     for number in range(20):
         for copy in "ab":
             (tmp_path / f"folder/{number}{copy}.txt").write_text(" ".join(NAMES[number : number + 40]))
-    said, _ = told([], corpus="folder", split="documents", val=0.3, lines=False)
+    said, _ = told([], corpus="folder", split="documents", val=0.3, one_per_line=False)
     assert (
         " stretches of 64 characters of the validation part also occur in the training part" in said
         and "occurs twice" in said
     )
     # Of a stream, of a file of its own, and of bytes.
-    assert "also occur in the training part" in told(2 * NAMES, lines=False)[0]
+    assert "also occur in the training part" in told(2 * NAMES, one_per_line=False)[0]
     assert (
-        "43 of 43 stretches of 64 characters of the validation part" in told(NAMES, lines=False, val_file="text.txt")[0]
+        "43 of 43 stretches of 64 characters of the validation part"
+        in told(NAMES, one_per_line=False, val_file="text.txt")[0]
     )
     assert (
-        " stretches of 64 bytes of the test part also" in told(2 * NAMES, lines=False, bytes=True, val=0.0, test=0.3)[0]
+        " stretches of 64 bytes of the test part also"
+        in told(2 * NAMES, one_per_line=False, bytes=True, val=0.0, test=0.3)[0]
     )
-    assert "also occur" not in told(NAMES, lines=False)[0]
+    assert "also occur" not in told(NAMES, one_per_line=False)[0]
 
 
 def test_the_report_does_not_claim_what_is_not_so(capsys):
@@ -142,12 +144,12 @@ def test_lines_validate_at_random_unless_it_is_said_otherwise(told):
     assert firsts == set("abcdefgh")
     assert split_of(split="tail") == "tail"
     assert split_of(NAMES[:19]) == "tail" and split_of(NAMES[:20]) == "documents"
-    assert split_of(lines=False) == split_of(lines=False, reset_at_documents=True) == "tail"
+    assert split_of(one_per_line=False) == split_of(one_per_line=False, reset_at_documents=True) == "tail"
     assert split_of(preset="char-rnn") == "char-rnn"
 
 
 def test_so_little_that_it_is_noise_is_told(told, tmp_path):
-    said, job = told(NAMES * 10, val=0.0002, lines=False)
+    said, job = told(NAMES * 10, val=0.0002, one_per_line=False)
     assert "Only 6 characters are used for validation" in said and "`val`" in said
     assert held_out.compressors(job.data) == {}
     # What counts is counted.
@@ -155,12 +157,12 @@ def test_so_little_that_it_is_noise_is_told(told, tmp_path):
     said, job = told(lines, loss_after="\t")
     assert "Only " in said and len(job.data.parts.val[0]) > 1_000
     (tmp_path / "short.txt").write_text("abc\n" * 14)
-    said, _ = told(NAMES, val_file="short.txt", lines=False)
+    said, _ = told(NAMES, val_file="short.txt", one_per_line=False)
     assert "Only 56 characters are used for validation" in said and "`val_file`" in said
-    assert "validate" not in told(RANDOM, split="tail", lines=False)[0]
+    assert "validate" not in told(RANDOM, split="tail", one_per_line=False)[0]
     assert "validate" not in told(NAMES, val=0.0)[0]
 
 
 def test_compressors_are_compared_where_there_is_something_to_compress(told):
-    assert set(held_out.compressors(told(NAMES * 20, lines=False)[1].data)) == {"bzip2", "xz"}
-    assert held_out.compressors(told(NAMES * 15, lines=False)[1].data) == {}
+    assert set(held_out.compressors(told(NAMES * 20, one_per_line=False)[1].data)) == {"bzip2", "xz"}
+    assert held_out.compressors(told(NAMES * 15, one_per_line=False)[1].data) == {}

@@ -41,7 +41,7 @@ KNOWN = "abcdefgh \n☞é"
 # Models by how they take their text.
 FORMS = {
     "plain": TextConfig(),
-    "lines": TextConfig(lines=True),
+    "lines": TextConfig(one_per_line=True),
     "ends": TextConfig(separator="☞", reset_at_documents=True),
     "formed": TextConfig(newlines="lf", normalize="nfkc", lower=True),
     "bytes": TextConfig(bytes=True),
@@ -117,7 +117,9 @@ def holds(tally: Tally, arguments: list[str], found: Outcome, what: str = "") ->
 
 def checkpoint(text: TextConfig, **more: Any) -> Checkpoint:
     model = ModelConfig("rnn", layers=1, units=3)
-    vocab = Vocabulary(tuple(map(chr, range(256)))) if text.bytes else Vocabulary.of(KNOWN, has_unknown=text.lines)
+    vocab = (
+        Vocabulary(tuple(map(chr, range(256)))) if text.bytes else Vocabulary.of(KNOWN, has_unknown=text.one_per_line)
+    )
     return Checkpoint(model, vocab, initial_weights(model, vocab.size, 1), text=text, **more)
 
 
@@ -416,7 +418,7 @@ def test_a_very_long_line(
         ["vocab", str(line)],
         ["vocab", str(line), "--json", "--against", "plain"],
         ["vocab", str(line), "--bytes"],
-        ["train", str(line), "--lines"],
+        ["train", str(line), "--one-per-line"],
         ["train", str(line), "--lower", "--normalize", "nfd", "--newlines", "lf"],
     ):
         limited()

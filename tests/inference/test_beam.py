@@ -17,7 +17,7 @@ from charrnn.text.vocabulary import Vocabulary
 from support.models import gone_on, random_weights
 
 AB = Vocabulary.of("\nab")
-LINES = TextConfig(lines=True)
+LINES = TextConfig(one_per_line=True)
 
 
 def model_of(text: TextConfig = DEFAULT_TEXT, seed: int = 0, vocab: Vocabulary = AB, scale: float = 3.0) -> Model:

@@ -20,7 +20,7 @@ from charrnn.text.vocabulary import Vocabulary
 from support.chi_squared import follows, probabilities
 from support.models import gone_on, random_weights
 
-LINES = TextConfig(lines=True)
+LINES = TextConfig(one_per_line=True)
 ABC = Vocabulary.of("\nabc")
 
 

@@ -21,7 +21,7 @@ from support.models import random_weights
 
 LETTERS = "abc"
 VOCAB = Vocabulary.of("\n" + LETTERS)
-LINES = TextConfig(lines=True)
+LINES = TextConfig(one_per_line=True)
 # Texts of more letters than so many are not listed; those that are ranked have LONGEST.
 LISTED, LONGEST = 7, 4
 
@@ -177,13 +177,13 @@ def test_models_that_cannot_tell_say_so():
         (TextConfig(), "has not learned where a text ends"),
         (TextConfig(reset_at_documents=True), "has not learned where a text ends"),
         (TextConfig(separator="\n"), "has not learned where a text ends"),
-        (TextConfig(lines=True, loss_after="\t"), "has learned only what follows '\\\\t'"),
+        (TextConfig(one_per_line=True, loss_after="\t"), "has learned only what follows '\\\\t'"),
     ):
         with pytest.raises(CharRNNError, match=said):
             ranked(model_of(text, vocab), ["a"], 10, 1)
     with pytest.raises(CharRNNError, match="has not learned where a text ends"):
         ranked(model_of(vocab=Vocabulary.of("abc")), ["a"], 10, 1)
-    answers = model_of(TextConfig(lines=True, loss_after="\t"), vocab)
+    answers = model_of(TextConfig(one_per_line=True, loss_after="\t"), vocab)
     assert len(ranked(answers, ["a"], 10, 1, after="b\t")) == 1
     for wrong in (0, -1, 2.5):
         with pytest.raises(CharRNNError, match="`samples` is"):

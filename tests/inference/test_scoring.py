@@ -24,8 +24,8 @@ from charrnn.text.vocabulary import Vocabulary
 from support.models import random_weights
 
 VOCAB = Vocabulary.of("\n\t abcdefghij☞")
-LINES = TextConfig(lines=True)
-AFTER = TextConfig(lines=True, loss_after="\t")
+LINES = TextConfig(one_per_line=True)
+AFTER = TextConfig(one_per_line=True, loss_after="\t")
 # What side by side may differ from alone, of the cost of a text.
 ROUNDING = 1e-5
 
@@ -199,7 +199,7 @@ def documents(lengths: list[int], text: TextConfig, seed: int = 0) -> Part:
     for low, high in pairwise([0, *ends.tolist()]):
         ids[low + (high - low) // 3] = VOCAB.symbols.index("\t")
         ids[high - 1] = VOCAB.symbols.index("\n")
-    by_lines = {"line_end": VOCAB.symbols.index("\n")} if text.lines else {"starts": np.array([0, *ends[:-1]])}
+    by_lines = {"line_end": VOCAB.symbols.index("\n")} if text.one_per_line else {"starts": np.array([0, *ends[:-1]])}
     after = VOCAB.symbols.index("\t") if text.loss_after else None
     return Part(ids, **by_lines, resets=text.resets, loss_after=after)
 

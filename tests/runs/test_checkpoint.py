@@ -13,12 +13,13 @@ import pytest
 from safetensors.numpy import load_file, save
 
 from charrnn import atomic as durable
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config import ModelConfig, TextConfig, TrainConfig
 from charrnn.errors import CharRNNError
 from charrnn.runs import container as module
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, read_header, serialise, write_checkpoint
 from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.text.vocabulary import Vocabulary
+from support.models import write_model
 
 # Of the values in `golden`. A change here is a change of the format: the files of before must still be read.
 GOLDEN_SHA256 = "6832f69508e32282c94dd3c15e50b19457d30374d24aa0e4e91da41285be3005"
@@ -307,6 +308,14 @@ def test_files_from_before_there_were_stacks_and_backends_are_read(path):
 
 def rebuilt(text: bytes) -> bytes:
     return struct.pack("<Q", len(text)) + text
+
+
+def test_a_model_of_lines_says_so_by_its_older_key(tmp_path):
+    text = TextConfig(one_per_line=True)
+    write_model(tmp_path / "a.safetensors", Vocabulary.of("ab\n"), text)
+    raw = (tmp_path / "a.safetensors").read_bytes()
+    assert b'\\"lines\\":true' in raw and b"one_per_line" not in raw
+    assert read_header(tmp_path / "a.safetensors").text == text
 
 
 @pytest.mark.parametrize(

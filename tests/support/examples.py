@@ -46,7 +46,7 @@ def lay_out(folder: Path) -> Path:
     for name in (*OF_LINES, "tunes", "corpus"):
         (folder / "checkpoints" / name).mkdir(parents=True)
         kept = TextConfig(
-            lines=name in OF_LINES,
+            one_per_line=name in OF_LINES,
             documents_between="\n\n" if name == "tunes" else None,
             loss_after="=" if name == "sums" else None,
         )

@@ -150,7 +150,7 @@ def _sound(text: str) -> Iterator[Checkpoint]:
     yield _of(model, vocab, training=settings, progress=progress, history=history)
     corpus = CorpusRecord((text,), digest, len(TEXT), None, (text,), digest)
     progress = Progress(corpus, backend="jax", device="cpu", step=6, best_nats=1.0, best_step=6)
-    lines = TextConfig(lines=True, loss_after=" ", normalize="nfc", newlines="lf")
+    lines = TextConfig(one_per_line=True, loss_after=" ", normalize="nfc", newlines="lf")
     model = ModelConfig("gru", 2, 2, embedding=2, stack="gated-feedback")
     yield _of(model, Vocabulary.of("ab \n", True), training=settings, progress=progress, history=history, text=lines)
     yield _of(ModelConfig("lstm", 2, 2), Vocabulary.of("\n ab"))

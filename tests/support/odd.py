@@ -341,7 +341,7 @@ class Odd:
             words += ["--" + rng.choice(numbers), rng.choice(NUMBERS)]
         for _ in range(0 if self.mild else rng.choice([0] * 9 + [1])):
             words += [rng.choice(["--cell", "--optimizer", "--schedule", "--init", "--name"]), rng.choice(WORDS)]
-        flags = ("--lines", "--reset-at-documents", "--quiet", *(() if self.mild else ("--drop-unused",)))
+        flags = ("--one-per-line", "--reset-at-documents", "--quiet", *(() if self.mild else ("--drop-unused",)))
         return words + [flag for flag in flags if rng.random() < 0.1]
 
     def close(self) -> None:

@@ -74,8 +74,8 @@ def test_how_a_text_is_cut_makes_no_difference(marker, text, cuts):
     ("settings", "text", "expected"),
     [
         ({}, "a\n\nb", "a\n\nb"),
-        ({"lines": True}, "a\n\nb", "a\n\nb\n"),
-        ({"lines": True}, "a\n", "a\n"),
+        ({"one_per_line": True}, "a\n\nb", "a\n\nb\n"),
+        ({"one_per_line": True}, "a\n", "a\n"),
         ({"separator": "|"}, "a\n", "a\n|"),
         ({"separator": "|"}, "", ""),
     ],
@@ -93,7 +93,7 @@ def test_each_file_ends_its_last_document(tmp_path, monkeypatch):
     assert text.decode() == "A\n\nB\n\nC\n\n" and text.begins.tolist() == [0, 3, 6]
     # Files are told by their own beginnings.
     assert (text.names, text.starts.tolist(), text.inner_documents) == (("a", "c"), [0, 6], 3)
-    assert read_text(["a"], TextConfig(lines=True)).inner_documents == 4
+    assert read_text(["a"], TextConfig(one_per_line=True)).inner_documents == 4
     assert read_text(["a"]).begins is read_text(["a"]).inner_documents is None
     raw = read_text(["a"], TextConfig(documents_between="\n\n", bytes=True))
     assert raw.begins.tolist() == [0, 3] and raw.byte_count == 5

@@ -98,7 +98,7 @@ def test_the_text_of_the_cache_is_that_of_memory(symbols, tmp_path, monkeypatch)
     for settings in (
         {},
         {"newlines": "lf", "lower": True},
-        {"lines": True},
+        {"one_per_line": True},
         {"separator": "\x1e"},
         {"bytes": True},
         {"documents_between": "\r\n"},
@@ -163,7 +163,7 @@ def test_other_options_are_another_text(book):
         {"normalize": "nfd"},
         {"lower": True},
         {"bytes": True},
-        {"lines": True},
+        {"one_per_line": True},
         {"documents_between": "a"},
         {"separator": "|"},
         {"reset_at_documents": True},

@@ -67,7 +67,7 @@ def test_what_is_said_of_documents_holds_for_each_record(here):
 
     assert text(documents_between="\n\n") == "a\n\nb\n\nc\n\n"
     assert documents(read("a.jsonl", documents_between="\n\n")) == ["a\n\n", "b\n\n", "c\n\n"]
-    assert text(lines=True) == "a\n\nb\nc\n" and read("a.jsonl", lines=True).begins is None
+    assert text(one_per_line=True) == "a\n\nb\nc\n" and read("a.jsonl", one_per_line=True).begins is None
     assert text(separator="|", reset_at_documents=True) == "a\n\nb|c\n|"
     assert documents(read("a.jsonl", reset_at_documents=True)) == ["a\n\nb", "c\n"]
     # A model of one stream reads each on lines of its own.

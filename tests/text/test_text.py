@@ -116,7 +116,7 @@ def test_the_same_file_named_twice_is_told(tmp_path):
     write_all(tmp_path, a="a text\n", b="a text")
     assert "1 of 2 files" in read_text([tmp_path / "a", tmp_path / "a"]).notices[0]
     # Its last line gets an end.
-    assert "1 of 2 files" in read_text([tmp_path / "a", tmp_path / "b"], TextConfig(lines=True)).notices[0]
+    assert "1 of 2 files" in read_text([tmp_path / "a", tmp_path / "b"], TextConfig(one_per_line=True)).notices[0]
     assert read_text([tmp_path / "a", tmp_path / "b"]).notices == ()
 
 
@@ -143,12 +143,12 @@ def test_nothing_is_read_again_of_files_that_differ_in_length_or_at_once(tmp_pat
 def test_empty_lines_are_counted(content, empty, block, tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(content)
     monkeypatch.setattr("charrnn.text.text.BLOCK", block)
-    for form in (TextConfig(lines=True), TextConfig(lines=True, bytes=True)):
+    for form in (TextConfig(one_per_line=True), TextConfig(one_per_line=True, bytes=True)):
         assert read_text([tmp_path / "a"], form).empty_lines() == empty
         # The line before a file begins has come to its end.
         assert read_text([tmp_path / "a", tmp_path / "a"], form).empty_lines() == 2 * empty
     plain = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    read = read_text([tmp_path / "a"], TextConfig(lines=True, newlines="lf"))
+    read = read_text([tmp_path / "a"], TextConfig(one_per_line=True, newlines="lf"))
     assert read.empty_lines() == plain.split(b"\n")[: plain.count(b"\n")].count(b"")
 
 

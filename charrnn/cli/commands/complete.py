@@ -41,8 +41,8 @@ def complete(
     """Complete each line of a text.
 
     A completion ends at the end of its line. By default it consists of the likeliest characters.
-    A model that was trained with --lines --loss-after on lines of SOURCE, a separator and TARGET answers SOURCE with
-    TARGET.
+    A model that was trained with --one-per-line --loss-after on lines of SOURCE, a separator and TARGET answers SOURCE
+    with TARGET.
     """
     from charrnn.api.completion import Targets
     from charrnn.cli.views.samples import as_line, columns, ranked

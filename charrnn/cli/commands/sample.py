@@ -61,7 +61,7 @@ def sample(
     from charrnn.cli.views.samples import Form, Output
 
     model = loaded(run)
-    of_bytes, of_lines = model.text.bytes, model.text.lines
+    of_bytes, of_lines = model.text.bytes, model.text.one_per_line
     stops = each_unescaped(until, of_bytes)
     if no_prime and not prime and prime_file is None:
         raise CharRNNError("--no-prime has no effect without a prime.", hint="Add --prime, or leave out --no-prime.")

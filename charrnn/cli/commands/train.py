@@ -35,7 +35,7 @@ def train(
     lower: o.Lower = DEFAULT_TEXT.lower,
     bytes: o.Bytes = DEFAULT_TEXT.bytes,
     field: o.Field = DEFAULT_TEXT.field,
-    lines: o.Lines = DEFAULT_TEXT.lines,
+    one_per_line: o.OnePerLine = DEFAULT_TEXT.one_per_line,
     documents_between: o.DocumentsBetween = DEFAULT_TEXT.documents_between,
     separator: o.Separator = DEFAULT_TEXT.separator,
     reset_at_documents: o.ResetAtDocuments = DEFAULT_TEXT.reset_at_documents,
