@@ -80,7 +80,7 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     model, train, changed = ({n: chosen[n] for n in names if n in chosen} for names in (MODEL, TRAIN, TEXT))
     for kind, values in ((ModelConfig, model), (TrainConfig, train), (TextConfig, changed)):
         check_types(kind, values)
-    # The encoding and the records of another text say nothing of this one.
+    # The encoding and the `field` of another text do not apply to this one.
     form = with_records(replace(text, **{"encoding": DEFAULT_TEXT.encoding, "field": None, **changed}))
     made = Settings(ModelConfig(**model), TrainConfig(**train), form, named)
     check_effects(given, made.train)
