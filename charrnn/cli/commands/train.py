@@ -5,6 +5,7 @@ from typing import Any
 import typer
 
 from charrnn.cli import options as o
+from charrnn.cli import training as t
 from charrnn.cli.arguments import as_trained, say_if_typed, typed
 from charrnn.cli.console import STARTED, hush
 from charrnn.cli.signals import Signals
@@ -15,18 +16,18 @@ _M, _T = ModelConfig(), TrainConfig()
 
 def train(
     context: typer.Context,
-    corpus: o.Corpus = None,
-    preset: o.Preset = None,
+    corpus: t.Corpus = None,
+    preset: t.Preset = None,
     cell: o.CellName = _M.cell,
     cells: o.Cells = None,
-    activation: o.Activation = ACTIVATIONS[0],
+    activation: t.Activation = ACTIVATIONS[0],
     layers: o.Layers = _M.layers,
     units: o.Units = _M.units,
     embedding: o.Embedding = _M.embedding,
     stack: o.Stack = _M.stack,
-    vocab: o.Vocab = None,
-    init: o.Init = None,
-    drop_unused: o.DropUnused = False,
+    vocab: t.Vocab = None,
+    init: t.Init = None,
+    drop_unused: t.DropUnused = False,
     include: o.Include = None,
     encoding: o.Encoding = DEFAULT_TEXT.encoding,
     errors: o.Errors = DEFAULT_TEXT.errors,
@@ -35,52 +36,52 @@ def train(
     lower: o.Lower = DEFAULT_TEXT.lower,
     bytes: o.Bytes = DEFAULT_TEXT.bytes,
     field: o.Field = DEFAULT_TEXT.field,
-    one_per_line: o.OnePerLine = DEFAULT_TEXT.one_per_line,
+    one_per_line: t.OnePerLine = DEFAULT_TEXT.one_per_line,
     documents_between: o.DocumentsBetween = DEFAULT_TEXT.documents_between,
-    separator: o.Separator = DEFAULT_TEXT.separator,
-    reset_at_documents: o.ResetAtDocuments = DEFAULT_TEXT.reset_at_documents,
-    loss_after: o.LossAfter = DEFAULT_TEXT.loss_after,
-    min_count: o.MinCount = 1,
+    separator: t.Separator = DEFAULT_TEXT.separator,
+    reset_at_documents: t.ResetAtDocuments = DEFAULT_TEXT.reset_at_documents,
+    loss_after: t.LossAfter = DEFAULT_TEXT.loss_after,
+    min_count: t.MinCount = 1,
     batch: o.Batch = _T.batch,
     seq: o.Seq = _T.seq,
-    split: o.Split = _T.split,
-    val: o.Val = _T.val,
-    val_file: o.ValFile = None,
-    test: o.Test = _T.test,
+    split: t.Split = _T.split,
+    val: t.Val = _T.val,
+    val_file: t.ValFile = None,
+    test: t.Test = _T.test,
     dropout: o.Dropout = _T.dropout,
-    optimizer: o.Optimizer = _T.optimizer,
-    lr: o.LearningRate = _T.lr,
-    epsilon: o.Epsilon = _T.epsilon,
-    rho: o.Rho = _T.rho,
-    momentum: o.Momentum = _T.momentum,
-    weight_decay: o.WeightDecay = _T.weight_decay,
-    schedule: o.Schedule = _T.schedule,
-    warmup: o.Warmup = _T.warmup,
-    decay: o.Decay = _T.decay,
-    decay_after: o.DecayAfter = _T.decay_after,
-    clip_norm: o.ClipNorm = _T.clip_norm,
-    clip_value: o.ClipValue = _T.clip_value,
-    sum_gradients: o.SumGradients = _T.sum_gradients,
+    optimizer: t.Optimizer = _T.optimizer,
+    lr: t.LearningRate = _T.lr,
+    epsilon: t.Epsilon = _T.epsilon,
+    rho: t.Rho = _T.rho,
+    momentum: t.Momentum = _T.momentum,
+    weight_decay: t.WeightDecay = _T.weight_decay,
+    schedule: t.Schedule = _T.schedule,
+    warmup: t.Warmup = _T.warmup,
+    decay: t.Decay = _T.decay,
+    decay_after: t.DecayAfter = _T.decay_after,
+    clip_norm: t.ClipNorm = _T.clip_norm,
+    clip_value: t.ClipValue = _T.clip_value,
+    sum_gradients: t.SumGradients = _T.sum_gradients,
     precision: o.Precision = _T.precision,
-    epochs: o.Epochs = _T.epochs,
-    steps: o.Steps = _T.steps,
-    minutes: o.Minutes = _T.minutes,
-    patience: o.Patience = _T.patience,
-    eval_every: o.EvalEvery = _T.eval_every,
-    save_every: o.SaveEvery = _T.save_every,
-    keep: o.Keep = _T.keep,
+    epochs: t.Epochs = _T.epochs,
+    steps: t.Steps = _T.steps,
+    minutes: t.Minutes = _T.minutes,
+    patience: t.Patience = _T.patience,
+    eval_every: t.EvalEvery = _T.eval_every,
+    save_every: t.SaveEvery = _T.save_every,
+    keep: t.Keep = _T.keep,
     seed: o.Seed = _T.seed,
     backend: o.Backend = None,
     device: o.Device = "auto",
-    processes: o.ProcessCount = None,
-    process_id: o.ProcessId = None,
-    coordinator: o.Coordinator = None,
-    name: o.Name = None,
+    processes: t.ProcessCount = None,
+    process_id: t.ProcessId = None,
+    coordinator: t.Coordinator = None,
+    name: t.Name = None,
     out: o.Checkpoints = None,
-    resume: o.Resume = None,
-    allow_changed_text: o.AllowChangedText = False,
-    quiet: o.Quiet = 0,
-    as_json: o.ResultAsJson = False,
+    resume: t.Resume = None,
+    allow_changed_text: t.AllowChangedText = False,
+    quiet: t.Quiet = 0,
+    as_json: t.ResultAsJson = False,
 ) -> None:
     """Train a model on a text.
 
@@ -90,8 +91,8 @@ def train(
     settings = typed(context) - {"quiet", "resume", "as_json"}
     # `out` is as it was typed, before Typer converts it to a path.
     given = {name: value for name, value in {**context.params, "out": out}.items() if name in settings}
-    typed_texts = given.keys() & {"documents_between", "separator", "loss_after"}
-    given |= {name: as_trained(given[name], bytes, init) for name in typed_texts}
+    texts = given.keys() & {"documents_between", "separator", "loss_after"}
+    given |= {name: as_trained(given[name], bytes, init) for name in texts}
     with Signals() as asked:
         _train(resume, given, quiet, as_json, asked)
 

@@ -1,0 +1,256 @@
+"""The options of `train` alone, each declared once (`charrnn.cli.options` has those that other commands share)."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from charrnn.api.presets import PRESETS
+from charrnn.cli.options import CORPUS_HELP, off
+from charrnn.config import ACTIVATIONS, DEFAULT_MINUTES, DEFAULT_RATES, OPTIMIZERS, SCHEDULES
+
+Corpus = Annotated[list[str] | None, typer.Argument(metavar="CORPUS", help=CORPUS_HELP)]
+
+ResultAsJson = Annotated[bool, typer.Option("--json", help="At the end, print the result as JSON.")]
+
+
+# Model
+Activation = Annotated[
+    str,
+    typer.Option("--activation", help=f"Activation of --cell rnn: {', '.join(ACTIVATIONS)} (the same as --cell irnn)."),
+]
+
+Vocab = Annotated[
+    Path | None,
+    typer.Option(
+        "--vocab", help="A vocabulary file, written by `charrnn vocab -o`. Default: the characters of the corpus."
+    ),
+]
+
+Init = Annotated[
+    str | None,
+    typer.Option(
+        "--init",
+        metavar="RUN|FILE",
+        help="Start from the weights of a trained model, which may know other characters. The new model has the same "
+        "cell and size.",
+        show_default=False,
+    ),
+]
+
+DropUnused = Annotated[
+    bool, typer.Option("--drop-unused", help="With --init: remove characters that do not occur in the text.")
+]
+
+Preset = Annotated[
+    str | None,
+    typer.Option("--preset", help=f"Settings to start from: {', '.join(PRESETS)}. Other options override them."),
+]
+
+
+# Text
+OnePerLine = Annotated[
+    bool,
+    typer.Option("--one-per-line", help="Each line is a separate document: the model forgets everything before it."),
+]
+
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        "--separator",
+        metavar="CHARACTER",
+        help=r"Add this character after each file, such as '\n' or '\x1e'.",
+        show_default=False,
+    ),
+]
+
+ResetAtDocuments = Annotated[
+    bool,
+    typer.Option(
+        "--reset-at-documents", help="Each file is a separate document: the model forgets everything before it."
+    ),
+]
+
+LossAfter = Annotated[
+    str | None,
+    typer.Option(
+        "--loss-after",
+        metavar="CHARACTER",
+        help=r"A character such as '\t'. In each document only the text after it is learned; the text before it is "
+        "only read.",
+        show_default=False,
+    ),
+]
+
+MinCount = Annotated[
+    int, typer.Option("--min-count", min=1, help="Replace characters that occur fewer times by one unknown symbol.")
+]
+
+Split = Annotated[
+    str,
+    typer.Option(
+        "--split",
+        help="Which text is used for validation: tail (the last part of the text), documents (randomly chosen files, "
+        "lines or other documents), char-rnn (the last 5 % of each stream).",
+        show_default="tail; documents with --one-per-line, --documents-between, --field",
+    ),
+]
+
+Val = Annotated[float, typer.Option("--val", help="Fraction of the text for validation; 0 means no validation.")]
+
+ValFile = Annotated[
+    list[str] | None,
+    typer.Option("--val-file", metavar="CORPUS", help="Validate on this text, and train on all of CORPUS."),
+]
+
+Test = Annotated[float, typer.Option("--test", help="Fraction of the text held out for one final test.")]
+
+
+# Training
+Optimizer = Annotated[str, typer.Option("--optimizer", help=f"Optimizer: {', '.join(OPTIMIZERS)}.")]
+
+_RATES = ", ".join(f"{name} {rate:g}" for name, rate in DEFAULT_RATES.items())
+LearningRate = Annotated[
+    float | None, typer.Option("--lr", help="Learning rate (of a schedule: its highest).", show_default=_RATES)
+]
+
+Epsilon = Annotated[float | None, typer.Option("--epsilon", help="Epsilon of the optimizer.")]
+
+Rho = Annotated[float | None, typer.Option("--rho", help="Decay of rmsprop and adadelta.")]
+
+Momentum = Annotated[float, typer.Option("--momentum", help="Momentum of sgd.")]
+
+WeightDecay = Annotated[float | None, typer.Option("--weight-decay", help="Decoupled weight decay.")]
+
+Schedule = Annotated[
+    str,
+    typer.Option(
+        "--schedule", help=f"Schedule of the learning rate: {', '.join(SCHEDULES)} (cosine begins with a warm-up)."
+    ),
+]
+
+Warmup = Annotated[
+    int, typer.Option("--warmup", help="Warm-up steps of --schedule cosine, at most a tenth of all steps.")
+]
+
+Decay = Annotated[float, typer.Option("--decay", help="Learning-rate factor per epoch (--schedule exponential).")]
+
+DecayAfter = Annotated[
+    int, typer.Option("--decay-after", help="Epochs before the learning rate decays (--schedule exponential).")
+]
+
+ClipNorm = Annotated[
+    float | None,
+    typer.Option(
+        "--clip-norm", min=0, callback=off, help="Limit of the global norm of the gradients; 0 means no limit."
+    ),
+]
+
+ClipValue = Annotated[
+    float | None,
+    typer.Option("--clip-value", min=0, callback=off, help="Limit of each element of the gradients; 0 means no limit."),
+]
+
+SumGradients = Annotated[
+    bool,
+    typer.Option(
+        "--sum-gradients/--mean-gradients",
+        help="Use the sum or the mean of the gradients of a window's characters. char-rnn uses the sum.",
+    ),
+]
+
+
+# Budget
+Epochs = Annotated[
+    float | None,
+    typer.Option(
+        "--epochs", help="Passes over the training text; with --resume: additional passes.", show_default=False
+    ),
+]
+
+Steps = Annotated[
+    int | None,
+    typer.Option("--steps", help="Number of training steps; with --resume: additional steps.", show_default=False),
+]
+
+Minutes = Annotated[
+    float | None,
+    typer.Option(
+        "--minutes",
+        help="Time for the whole command, in minutes; with --resume: additional minutes.",
+        show_default=f"{DEFAULT_MINUTES:g} if no other budget is given",
+    ),
+]
+
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        "--patience", min=0, callback=off, help="Stop after this many evaluations without improvement; 0 means never."
+    ),
+]
+
+
+# Devices
+ProcessCount = Annotated[
+    int | None,
+    typer.Option(
+        "--processes", min=1, help="Number of processes that train one run together (JAX only).", show_default=False
+    ),
+]
+
+ProcessId = Annotated[
+    int | None,
+    typer.Option("--process-id", help="Number of this process, from 0. Process 0 writes the run.", show_default=False),
+]
+
+Coordinator = Annotated[
+    str | None,
+    typer.Option("--coordinator", metavar="HOST:PORT", help="Address of process 0.", show_default=False),
+]
+
+
+# The run
+Name = Annotated[
+    str | None, typer.Option("--name", help="Name of the run. Default: the name of the corpus.", show_default=False)
+]
+
+Resume = Annotated[
+    str | None,
+    typer.Option(
+        "--resume",
+        metavar="RUN",
+        help="Continue a run from its newest checkpoint to the end of its budget. --steps, --epochs or --minutes give "
+        "it an additional budget; --lr, --schedule or --warmup begin a new schedule. An older checkpoint file is "
+        "continued in a new run.",
+    ),
+]
+
+AllowChangedText = Annotated[
+    bool, typer.Option("--allow-changed-text", help="Resume a run although its text has changed.")
+]
+
+EvalEvery = Annotated[
+    int | None,
+    typer.Option(
+        "--eval-every",
+        min=0,
+        callback=off,
+        help="Steps between evaluations, in addition to one at the end of each epoch (at most one in 100 steps).",
+    ),
+]
+
+SaveEvery = Annotated[
+    int | None,
+    typer.Option(
+        "--save-every", min=0, callback=off, help="Steps between checkpoints, in addition to one at each evaluation."
+    ),
+]
+
+Keep = Annotated[int, typer.Option("--keep", help="Number of newest checkpoints to keep, in addition to the best one.")]
+
+Quiet = Annotated[
+    int,
+    typer.Option(
+        "--quiet", "-q", count=True, show_default=False, help="Print no samples; -qq: nothing but warnings and errors."
+    ),
+]
