@@ -106,13 +106,13 @@ def _verified(name: str, entry: dict[str, Any], show: Show) -> Pieces:
     if received != expected:
         amount = "too many" if received > expected else f"{received:,}"
         raise CharRNNError(
-            f"The download of {name} has {amount} bytes; {expected:,} were expected. It was deleted.",
+            f"The download of {name} has {amount} bytes; {expected:,} were expected. The file was deleted.",
             hint="Try again. If it happens again, the file on the server has changed.",
         )
     if digest.hexdigest() != entry["sha256"]:
         raise CharRNNError(
             f"The download of {name} has the SHA-256 {digest.hexdigest()}; {entry['sha256']} was expected. "
-            "It was deleted.",
+            "The file was deleted.",
             hint="Try again. If it happens again, the file on the server has changed.",
         )
 

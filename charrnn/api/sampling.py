@@ -163,7 +163,7 @@ def n_best(model: Encoder, beam: int, best: int, length: int, prime: Prime, how:
     if several(model.network, how) > 1:
         unit = "documents" if how.get("documents") else "lines"
         raise CharRNNError(
-            f"`{unit}` has no effect with `beam`: {unit} do not depend on each other, so each would be the same.",
+            f"`{unit}` has no effect with `beam`: the search would find the same text each time.",
             hint="Leave it out.",
         )
     wanted = generation(model.network, length, by_lines(model.network, how), notify)

@@ -32,7 +32,7 @@ charrnn train --resume corpus --minutes 30
 charrnn train names.txt --one-per-line --layers 3 --units 512
 """,
     "sample": """
-# Sample 500 characters from the newest run, a little more predictable.
+# Sample 500 characters from the newest run, with fewer errors than usual.
 charrnn sample --temp 0.7 --length 500
 # Continue a text until an empty line.
 charrnn sample corpus --prime 'ROMEO:\\n' --until '\\n\\n'
@@ -52,9 +52,9 @@ charrnn next 'def '
 charrnn next names Ka --top 3 --jsonl
 """,
     "score": """
-# Print the twenty most unusual lines of a log, by a model of normal lines.
+# Print the twenty most unusual lines of a log; the model knows normal ones.
 charrnn score log app.log --by worst --top 20
-# Watch a log: print the lines that cost more than 4 bits per character.
+# Watch a log: print lines of at least 4 bits per character.
 tail -f app.log | charrnn score log --unbuffered --threshold 4
 # Write a web page that shows where the model was surprised.
 charrnn score corpus chapter.txt --html chapter.html

@@ -37,8 +37,8 @@ Typical = Annotated[
     float | None,
     typer.Option(
         "--typical",
-        help="Draw only from the most typical characters (of about the expected surprise) whose probabilities add up "
-        "to this.",
+        help="Draw only from the most typical characters, whose surprise is closest to the average surprise. Their "
+        "probabilities add up to this.",
         show_default=False,
     ),
 ]
@@ -47,8 +47,9 @@ Beam = Annotated[
     typer.Option(
         "--beam",
         min=1,
-        help="Search for the likeliest text, with N candidates, instead of drawing. Good for short answers; longer "
-        "texts become dull and repeat themselves.",
+        metavar="N",
+        help="Do not draw characters, but search for the likeliest text, with N candidates. Good for short answers; "
+        "longer texts become dull and repeat themselves.",
         show_default=False,
     ),
 ]
@@ -58,7 +59,8 @@ Best = Annotated[
         "--best",
         metavar="N",
         min=1,
-        help="Print the N likeliest texts that --beam finds, with their probabilities. N is at most the N of --beam.",
+        help="Print the N likeliest texts that --beam finds, with their probabilities. N is at most the number of "
+        "candidates.",
         show_default=False,
     ),
 ]
@@ -88,8 +90,7 @@ NoRepeat = Annotated[
         "--no-repeat",
         metavar="N",
         min=1,
-        help="Never generate a sequence of N characters that already occurs in this text, unless no other character is "
-        "left.",
+        help="Never repeat a sequence of N characters of the prime and the sample, unless no other character is left.",
         show_default=False,
     ),
 ]
@@ -101,7 +102,7 @@ Length = Annotated[
         "--length",
         "-n",
         min=0,
-        help="Largest number of characters. A model of lines also finishes the last of several lines.",
+        help="Largest number of characters. A model of lines that writes several lines also finishes the last one.",
     ),
 ]
 Lines = Annotated[int | None, typer.Option("--lines", min=1, help="Stop after this many lines.", show_default=False)]
@@ -110,7 +111,7 @@ Documents = Annotated[
     typer.Option(
         "--documents",
         min=1,
-        help="Stop after this many documents, each printed with its end. For models that were trained with "
+        help="Stop after this many documents. The end marker of each is printed too. For models that were trained with "
         "--documents-between, --field, --one-per-line or --separator.",
         show_default=False,
     ),
@@ -121,7 +122,8 @@ Count = Annotated[
         "--count",
         "-c",
         min=0,
-        help="Number of samples, generated in parallel. For a model of lines or documents, each is one of these.",
+        help="Number of samples, generated in parallel. For a model of lines, each is a line; for a model of "
+        "documents, a document.",
         show_default="1",
     ),
 ]
@@ -151,7 +153,7 @@ PrimeFile = Annotated[
     typer.Option(
         "--prime-file",
         metavar="FILE",
-        help="Continue the text of this file, without one line break at its end (the same holds for stdin).",
+        help="Continue the text of this file. One line break at its end is removed (also from stdin).",
         show_default=False,
     ),
 ]

@@ -74,7 +74,7 @@ def _option(option: Any) -> str:
     names = ", ".join(sorted(option.opts, key=len))
     if option.secondary_opts:
         names += f" / {', '.join(option.secondary_opts)}"
-    if option.is_flag:
+    if option.is_flag or option.count:
         return names
     kind = "NAME" if option.opts[0] in CHOICES else _VALUES.get(option.type.name.removesuffix(" range"), "TEXT")
     return f"{names} {option.metavar or kind}"

@@ -67,11 +67,11 @@ Unknown = Annotated[
         "--unknown",
         help=f"What to do with characters that the model has never seen: {', '.join(UNKNOWN)} (by its unknown "
         "symbol, U+FFFD, ? or a space).",
-        show_default="error; replace if trained with --min-count; for score 20.1 bits each",
+        show_default="error, or replace if the model was trained with --min-count",
     ),
 ]
 
-AsJsonl = Annotated[bool, typer.Option("--jsonl", help="Print one line of JSON for each record.")]
+AsJsonl = Annotated[bool, typer.Option("--jsonl", help="Print one line of JSON for each result.")]
 
 # Model
 CellName = Annotated[str, typer.Option("--cell", metavar="CELL", help="Kind of cell; `charrnn cells` lists them.")]
@@ -152,7 +152,7 @@ Field = Annotated[
 ]
 Batch = Annotated[int, typer.Option("--batch", help="Batch size: sequences that are trained in parallel.")]
 Seq = Annotated[
-    int, typer.Option("--seq", help="Sequence length: characters per window, through which gradients flow.")
+    int, typer.Option("--seq", help="Sequence length: characters per window. Gradients flow back through one window.")
 ]
 
 Dropout = Annotated[float, typer.Option("--dropout", help="Dropout rate of the outputs of each layer.")]
@@ -187,7 +187,8 @@ Checkpoints = Annotated[
     typer.Option(
         "--checkpoints",
         metavar="DIR",
-        help="Folder of all runs. Default: CHARRNN_CHECKPOINTS, or checkpoints.",
+        help="Folder of all runs. Default: the environment variable CHARRNN_CHECKPOINTS, or else the folder "
+        "checkpoints.",
         show_default=False,
     ),
 ]

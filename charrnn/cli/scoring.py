@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from charrnn.cli.arguments import split_run
-from charrnn.config import RANK_SAMPLES
+from charrnn.config import RANK_SAMPLES, UNKNOWN
 from charrnn.errors import CharRNNError
 
 Whole = Annotated[bool, typer.Option("--whole", help="Score the text as a whole, not each of its lines.")]
@@ -32,14 +32,24 @@ ContextField = Annotated[
         help="With --field: score each text as the continuation of the text under this name.",
     ),
 ]
+Unknown = Annotated[
+    str | None,
+    typer.Option(
+        "--unknown",
+        help=f"What to do with characters that the model has never seen: {', '.join(UNKNOWN)} (by its unknown symbol, "
+        "U+FFFD, ? or a space).",
+        show_default="each costs 20.1 bits, or replace if the model was trained with --min-count",
+    ),
+]
 LineEnds = Annotated[bool, typer.Option("--line-ends", help="Count the line break at the end of each line, too.")]
 Rank = Annotated[
     bool,
     typer.Option(
         "--rank",
-        help="First print the estimated guess rank of each line and its standard error. The rank is the number of "
-        "guesses needed to find the line if the likeliest lines are guessed first. The end of a line counts. For "
-        "models of lines or documents.",
+        help="Print two more columns before the others: the estimated guess rank of the line, and the standard error "
+        "of "
+        "this estimate. The rank is the number of guesses needed to find the line if the likeliest lines are guessed "
+        "first. The line break at the end is included. For models of lines or documents.",
     ),
 ]
 RankSamples = Annotated[
@@ -67,8 +77,8 @@ Threshold = Annotated[
     typer.Option(
         "--threshold",
         metavar="BITS|PERCENT",
-        help="Print lines whose score (--by) is at least this: a number of bits or, with --calibrate, a quantile of "
-        "the ordinary lines, such as 99.9%.",
+        help="Print lines whose score (--by) is at least this number of bits. With --calibrate it can be a percentage "
+        "such as 99.9%: the score that 99.9% of the ordinary lines are below.",
     ),
 ]
 Calibrate = Annotated[

@@ -32,8 +32,8 @@ Init = Annotated[
     typer.Option(
         "--init",
         metavar="RUN|FILE",
-        help="Start from the weights of a trained model, which may know other characters. The new model has the same "
-        "cell and size.",
+        help="Start from the weights of a trained model. Its characters may differ from those of the text. The new "
+        "model has the same cell and size.",
         show_default=False,
     ),
 ]
@@ -83,7 +83,10 @@ LossAfter = Annotated[
 ]
 
 MinCount = Annotated[
-    int, typer.Option("--min-count", min=1, help="Replace characters that occur fewer times by one unknown symbol.")
+    int,
+    typer.Option(
+        "--min-count", min=1, help="Replace characters that occur fewer times than this by one unknown symbol."
+    ),
 ]
 
 Split = Annotated[
@@ -91,7 +94,7 @@ Split = Annotated[
     typer.Option(
         "--split",
         help="Which text is used for validation: tail (the last part of the text), documents (randomly chosen files, "
-        "lines or other documents), char-rnn (the last 5 % of each stream).",
+        "lines or other documents), char-rnn (the last 5 % of each of the --batch streams into which the text is cut).",
         show_default="tail; documents with --one-per-line, --documents-between, --field",
     ),
 ]
@@ -111,7 +114,8 @@ Optimizer = Annotated[str, typer.Option("--optimizer", help=f"Optimizer: {', '.j
 
 _RATES = ", ".join(f"{name} {rate:g}" for name, rate in DEFAULT_RATES.items())
 LearningRate = Annotated[
-    float | None, typer.Option("--lr", help="Learning rate (of a schedule: its highest).", show_default=_RATES)
+    float | None,
+    typer.Option("--lr", help="Learning rate. With a schedule, this is the highest rate.", show_default=_RATES),
 ]
 
 Epsilon = Annotated[float | None, typer.Option("--epsilon", help="Epsilon of the optimizer.")]
@@ -130,7 +134,10 @@ Schedule = Annotated[
 ]
 
 Warmup = Annotated[
-    int, typer.Option("--warmup", help="Warm-up steps of --schedule cosine, at most a tenth of all steps.")
+    int,
+    typer.Option(
+        "--warmup", help="Warm-up steps of --schedule cosine. More than a tenth of all steps are reduced to a tenth."
+    ),
 ]
 
 Decay = Annotated[float, typer.Option("--decay", help="Learning-rate factor per epoch (--schedule exponential).")]
@@ -220,8 +227,8 @@ Resume = Annotated[
         "--resume",
         metavar="RUN",
         help="Continue a run from its newest checkpoint to the end of its budget. --steps, --epochs or --minutes give "
-        "it an additional budget; --lr, --schedule or --warmup begin a new schedule. An older checkpoint file is "
-        "continued in a new run.",
+        "it an additional budget; --lr, --schedule or --warmup begin a new schedule. If RUN is a checkpoint file "
+        "that is not the newest one of its run, training continues from it in a new run.",
     ),
 ]
 
@@ -235,7 +242,8 @@ EvalEvery = Annotated[
         "--eval-every",
         min=0,
         callback=off,
-        help="Steps between evaluations, in addition to one at the end of each epoch (at most one in 100 steps).",
+        help="Steps between evaluations. There is also one at the end of each epoch, but at least 100 steps after the "
+        "last.",
     ),
 ]
 
@@ -251,6 +259,6 @@ Keep = Annotated[int, typer.Option("--keep", help="Number of newest checkpoints 
 Quiet = Annotated[
     int,
     typer.Option(
-        "--quiet", "-q", count=True, show_default=False, help="Print no samples; -qq: nothing but warnings and errors."
+        "--quiet", "-q", count=True, show_default=False, help="Print no samples. -qq prints only warnings and errors."
     ),
 ]

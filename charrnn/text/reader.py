@@ -123,7 +123,7 @@ def _encoded(
         if not reading.codes.length and config.field is not None:
             raise CharRNNError(
                 f"No record has a text under {config.field!r}{f': {reading.lack}' if reading.lack else ''}.",
-                hint="Name with `field` the field whose texts are to be read.",
+                hint="Use `field` to name the field whose texts charrnn should read.",
             )
         if not reading.codes.length:
             raise CharRNNError("The text has only a byte order mark and no characters.", hint="Use another text.")

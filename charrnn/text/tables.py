@@ -142,8 +142,9 @@ class Table:
                 passed = rows.line_num
         except csv.Error as error:
             raise CharRNNError(
-                f"{self.where}:{passed + 1} is no record of a table: {error}.",
-                hint='A text with quotation marks or line breaks is in quotation marks, and its own are doubled: "".',
+                f"{self.where}:{passed + 1} is not a record of a table: {error}.",
+                hint="A text with quotation marks or line breaks must be in quotation marks, with each of its own "
+                'written twice: "".',
             ) from None
 
     def _pass_over(self, line: int, lack: str) -> None:

@@ -158,7 +158,7 @@ class Vocabulary:
                 symbol = next((c for c in STAND_INS if c in self.symbols), None)
                 if symbol is None:
                     raise CharRNNError(
-                        f"The vocabulary has none of the replacements of unknown characters: "
+                        "Unknown characters cannot be replaced, because the vocabulary has none of these: "
                         f"{', '.join(map(_named, STAND_INS))}.",
                         hint="Leave unknown characters out: `unknown='skip'`",
                     )

@@ -131,8 +131,8 @@ def test_of_a_folder_what_holds_no_records_is_passed_over(here):
         ("a.csv", "id,text\n", "No record has a text under 'text'."),
         ("a.csv", "id,tekst\n1,a\n", "a.csv has no column 'text', only id, tekst. Did you mean tekst?"),
         ("a.csv", "id,note\n1,a\n", "only id, note. The first line names the columns."),
-        ("a.csv", 'text\na\n"b\nc\n', "a.csv:3 is no record of a table: unexpected end of data."),
-        ("a.csv", 'text\na\n"b" c\n', "a.csv:3 is no record of a table"),
+        ("a.csv", 'text\na\n"b\nc\n', "a.csv:3 is not a record of a table: unexpected end of data."),
+        ("a.csv", 'text\na\n"b" c\n', "a.csv:3 is not a record of a table"),
         ("a.csv", b"text\n\xff\n", "a.csv is not UTF-8: byte 0xff at offset 5, line 2."),
     ],
 )

@@ -108,7 +108,7 @@ def test_unknown_characters_are_left_out_or_replaced_and_that_is_said():
     assert text == "a?b" and "was replaced by '?'" in notice
     assert admitted(Vocabulary.of("a\ufffd?"), "é", "replace")[0] == "\ufffd"
     assert admitted(Vocabulary.of("a "), "é", "replace")[0] == " "
-    with pytest.raises(CharRNNError, match="none of the replacements"):
+    with pytest.raises(CharRNNError, match="has none of these"):
         Vocabulary.of("ab").admit("é", "replace", "")
     with pytest.raises(CharRNNError, match=r"x\.txt has characters that the model"):
         vocab.admit("é", "error", "x.txt")

@@ -57,7 +57,7 @@ def eval(
     if part is not None:
         if len(given) > 1 or include or field or encoding or errors or unknown:
             raise CharRNNError(
-                "--part evaluates a part of the run's own text, read as in training, so only the run can be named.",
+                "--part evaluates a part of the run's own text, which is read as in training.",
                 hint=f"Leave out everything else: charrnn eval RUN --part {part}",
             )
         run = given[0] if given else None

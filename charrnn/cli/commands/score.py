@@ -37,17 +37,18 @@ def score(
     jsonl: o.AsJsonl = False,
     unbuffered: s.Unbuffered = False,
     cells: o.Cells = None,
-    unknown: o.Unknown = None,
+    unknown: s.Unknown = None,
     encoding: o.EncodingOfText = None,
     errors: o.ErrorsOfLines = None,
 ) -> None:
-    """Show how surprising lines, or a whole text, are to a model.
+    """Show how much lines, or a whole text, surprise a model.
 
-    Unusual lines have more bits per character.
-    Prints bits per character (or the score of --by), bits, characters, unknown characters, the number of the line and
-    the line, separated by tabs.
-    Each line is scored without the lines before it. A character that the model has never seen costs 20.1 bits (the bits
-    needed to name one character of Unicode), unless --unknown is given.
+    Unusual lines have more bits per character. For each line the command prints, separated by tabs: the bits per
+    character (or the score of --by), the bits, the number of characters, the number of unknown characters, the line
+    number and the line. Each line is scored without the lines before it.
+
+    A character that the model has never seen costs 20.1 bits (the bits needed to name one character of Unicode), unless
+    --unknown is given.
     """
     from charrnn.api.given import check_unknown
     from charrnn.api.records import check_rank, chosen, ranked, records
