@@ -255,7 +255,8 @@ class TextConfig:
             raise CharRNNError("`field` is empty; it must be the name under which the texts are.")
         if self.loss_after is None:
             return
-        if not self.resets:
+        # Records are documents, unless a separator makes one stream of them.
+        if not self.resets and (self.field is None or self.separator is not None):
             raise CharRNNError(
                 "`loss_after` needs documents at whose beginnings the hidden state starts again; this text has none.",
                 hint="Add `one_per_line=True` or `documents_between='TEXT'` or, where files are documents, "

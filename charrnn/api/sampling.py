@@ -66,7 +66,8 @@ def samples_of(
     units = several(model.network, how)
     if units > 1:
         # They do not depend on each other, so each of them is a separate sample.
-        count, how = count * units, by_lines(model.network, {**how, "lines": None, "documents": None})
+        unit = "lines" if how.get("lines") else "documents"
+        count, how = count * units, {**how, unit: 1}  # type: ignore[misc]
     if which.get("sort") and count == 1:
         raise CharRNNError("`sort` ranks several samples, but only one is made.", hint="Ask for more with `count`.")
     wanted = generation(model.network, length, how, notify)

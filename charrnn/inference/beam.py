@@ -39,6 +39,12 @@ class _Beam:
         self.width, self.best, self.ending = width, best, ending
         # The part of the end of a document that the ids before the text already contain.
         self.amid = () if ending.end is None else ending.end.ids[: int(ending.end.matched(before))]
+        # The characters that may end a text.
+        self.last = [stop[-1] for stop in ending.stops]
+        if ending.lines is not None and ending.line_break is not None:
+            self.last.append(ending.line_break)
+        if ending.documents is not None and ending.end is not None:
+            self.last.append(ending.end.ids[-1])
         self.banned = [*banned, *([] if model.vocab.unknown_id is None else [model.vocab.unknown_id])]
         # A batch of one has arrays of another shape.
         self.stream = Stream(model, max(2, width))
@@ -80,12 +86,20 @@ class _Beam:
         nats = _all_nats(self.logits[:count].astype(np.float64))
         nats[:, self.banned] = np.inf
         totals = nats + np.array([sum(costs) for costs in self.costs])[:, None]
+        order = np.argsort(totals.ravel(), kind="stable")
+        # Texts that end take no place of a beginning, and are found however many beginnings are likelier.
+        can_end = np.isin(order % totals.shape[1], self.last) & np.isfinite(totals.ravel()[order])
+        ended = set()
+        for place in order[can_end].tolist():
+            parent, character = divmod(place, totals.shape[1])
+            if self._ends(parent, character, float(nats[parent, character]), float(totals[parent, character])):
+                ended.add(place)
         kept: list[tuple[int, int]] = []
-        for place in totals.ravel().argsort(kind="stable").tolist():
+        for place in order.tolist():
             parent, character = divmod(place, totals.shape[1])
             if len(kept) == self.width or not np.isfinite(totals[parent, character]):
                 break
-            if not self._ends(parent, character, float(nats[parent, character]), float(totals[parent, character])):
+            if place not in ended:
                 kept.append((parent, character))
         self._follow(kept, nats)
 

@@ -51,7 +51,8 @@ class Guesses:
 
     def of(self, score: Score) -> Rank:
         """Return the rank of a line."""
-        if score.unknown or self.end in score.read.removesuffix(self.end):
+        # An end before the end of the text, which may overlap it, would end the text there.
+        if score.unknown or self.end in score.read[:-1]:
             return Rank(math.inf, 0.0)
         return self.rank(score.bits * math.log(2))
 

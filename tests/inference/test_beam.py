@@ -153,7 +153,7 @@ def test_the_n_best_are_the_first_of_all_texts(ending, text):
 
 
 @pytest.mark.parametrize("text", [DEFAULT_TEXT, LINES], ids=["carrying", "lines"])
-def test_a_beam_of_one_is_greedy(text):
+def test_a_beam_of_one_goes_the_greedy_way_and_takes_the_likeliest_text_that_ends_there(text):
     vocab = Vocabulary.of("\nabcd", has_unknown=True)
     for seed in range(8):
         model = model_of(text, seed, vocab)
@@ -161,9 +161,28 @@ def test_a_beam_of_one_is_greedy(text):
         for ending in (Ending(40), Ending(40, ((1, 2), (3,))), Ending(40, ((4, 3),), 2, 0), Ending(0)):
             found = beam_search(model, before, 1, ending, (2,))
             greedy = list(generate_one(model, before, Generation(ending, Sampling(0), (2,)), with_nats=True))
-            assert found.ids.tolist() == [character.id for character in greedy]
-            np.testing.assert_allclose(found.nats, [character.nats for character in greedy], rtol=1e-5, atol=1e-6)
+            ids, nats = (np.array([getattr(one, name) for one in greedy]) for name in ("id", "nats"))
+            # A line break that ends a text is part of it, and need not be the likeliest character.
+            broken = found.ended and ending.lines is not None and found.ids[-1:].tolist() == [0]
+            length = len(found.ids) - broken
+            assert found.ids.tolist()[:length] == ids.tolist()[:length]
+            np.testing.assert_allclose(found.nats[:length], nats[:length], rtol=1e-5, atol=1e-6)
+            if not found.ended:
+                assert len(found.ids) == len(ids)
             assert not {2, vocab.unknown_id} & set(found.ids.tolist())
+
+
+def test_texts_that_end_are_found_however_many_beginnings_are_likelier():
+    """The empty line ends at once: a beam prints nothing that is less likely, however narrow it is."""
+    vocab = Vocabulary.of("\nabcd")
+    for seed in range(6):
+        model = model_of(LINES, seed, vocab)
+        before = model.before(np.array([], np.int64))
+        for width in (2, 3, 5):
+            found = n_best(model, before, width, width, Ending(4, lines=1, line_break=0))
+            costs = [nats_of(model, before, tuple(one.ids.tolist())) for one in found if one.ended]
+            empty = sum(nats_of(model, before, (0,)))
+            assert sum(costs[-1]) <= empty or () in {tuple(one.ids[:-1].tolist()) for one in found}
 
 
 @pytest.mark.parametrize("text", [DEFAULT_TEXT, LINES], ids=["carrying", "lines"])
