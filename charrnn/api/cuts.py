@@ -37,7 +37,8 @@ class Cuts:
         if not self.cut or not self.expected:
             return
         if self.ending.finish:
-            self.notify(f"The last line was cut {self.ending.finish:,} characters after `length`: it did not end.")
+            last = "line" if self.ending.end is None else "document"
+            self.notify(f"The last {last} was cut {self.ending.finish:,} characters after `length`: it did not end.")
             return
         some = f"The {self.what}" if self.made == 1 else f"{self.cut:,} of {self.made:,} {self.what}s"
         were = "was" if self.cut == 1 else "were"

@@ -188,7 +188,7 @@ def _given(how: How, names: Sequence[str]) -> str:
 def generation(model: Model, length: int, how: How, notify: Notify, flowing: bool = False) -> Generation:
     """Return how texts are generated; raise CharRNNError for an argument that this model cannot use.
 
-    flowing: let the last line of a model of lines come to its end, if nothing else ends the text.
+    flowing: let the last line or document of a model of these come to its end, if nothing else ends the text.
     """
     foreign = set(how) - set(How.__annotations__)
     if foreign:
@@ -207,6 +207,8 @@ def generation(model: Model, length: int, how: How, notify: Notify, flowing: boo
     banned = _banned(model, how.get("allow"), how.get("forbid"), end)
     if flowing and are_lines(model, how) and end.line_break not in banned:
         end = replace(end, finish=FINISH)
+    elif flowing and _are_documents(model, how) and not set(model.end.ids if model.end else ()) & set(banned):
+        end = replace(end, finish=FINISH, end=model.end)
     n = how.get("no_repeat")
     used_up = once(
         notify, f"`no_repeat={n}`: every character that can be drawn would repeat text, so from here on text repeats."
@@ -216,8 +218,7 @@ def generation(model: Model, length: int, how: How, notify: Notify, flowing: boo
 
 def are_lines(model: Model, how: How) -> bool:
     """Return whether each text of a model of lines is a line: `how` does not set another end."""
-    told = how.get("lines") is not None or how.get("documents") is not None or how.get("until")
-    return model.text.one_per_line and not told and "\n" in model.vocab.symbols
+    return model.text.one_per_line and not _is_told(how) and "\n" in model.vocab.symbols
 
 
 def _check_counts(how: How) -> None:
@@ -233,10 +234,17 @@ def by_lines(model: Model, how: How) -> How:
     """Return how samples are made: with a model of lines or documents each is one, unless `how` sets its end."""
     if are_lines(model, how):
         return {**how, "lines": 1}
-    told = how.get("lines") is not None or how.get("documents") is not None or how.get("until")
-    if told or not model.text.divided or model.end is None:
-        return how
-    return {**how, "documents": 1}
+    return {**how, "documents": 1} if _are_documents(model, how) else how
+
+
+def _are_documents(model: Model, how: How) -> bool:
+    """Return whether a model of documents generates documents: `how` does not say otherwise where a text ends."""
+    return model.text.documents_between is not None and not _is_told(how) and model.end is not None
+
+
+def _is_told(how: How) -> bool:
+    """Return whether `how` says where a text ends, apart from its length."""
+    return how.get("lines") is not None or how.get("documents") is not None or bool(how.get("until"))
 
 
 def several(model: Model, how: How) -> int:

@@ -92,17 +92,17 @@ class Wanted:
         return f"{new}. A higher `temperature` may help."
 
     def takes(self, begun: str, text: str, end: str = "") -> bool:
-        """Return whether a text that continues `begun` is kept; a line break, or its `end`, does not count."""
-        length = len(text.removesuffix(end or "\n"))
+        """Return whether a text that continues `begun` is kept; its `end` does not count in its length."""
+        whole, length = begun + text.removesuffix(end), len(text.removesuffix(end))
         if length < self.least or (self.most is not None and length > self.most):
             return False
         if self.unique or self.known is not None:
             # A sample that is empty or blank is not kept. White space alone may still complete what the prime began.
-            if not text or not (begun + text).strip(" \t\r\n"):
+            if not text or not whole.strip(" \t\r\n"):
                 return False
-            if (self.unique and begun + text in self.seen) or (self.known is not None and begun + text in self.known):
+            if (self.unique and whole in self.seen) or (self.known is not None and whole in self.known):
                 return False
-            self.seen.add(begun + text)
+            self.seen.add(whole)
         return True
 
 

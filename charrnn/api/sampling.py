@@ -16,9 +16,11 @@ from charrnn.api.encoding import Encoder, Prime
 from charrnn.api.generation import How, Notify, Sample, by_lines, check_beam, generation, sampling, several
 from charrnn.api.given import check_whole, one_or_several
 from charrnn.api.named import Corpus, names
+from charrnn.config import RECORD_END, TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference import generation as made
 from charrnn.inference.batch import SIDE_BY_SIDE, generate
+from charrnn.text.tables import is_table
 
 if TYPE_CHECKING:
     from charrnn.api.novelty import Wanted
@@ -123,9 +125,20 @@ def _wanted(model: Encoder, which: Which, ending: made.Ending, notify: Notify) -
             hint="Leave out `novel`.",
         )
     if novel or novel_to:
-        form = model.read_as(which.get("encoding")) if novel_to else model.text
+        form = _compared_as(model, novel_to, which.get("encoding")) if novel_to else model.text
         known = known_text(model.path, form, names(novel_to, "novel_to"), which.get("watch"), notify)
     return Wanted(unique, known, least, most)
+
+
+def _compared_as(model: Encoder, novel_to: Corpus, encoding: str | None) -> TextConfig:
+    """Return how the texts of `novel_to` are read: records by the field of the model, other texts as it reads them."""
+    form = model.read_as(encoding)
+    if model.text.field is None:
+        return form
+    if all(is_table(name) for name in names(novel_to, "novel_to")):
+        return replace(form, field=model.text.field)
+    # Plain texts do not have the end that records get: any part of them is known.
+    return replace(form, documents_between=None, loss_after=None) if form.documents_between == RECORD_END else form
 
 
 def _check_lengths(least: int | None, most: int | None, ending: made.Ending) -> None:

@@ -1,7 +1,7 @@
 """The settings of a new run: named values become the settings of its model, its training and its text."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 from charrnn.api.presets import PRESETS
@@ -11,6 +11,7 @@ from charrnn.config import (
     DEFAULT_MINUTES,
     DEFAULT_TEXT,
     OPTIMIZERS,
+    RECORD_END,
     ModelConfig,
     TextConfig,
     TrainConfig,
@@ -22,6 +23,8 @@ from charrnn.errors import CharRNNError, did_you_mean
 MODEL, TRAIN, TEXT = (tuple(field.name for field in fields(kind)) for kind in (ModelConfig, TrainConfig, TextConfig))
 # All names that can be set; `preset` and `activation` are short forms of other settings.
 NAMES = (*MODEL, *TRAIN, *TEXT, "preset", "activation")
+# What to use instead of names that settings had.
+_RENAMED = {"lines": "Use `one_per_line`.", "corpus_changed_ok": "Use `allow_changed_text` of `resume`."}
 # The settings of a preset that belong to its optimizer.
 _OF_OPTIMIZER = ("optimizer", "lr", "epsilon", "rho", "momentum")
 # Settings that have an effect only with some values of another setting.
@@ -80,8 +83,7 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     model, train, changed = ({n: chosen[n] for n in names if n in chosen} for names in (MODEL, TRAIN, TEXT))
     for kind, values in ((ModelConfig, model), (TrainConfig, train), (TextConfig, changed)):
         check_types(kind, values)
-    # The encoding and the `field` of another text do not apply to this one.
-    form = with_records(replace(text, **{"encoding": DEFAULT_TEXT.encoding, "field": None, **changed}))
+    form = with_records(TextConfig(**{**_inherited(text, changed), **changed}))
     made = Settings(ModelConfig(**model), TrainConfig(**train), form, named)
     check_effects(given, made.train)
     if made.model.stack == "residual" and made.model.layers == 1:
@@ -90,6 +92,18 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
         )
     _check_validates(given, made.train)
     return made
+
+
+def _inherited(text: TextConfig, changed: Collection[str]) -> dict[str, Any]:
+    """Return which settings of another text apply to this one, where `changed` are given: not its encoding and field.
+
+    What is given of documents replaces all that the other text says of them.
+    """
+    values = {**vars(text), "encoding": DEFAULT_TEXT.encoding, "field": None}
+    documents = {"one_per_line": False, "documents_between": None, "separator": None, "reset_at_documents": False}
+    if text.field is not None and text.documents_between == RECORD_END:
+        values["documents_between"] = None
+    return values | documents if {*documents, "field"} & set(changed) else values
 
 
 def check_effects(given: Mapping[str, Any], train: TrainConfig) -> None:
@@ -114,7 +128,7 @@ def check_names(given: Mapping[str, Any], names: tuple[str, ...]) -> None:
     """Raise CharRNNError if a given setting is not one of `names`."""
     for name in given:
         if name not in names:
-            hint = did_you_mean(name, names) or "help(charrnn.train) lists the settings."
+            hint = _RENAMED.get(name) or did_you_mean(name, names) or "help(charrnn.train) lists the settings."
             raise CharRNNError(f"There is no setting `{name}`.", hint)
 
 
@@ -133,9 +147,14 @@ def plain(value: Any) -> Any:
 
 
 def _preset(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a preset, without those of its optimizer if another optimizer is given."""
+    """Return the settings of a preset that go together with those that are given.
+
+    Another optimizer has other settings; documents that are not lines are not cut as char-rnn cuts a text.
+    """
     other = given.get("optimizer", preset.get("optimizer")) != preset.get("optimizer")
-    return {name: value for name, value in preset.items() if not (other and name in _OF_OPTIMIZER)}
+    whole = any(given.get(name) for name in ("documents_between", "field", "reset_at_documents"))
+    left_out = {*(_OF_OPTIMIZER if other else ()), *(("split",) if whole else ())}
+    return {name: value for name, value in preset.items() if name not in left_out}
 
 
 def _cell(cell: str, activation: str | None) -> str:

@@ -23,7 +23,8 @@ class Ending:
 
     `stops` are stop strings as ids; `lines` or `documents` is n; `line_break` is the id of the line break, `end` the
     end of documents. A single text (`generate_one`) that has reached its length may have up to `finish` additional
-    characters, until the end of its line. With `keep`, a stop string is part of the text that it ends.
+    characters, until the end of its line or, with `end`, of its document. With `keep`, a stop string is part of the
+    text that it ends.
     """
 
     length: int
@@ -222,6 +223,9 @@ def generate_one(model: Model, before: np.ndarray, how: Generation, with_nats: b
     stream, sampling, allowed, size = Stream(model), how.sampling, Allowed(model, how), model.vocab.size
     text, watched = Text(how, 0, before[before != model.vocab.start].tolist()), how.watched(size)
     logits, nats = stream.feed(before[:, None])[-1, 0], 0.0
+    # How much of the end of a document the text has just had, where the last one is to be finished.
+    finished = how.ending.end if how.ending.finish else None
+    matched = 0 if finished is None else int(finished.matched(before[before != model.vocab.start]))
     waiting: list[Character] = []
     for made, uniform in enumerate(text.draws, 1):
         chosen = pick(sampling.weights(allowed.of(logits, (text,))), uniform)
@@ -240,7 +244,12 @@ def generate_one(model: Model, before: np.ndarray, how: Generation, with_nats: b
             yield character
         if cut is not None:
             return True
-        whole = bool(how.ending.finish) and chosen == how.ending.line_break
+        if finished is None:
+            whole = bool(how.ending.finish) and chosen == how.ending.line_break
+        else:
+            matched = int(finished.after[matched, chosen])
+            whole = matched == len(finished)
+            matched = 0 if whole else matched
         if made >= length and (whole or made == length + how.ending.finish):
             yield from waiting
             return whole

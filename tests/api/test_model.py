@@ -1,5 +1,6 @@
 """A trained model in use: what a notebook calls."""
 
+import json
 from dataclasses import replace
 from hashlib import sha256
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 import charrnn
-from charrnn.config import TextConfig, TrainConfig
+from charrnn.config import RECORD_END, TextConfig, TrainConfig, with_records
 from charrnn.data.corpus import as_ids
 from charrnn.errors import CharRNNError
 from charrnn.inference.evaluation import mean_nats
@@ -84,6 +85,30 @@ def test_blank_samples_are_passed_over(skipping, tmp_path, monkeypatch):
     # The end of a line that the prime began is something.
     primed = model.sample_many(50, 4, prime="a", **asked, novel_to="text")
     assert "\n" in primed
+
+
+def test_what_a_model_of_records_compares_with(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_model(tmp_path / "records.safetensors", Vocabulary.of("ab" + RECORD_END), with_records(TextConfig(field="t")))
+    model = charrnn.load("records.safetensors")
+    how = {"temperature": 9.0, "seed": 1}
+    made = {text.removesuffix(RECORD_END) for text in model.sample_many(200, 2, **how)}
+    known = {"a", "ab", "bb"}
+    assert known < made
+    # Records are compared by the field of the model; of a plain text any part is known.
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"t": text}) + "\n" for text in known))
+    (tmp_path / "a.txt").write_text("xabbx")
+    for source in ("a.jsonl", "a.txt"):
+        found = {text.removesuffix(RECORD_END) for text in model.sample_many(200, 2, **how, novel_to=source)}
+        assert found and not known & found, source
+    assert "b" in {text.removesuffix(RECORD_END) for text in model.sample_many(200, 2, **how, novel_to="a.jsonl")}
+
+
+def test_a_text_that_is_too_long_is_not_kept_for_the_line_break_at_its_end(tmp_path):
+    write_model(tmp_path / "plain.safetensors", VOCAB, TextConfig(documents_between="bb"))
+    model = charrnn.load(tmp_path / "plain.safetensors")
+    how = {"until": "c", "max_length": 3, "temperature": 3.0, "seed": 1}
+    assert all(len(text) <= 3 for text in model.sample_many(60, 40, **how))
 
 
 def test_a_stop_that_the_model_cannot_write_is_told_of(model, told):

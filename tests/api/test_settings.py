@@ -7,7 +7,7 @@ import pytest
 
 from charrnn.api.presets import PRESETS
 from charrnn.api.settings import NAMES, settings
-from charrnn.config import DEFAULT_MINUTES, DEFAULT_RATES, ModelConfig, TextConfig, TrainConfig
+from charrnn.config import DEFAULT_MINUTES, DEFAULT_RATES, ModelConfig, TextConfig, TrainConfig, with_records
 from charrnn.errors import CharRNNError
 from charrnn.training.schedules import learning_rate
 
@@ -153,6 +153,36 @@ def test_clipping_by_value_turns_clipping_by_norm_off_unless_both_are_given():
 def test_how_a_text_is_read_is_taken_over_but_for_what_is_given():
     before = TextConfig(lower=True, newlines="lf")
     assert settings({"lower": False}, before).text == TextConfig(newlines="lf")
+
+
+def test_what_is_given_of_documents_replaces_what_another_text_says_of_them():
+    records = with_records(TextConfig(field="text", lower=True))
+    assert settings({}, records).text == TextConfig(lower=True)
+    marked = TextConfig(documents_between="%%\n", loss_after="\t")
+    assert settings({"one_per_line": True}, marked).text == TextConfig(one_per_line=True, loss_after="\t")
+    assert settings({"field": "a"}, marked).text == with_records(TextConfig(field="a", loss_after="\t"))
+    assert settings({"separator": "|"}, TextConfig(one_per_line=True)).text == TextConfig(separator="|")
+    assert settings({"lower": True}, marked).text == TextConfig(documents_between="%%\n", loss_after="\t", lower=True)
+
+
+def test_records_are_documents_of_two_parts_too():
+    text = settings({"field": "a", "loss_after": "\t"}).text
+    assert text.resets and text.loss_after == "\t"
+    with pytest.raises(CharRNNError, match="`loss_after` needs documents"):
+        settings({"field": "a", "separator": "|", "loss_after": "\t"})
+
+
+@pytest.mark.parametrize("given", [{"documents_between": "%%"}, {"field": "a"}, {"reset_at_documents": True}])
+def test_documents_are_not_cut_as_a_preset_cuts_a_text(given):
+    assert settings({"preset": "char-rnn", **given}).train.split == TrainConfig().split
+    assert settings({"preset": "char-rnn", "split": "char-rnn", **given}).train.split == "char-rnn"
+
+
+@pytest.mark.parametrize(("old", "new"), [("lines", "one_per_line"), ("corpus_changed_ok", "allow_changed_text")])
+def test_an_older_name_of_a_setting_leads_to_its_name(old, new):
+    with pytest.raises(CharRNNError, match=f"There is no setting `{old}`") as caught:
+        settings({old: True})
+    assert f"`{new}`" in caught.value.hint
 
 
 def test_a_relu_is_the_cell_irnn():

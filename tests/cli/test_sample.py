@@ -388,9 +388,15 @@ def test_in_a_model_of_documents_a_sample_is_a_document(sample):
     assert [record["text"] for record in records] == parts
     assert records == sample("marked", "-c", 5, "--seed", 1, "--jsonl").records
     assert all(record["ended"] and record["characters"] == len(record["text"]) for record in records)
-    # What a length has cut is ended all the same.
-    cut = sample("marked", "--documents", 9, "-n", 3, "--seed", 1).out
-    assert cut.count("cb") == 9 and any(len(part) == 3 for part in cut.split("cb"))
+    # A document that a length has cut has no end; the next one begins on a new line.
+    cut = sample("marked", "--documents", 9, "-n", 3, "--seed", 1)
+    ended = [record["ended"] for record in sample("marked", "-c", 9, "-n", 3, "--seed", 1, "--jsonl").records]
+    assert 0 < cut.out.count("cb") == sum(ended) < 9 and "were cut at 3 characters (--length)" in cut.said
+    # A stop text ends a document before its end; both count. A stop text that never comes leaves one document each.
+    stops = ("marked", "--seed", 1, "-n", 60, "--jsonl")
+    assert sample(*stops, "--documents", 5, "--until", "ccccc").records == sample(*stops, "--documents", 5).records
+    lines = ("names", "--seed", 1, "--lines", 4, "--jsonl")
+    assert sample(*lines, "--until", "ccccc").records == sample(*lines).records
     primed = sample("marked", "--documents", 3, "--prime", "ba", "--seed", 1).out.split("cb")
     assert len(primed) == 4 and all(part.startswith("ba") for part in primed[:-1])
     # Half an end in the prime is an end with the other half.
@@ -402,8 +408,12 @@ def test_in_a_model_of_documents_a_sample_is_a_document(sample):
     assert len(set(many)) == 40 and not set(many) & {*NAMES[:3], "a\nb", "a"}
     beam = sample("marked", "--beam", 3).out
     assert beam == sample("marked", "--beam", 3, "--documents", 1).out.removesuffix("cb") + "\n"
-    # Where an end is named it holds, and a plain text goes on.
-    assert sample("marked", "-n", 200, "--seed", 1).out.count("cb") > 5
+    # Where an end is named it holds, and a plain text goes on, to the end of its last document.
+    flowing = sample("marked", "-n", 200, "--seed", 1)
+    assert flowing.out.count("cb") > 5 and len(flowing.out) >= 200 and flowing.out.endswith("cb") and not flowing.said
+    assert flowing.out.startswith(sample("marked", "-n", 100, "--seed", 1).out)
+    endless = sample("marked", "-n", 20, "--seed", 1, "--forbid", "b")
+    assert len(endless.out) == 20
     assert sample("marked", "--lines", 2, "--seed", 1).out.count("\n") == 2
     assert sample("names", "--documents", 5, "--seed", 1) == sample("names", "--lines", 5, "--seed", 1)
     for arguments, said in (

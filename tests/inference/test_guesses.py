@@ -14,7 +14,7 @@ from charrnn.errors import CharRNNError
 from charrnn.inference import guesses
 from charrnn.inference import model as inference
 from charrnn.inference.guesses import Guesses, Rank, draw
-from charrnn.inference.lines import Scorer
+from charrnn.inference.lines import Score, Scorer
 from charrnn.inference.model import Stream
 from charrnn.text.vocabulary import Vocabulary
 from support.models import random_weights
@@ -117,6 +117,17 @@ def test_texts_that_end_otherwise():
     assert all(abs(rank.rank - known[text][1]) <= 4 * rank.error for text, rank in zip(texts, first, strict=True))
     # The end of another text within it, which no text can have.
     assert ranked(model, ["a\x1eb"], 100, 1) == [Rank(math.inf, 0.0)]
+
+
+def test_a_text_that_its_end_would_cut_short_is_never_written():
+    guesses = Guesses(np.array([1.0, 2.0]), 2, "\n\n")
+
+    def rank(read: str) -> Rank:
+        return guesses.of(Score(1, read, read, np.ones(len(read)), len(read), float(len(read)), 0))
+
+    assert rank("a\n\n").rank < math.inf
+    for read in ("a\n\n\n", "a\n\nb\n\n", "\n\n\n"):
+        assert rank(read) == Rank(math.inf, 0.0)
 
 
 def test_what_is_beyond_the_samples_is_a_lower_bound():

@@ -85,7 +85,7 @@ def sample(
     which |= {"min_length": min_length, "max_length": max_length}
     one_line = (of_lines and (lines or documents or not stops)) or lines == 1 or "\n" in stops
     headed = [name for name, more in (("prime", primes[1:]), ("temperature", heats[1:])) if more]
-    marker = "" if lines or stops else model.text.documents_between or ""
+    marker = "" if lines or (stops and not documents) else model.text.documents_between or ""
     ending = (bool(one_line), keep_until and "\n" in stops, not no_prime)
     form = Form(jsonl, csv, ids, show_surprisal, best, *ending, headed, marker, with_marker=bool(marker and documents))
     many = 1 if count is None else count

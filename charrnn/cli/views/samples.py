@@ -167,7 +167,8 @@ class Output:
         sample = whole.without_end(self.form.marker, whole.prime)
         if not self.form.is_table and self.form.with_marker and not self.form.ids:
             text = self._text(prime, more=True) + self._text(whole.ids, whole.nats)
-            text += self.form.marker if sample is whole else ""
+            # A document that something else ended has no marker; the next one begins on a new line all the same.
+            text += "\n" if sample is whole else ""
             # On a terminal each sample begins on a new line; a file gets exactly what the model has written.
             return text + ("\n" if self.to_terminal and not text.endswith("\n") else "")
         if not self.form.is_table:
