@@ -27,6 +27,7 @@ _KINDS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(("allow", "forbid", "append", "after"), (_TEXT, "a str, or bytes")),
     **dict.fromkeys(("prime", "text"), ((*_TEXT, np.ndarray), "a str, bytes, or an array of ids")),
     "keep_until": (bool, "True or False"),
+    **dict.fromkeys(("unique", "novel", "sort", "keep_until"), (bool, "True or False")),
     "data": (bytes, "bytes"),
 }
 _NEVER_NONE = ("prime", "text", "data", "device")

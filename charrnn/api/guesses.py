@@ -16,8 +16,7 @@ def drawn(scorer: Scorer, samples: int, seed: int, run: str, watch: Watch | None
     if not (text.resets and end and set(end) <= set(scorer.model.vocab.symbols)):
         raise CharRNNError(
             f"Guess ranks are for whole texts, but {run} has not learned where a text ends.",
-            hint="Train a model of lines (`one_per_line=True`), or of documents with `separator` and "
-            "`reset_at_documents`.",
+            hint="Train a model of lines (`one_per_line=True`) or of documents (`documents_between='TEXT'`, `field`).",
         )
     if text.loss_after is not None and not scorer.separated:
         raise CharRNNError(

@@ -77,8 +77,8 @@ class Model(Scores):
     def sample_many(self, count: int, length: int = 2000, *, prime: Prime = "", **which: "Unpack[Which]") -> list[str]:
         """Return new texts, made in parallel; fewer than `count` if no text to keep is found for long.
 
-        `which` also says which of them are kept (`charrnn.api.sampling.Which`): `unique`, `novel`, `novel_to` and its
-        `encoding`. The other arguments are those of `sample`. With a model of lines or documents each text is one of
+        `which` also says which of them are kept, and in which order (`charrnn.api.sampling.Which`): `unique`, `novel`,
+        `novel_to` and its `encoding`, `min_length`, `max_length`, `sort`. The other arguments are those of `sample`. With a model of lines or documents each text is one of
         these, unless `until` is given; with `lines` or `documents` there are this many texts for each of `count`.
         """
         return [sample.text for sample in self.samples(count, length, prime=prime, **which)]

@@ -14,7 +14,7 @@ import numpy as np
 from charrnn.api.cuts import Cuts
 from charrnn.api.encoding import Encoder, Prime
 from charrnn.api.generation import How, Notify, Sample, by_lines, check_beam, generation, sampling, several
-from charrnn.api.given import check_whole, one_or_several
+from charrnn.api.given import check_given, check_whole, one_or_several
 from charrnn.api.named import Corpus, names
 from charrnn.config import RECORD_END, TextConfig
 from charrnn.errors import CharRNNError
@@ -58,6 +58,7 @@ def samples_of(
 ) -> Iterator[Sample]:
     """Yield `count` new texts for each prime and temperature, in turn; fewer if none to keep is found for long."""
     check_whole("count", count, least=0)
+    check_given(**{name: which.get(name) for name in ("unique", "novel", "sort")})
     starts = one_or_several("primes", primes, (str, bytes, np.ndarray), "a text, bytes or ids, or several in a list")
     heats = one_or_several(
         "temperatures", temperatures, (int, float, np.number, NoneType), "a number, or several in a list"

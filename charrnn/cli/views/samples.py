@@ -1,6 +1,5 @@
 """Prints generated text: while it is generated, sample by sample, as ids, in colours, as records, or as a table."""
 
-import csv
 import io
 import math
 import sys
@@ -219,6 +218,9 @@ class Output:
 
 def _row(cells: Sequence[str]) -> str:
     """Return a row of a table of comma-separated values."""
+    # Few samples are printed as a table.
+    import csv
+
     row = io.StringIO()
     csv.writer(row, lineterminator="\n").writerow(cells)
     return row.getvalue()
