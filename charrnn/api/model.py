@@ -78,8 +78,9 @@ class Model(Scores):
         """Return new texts, made in parallel; fewer than `count` if no text to keep is found for long.
 
         `which` also says which of them are kept, and in which order (`charrnn.api.sampling.Which`): `unique`, `novel`,
-        `novel_to` and its `encoding`, `min_length`, `max_length`, `sort`. The other arguments are those of `sample`. With a model of lines or documents each text is one of
-        these, unless `until` is given; with `lines` or `documents` there are this many texts for each of `count`.
+        `novel_to` and its `encoding`, `min_length`, `max_length`, `sort`. The other arguments are those of `sample`.
+        With a model of lines or documents each text is one of these, unless `until` is given; with `lines` or
+        `documents` there are this many texts for each of `count`.
         """
         return [sample.text for sample in self.samples(count, length, prime=prime, **which)]
 
