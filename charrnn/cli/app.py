@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 from charrnn import __version__
 from charrnn.cli import signals
 from charrnn.cli.aliases import todays
-from charrnn.cli.console import say, show_error
+from charrnn.cli.console import FOUND, say, show_error
 from charrnn.cli.sections import COMMANDS as SECTIONS
 from charrnn.cli.usage import explained, unknown_command
 from charrnn.errors import CharRNNError
@@ -167,7 +167,7 @@ def main() -> None:
     except SystemExit as exit:
         # Typer catches these two exceptions itself; only the context of its SystemExit shows them.
         if _came_of(exit, BrokenPipeError):
-            _leave_quietly()
+            _leave_quietly(FOUND if exit.code == FOUND else 0)
         if _came_of(exit, KeyboardInterrupt):
             say("Interrupted.")
         raise
@@ -181,11 +181,11 @@ def _came_of(error: BaseException | None, kind: type[BaseException]) -> bool:
     return error is not None and (isinstance(error, kind) or _came_of(error.__context__, kind))
 
 
-def _leave_quietly() -> None:
-    """Exit with 0: the reader of our output, for example head, has ended, and that is not an error."""
+def _leave_quietly(code: int = 0) -> None:
+    """Exit without a message: the reader of our output, for example head, has ended, and that is not an error."""
     # Python flushes stdout again at exit, which would print an error.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.exit(0)
+    sys.exit(code)
 
 
 def _open_closed_descriptors() -> None:

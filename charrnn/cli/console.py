@@ -14,6 +14,8 @@ from charrnn.errors import CharRNNError
 
 # When the command began; --minutes counts from here. This module is imported first.
 STARTED = time.perf_counter()
+# The exit code of `score --exit-code` if it finds lines.
+FOUND = 3
 
 # The library names a parameter in its messages as `name` or `name=value`.
 _PARAMETER = re.compile(r"`([a-z][a-z_]*)(?:=([^`]*))?`")

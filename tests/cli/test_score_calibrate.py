@@ -1,6 +1,8 @@
 """Thresholds from ordinary lines: `model.calibrate`, `charrnn score --calibrate`; the exit code for what is found."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from charrnn.cli.console import as_options
 from charrnn.config import RANKS
 from charrnn.errors import CharRNNError
 from charrnn.inference.lines import Score
-from support.commands import charrnn_in
+from support.commands import COMMAND, charrnn_in
 from support.models import write_bigrams
 
 TEXT = "the cat sat on the mat and that hat\n" * 9
@@ -171,6 +173,17 @@ def test_the_exit_code_says_whether_a_line_was_found(here):
     # As a process of its own.
     command = ("score", "model.safetensors", "log.txt", "--exit-code", "--threshold")
     assert [charrnn_in(here, *command, bits).returncode for bits in ("3", "99", "much")] == [3, 0, 1]
+
+
+def test_the_exit_code_outlives_the_reader_of_the_output(here):
+    """As with | head -1: the reader ends before all is written."""
+    for bits, more, code in (("3", (), 0), ("99", ("--exit-code",), 0), ("3", ("--exit-code",), 3)):
+        reader, writer = os.pipe()
+        os.close(reader)
+        command = [COMMAND, "score", "model.safetensors", "log.txt", "--threshold", bits, *more]
+        result = subprocess.run(command, cwd=here, stdout=writer, stderr=subprocess.PIPE)
+        os.close(writer)
+        assert (result.returncode, result.stderr) == (code, b"")
 
 
 def test_mistakes_are_explained():

@@ -8,7 +8,7 @@ import typer
 from charrnn.cli import options as o
 from charrnn.cli import scoring as s
 from charrnn.cli.arguments import loaded, run_and_lines, say_if_typed, typed
-from charrnn.cli.console import notify
+from charrnn.cli.console import FOUND, notify
 from charrnn.cli.escapes import unescaped
 from charrnn.config import QUANTILES, RANK_SAMPLES, RANKS
 
@@ -96,10 +96,14 @@ def score(
             with Drawing() as drawing:
                 guesses = model.guesses(scorer, rank_samples or RANK_SAMPLES, seed or 0, drawing.show)
             lines = ranked(lines, guesses)
-        for record in chosen(lines, by, sort, top, bits):
-            found_odd = True
-            write(form.of(record))
-            if page:
-                page.line(record.score)
+        try:
+            for record in chosen(lines, by, sort, top, bits):
+                found_odd = True
+                write(form.of(record))
+                if page:
+                    page.line(record.score)
+        except BrokenPipeError as error:
+            # The reader, for example head, has ended; the exit code still says what was found.
+            raise typer.Exit(FOUND if exit_code and found_odd else 0) from error
     if exit_code and found_odd:
-        raise typer.Exit(3)
+        raise typer.Exit(FOUND)
