@@ -1,4 +1,4 @@
-"""The options whose value is one of a few names."""
+"""The options whose value is one of a few names, or the name of a file."""
 
 from charrnn.api.presets import PRESETS
 from charrnn.config import (
@@ -34,3 +34,6 @@ CHOICES = {
     "--stack": STACKS,
     "--unknown": UNKNOWN,
 }
+
+# The options whose value is the name of a file or folder, in addition to those that Typer reads as a path.
+FILES = ("--calibrate", "--cells", "--check", "--novel-to", "--output", "--prime-file", "--val-file")

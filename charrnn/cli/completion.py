@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.cli.aliases import ALIASES, todays
-from charrnn.cli.choices import CHOICES
+from charrnn.cli.choices import CHOICES, FILES
 from charrnn.cli.help import summary
 from charrnn.cli.sections import COMMANDS
 
@@ -52,7 +52,7 @@ def matching(group: Any, before: Sequence[str], begun: str, described: bool = Tr
     for word in typed:
         long = f"--{today(word[2:])}" if word.startswith("--") else word
         if awaiting is None and long in options:
-            awaiting = None if options[long].is_flag else options[long]
+            awaiting = None if options[long].is_flag or options[long].count else options[long]
         elif awaiting is None and not word.startswith("-"):
             places += 1
         else:
@@ -61,9 +61,8 @@ def matching(group: Any, before: Sequence[str], begun: str, described: bool = Tr
         return _beginning(begun, _values(awaiting, typed, begun))
     if begun.startswith("--") and "=" in begun:
         option, _, value = begun.partition("=")
-        return (
-            (f"{option}={word}", about) for word, about in _beginning(value, _values(options[option], typed, value))
-        )
+        values = _values(options[f"--{today(option[2:])}"], typed, value)
+        return ((f"{option}={word}", about) for word, about in _beginning(value, values))
     if begun.startswith("-"):
         # Aliases are offered only if no current name matches.
         aliases = ((f"--{alias}", f"--{name}") for alias in ALIASES if (name := today(alias)) != alias)
@@ -102,7 +101,7 @@ def _values(option: Any, typed: Sequence[str], begun: str) -> Words:
         return _cells()
     if "RUN" in metavar:
         return _runs(typed, begun)
-    if metavar in ("FILE", "CORPUS", "DIR", "TARGETS") or option.type.name == "path":
+    if name in FILES or option.type.name == "path":
         raise FileWanted
     return ()
 

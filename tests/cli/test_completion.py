@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from charrnn.api.presets import PRESETS
 from charrnn.cli.app import COMMANDS, COMPLETION, app
+from charrnn.cli.choices import FILES
 from charrnn.cli.completion import answer
 from charrnn.cli.shells import SCRIPTS
 from charrnn.config import OPTIMIZERS
@@ -78,6 +79,12 @@ def proposed(place, monkeypatch, capfd):
         (["train", "--le"], ["--learning-rate"]),
         (["train", "--num_layers", "3", "--learning_rate", "1", "--optimizer", "rm"], ["rmsprop"]),
         (["corpus", "tinysh"], ["tinyshakespeare"]),
+        # A counted option has no value.
+        (["train", "-q", "--stac"], ["--stack"]),
+        (["train", "--quiet", "--quiet", "--stac"], ["--stack"]),
+        (["train", "-qq", "--stac"], ["--stack"]),
+        (["train", "--learning-rate="], []),
+        (["sample", "--temperature="], []),
         # A number, and what nobody knows.
         (["train", "--units", ""], []),
         (["sample", "--prime", ""], []),
@@ -93,7 +100,10 @@ def test_a_line_may_go_on_so(words, expected, proposed):
     "words",
     [
         ["train", ""],
+        ["train", "-q", "sh"],
         ["train", "--vocab", ""],
+        ["score", "--calibrate", ""],
+        ["score", "--calibrate=s"],
         ["train", "--cells", "a"],
         ["sample", "checkpoints/"],
         ["sample", "--prime-file", ""],
@@ -107,6 +117,18 @@ def test_a_line_may_go_on_so(words, expected, proposed):
 )
 def test_files_are_left_to_the_shell(words, proposed):
     assert proposed(*words) is None
+
+
+def test_every_option_of_a_file_completes_files():
+    group = typer.main.get_command(app)
+    params = [param for command in COMMANDS for param in group.get_command(None, command).params]
+    of_files = {
+        max(param.opts, key=len)
+        for param in params
+        if param.param_type_name == "option" and not param.is_flag and param.type.name != "path"
+        if param.metavar in ("FILE", "CORPUS", "DIR") or "this file" in (param.help or "")
+    }
+    assert of_files == {*FILES}
 
 
 def test_each_shell_gets_what_it_understands(proposed, place):
