@@ -17,6 +17,9 @@ TEMPORARY = ".charrnn-tmp"
 _KEPT = 200
 
 
+# The temporary files that this process is writing now.
+_under_way: list[Path] = []
+
 # What can be written: bytes, or a file that can be read from its beginning several times.
 Content = bytes | bytearray | BinaryIO
 
@@ -30,6 +33,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     # Not with_name: a path such as "/" has no name, and the system's own error says so.
     name = os.fsencode(path.name)[:_KEPT].decode(errors="ignore")
     temporary = path.parent / f".{name}.{secrets.token_hex(4)}{TEMPORARY}"
+    _under_way.append(temporary)
     try:
         with open(temporary, "xb") as file:
             yield file
@@ -41,7 +45,16 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             temporary.unlink()
         raise
+    finally:
+        _under_way.remove(temporary)
     sync_folder(path.parent)
+
+
+def tidy() -> None:
+    """Remove the temporary files of this process: for a signal that ends it at once."""
+    for temporary in _under_way:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def check_replaceable(path: Path, kind: str, is_ours: Callable[[Path], bool] | None = None) -> None:

@@ -14,6 +14,9 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SAVING = (signal.SIGUSR1,)
 
 
+# What to do before a signal ends the process (`tidied`).
+_tidying: list[Callable[[], None]] = []
+
 # The real stderr: while a backend loads, descriptor 2 does not lead there, to hide output of native code
 # (backends/start.py).
 _stderr = 2
@@ -38,22 +41,28 @@ def restore_defaults() -> None:
 
 @contextmanager
 def tidied(tidy: Callable[[], None]) -> Iterator[None]:
-    """Call `tidy` before a signal without a handler ends the process; existing handlers call it themselves."""
+    """Call `tidy` before a signal without a handler ends the process; existing handlers call it themselves.
+
+    Blocks may be nested: then all their functions are called.
+    """
     plain = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
 
     def end(number: int, frame: Any) -> None:
         try:
             show_cursor()
-            tidy()
+            for tidy_one in _tidying:
+                tidy_one()
         finally:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
+    _tidying.append(tidy)
     for number in plain:
         signal.signal(number, end)
     try:
         yield
     finally:
+        _tidying.remove(tidy)
         for number in plain:
             signal.signal(number, signal.SIG_DFL)
 

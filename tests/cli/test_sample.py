@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from charrnn.api.novelty import Known
 from charrnn.cli.app import main
 from charrnn.cli.escapes import unescaped
 from charrnn.cli.views.heat import coloured
+from charrnn.cli.views.sample_files import SampleFiles
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
 from charrnn.data.corpus import dataset
 from charrnn.data.parts import Part
@@ -694,6 +696,7 @@ def test_a_text_that_came_through_a_pipe_is_found_where_it_was_kept(sample, fold
         (("story", "--csv", "--show-surprisal"), "--show-surprisal colours the printed text"),
         (("story", "--csv", "-o", "{n}.csv"), "{n} in --output writes each sample to its own file, but --csv and"),
         (("story", "-o", "names.txt"), "names.txt exists already."),
+        (("story", "-c", "2", "-o", "o{n}/{n}.txt"), "--output has {n} in the name of a folder; it must be in"),
         (("story", "-o", "-"), "--output needs a file, not '-'; without --output, samples go to stdout."),
         (("story", "-o", "checkpoints"), "checkpoints is a folder; a sample is a file."),
         (("story", "-o", "nowhere/x.txt"), "There is no folder nowhere."),
@@ -962,6 +965,43 @@ def test_a_table(sample):
     assert of_bytes.encode("latin-1").splitlines()[1].startswith("1,☞,1,".encode())
 
 
+def test_of_a_folder_only_the_files_of_samples_are_checked(tmp_path, monkeypatch):
+    for name in ("a-0003-0003", "a-0003-0004", "a-9999-9999", "a-0000-0000", "a-7-7", "a-0002-0002"):
+        (tmp_path / name).touch()
+    checked = []
+    monkeypatch.setattr(
+        "charrnn.cli.views.sample_files.check_replaceable", lambda path, kind: checked.append(path.name)
+    )
+    SampleFiles(str(tmp_path / "a-{n}-{n}"), 5000)
+    assert checked == ["a-0002-0002", "a-0003-0003"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_no_unfinished_file(number, folder, tmp_path):
+    command = [COMMAND, "sample", "story", "-n", str(10**9), "-o", str(tmp_path / "long.txt")]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE)
+    try:
+        while process.poll() is None and not any(file.stat().st_size for file in tmp_path.iterdir()):
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(timeout=600) == -number
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_signal_tidies_what_every_block_has_begun():
+    script = (
+        "import os, signal; from charrnn.cli.signals import tidied\n"
+        "with tidied(lambda: os.write(1, b'outer ')), tidied(lambda: os.write(1, b'inner ')):\n"
+        "    with tidied(lambda: os.write(1, b'ended ')): pass\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True)
+    assert (result.returncode, result.stdout) == (-signal.SIGTERM, b"outer inner ")
+
+
 def test_files(sample, tmp_path):
     options = ("story", "-n", 50, "--seed", 1, "-p", "a")
     whole = sample(*options).out
@@ -988,6 +1028,11 @@ def test_files(sample, tmp_path):
     assert not files[6].exists() and files[5].read_bytes() == b"mine"
     (tmp_path / "empty").touch()
     assert sample(*options, "-o", tmp_path / "empty").code == 0 and (tmp_path / "empty").stat().st_size
+    # Of a folder with many files only those that would be written are looked at.
+    for name in ("t-13-13", "t-00-00", "t-07-08", "t-7-7", "t-07-07x"):
+        (tmp_path / name).write_bytes(b"other")
+    assert sample(*options, "-c", 12, "-o", tmp_path / "t-{n}-{n}").code == 0
+    assert len(list(tmp_path.glob("t-*"))) == 12 + 5 and (tmp_path / "t-07-08").read_bytes() == b"other"
     # As it is, in an encoding; a table too; and bytes.
     assert sample(*options, "-o", tmp_path / "wide", "--encoding", "utf-16").code == 0
     assert (tmp_path / "wide").read_text(encoding="utf-16") == whole

@@ -1,11 +1,14 @@
 """The files to which samples are written: one file for all samples, or one for each."""
 
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from charrnn.atomic import check_replaceable, replacing
+from charrnn.atomic import check_replaceable, replacing, tidy
+from charrnn.cli.signals import tidied
 from charrnn.errors import CharRNNError
 
 # In the name of a file, the number of the sample replaces this.
@@ -15,18 +18,33 @@ NUMBER = "{n}"
 class SampleFiles:
     """The files of --output: one file or, if {n} is in its name, one for each of `count` samples, numbered from 1.
 
-    An existing file is never replaced; this is checked before anything is sampled. A file appears when it is complete.
+    An existing file is never replaced, unless it is empty; this is checked before anything is sampled. A file appears
+    when it is complete. A signal that ends the process leaves no incomplete file.
     """
 
     def __init__(self, name: str, count: int):
         self.name, self.each = name, NUMBER in name
         # All numbers have as many digits as the last one, so that a listing shows the files in order.
         self.digits = len(str(count))
-        for number in range(1, count + 1) if self.each else (1,):
-            check_replaceable(self.path(number), "sample")
-        folder = self.path(1).parent
+        folder = Path(name).parent
+        if NUMBER in str(folder):
+            raise CharRNNError(
+                f"--output has {NUMBER} in the name of a folder; it must be in the name of the file.",
+                hint=f"Example: --output 'samples/{NUMBER}.txt'",
+            )
         if not folder.is_dir():
             raise CharRNNError(f"There is no folder {folder}.", hint=f"Make it first: mkdir -p {folder}")
+        for path in self._existing(folder, count) if self.each else [self.path(1)]:
+            check_replaceable(path, "sample")
+
+    def _existing(self, folder: Path, count: int) -> list[Path]:
+        """Return the files of samples that exist; the folder is listed, as there may be millions of samples."""
+        first, *more = map(re.escape, Path(self.name).name.split(NUMBER))
+        # If the number occurs several times in the name, it is the same number each time. In some file systems upper
+        # and lower case make no difference; the path itself shows whether the file exists.
+        own = re.compile(f"{first}([0-9]{{{self.digits}}})" + r"\1".join(more), re.IGNORECASE)
+        found = sorted({int(match[1]) for entry in os.listdir(folder) if (match := own.fullmatch(entry))})
+        return [self.path(number) for number in found if 1 <= number <= count]
 
     def path(self, number: int) -> Path:
         """Return the file of a sample."""
@@ -37,7 +55,7 @@ class SampleFiles:
         """Yield the file of a sample, open for writing; it appears under its name when the block ends."""
         path = self.path(number)
         try:
-            with replacing(path) as file:
+            with tidied(tidy), replacing(path) as file:
                 yield file
         except OSError as error:
             raise CharRNNError(
