@@ -71,7 +71,11 @@ def new_dataset(
     fitted = _fitted(config, text, validation is not None, "split" in chosen.named)
     data = dataset(text, vocabulary(sources, text, validation, trained), fitted, validation, _VOCAB_HINT)
     returns = [notice for read in (text, validation) if read is not None for notice in read.carriage_returns()]
-    yield from map(Noticed, [*data.notices, *returns, *_empty_documents(text), *_no_marker(text)])
+    of_reading = {*text.notices, *(validation.notices if validation else ())}
+    for notice in data.notices:
+        # The notices after those of reading list the unknown characters. With `min_count` they are no surprise.
+        yield Noticed(notice, is_advice=sources.min_count > 1 and notice not in of_reading)
+    yield from map(Noticed, [*returns, *_empty_documents(text), *_no_marker(text)])
     if (fitted.batch, fitted.seq) != (config.batch, config.seq):
         yield Noticed(
             f"The text is short ({len(text):,} characters): training with `batch={fitted.batch}` `seq={fitted.seq}` "

@@ -55,11 +55,12 @@ def transferred(trained: Checkpoint, corpus: Corpus, seed: int) -> Generator[Not
     old, new = set(trained.vocab.symbols), set(corpus.vocab.symbols)
     used = set(corpus.text.symbols) & new
     yield Noticed(
-        f"Starting from a trained {trained.model.cell}, which knows {len(old & used):,} characters of this text."
+        f"Starting from a trained {trained.model.cell}, which knows {len(old & used):,} characters of this text.",
+        is_advice=True,
     )
     fates = (("New to the model", new - old), ("Not in this text, kept", (old - used) & new), ("Forgotten", old - new))
     for what, characters in fates:
         if characters:
             shown = "".join(sorted(characters)[:SHOWN]) + (" …" if len(characters) > SHOWN else "")
-            yield Noticed(f"  {what}: {shown} ({len(characters):,}).")
+            yield Noticed(f"  {what}: {shown} ({len(characters):,}).", is_advice=True)
     return transfer(trained.model, trained.weights, trained.vocab, corpus.vocab, seed)

@@ -47,6 +47,12 @@ MISTAKES = [
     ("sample small --temperatur 1", "Did you mean --temp?"),
     ("train text.txt --learning_rat 1", "Did you mean --lr?"),
     ("train text.txt --batch_sise 1", "Did you mean --batch?"),
+    # A name that an option begins with, rather than a similar one; nothing if nothing is near.
+    ("sample small --out x", "Did you mean --output?"),
+    ("sample small --tempe 1", "Did you mean --temp?"),
+    ("sample small --MAX_L 1", "Did you mean --max-length?"),
+    ("complete small --lines 2", "has no option --lines.\n  For help: charrnn complete --help"),
+    ("complete small --z 2", "For help: charrnn complete --help"),
     ("train text.txt --temperature 1", "charrnn train has no option --temperature."),
     ("train text.txt --num_layers 0", "--layers is 0; it must be at least 1."),
     ("sample small -temperature 0.8", "has two dashes: --temp"),

@@ -11,7 +11,9 @@ from charrnn.api.presets import PRESETS
 from charrnn.cli.app import app
 from charrnn.config import DEFAULT_MINUTES, ModelConfig, TextConfig, TrainConfig, with_records
 from charrnn.errors import CharRNNError
+from charrnn.text.vocabulary import Vocabulary
 from support.fake_training import train_fakes
+from support.models import write_model
 from support.untrained import train_nothing
 
 MODEL_VALUES = {"stack": "residual", "cell": "gru", "layers": 3, "units": 9, "embedding": 5}
@@ -146,3 +148,14 @@ def test_quiet_has_two_steps(tmp_path, monkeypatch):
     for line in ("step 20: train ", "The model is ", "Sample from it: "):
         assert line in everything and line in once
     assert nothing == [""] * 4 and '"ended": "budget"' in result.stdout
+    # What was asked for is not a warning.
+    write_model(tmp_path / "trained.safetensors", Vocabulary.of("abc\nxyz"))
+    with (tmp_path / "corpus.txt").open("a") as file:
+        file.write("☞")
+    for more, told in ((("--init", "trained.safetensors"), "Starting from a trained"), (("--min-count", "2"), "☞")):
+        shape = words if more[0] != "--init" else words[4:]
+        result, quiet = (
+            CliRunner().invoke(app, ["train", "corpus.txt", *shape, *more, *quiet], catch_exceptions=False)
+            for quiet in ((), ("-qq",))
+        )
+        assert told in result.stderr and (quiet.exit_code, quiet.stderr) == (0, "")

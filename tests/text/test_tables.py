@@ -88,6 +88,11 @@ def test_how_a_file_comes_in_blocks_makes_no_difference(texts, size):
 def test_half_a_character_of_json_is_replaced(here):
     (here / "a.jsonl").write_text(r'{"text": "a\ud800b \ud83d\ude00"}')
     assert documents(read("a.jsonl")) == ["a\ufffdb 😀\x1e"]
+    (here / "a.jsonl").write_text(r'{"text": "\udc00\ud800é\udfff"}')
+    assert documents(read("a.jsonl")) == ["\ufffd\ufffdé\ufffd\x1e"]
+    # UTF-7 is an encoding that can have one.
+    (here / "a.csv").write_bytes(b"text\na+2AA-b\n")
+    assert documents(read("a.csv", encoding="utf-7")) == ["a\ufffdb\x1e"]
 
 
 def test_a_long_field_is_read(here):
