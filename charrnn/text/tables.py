@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePath
@@ -18,7 +19,7 @@ _JSON, _DELIMITERS = (".jsonl", ".ndjson"), {".csv": ",", ".tsv": "\t"}
 _NAMES = 10
 # A field of more characters is most likely a quotation mark whose partner is missing.
 _LONGEST = 1 << 27
-_SURROGATES = dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def is_table(name: str) -> bool:
@@ -76,8 +77,8 @@ class Table:
         lines = self._lines(blocks)
         delimiter = _DELIMITERS.get(_suffix(self.where))
         for text in self._of_json(lines) if delimiter is None else self._of_table(lines, delimiter):
-            # JSON can spell half of a character, which no encoding can.
-            yield prepare(text.translate(_SURROGATES) if not text.isascii() else text, self.config)
+            # An escape in JSON can be half of a character (a lone surrogate). Most encodings cannot have one.
+            yield prepare(text if text.isascii() else _SURROGATE.sub("\ufffd", text), self.config)
 
     def _lines(self, blocks: Iterable[bytes]) -> Iterator[str]:
         """Yield the lines of a file with their ends."""
