@@ -34,11 +34,17 @@ def todays(options: Iterable[str]) -> Callable[[str], str]:
 
 
 def near(name: str, options: Iterable[str]) -> str | None:
-    """Return a hint, "Did you mean --temp?", with the option whose name or alias is most similar to `name`."""
+    """Return a hint, "Did you mean --temp?", with the option whose name or alias is most similar to `name`.
+
+    Names that begin with `name` are the most similar ones, the shortest of them first. None if no name is similar.
+    """
     # Imported here, because it is needed only for a mistyped option.
     from difflib import get_close_matches
 
-    known = {option: option for option in options}
-    known |= {f"--{alias}": f"--{today}" for alias, today in ALIASES.items() if f"--{today}" in known}
-    alike = get_close_matches(name.lower(), known, n=1)
+    # Without dashes, which every name has: they would make short names similar.
+    known = {option.removeprefix("--"): option for option in options}
+    known |= {alias: f"--{today}" for alias, today in ALIASES.items() if today in known}
+    typed = name.lower().removeprefix("--").replace("_", "-")
+    begun = sorted((word for word in known if len(typed) > 1 and word.startswith(typed)), key=len)
+    alike = begun or get_close_matches(typed, known, n=1)
     return f"Did you mean {known[alike[0]]}?" if alike else None
