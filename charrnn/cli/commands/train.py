@@ -105,10 +105,8 @@ def _train(resume: str | None, given: dict[str, Any], quiet: int, as_json: bool,
     from charrnn.cli.views.reading import Reading
 
     given |= {"watch": (reading := Reading(quiet >= NOTHING)).show, "began": STARTED}
-    if resume is None:
-        given.setdefault("corpus", ())
     say_if_typed(given.get("corpus", ()))
-    training = train_events(**given) if resume is None else resume_events(resume, **given)
+    training = train_events(**{"corpus": (), **given}) if resume is None else resume_events(resume, **given)
     training.undisturbed, training.last_words = asked.held_back, report.lost
     asked.training, asked.last_words = training, lambda: report.last_words(training)
     if not training.is_first:

@@ -123,10 +123,7 @@ def _rows(runs: list[Facts]) -> Iterator[tuple[str, list[str]]]:
         ("time", lambda facts: _of(facts["progress"].get("seconds"), duration)),
         ("characters/s", _speed),
         ("best step", lambda facts: _count(facts["progress"].get("best_step"))),
-        (
-            f"best {per}",
-            lambda facts: _of(facts["progress"].get("best_nats"), lambda nats: f"{nats / math.log(2):.4f}"),
-        ),
+        (f"best {per}", lambda facts: _of(facts["progress"].get("best_nats"), _in_bits)),
         (f"exact {per}", lambda facts: _exact(facts, "bits_per_char")),
         ("exact nats", lambda facts: _exact(facts, "nats_per_char")),
         ("exact bits/byte", lambda facts: _exact(facts, "bits_per_byte") if len(units(runs)) > 1 else None),
