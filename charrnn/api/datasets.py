@@ -195,7 +195,7 @@ def _fitted(config: TrainConfig, text: "Text", has_validation: bool, split_named
             )
         if split_named and not config.test:
             raise CharRNNError(
-                "`split` chooses the validation or test part; it has no effect with `val_file` and without `test`.",
+                "`split` has no effect here: `val_file` is the validation text, and there is no test part.",
                 hint="Leave it out.",
             )
         config = replace(config, val=0.0)

@@ -175,7 +175,7 @@ def check_beam(beam: int, how: How, best: int = 1) -> None:
 def best_of_drawn() -> CharRNNError:
     """Return the error for asking for the best of texts that are drawn instead of searched for."""
     return CharRNNError(
-        "`best` ranks the texts that `beam` finds.", hint="Give `beam` too; it must be at least as large."
+        "`best` ranks the texts that `beam` finds.", hint="Give `beam` too; it must be at least as large as `best`."
     )
 
 

@@ -29,7 +29,7 @@ def findings(target: str) -> Iterator[Finding]:
     files = [*run.checkpoints(), *([run.best] if run.best.is_file() else [])]
     if not files:
         raise CharRNNError(
-            f"The run {run.path} has no checkpoint yet.", hint="charrnn runs lists the runs that have one."
+            f"The run {run.path} has no checkpoint yet.", hint="To list the runs that have one: charrnn runs"
         )
     for path in files:
         error = fault(path)

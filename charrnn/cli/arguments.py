@@ -107,7 +107,7 @@ def _neither(name: str) -> CharRNNError:
 
     near = did_you_mean(name, [run.name for run in list_runs()])
     return CharRNNError(
-        f"There is neither a run nor a file {name!r}.", hint=near or "Check its path; charrnn runs lists the runs."
+        f"There is neither a run nor a file {name!r}.", hint=near or "Check its path. To list the runs: charrnn runs"
     )
 
 

@@ -52,7 +52,7 @@ charrnn next 'def '
 charrnn next names Ka --top 3 --jsonl
 """,
     "score": """
-# Print the twenty most unusual lines of a log; the model knows normal ones.
+# Print the twenty most unusual lines. The run log knows ordinary lines.
 charrnn score log app.log --by worst --top 20
 # Watch a log: print lines of at least 4 bits per character.
 tail -f app.log | charrnn score log --unbuffered --threshold 4

@@ -102,7 +102,7 @@ Length = Annotated[
         "--length",
         "-n",
         min=0,
-        help="Largest number of characters. A model of lines that writes several lines also finishes the last one.",
+        help="Largest number of characters. A model of lines may exceed it to finish its last line.",
     ),
 ]
 Lines = Annotated[int | None, typer.Option("--lines", min=1, help="Stop after this many lines.", show_default=False)]

@@ -82,7 +82,8 @@ Cells = Annotated[
         metavar="FILE",
         callback=_load_cells,
         expose_value=False,
-        help=f"A Python file that defines your own cell (docs/cells.md), in addition to the files of {CELLS_VARIABLE}.",
+        help="A Python file that defines your own cell (docs/cells.md), in addition to the files of the environment "
+        f"variable {CELLS_VARIABLE}.",
     ),
 ]
 Layers = Annotated[int, typer.Option("--layers", help="Number of layers.")]
@@ -171,7 +172,7 @@ Backend = Annotated[
         "--backend",
         metavar="BACKEND",
         help="Backend of Keras for training: tensorflow or jax.",
-        show_default="KERAS_BACKEND, the backend of the resumed run, or tensorflow",
+        show_default="the variable KERAS_BACKEND; if not set, the backend of the resumed run, else tensorflow",
     ),
 ]
 Device = Annotated[

@@ -67,7 +67,8 @@ By = Annotated[
     typer.Option(
         "--by",
         help="The score that ranks lines and is printed first: mean (bits per character), worst (bits per character of "
-        "the worst 8 characters in a row), excess (bits above the usual bits of a line of this length).",
+        "the worst 8 characters in a row), excess (bits above the usual bits of a line of this length, divided by "
+        "the square root of the length).",
     ),
 ]
 Sort = Annotated[bool, typer.Option("--sort", help="Print the most surprising lines first, by the score of --by.")]
@@ -78,7 +79,7 @@ Threshold = Annotated[
         "--threshold",
         metavar="BITS|PERCENT",
         help="Print lines whose score (--by) is at least this number of bits. With --calibrate it can be a percentage "
-        "such as 99.9%: the score that 99.9% of the ordinary lines are below.",
+        "such as 99.9%: then 99.9% of the ordinary lines have a lower score.",
     ),
 ]
 Calibrate = Annotated[
@@ -154,7 +155,7 @@ def check(given: set[str]) -> None:
                     hint="Add a threshold: --threshold 99.9%",
                 )
     if "by" in given and given & {"jsonl", "per_char"} and not given & {*_CHOOSING}:
-        prints = "--jsonl prints every number" if "jsonl" in given else "--per-char prints the bits of characters"
+        prints = "--jsonl prints all three scores" if "jsonl" in given else "--per-char prints the bits of characters"
         raise CharRNNError(
             f"{prints}, so --by has no effect without --sort, --top or --threshold.", hint="Leave out --by."
         )

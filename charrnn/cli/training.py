@@ -94,7 +94,8 @@ Split = Annotated[
     typer.Option(
         "--split",
         help="Which text is used for validation: tail (the last part of the text), documents (randomly chosen files, "
-        "lines or other documents), char-rnn (the last 5 % of each of the --batch streams into which the text is cut).",
+        "lines or other documents), char-rnn (the text is cut into as many streams as the batch size; the last 5 % "
+        "of each stream).",
         show_default="tail; documents with --one-per-line, --documents-between, --field",
     ),
 ]
@@ -103,7 +104,7 @@ Val = Annotated[float, typer.Option("--val", help="Fraction of the text for vali
 
 ValFile = Annotated[
     list[str] | None,
-    typer.Option("--val-file", metavar="CORPUS", help="Validate on this text, and train on all of CORPUS."),
+    typer.Option("--val-file", metavar="CORPUS", help="Validate on this text, and train on the whole training text."),
 ]
 
 Test = Annotated[float, typer.Option("--test", help="Fraction of the text held out for one final test.")]
@@ -135,9 +136,7 @@ Schedule = Annotated[
 
 Warmup = Annotated[
     int,
-    typer.Option(
-        "--warmup", help="Warm-up steps of --schedule cosine. More than a tenth of all steps are reduced to a tenth."
-    ),
+    typer.Option("--warmup", help="Warm-up steps of --schedule cosine. At most a tenth of all steps is used."),
 ]
 
 Decay = Annotated[float, typer.Option("--decay", help="Learning-rate factor per epoch (--schedule exponential).")]
@@ -242,8 +241,8 @@ EvalEvery = Annotated[
         "--eval-every",
         min=0,
         callback=off,
-        help="Steps between evaluations. There is also one at the end of each epoch, but at least 100 steps after the "
-        "last.",
+        help="Steps between evaluations. There is also an evaluation at the end of each epoch, unless the last "
+        "one was fewer than 100 steps before.",
     ),
 ]
 

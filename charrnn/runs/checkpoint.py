@@ -135,7 +135,10 @@ def _check_cell(name: object, file: object) -> None:
     """Raise CharRNNError if a cell is not known; for a cell of the user's own, `file` is the file that defines it."""
     if isinstance(name, str) and name not in CELLS:
         known = isinstance(file, str)
-        how = f"`cells={file if known else 'FILE.py'}`, or {CELLS_VARIABLE} (from Python, import it first)."
+        how = (
+            f"`cells={file if known else 'FILE.py'}`, or {CELLS_VARIABLE} (in Python, import the file before you "
+            "load the model)."
+        )
         raise CharRNNError(
             f"its cell is {name!r}, which this charrnn does not know.",
             f"Name the file that defines it: {how}"

@@ -29,7 +29,7 @@ def find_run(run: str, folder: Path | None = None) -> Run:
     except OSError as error:
         raise CharRNNError(
             f"The run {error.filename or run} cannot be read: {error.strerror}.",
-            "Check its name and its permissions; charrnn runs lists the runs.",
+            "Check its name and its permissions. To list the runs: charrnn runs",
         ) from error
 
 
@@ -71,7 +71,7 @@ def _no_file(path: Path) -> CharRNNError:
     run = Run(path.parent)
     files = [file.name for file in (*run.checkpoints(), run.best) if file.is_file()]
     if not files:
-        return CharRNNError(f"{path} does not exist.", hint="charrnn runs lists the runs.")
+        return CharRNNError(f"{path} does not exist.", hint="To list the runs: charrnn runs")
     few = ", ".join(files if len(files) < 6 else ["…", *files[-5:]])
     return CharRNNError(
         f"{path} does not exist.", hint=f"The checkpoint{'' if len(files) == 1 else 's'} in {run.path}: {few}."

@@ -32,7 +32,7 @@ class Validation:
         self.windows = [own.each(itemgetter(slice(low, low + WINDOW))) for low in range(0, length, WINDOW)]
         if not self.characters:
             raise CharRNNError(
-                "With `loss_after`, no character counts among those on which the validation loss is estimated.",
+                "The validation loss cannot be estimated: no character of the part for it counts with `loss_after`.",
                 hint="Use another `val`, `val_file` or `split`.",
             )
         self.step = EvalStep(net, self.shards, whole.reset is not None)

@@ -385,7 +385,7 @@ def test_estimate_and_exact_evaluation_count_what_counts(by_lines, monkeypatch):
 
 
 def test_a_validation_of_which_nothing_counts_is_told_before_training(tmp_path):
-    with pytest.raises(CharRNNError, match="no character counts among those on which the validation loss is estimated"):
+    with pytest.raises(CharRNNError, match="no character of the part for it counts"):
         trainer_of(tmp_path / "run", text_of([[2, 1, 3, 4]] * 9, True), (text_of([[2, 3, 4]] * 9, True),))
 
 

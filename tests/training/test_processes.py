@@ -118,8 +118,8 @@ def test_an_abort_ends_with_a_reason(talk, code, said):
         ("jax", ("--processes", 0), "--processes"),
         ("tensorflow", ("--device", "tpu"), "--device is 'tpu'; it must be auto, cpu, gpu"),
         ("tensorflow", ("--device", "gpu:x"), "--device is 'gpu:x'"),
-        ("tensorflow", ("--device", "gpu:63"), "TensorFlow finds no such GPU here.\n  charrnn devices says why"),
-        ("jax", ("--device", "gpu:63"), "JAX finds no such GPU here.\n  charrnn devices says why"),
+        ("tensorflow", ("--device", "gpu:63"), "TensorFlow finds no such GPU here.\n  To see why: charrnn devices"),
+        ("jax", ("--device", "gpu:63"), "JAX finds no such GPU here.\n  To see why: charrnn devices"),
         ("tensorflow", ("--precision", "fp8"), "--precision is 'fp8'; it must be one of float32, bf16"),
     ],
 )

@@ -24,7 +24,7 @@ def gradcheck(
     backend: o.Backend = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Compare the gradients of training with central differences.
+    """Compare the gradients of training with numerical ones.
 
     Everything is computed in float64. Exits with 1 if a gradient is wrong.
     The error of a parameter is the largest |analytic - numeric| / max(|analytic|, |numeric|) of its elements. The

@@ -41,14 +41,14 @@ def score(
     encoding: o.EncodingOfText = None,
     errors: o.ErrorsOfLines = None,
 ) -> None:
-    """Show how much lines, or a whole text, surprise a model.
+    """Show how surprising each line, or a text, is to a model.
 
     Unusual lines have more bits per character. For each line the command prints, separated by tabs: the bits per
     character (or the score of --by), the bits, the number of characters, the number of unknown characters, the line
     number and the line. Each line is scored without the lines before it.
 
     A character that the model has never seen costs 20.1 bits (the bits needed to name one character of Unicode), unless
-    --unknown is given.
+    --unknown is given or the model was trained with --min-count.
     """
     from charrnn.api.given import check_unknown
     from charrnn.api.records import check_rank, chosen, ranked, records

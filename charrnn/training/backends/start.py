@@ -77,7 +77,7 @@ def start(shards: int, float64: bool = False, device: str = "auto", processes: P
             ) from None
         except NoSuchDevice:
             raise CharRNNError(
-                f"`device` is {device}, but {backend.title} finds no such GPU here.", hint="charrnn devices says why."
+                f"`device` is {device}, but {backend.title} finds no such GPU here.", hint="To see why: charrnn devices"
             ) from None
     another_gpu = ":" in device and device != (_computes_on or device)
     if device.partition(":")[0] not in ("auto", here) or another_gpu:
