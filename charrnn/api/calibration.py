@@ -30,7 +30,7 @@ def thresholds(scores: Iterable[Score], by: str, quantiles: Sequence[float], not
 
     The threshold is the lowest of these scores for which at most the rest of the lines (one minus the quantile) are at
     or above it. If more lines than that have the highest score, the threshold is the highest score. `notify` is called
-    if there are too few lines for a quantile.
+    if there are too few lines for a quantile, or too many of them have the highest score.
     """
     wanted = one_or_several("quantiles", quantiles, (int, float), "a number above 0 and below 1, or several in a list")
     for quantile in wanted:
@@ -44,14 +44,28 @@ def thresholds(scores: Iterable[Score], by: str, quantiles: Sequence[float], not
             "There are no ordinary lines with a character that counts, so there is no threshold.",
             hint="Name a file of normal lines.",
         )
-    if few := [quantile for quantile in wanted if _rest(quantile, len(numbers)) == 0]:
-        named = " and ".join(f"{quantile * 100:.10g} %" for quantile in few)
-        are = "quantiles are" if few[1:] else "quantile is"
-        notify(
-            f"There are only {len(numbers):,} ordinary lines: their {named} {are} only their maximum. Give "
-            f"{math.ceil(round(1 / (1 - max(few)), 6)):,} lines or more."
-        )
-    return [_threshold(numbers, quantile) for quantile in wanted]
+    found = [_threshold(numbers, quantile) for quantile in wanted]
+    if highest := [one.quantile for one in found if _is_only_highest(one)]:
+        notify(_only_highest(highest, len(numbers)))
+    return found
+
+
+def _is_only_highest(found: Threshold) -> bool:
+    """Return whether a threshold is the highest score because there are too few lines, or too many have that score."""
+    rest = _rest(found.quantile, found.lines)
+    return rest < 2 or round(found.share * found.lines) > rest
+
+
+def _only_highest(quantiles: Sequence[float], count: int) -> str:
+    """Return the notice that quantiles of the scores of `count` lines are no lower than the highest score."""
+    *others, last = [f"{quantile * 100:.10g} %" for quantile in quantiles]
+    named = f"{', '.join(others)} and {last} quantiles" if others else f"{last} quantile"
+    # Then two lines may be at or above the threshold.
+    enough = math.ceil(round(2 / (1 - max(quantiles)), 6))
+    return (
+        f"The {named} of {count:,} ordinary line{'' if count == 1 else 's'} {'are' if others else 'is'} only the "
+        f"highest score. " + (f"Give {enough:,} lines or more." if count < enough else "Several lines have this score.")
+    )
 
 
 def _rest(quantile: float, count: int) -> int:

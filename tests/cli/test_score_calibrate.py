@@ -63,15 +63,47 @@ def test_a_threshold_is_the_least_that_finds_no_more_than_the_rest(quantile, cou
     assert found == Threshold(quantile, expected, (numbers >= expected).mean(), count)
 
 
-def test_too_few_lines_are_told():
-    said = []
-    thresholds(scored([*range(500)]), "mean", (0.99, 0.999, 0.9999), said.append)
-    few = "There are only 500 ordinary lines: their 99.9 % and 99.99 % quantiles are only their maximum."
-    assert said == [f"{few} Give 10,000 lines or more."]
-    del said[:]
-    thresholds(scored([*range(10_000)]), "mean", (0.99, 0.999, 0.9999), said.append)
-    thresholds(scored([*range(1000)]), "mean", (0.999,), said.append)
-    assert said == []
+@pytest.mark.parametrize(
+    ("numbers", "quantiles", "said"),
+    [
+        (
+            range(500),
+            (0.99, 0.999, 0.9999),
+            "The 99.9 % and 99.99 % quantiles of 500 ordinary lines are only the highest score. Give 20,000 lines or "
+            "more.",
+        ),
+        (
+            range(1),
+            (0.99, 0.999, 0.9999),
+            "The 99 %, 99.9 % and 99.99 % quantiles of 1 ordinary line are only the highest score. Give 20,000 lines "
+            "or more.",
+        ),
+        # One line may be at or above the threshold: it is the highest one.
+        (
+            range(1000),
+            (0.999,),
+            "The 99.9 % quantile of 1,000 ordinary lines is only the highest score. Give 2,000 lines or more.",
+        ),
+        (
+            range(1999),
+            (0.999,),
+            "The 99.9 % quantile of 1,999 ordinary lines is only the highest score. Give 2,000 lines or more.",
+        ),
+        (range(2000), (0.999,), None),
+        (range(20_000), (0.99, 0.999, 0.9999), None),
+        # Several lines have the highest score; if they are not too many, the threshold is as good as any.
+        ([*range(998), 1000, 1000], (0.99,), None),
+        (
+            [*range(900), *[1000] * 100],
+            (0.99, 0.5),
+            "The 99 % quantile of 1,000 ordinary lines is only the highest score. Several lines have this score.",
+        ),
+    ],
+)
+def test_a_threshold_that_is_the_highest_score_is_told(numbers, quantiles, said):
+    told = []
+    thresholds(scored([*numbers]), "mean", quantiles, told.append)
+    assert told == ([said] if said else [])
 
 
 @pytest.mark.parametrize("by", RANKS)
@@ -83,7 +115,7 @@ def test_the_table_is_what_python_returns(by):
     for one in expected:
         assert (one.share, one.lines) == (sum(number >= one.bits for number in numbers) / 400, 400)
     result = run("--calibrate", "ordinary.txt", "--by", by)
-    assert "There are only 400 ordinary lines" in result.stderr
+    assert "quantiles of 400 ordinary lines are only the highest score. Give 20,000 lines" in result.stderr
     head, *rows = result.stdout.splitlines()
     assert head.split("  ") == ["QUANTILE", "THRESHOLD", "LINES AT OR ABOVE", "FALSE ALARMS PER 100,000 LINES"]
     assert [row.split() for row in rows] == [
