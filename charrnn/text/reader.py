@@ -120,13 +120,8 @@ def _encoded(
         if watch is not None:
             # Everything is read, even if the sizes of the files were different.
             watch(reading.bytes_read, reading.bytes_read)
-        if not reading.codes.length and config.field is not None:
-            raise CharRNNError(
-                f"No record has a text under {config.field!r}{f': {reading.lack}' if reading.lack else ''}.",
-                hint="Use `field` to name the field whose texts charrnn should read.",
-            )
         if not reading.codes.length:
-            raise CharRNNError("The text has only a byte order mark and no characters.", hint="Use another text.")
+            raise reading.nothing()
         facts = reading.facts()
         if reading.codes.file is None:
             return facts, reading.codes.array()
@@ -143,8 +138,8 @@ class _Reading:
         self.config, self.codes, self.watch, self.total = config, codes, watch, total
         # Of a file of records only the bytes of its texts count as the text's.
         self.bytes_read = self.byte_count = self._done = 0
-        # What the first record lacks that has no text.
-        self.lack = ""
+        # What the first record lacks that has no text; whether any has one; whether any text has a character.
+        self.lack, self._has_texts, self._has_characters = "", False, False
         self._digest = hashlib.sha256()
         self._names: list[str] = []
         self._starts: list[int] = []
@@ -164,8 +159,8 @@ class _Reading:
             decoder = Decoder(self.config, document.name)
             for data in self._blocks(document, spool):
                 self.byte_count += len(data)
-                self._add(*borders.feed(decoder.feed(data)), document)
-            self._add(*borders.feed(decoder.close(), last=True), document)
+                self._add(*borders.feed(self._seen(decoder.feed(data))), document)
+            self._add(*borders.feed(self._seen(decoder.close()), last=True), document)
             self._notices += decoder.notices
         if self.codes.length == begin and document.text_only and document.stamp and document.stamp.size:
             self._passed_over.append(document.name)
@@ -194,7 +189,8 @@ class _Reading:
         begins: list[int] = []
         size = 0
         for text in table.texts(blocks):
-            piece, places = borders.feed(text, last=True)
+            piece, places = borders.feed(self._seen(text), last=True)
+            self._has_texts = True
             begins += [size + place for place in places]
             pieces.append(piece)
             size += len(piece)
@@ -205,6 +201,28 @@ class _Reading:
         self._add("".join(pieces), begins, document)
         self._notices += table.notices
         self.lack = self.lack or table.lack
+
+    def _seen(self, text: str) -> str:
+        self._has_characters = self._has_characters or bool(text)
+        return text
+
+    def nothing(self) -> CharRNNError:
+        """Return the error for files that have bytes, but no text."""
+        field, marker = self.config.field, self.config.documents_between
+        if self._has_characters:
+            return CharRNNError(
+                f"The text has nothing but markers (`documents_between={marker!r}`), so it has no document.",
+                hint="Use another text, or another marker.",
+            )
+        if field is None:
+            return CharRNNError("The text has only a byte order mark and no characters.", hint="Use another text.")
+        lack = f": {self.lack}" if self.lack else ""
+        return CharRNNError(
+            f"All texts under {field!r} are empty."
+            if self._has_texts
+            else f"No record has a text under {field!r}{lack}.",
+            hint="Use `field` to name the field whose texts charrnn should read.",
+        )
 
     def facts(self) -> dict[str, Any]:
         """Return the facts about the text, without its codes."""

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.config import TextConfig
+from charrnn.errors import CharRNNError
 from charrnn.text.borders import Borders
 from charrnn.text.reader import read_text
 
@@ -83,6 +84,19 @@ def test_how_a_text_is_cut_makes_no_difference(marker, text, cuts):
 def test_without_a_marker_a_text_is_ended_as_a_file_is(settings, text, expected):
     config = TextConfig(**settings)
     assert "".join(documents(text, config, tuple(range(len(text))))) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\n\n\n\n", "The text has nothing but markers"),
+        (b"\xef\xbb\xbf", "only a byte order mark"),
+    ],
+)
+def test_a_text_without_a_document_is_refused(content, said, tmp_path):
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(CharRNNError, match=said):
+        read_text([tmp_path / "a"], TextConfig(documents_between=BLANK))
 
 
 def test_each_file_ends_its_last_document(tmp_path, monkeypatch):
