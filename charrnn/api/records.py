@@ -49,13 +49,23 @@ def records(
 
     as_they_come: score each line as soon as it is read. field: each line is a JSON object, and this member of it is
     scored. context_field: the member whose text comes before the scored text. notify: called for lines that have no
-    such text. If no line has one, a CharRNNError is raised after the last line.
+    such text. If no line has one, a CharRNNError is raised after the last line; if the file is a table according to its
+    name, at once.
     """
     if context_field is not None and field is None:
         raise CharRNNError(
             "`context_field` names a member of JSON objects, but without `field` the lines are not read as JSON.",
             hint="Use `field` to name the member whose text is to be scored.",
         )
+    if field is not None:
+        # The csv module is needed only here.
+        from charrnn.text.tables import has_rows
+
+        if has_rows(source):
+            raise CharRNNError(
+                f"{source} is a table, but score reads `field` only from JSON lines.",
+                hint="Write each row as a JSON object on its own line, in a .jsonl file.",
+            )
     notify_of_line = first_few(notify)
     first, scored, lack = 1, False, ""
     for portion in portions(source, scorer.text, as_they_come, notify):

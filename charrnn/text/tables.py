@@ -1,4 +1,4 @@
-"""Files of records, lines of JSON or tables, of each of which the text of one field is read; record by record."""
+"""Files of records (lines of JSON, or tables): reads the text of one field of each record."""
 
 import csv
 import itertools
@@ -12,30 +12,35 @@ from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError, did_you_mean
 from charrnn.text.decoding import Decoder, prepare
 
-# By the ends of names, after those of packed files have been taken off.
+# The endings of names; before the form of the records is read from a name, the ending of a packed file is removed.
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".lzma")
 _JSON, _DELIMITERS = (".jsonl", ".ndjson"), {".csv": ",", ".tsv": "\t"}
-# Of a record's fields, so many are named.
+# A message names at most this many fields of a record.
 _NAMES = 10
-# A field of more characters is most likely a quotation mark whose partner is missing.
+# If a field has more characters, most likely a closing quotation mark is missing.
 _LONGEST = 1 << 27
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def is_table(name: str) -> bool:
-    """Return whether a file's name says that it holds records."""
+    """Return whether a file has records, according to its name."""
     return _suffix(name) in (*_JSON, *_DELIMITERS)
 
 
+def has_rows(name: str) -> bool:
+    """Return whether the records of a file are the rows of a table (.csv, .tsv), according to its name."""
+    return _suffix(name) in _DELIMITERS
+
+
 def check_table(name: str, field: str) -> None:
-    """Raise CharRNNError unless a file's name says what form its records have."""
+    """Raise CharRNNError if the name of a file does not show the form of its records."""
     if is_table(name):
         return
-    what = "stdin has no name that tells" if name == "stdin" else f"The name {name} does not tell"
+    what = "stdin has no name that shows" if name == "stdin" else f"The name {name} does not show"
     raise CharRNNError(
-        f"{what} what form its records have; `field={field!r}` reads .jsonl and .ndjson (lines of JSON), .csv and .tsv "
+        f"{what} the form of its records; `field={field!r}` reads .jsonl and .ndjson (lines of JSON), .csv and .tsv "
         "(tables), packed or not (.csv.gz).",
-        hint="Give the file such a name. One array of JSON becomes lines with: jq -c '.[]' a.json > a.jsonl",
+        hint="Give the file such a name. To turn a JSON array into lines: jq -c '.[]' a.json > a.jsonl",
     )
 
 
@@ -47,14 +52,14 @@ def _suffix(name: str) -> str:
 class Table:
     """The texts under the name `config.field` in the records of a file, read in one pass.
 
-    They are as a model is to see them (`prepare`). Records without a text are passed over: `notices` say so, and
-    `lack` is the first of them, with its place.
+    The texts are prepared for a model (`prepare`). Records without a text are skipped: `notices` say so, and `lack`
+    says what is wrong with the first of them, and where it is.
     """
 
     def __init__(self, config: TextConfig, where: str):
         check_table(where, config.field or "")
         self.config, self.where, self.field = config, where, config.field or ""
-        # What is in a record is changed as the settings say; the record itself is not.
+        # The settings change the texts in the records, not the records themselves.
         as_written = replace(config, bytes=False, newlines="keep", normalize=None, lower=False)
         self.decoder = Decoder(as_written, where)
         self._records = self._lacking = 0
@@ -62,14 +67,14 @@ class Table:
 
     @property
     def notices(self) -> list[str]:
-        """Return what a person should know of how the file was read."""
+        """Return notices for the user about how the file was read."""
         if not self._lacking:
             return self.decoder.notices
         have = "has" if self._lacking == 1 else "have"
         return [
             *self.decoder.notices,
             f"{self._lacking:,} of {self._records:,} records of {self.where} {have} no text under {self.field!r}, and "
-            f"{'is' if self._lacking == 1 else 'are'} passed over. The first: {self.lack}.",
+            f"{'is' if self._lacking == 1 else 'are'} skipped. The first: {self.lack}.",
         ]
 
     def texts(self, blocks: Iterable[bytes]) -> Iterator[str]:
@@ -109,18 +114,18 @@ class Table:
             if isinstance(text, str):
                 yield text
             elif not isinstance(record, dict):
-                self._pass_over(number, "is no object of JSON, which `field` expects")
+                self._skip(number, "is not a JSON object, but `field` needs one")
             elif self.field in record:
-                self._pass_over(number, f"has something else than a text under {self.field!r}")
+                self._skip(number, f"has a member {self.field!r}, but it is not a text")
             else:
-                self._pass_over(number, f"has no {self.field!r}, only {_shown(list(record))}")
+                self._skip(number, f"has no member {self.field!r}, only {_shown(list(record))}")
 
     def _of_table(self, lines: Iterator[str], delimiter: str) -> Iterator[str]:
         first = next(lines, "")
         if delimiter == "," and ";" in first and self.field in _names(next(csv.reader([first], delimiter=";"))):
-            # As spreadsheets write where the comma is in numbers.
+            # Spreadsheets write this delimiter in countries where numbers have a decimal comma.
             delimiter = ";"
-        # Longer ones than the module's own limit of 131,072 are common among texts.
+        # Many texts are longer than the default limit of the csv module, 131,072 characters.
         csv.field_size_limit(_LONGEST)
         rows = csv.reader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
         passed = 0
@@ -139,16 +144,16 @@ class Table:
                 if len(row) > column:
                     yield row[column]
                 elif row:
-                    self._pass_over(passed + 1, f"has only {len(row)} of {len(names)} columns")
+                    self._skip(passed + 1, f"has only {len(row)} of {len(names)} columns")
                 passed = rows.line_num
         except csv.Error as error:
             raise CharRNNError(
                 f"{self.where}:{passed + 1} is not a record of a table: {error}.",
-                hint="A text with quotation marks or line breaks must be in quotation marks, with each of its own "
-                'written twice: "".',
+                hint="A text with quotation marks or line breaks must be in quotation marks, and each quotation mark "
+                'in it must be doubled: "".',
             ) from None
 
-    def _pass_over(self, line: int, lack: str) -> None:
+    def _skip(self, line: int, lack: str) -> None:
         self._lacking += 1
         self.lack = self.lack or f"{self.where}:{line} {lack}"
 

@@ -404,6 +404,21 @@ def test_a_member_that_has_the_name_of_one_of_ours_gets_another_and_that_is_told
     assert "is renamed" not in run("plain.safetensors", "--field", "t", stdin=stdin).stderr
 
 
+@pytest.mark.parametrize("name", ["a.csv", "A.TSV", "a.csv.gz"])
+def test_a_table_is_refused_at_once(name, models):
+    """Only JSON lines have a field for score, though train, eval and vocab read tables too."""
+    table = b"t,n\na,1\n"
+    (models / name).write_bytes(gzip.compress(table) if name.endswith("gz") else table)
+    for words in ([name], ["objects.jsonl", "--threshold", "99%", "--calibrate", name]):
+        result = CliRunner().invoke(app, ["score", "plain.safetensors", *words, "--field", "t"])
+        assert isinstance(result.exception, CharRNNError) and result.output == ""
+        assert (
+            as_options(result.exception.message) == f"{name} is a table, but score reads --field only from JSON lines."
+        )
+    assert score("plain", name).count("\n") == 2
+    assert "not a JSON object" in run("plain.safetensors", "--field", "t", stdin=table + b'{"t": "a"}\n').stderr
+
+
 def test_what_json_has_not_becomes_null_and_that_is_told_once():
     lines = ['{"t": "a", "n": NaN, "x": 1}', '{"t": "b", "n": {"NaN": [-Infinity, "NaN, \\"Infinity", 1e400]}}']
     for first, constant in ((0, "NaN"), (1, "-Infinity")):
