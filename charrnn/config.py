@@ -40,7 +40,8 @@ CELLS_VARIABLE = "CHARRNN_CELLS"
 # Settings that are newer than the format of checkpoints: with these values they are not written, so that files of
 # unchanged settings stay the same to the byte.
 _LEFT_OUT = {"loss_after": None, "precision": "float32", "documents_between": None, "field": None}
-# What ends each document of records where nothing else is said: Unicode's record separator, which no text has.
+# The character after each document that is a record, unless an option says otherwise: Unicode's record separator, which
+# texts do not contain.
 RECORD_END = "\x1e"
 
 # The settings that limit a run; those of its learning-rate schedule; and those that may change when it is resumed.
@@ -317,7 +318,7 @@ DEFAULT_TEXT = TextConfig()
 
 
 def with_records(text: TextConfig) -> TextConfig:
-    """Return how a text is read whose records are documents, unless something else is said of its documents."""
+    """Return the settings of a text; if it has records, each is a document, unless its documents are set otherwise."""
     has_documents = text.resets or text.separator is not None
     return text if text.field is None or has_documents else replace(text, documents_between=RECORD_END)
 

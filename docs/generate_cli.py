@@ -1,4 +1,4 @@
-"""Write docs/cli.md: the --help of every command, whatever the terminal and the environment are like."""
+"""Write docs/cli.md: the --help of every command, independent of the terminal and the environment."""
 
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ WIDTH = 100
 INTRODUCTION = """\
 # Commands
 
-What `--help` says, command by command. This page is written by `docs/generate_cli.py` (`make docs`) and held true by
-`tests/docs/test_docs.py`; edit the commands in `charrnn/cli/` instead.
+The `--help` of each command. `docs/generate_cli.py` (`make docs`) writes this page, and `tests/docs/test_docs.py`
+checks it; to change it, edit the commands in `charrnn/cli/`.
 """
 
 
@@ -23,9 +23,9 @@ def render() -> str:
 
 
 def helps() -> list[tuple[str, str]]:
-    """Return the name and the help of `charrnn` and of each of its commands, as they list themselves."""
+    """Return the name and the help of `charrnn` and of each of its commands, in their order."""
     group: Any = typer.main.get_command(app)
-    # The width is given here so that nobody asks the terminal or COLUMNS for it.
+    # The width is set, so that the terminal and COLUMNS have no effect.
     context = group.make_context("charrnn", [], resilient_parsing=True, terminal_width=WIDTH)
     pages = [("charrnn", group.get_help(context))]
     for name in group.list_commands(context):

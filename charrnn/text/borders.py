@@ -1,4 +1,4 @@
-"""Where documents end in a text that comes piece by piece: what is put at their ends, and where each begins."""
+"""The documents of a text that is read in pieces: adds the end of each, and finds where each begins."""
 
 import re
 from itertools import accumulate
@@ -7,30 +7,33 @@ from charrnn.config import TextConfig
 
 
 class Borders:
-    """Ends the documents of texts, each of which comes in pieces; how a text is cut into pieces makes no difference.
+    """Adds the ends of the documents of texts. Each text is read in pieces; their sizes make no difference.
 
-    Documents inside a text are those between markers (`TextConfig.documents_between`): each ends with one marker, the
-    last too, and none is empty. Several markers in a row are one border, as is a longer run of a marker's character
-    ("\\n\\n\\n" where the marker is "\\n\\n"). Without a marker the end of a text is that of a file: of its last line,
-    or the separator.
+    With a marker (`TextConfig.documents_between`) the documents of a text are the parts between markers. Each document
+    ends with one marker, also the last one, and no document is empty. Several markers in a row are one border, and so
+    is a longer run of a marker's character ("\\n\\n\\n" if the marker is "\\n\\n"). Without a marker, a text ends like
+    a file: with the end of its last line, or with the separator.
     """
 
     def __init__(self, config: TextConfig):
         self.config, self.marker = config, config.documents_between
-        # The last character of the text so far, "" at its beginning; what is held back, as a marker may begin there.
+        # The last character of the text so far, "" at its beginning; and the text that waits for the next piece,
+        # because it may be the beginning of a marker.
         self._last = self._held = ""
         # Whether the next character begins a document.
         self._fresh = True
         if self.marker:
-            # What repeats a marker that has just ended: what is left of it after its longest end that also begins it.
+            # The text that repeats a marker that has just ended: the marker without its longest end that is also its
+            # beginning.
             self._again = self.marker[_begun(self.marker, self.marker) :]
             again = f"(?:{re.escape(self.marker)}|{re.escape(self._again)})*"
             self._border, self._empty = re.compile(re.escape(self.marker) + again), re.compile(again)
 
     def feed(self, text: str, last: bool = False) -> tuple[str, list[int]]:
-        """Return the next piece of the text, as far as it is settled, and where in it documents begin.
+        """Return the next piece of the text, as far as its documents are known, and where documents begin in it.
 
-        With `last` it is all that is left, and another text may follow. Without a marker a text is one document.
+        `last` ends the text: the whole rest is returned, and another text may follow. Without a marker a text is one
+        document.
         """
         if self.marker is not None:
             return self._between(text, last, self.marker)
@@ -42,7 +45,7 @@ class Borders:
         return text, begins
 
     def _end_of_file(self) -> str:
-        # Records that are one stream would run into each other.
+        # In a stream of records, nothing else separates them.
         stream = self.config.field is not None and not self.config.resets and self.config.separator is None
         if self.config.one_per_line or stream:
             return "" if self._last == "\n" else "\n"

@@ -100,14 +100,14 @@ def test_a_long_field_is_read(here):
     assert len(read("a.csv")) == 400_001 + 2
 
 
-def test_records_without_a_text_are_passed_over_and_told(here):
+def test_records_without_a_text_are_skipped_and_told(here):
     rows = ['{"text": "a"}', '{"txt": "b", "n": 1}', "", '{"text": null}', '{"text": 3}', "broken", "[1]", "3"]
     (here / "a.jsonl").write_text("\n".join(rows))
     text = read("a.jsonl")
     assert documents(text) == ["a\x1e"]
     assert text.notices == (
-        "6 of 7 records of a.jsonl have no text under 'text', and are passed over. The first: a.jsonl:2 has no 'text', "
-        "only txt, n.",
+        "6 of 7 records of a.jsonl have no text under 'text', and are skipped. The first: a.jsonl:2 has no member "
+        "'text', only txt, n.",
     )
     (here / "b.csv").write_text('id,text\n1,"two\nlines"\n\n2\n3,c\n')
     assert documents(read("b.csv")) == ["two\nlines\x1e", "c\x1e"]
@@ -115,7 +115,7 @@ def test_records_without_a_text_are_passed_over_and_told(here):
     assert "The first: b.csv:5 has only 1 of 2 columns." in read("b.csv").notices[0]
 
 
-def test_of_a_folder_what_holds_no_records_is_passed_over(here):
+def test_of_a_folder_what_holds_no_records_is_skipped(here):
     (here / "many").mkdir()
     (here / "many" / "a.jsonl").write_text('{"text": "a"}')
     (here / "many" / "readme.md").write_text("no records")
@@ -126,11 +126,15 @@ def test_of_a_folder_what_holds_no_records_is_passed_over(here):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.txt", "text", "a.txt does not tell what form its records have; `field='text'` reads .jsonl"),
-        ("a.gz", "text", "does not tell what form"),
+        ("a.txt", "text", "a.txt does not show the form of its records; `field='text'` reads .jsonl"),
+        ("a.gz", "text", "does not show the form"),
         ("a.json", "[]", "jq -c"),
-        ("a.jsonl", '{"txet": "a"}', "No record has a text under 'text': a.jsonl:1 has no 'text', only txet."),
-        ("a.jsonl", "\nwhat", "a.jsonl:2 is no object of JSON"),
+        ("a.jsonl", '{"txet": "a"}', "No record has a text under 'text': a.jsonl:1 has no member 'text', only txet."),
+        ("a.jsonl", "\nwhat", "a.jsonl:2 is not a JSON object, but `field` needs one"),
+        ("a.jsonl", '{"text": ""}', "All texts under 'text' are empty."),
+        ("a.jsonl", '{"text": ""}\n{"txet": "a"}', "All texts under 'text' are empty."),
+        ("a.jsonl", '{"text": "\x1e"}'.replace("\x1e", "\\u001e"), "has nothing but markers"),
+        ("a.csv", "id,text\n1,\n", "All texts under 'text' are empty."),
         ("a.jsonl", "", "a.jsonl is empty"),
         ("a.csv", "", "a.csv is empty"),
         ("a.csv", "id,text\n", "No record has a text under 'text'."),
@@ -149,5 +153,5 @@ def test_what_cannot_be_read_is_told_in_plain_words(name, content, said, here):
 
 
 def test_stdin_has_no_name(monkeypatch):
-    with pytest.raises(CharRNNError, match="stdin has no name that tells what form its records have"):
+    with pytest.raises(CharRNNError, match="stdin has no name that shows the form of its records"):
         read("-")
