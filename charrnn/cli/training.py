@@ -136,7 +136,9 @@ Schedule = Annotated[
 
 Warmup = Annotated[
     int,
-    typer.Option("--warmup", help="Warm-up steps of --schedule cosine. At most a tenth of all steps is used."),
+    typer.Option(
+        "--warmup", help="Warm-up steps of --schedule cosine. The warm-up is never longer than a tenth of all steps."
+    ),
 ]
 
 Decay = Annotated[float, typer.Option("--decay", help="Learning-rate factor per epoch (--schedule exponential).")]

@@ -150,8 +150,8 @@ def _read_head(file: FileIO) -> tuple[bytearray, int]:
     length = int.from_bytes(start, "little")
     if length > min(MAX_HEADER, size - 8):
         raise CharRNNError(
-            f"is not a checkpoint, or it is cut short: it has {size:,} bytes and names a header of {length:,} bytes "
-            f"(at most {MAX_HEADER:,}).",
+            f"is not a checkpoint, or it is cut short: it has {size:,} bytes, but says that its header "
+            f"has {length:,} bytes (at most {MAX_HEADER:,} are allowed).",
             # A file that names a larger header was never a checkpoint.
             COPY_AGAIN if length <= MAX_HEADER else "Checkpoints are the .safetensors files in the folder of a run.",
         )
