@@ -233,7 +233,7 @@ def test_zeroed_and_swapped_blocks_are_refused(path, training):
 def test_a_header_that_claims_too_much_is_not_allocated(path, monkeypatch):
     data = path.read_bytes()
     for claim in (2**63, 8 * 10**12, module.MAX_HEADER + 1, len(data) - 7):
-        assert "header of" in refused(path, struct.pack("<Q", claim) + data[8:]).message
+        assert "its header has" in refused(path, struct.pack("<Q", claim) + data[8:]).message
     monkeypatch.setattr(module, "MAX_HEADER", 100)
     assert "at most 100" in refused(path, data).message
     with pytest.raises(CharRNNError, match="limit"):
@@ -321,7 +321,7 @@ def test_a_model_of_lines_says_so_by_its_older_key(tmp_path):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"\x80\x04\x95 a pickle, perhaps" * 10, "header of"),
+        (b"\x80\x04\x95 a pickle, perhaps" * 10, "its header has"),
         (save({"x": np.zeros(3, np.float32)}), "not a charrnn checkpoint"),
         (save({"x": np.zeros(3, np.float32)}, {"charrnn": "[]"}), "not a JSON object"),
         (save({"x": np.zeros(3, np.float32)}, {"charrnn": "{"}), "not JSON"),
