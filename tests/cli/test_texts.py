@@ -163,8 +163,10 @@ def test_models_of_documents_and_records(trained):
     assert facts["characters"] == len("".join(f"{n} green\n\nbottles|" for n in range(90)))
     resumed = charrnn_in(folder, "train", "--resume", "records", "--steps", 1, "-q")
     assert resumed.returncode == 0 and checkpoint_of(folder, "records", 4).text == records.text
-    samples = charrnn_in(folder, "sample", "marked", "--documents", 3, "-n", 40, "--seed", 1).stdout
-    assert samples.count(b"\n\n") == 3 and samples.endswith(b"\n\n")
+    # It has learnt next to nothing: each of its documents is cut, and a line break is put after it.
+    sampled = charrnn_in(folder, "sample", "marked", "--documents", 3, "-n", 40, "--seed", 1)
+    assert len(sampled.stdout) == 3 * 41 and sampled.stdout[40::41] == b"\n\n\n"
+    assert "3 of 3 samples were cut at 40 characters (--length)." in sampled.stderr
 
 
 def test_a_model_of_bytes_reads_any_file(trained):
@@ -254,7 +256,7 @@ REFUSED = (
     (("a.txt", "--bytes", "--separator", "☞"), "it must be one byte"),
     (("a.txt", "--bytes", "--lower", "--encoding", "latin-1"), "it excludes --encoding and --lower"),
     (("a.txt", "--split", "char-rnn", "--val-file", "b.txt"), "validates on a part of the training text"),
-    (("a.txt", "--split", "tail", "--val-file", "b.txt"), "no effect with --val-file"),
+    (("a.txt", "--split", "tail", "--val-file", "b.txt"), "--split has no effect here"),
     (("a.txt", "--split", "char-rnn", "--test", "0.1"), "--split char-rnn has no test part"),
     (
         ("a.txt", "b.txt", "--split", "char-rnn", "--reset-at-documents"),
