@@ -61,12 +61,15 @@ RunAndLines = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of all random numbers.")]
 
+UNKNOWN_HELP = (
+    f"What to do with characters that the model has never seen: {', '.join(UNKNOWN)} (by its unknown "
+    "symbol, U+FFFD, ? or a space)."
+)
 Unknown = Annotated[
     str | None,
     typer.Option(
         "--unknown",
-        help=f"What to do with characters that the model has never seen: {', '.join(UNKNOWN)} (by its unknown "
-        "symbol, U+FFFD, ? or a space).",
+        help=UNKNOWN_HELP,
         show_default="error, or replace if the model was trained with --min-count",
     ),
 ]

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from charrnn.cli.arguments import split_run
-from charrnn.config import RANK_SAMPLES, UNKNOWN
+from charrnn.cli.options import UNKNOWN_HELP
+from charrnn.config import RANK_SAMPLES
 from charrnn.errors import CharRNNError
 
 Whole = Annotated[bool, typer.Option("--whole", help="Score the text as a whole, not each of its lines.")]
@@ -36,8 +37,7 @@ Unknown = Annotated[
     str | None,
     typer.Option(
         "--unknown",
-        help=f"What to do with characters that the model has never seen: {', '.join(UNKNOWN)} (by its unknown symbol, "
-        "U+FFFD, ? or a space).",
+        help=UNKNOWN_HELP,
         show_default="each costs 20.1 bits, or replace if the model was trained with --min-count",
     ),
 ]
