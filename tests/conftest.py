@@ -50,6 +50,8 @@ def pytest_configure() -> None:
     # A shell that starts the tests in the background has SIGINT ignored, and so would the commands they start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # With it no output would wait in a buffer, as it does for users.
+    os.environ.pop("PYTHONUNBUFFERED", None)
     os.environ["CHARRNN_CACHE"] = tempfile.mkdtemp(prefix="charrnn-tests-")
     os.environ.update(compiled_once(tempfile.mkdtemp(prefix="charrnn-tests-jax-")))
 

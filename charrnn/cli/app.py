@@ -146,8 +146,11 @@ def main() -> None:
 
         sys.exit(answer(typer.main.get_command(app), shell, sys.argv[1:]))
     try:
-        app(prog_name="charrnn")
-        sys.stdout.flush()
+        try:
+            app(prog_name="charrnn")
+        finally:
+            # At exit Python would write what is left, and print an error of its own.
+            sys.stdout.flush()
     except CharRNNError as error:
         show_error(error)
         sys.exit(1)
@@ -159,20 +162,21 @@ def main() -> None:
             )
         )
         sys.exit(1)
-    except BrokenPipeError:
-        _leave_quietly()
+    except BrokenPipeError as error:
+        _leave_quietly(getattr(error.__context__, "code", 0))
     except KeyboardInterrupt:
         say("Interrupted.")
         sys.exit(130)
     except SystemExit as exit:
         # Typer catches these two exceptions itself; only the context of its SystemExit shows them.
         if _came_of(exit, BrokenPipeError):
-            _leave_quietly(FOUND if exit.code == FOUND else 0)
+            _leave_quietly(exit.code)
         if _came_of(exit, KeyboardInterrupt):
             say("Interrupted.")
         raise
     except OSError as error:
         show_error(CharRNNError(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}."))
+        _drop_output()
         sys.exit(1)
 
 
@@ -181,11 +185,18 @@ def _came_of(error: BaseException | None, kind: type[BaseException]) -> bool:
     return error is not None and (isinstance(error, kind) or _came_of(error.__context__, kind))
 
 
-def _leave_quietly(code: int = 0) -> None:
+def _leave_quietly(code: Any) -> None:
     """Exit without a message: the reader of our output, for example head, has ended, and that is not an error."""
-    # Python flushes stdout again at exit, which would print an error.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.exit(code)
+    _drop_output()
+    sys.exit(FOUND if code == FOUND else 0)
+
+
+def _drop_output() -> None:
+    """Send what is still to be written to stdout to the null device if nothing more can be written there."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _open_closed_descriptors() -> None:
