@@ -56,7 +56,7 @@ class Size(NamedTuple):
         return f"{self.layers}x{self.units}, batch {self.batch}, seq {self.seq}"
 
 
-SIZES = {"2x128": Size(2, 128, 50, 50), "2x512": Size(2, 512, 64, 128)}
+SIZES = {"2x128": Size(2, 128, 50, 50), "2x256": Size(2, 256, 32, 64), "2x512": Size(2, 512, 64, 128)}
 
 
 def size(text: str) -> Size:

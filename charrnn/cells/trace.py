@@ -1,0 +1,122 @@
+"""A cell's step as a list of operations: its equations run once on `Node`s, which compute nothing and record."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from charrnn.cells.cell import ArrayNamespace, Cell
+from charrnn.errors import CharRNNError
+
+
+class Node:
+    """An array that a step reads or computes, (batch, width).
+
+    operation: "zx", or "state", "vector" or "constant", which are read; "dot", the product with a recurrent matrix;
+    "part", columns of another node; "whole", nodes side by side; "add", "subtract", "multiply" or "divide"; or the name
+    of a function of `ArrayNamespace`. operands: nodes, and numbers in arithmetic and in `maximum`. name: the field, the
+    vector or the matrix. low: the first column of a part. value: what a constant is, (width,).
+    """
+
+    # With this, NumPy arrays let the node do arithmetic between an array and a node.
+    __array_ufunc__ = None
+
+    def __init__(
+        self,
+        trace: list["Node"],
+        operation: str,
+        operands: Sequence[Any],
+        width: int,
+        name: str = "",
+        low: int = 0,
+        value: Any = None,
+    ):
+        self.trace, self.operation, self.operands, self.width = trace, operation, tuple(operands), width
+        self.name, self.low, self.value = name, low, value
+        self.shape = (None, width)
+        trace.append(self)
+
+    def __add__(self, other: Any) -> "Node":
+        return _combined("add", self, other)
+
+    def __radd__(self, other: Any) -> "Node":
+        return _combined("add", other, self)
+
+    def __sub__(self, other: Any) -> "Node":
+        return _combined("subtract", self, other)
+
+    def __rsub__(self, other: Any) -> "Node":
+        return _combined("subtract", other, self)
+
+    def __mul__(self, other: Any) -> "Node":
+        return _combined("multiply", self, other)
+
+    def __rmul__(self, other: Any) -> "Node":
+        return _combined("multiply", other, self)
+
+    def __truediv__(self, other: Any) -> "Node":
+        return _combined("divide", self, other)
+
+    def __rtruediv__(self, other: Any) -> "Node":
+        return _combined("divide", other, self)
+
+    def __neg__(self) -> "Node":
+        return _combined("multiply", self, -1)
+
+
+def _combined(operation: str, *operands: Any) -> Node:
+    """Return the node of an operation; an array among the operands becomes a constant."""
+    trace = next(operand.trace for operand in operands if isinstance(operand, Node))
+    found = [
+        Node(trace, "constant", (), operand.shape[-1], value=operand)
+        if getattr(operand, "shape", ()) and not isinstance(operand, Node)
+        else operand
+        for operand in operands
+    ]
+    return Node(trace, operation, found, max(operand.width for operand in found if isinstance(operand, Node)))
+
+
+class Functions:
+    """The namespace `xp` of a traced step."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in vars(ArrayNamespace):
+            known = ", ".join(sorted(function for function in vars(ArrayNamespace) if not function.startswith("_")))
+            raise CharRNNError(
+                f"The cell calls xp.{name}, which is not available to the step of a cell.",
+                hint=f"Available functions: {known}.",
+            )
+        return lambda *operands: _combined(name, *operands)
+
+    @staticmethod
+    def concatenate(parts: Sequence[Node], axis: int) -> Node:
+        assert axis == -1
+        return Node(parts[0].trace, "whole", parts, sum(part.width for part in parts))
+
+    @staticmethod
+    def split(x: Node, parts: int | Sequence[int], axis: int) -> list[Node]:
+        assert axis == -1
+        bounds = [x.width * n // parts for n in range(1, parts)] if isinstance(parts, int) else list(parts)
+        edges = [0, *bounds, x.width]
+        return [Node(x.trace, "part", (x,), high - low, low=low) for low, high in itertools.pairwise(edges)]
+
+
+class Trace:
+    """A step of a layer of `units` units: its `nodes`, each after its operands.
+
+    zx: the node of zx; state and new: the nodes of the old and of the new state, in the cell's type; vectors: the nodes
+    of its vectors by name.
+    """
+
+    def __init__(self, cell: Cell, units: int):
+        self.nodes: list[Node] = []
+        self.zx = Node(self.nodes, "zx", (), cell.width(units))
+        self.state = cell.state(*(Node(self.nodes, "state", (), units, field) for field in cell.state_fields))
+        self.vectors = {
+            name: Node(self.nodes, "vector", (), len(vector.starts) * units, name)
+            for name, vector in cell.vectors.items()
+        }
+
+        def dot(vector: Node, name: str) -> Node:
+            return Node(self.nodes, "dot", (vector,), cell.matrices[name].shape(units)[1], name)
+
+        self.new = cell.step(Functions(), self.zx, self.state, dot, self.vectors)
