@@ -1,0 +1,80 @@
+"""The compiled scan of a layer: its functions, and the arrays that they need."""
+
+import ctypes
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import llvmlite.ir as ir
+import numpy as np
+
+from charrnn.cells import Cell
+from charrnn.compiled.emit import ScanCode
+from charrnn.compiled.graph import Array
+from charrnn.compiled.layout import Argument, Layout
+from charrnn.compiled.machine import Machine
+from charrnn.compiled.product import Products
+from charrnn.compiled.program import programs_of
+
+REALS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
+
+
+@cache
+def this_machine() -> Machine:
+    """Return this processor."""
+    return Machine()
+
+
+class Function:
+    """A compiled function: its layout, and its address, at which it is `void (void **outputs, void **inputs)`."""
+
+    def __init__(self, layout: Layout, address: int):
+        self.layout, self.address = layout, address
+        # ctypes releases the GIL while it runs.
+        self._call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(address)
+
+    def __call__(
+        self, steps: int, rows: int, recording: bool, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]
+    ) -> None:
+        """Fill `outputs` from `inputs`: contiguous arrays of the shapes of the layout's arguments."""
+        sizes = np.array([steps, rows, recording], np.int64)
+        tables = [
+            np.array([array.ctypes.data for array in arrays], np.uintp) for arrays in (outputs, [sizes, *inputs])
+        ]
+        self._call(tables[0].ctypes.data, tables[1].ctypes.data)
+
+
+class CompiledScan:
+    """The scan of a layer of `units` units that outputs the fields `emitted`, forwards and backwards."""
+
+    def __init__(
+        self, cell: Cell, units: int, emitted: Sequence[str], resets: bool, dtype: str, machine: Machine | None = None
+    ):
+        machine = machine or this_machine()
+        self.programs = programs = programs_of(cell, units, emitted, resets)
+        step, derivative = programs.step, programs.derivative
+        module = ir.Module("scan")
+        module.triple = machine.triple
+        products = Products(module, machine, REALS[dtype])
+        sizes = {"panel": products.panel, "tile": machine.rows * products.panel}
+        keep = [step.keep] if step.keep is not None else []
+        states = list(step.states.values())
+        forward = Layout(programs.forward, [step.zx, *keep, *step.vectors.values()], first=states, **sizes)
+        read = {a for a in Layout(programs.backward, [], **sizes).arrays if a.value is None}
+        recorded = [a.array for a in forward.outputs if a.array in read]
+        given = [a for a in (step.zx, *keep, *step.vectors.values()) if a in read]
+        backward = Layout(
+            programs.backward,
+            [*given, *recorded, *derivative.incoming.values()],
+            last=list(derivative.d_states.values()),
+            **sizes,
+        )
+        ScanCode(products, "forward", forward, backwards=False)
+        ScanCode(products, "backward", backward, backwards=True)
+        self._loaded = machine.load(machine.object_code(module))
+        self.forward = Function(forward, self._loaded.address("forward"))
+        self.backward = Function(backward, self._loaded.address("backward"))
+
+
+__all__ = ["Argument", "Array", "CompiledScan", "Function"]
+Any
