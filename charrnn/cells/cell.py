@@ -13,7 +13,7 @@ class ArrayNamespace(Protocol):
     """All functions that a step may call, named as in keras.ops. Arrays also have + - * / and negation, nothing else.
 
     x, y: (batch, width), of one floating-point type. One operand of `maximum` and of + - * / may be a number or a
-    vector, (width,). TensorFlow, JAX, NumPy, the sampling plan and the pictures of the documentation implement it.
+    vector, (width,). TensorFlow, JAX, NumPy and the tracer (`trace.py`) implement it.
     """
 
     def exp(self, x: Array, /) -> Array:

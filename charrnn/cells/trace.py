@@ -7,9 +7,12 @@ from typing import Any
 from charrnn.cells.cell import ArrayNamespace, Cell
 from charrnn.errors import CharRNNError
 
+# The functions that a step may call.
+ALLOWED = sorted(name for name in vars(ArrayNamespace) if not name.startswith("_"))
+
 
 class Node:
-    """An array that a step reads or computes, (batch, width).
+    """An array that a step reads or computes: (batch, width), or (width,) if it is made of vectors and constants alone.
 
     operation: "zx", or "state", "vector" or "constant", which are read; "dot", the product with a recurrent matrix;
     "part", columns of another node; "whole", nodes side by side; "add", "subtract", "multiply" or "divide"; or the name
@@ -32,7 +35,8 @@ class Node:
     ):
         self.trace, self.operation, self.operands, self.width = trace, operation, tuple(operands), width
         self.name, self.low, self.value = name, low, value
-        self.shape = (None, width)
+        batched = operation in ("zx", "state") or any(len(x.shape) == 2 for x in operands if isinstance(x, Node))
+        self.shape: tuple[int | None, ...] = (None, width) if batched else (width,)
         trace.append(self)
 
     def __add__(self, other: Any) -> "Node":
@@ -65,46 +69,69 @@ class Node:
 
 def _combined(operation: str, *operands: Any) -> Node:
     """Return the node of an operation; an array among the operands becomes a constant."""
-    trace = next(operand.trace for operand in operands if isinstance(operand, Node))
+    trace = next((operand.trace for operand in operands if isinstance(operand, Node)), None)
+    if trace is None:
+        raise TypeError(f"{operation} needs an array")
     found = [
         Node(trace, "constant", (), operand.shape[-1], value=operand)
         if getattr(operand, "shape", ()) and not isinstance(operand, Node)
         else operand
         for operand in operands
     ]
-    return Node(trace, operation, found, max(operand.width for operand in found if isinstance(operand, Node)))
+    widths = [operand.width for operand in found if isinstance(operand, Node)]
+    if len({*widths} - {1}) > 1:
+        raise ValueError(f"{operation}: arrays of {widths[0]} and {widths[1]} columns cannot be broadcast together")
+    return Node(trace, operation, found, max(widths))
 
 
 class Functions:
     """The namespace `xp` of a traced step."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name not in vars(ArrayNamespace):
-            known = ", ".join(sorted(function for function in vars(ArrayNamespace) if not function.startswith("_")))
+        if name not in ALLOWED:
             raise CharRNNError(
                 f"The cell calls xp.{name}, which is not available to the step of a cell.",
-                hint=f"Available functions: {known}.",
+                hint=f"Available functions: {', '.join(ALLOWED)}.",
             )
-        return lambda *operands: _combined(name, *operands)
+
+        def function(*operands: Any) -> Node:
+            # This does nothing, except that Python checks the number of operands.
+            getattr(ArrayNamespace, name)(self, *operands)
+            return _combined(name, *operands)
+
+        return function
 
     @staticmethod
     def concatenate(parts: Sequence[Node], axis: int) -> Node:
-        assert axis == -1
+        _check_axis(axis)
+        if len({len(part.shape) for part in parts}) > 1:
+            raise TypeError("concatenate needs arrays of one rank: a vector, (width,), is not (batch, width)")
         return Node(parts[0].trace, "whole", parts, sum(part.width for part in parts))
 
     @staticmethod
     def split(x: Node, parts: int | Sequence[int], axis: int) -> list[Node]:
-        assert axis == -1
+        _check_axis(axis)
         bounds = [x.width * n // parts for n in range(1, parts)] if isinstance(parts, int) else list(parts)
         edges = [0, *bounds, x.width]
         return [Node(x.trace, "part", (x,), high - low, low=low) for low, high in itertools.pairwise(edges)]
+
+
+def _check_axis(axis: int) -> None:
+    # 1 is the last axis too.
+    if axis not in (-1, 1):
+        raise ValueError(f"axis is {axis}, but must be -1")
+
+
+def _shape(*sizes: int | None) -> str:
+    return f"({', '.join('batch' if size is None else str(size) for size in sizes)}{',' * (len(sizes) == 1)})"
 
 
 class Trace:
     """A step of a layer of `units` units: its `nodes`, each after its operands.
 
     zx: the node of zx; state and new: the nodes of the old and of the new state, in the cell's type; vectors: the nodes
-    of its vectors by name.
+    of its vectors by name. Raises CharRNNError for a function that a step may not call; a step with another mistake can
+    raise anything.
     """
 
     def __init__(self, cell: Cell, units: int):
@@ -117,6 +144,14 @@ class Trace:
         }
 
         def dot(vector: Node, name: str) -> Node:
-            return Node(self.nodes, "dot", (vector,), cell.matrices[name].shape(units)[1], name)
+            rows, columns = cell.matrices[name].shape(units)
+            if vector.shape != (None, rows):
+                raise ValueError(f"the product with {name} needs {_shape(None, rows)}, not {_shape(*vector.shape)}")
+            return Node(self.nodes, "dot", (vector,), columns, name)
 
         self.new = cell.step(Functions(), self.zx, self.state, dot, self.vectors)
+        for field, node in zip(cell.state_fields, self.new, strict=True):
+            if not isinstance(node, Node):
+                raise TypeError(f"the new {field} is not an array")
+            if node.shape != (None, units):
+                raise ValueError(f"the new {field} must be {_shape(None, units)}, not {_shape(*node.shape)}")
