@@ -1,8 +1,8 @@
-"""A cell's step as a list of NumPy calls into buffers that are allocated once; the calls are traced from its equations.
+"""A cell's step as a list of NumPy calls into buffers that are allocated once; the calls come from its trace.
 
-Equations on arrays allocate memory at every operation. For a single stream that costs more than the arithmetic. So the
-step runs once on `Node`s, which record the operations; the records become calls `function(*inputs, out)`.
-Activations of neighbouring blocks of one array are combined into one call for all of them.
+Equations on arrays allocate memory at every operation. For a single stream that costs more than the arithmetic. So each
+operation of the trace (`cells/trace.py`) becomes calls `function(*inputs, out)`. Activations of neighbouring blocks of
+one array are combined into one call for all of them. What is made of vectors alone is computed once.
 """
 
 import itertools
@@ -13,6 +13,7 @@ import numpy as np
 
 from charrnn.cells import Cell
 from charrnn.cells.cell import EPSILON
+from charrnn.cells.trace import Node, Trace
 from charrnn.errors import CharRNNError
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -21,101 +22,35 @@ Call = tuple[Callable[..., Any], tuple[Any, ...]]
 ACTIVATIONS = {"sigmoid": (0.5, 0.5), "tanh": (1.0, 0.0)}
 
 
-class Node:
-    """An array that a step computes: an operation, its operands, and its width; `array` is where its value will be."""
-
-    array: np.ndarray
-    # With this, NumPy arrays let the node do arithmetic between an array and a node.
-    __array_ufunc__ = None
-
-    def __init__(self, trace: list["Node"], operation: Any, operands: Sequence[Any], width: int):
-        self.trace, self.operation, self.operands, self.width = trace, operation, operands, width
-        self.shape = (None, width)
-        trace.append(self)
-
-    def _combine(self, function: Callable[..., Any], left: Any, right: Any) -> "Node":
-        width = max(operand.width for operand in (left, right) if isinstance(operand, Node))
-        return Node(self.trace, function, (left, right), width)
-
-    def __add__(self, other: Any) -> "Node":
-        return self._combine(np.add, self, other)
-
-    def __radd__(self, other: Any) -> "Node":
-        return self._combine(np.add, other, self)
-
-    def __sub__(self, other: Any) -> "Node":
-        return self._combine(np.subtract, self, other)
-
-    def __rsub__(self, other: Any) -> "Node":
-        return self._combine(np.subtract, other, self)
-
-    def __mul__(self, other: Any) -> "Node":
-        return self._combine(np.multiply, self, other)
-
-    def __rmul__(self, other: Any) -> "Node":
-        return self._combine(np.multiply, other, self)
-
-    def __truediv__(self, other: Any) -> "Node":
-        return self._combine(np.divide, self, other)
-
-    def __rtruediv__(self, other: Any) -> "Node":
-        return self._combine(np.divide, other, self)
-
-    def __neg__(self) -> "Node":
-        return self._combine(np.multiply, self, -1)
+def _standardize(x: np.ndarray, out: np.ndarray) -> None:
+    np.subtract(x, np.add.reduce(x, axis=-1, keepdims=True) / x.shape[-1], out)
+    variance = np.einsum("...i,...i->...", out, out)[..., None] / x.shape[-1]
+    np.divide(out, np.sqrt(variance + EPSILON), out)
 
 
-class Functions(type):
-    """Raises a CharRNNError for a function that a namespace does not have."""
-
-    def __getattr__(cls, name: str) -> Any:
-        known = ", ".join(sorted(function for function in vars(cls) if not function.startswith("_")))
-        raise CharRNNError(
-            f"The cell calls xp.{name}, which is not available for sampling.", hint=f"Available functions: {known}."
-        )
+def _log_sigmoid(x: np.ndarray, out: np.ndarray) -> None:
+    np.negative(x, out)
+    np.logaddexp(0, out, out)
+    np.negative(out, out)
 
 
-class TraceOps(metaclass=Functions):
-    """The namespace `xp` of a traced step."""
+def _maximum(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    # np.maximum accepts its output only by keyword, unlike the other functions of two arrays here.
+    np.maximum(x, y, out=out)
 
-    @staticmethod
-    def sigmoid(x: Node) -> Node:
-        return Node(x.trace, "sigmoid", (x,), x.width)
 
-    @staticmethod
-    def tanh(x: Node) -> Node:
-        return Node(x.trace, "tanh", (x,), x.width)
-
-    @staticmethod
-    def exp(x: Node) -> Node:
-        return Node(x.trace, np.exp, (x,), x.width)
-
-    @staticmethod
-    def log_sigmoid(x: Node) -> Node:
-        return Node(x.trace, _log_sigmoid, (x,), x.width)
-
-    @staticmethod
-    def standardize(x: Node) -> Node:
-        return Node(x.trace, _standardize, (x,), x.width)
-
-    @staticmethod
-    def relu(x: Node) -> Node:
-        return x._combine(_maximum, x, 0)
-
-    @staticmethod
-    def maximum(x: Any, y: Any) -> Node:
-        return (x if isinstance(x, Node) else y)._combine(_maximum, x, y)
-
-    @staticmethod
-    def concatenate(parts: Sequence[Node], axis: int) -> Node:
-        assert axis == -1
-        return Node(parts[0].trace, "whole", parts, sum(part.width for part in parts))
-
-    @staticmethod
-    def split(x: Node, parts: int | Sequence[int], axis: int) -> list[Node]:
-        bounds = [x.width * n // parts for n in range(1, parts)] if isinstance(parts, int) else list(parts)
-        edges = [0, *bounds, x.width]
-        return [Node(x.trace, "part", (x, low, high), high - low) for low, high in itertools.pairwise(edges)]
+# The operations of a trace that are one call.
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "divide": np.divide,
+    "exp": np.exp,
+    "maximum": _maximum,
+    "relu": _maximum,
+    "log_sigmoid": _log_sigmoid,
+    "standardize": _standardize,
+}
 
 
 def check(cell: Cell) -> None:
@@ -156,26 +91,29 @@ class Plan:
     ):
         self.dtype = np.dtype(dtype)
         self.lead = (batch,) if batch > 1 else ()
-        self.matrices = matrices
+        self.matrices, self.vectors = matrices, vectors
         self.calls: list[Call] = []
-        trace: list[Node] = []
-        zx = Node(trace, "input", (), cell.width(units))
-        old = [Node(trace, "input", (), units) for _ in cell.state_fields]
-
-        def dot(vector: Node, name: str) -> Node:
-            return Node(trace, "dot", (vector, name), matrices[name].shape[1])
-
-        new = cell.step(TraceOps, zx, cell.state(*old), dot, vectors)
-        for node in (zx, *old):
-            node.array = self._buffer(node.width)
-        self.zx = zx.array
-        self.state = cell.state(*(node.array for node in old))
-        in_place = _in_place(trace, new, old)
-        done: set[Node] = set()
-        for node in trace:
-            if node not in done:
-                done |= self._compile(node, trace, in_place.get(node))
-        self._store([(node.array, was.array, _root(node) in old) for node, was in zip(new, old, strict=True)])
+        self.arrays: dict[Node, np.ndarray] = {}
+        trace = Trace(cell, units)
+        for node in (trace.zx, *trace.state):
+            self.arrays[node] = self._buffer(node.width)
+        self.zx = self.arrays[trace.zx]
+        self.state = cell.state(*(self.arrays[node] for node in trace.state))
+        in_place = {node: self.arrays[was] for node, was in _in_place(trace).items()}
+        for node in trace.nodes:
+            if node not in self.arrays:
+                start = len(self.calls)
+                self._compile(node, trace.nodes, in_place.get(node))
+                if len(node.shape) == 1:
+                    for function, arguments in self.calls[start:]:
+                        function(*arguments)
+                    del self.calls[start:]
+        self._store(
+            [
+                (self.arrays[node], self.arrays[was], _root(node) in trace.state)
+                for node, was in zip(trace.new, trace.state, strict=True)
+            ]
+        )
 
     def _store(self, moves: list[tuple[np.ndarray, np.ndarray, bool]]) -> None:
         """Add the calls that copy the new state over the old one; moves are (from, to, whether from an old state)."""
@@ -193,46 +131,47 @@ class Plan:
     def _buffer(self, width: int) -> np.ndarray:
         return np.zeros((*self.lead, width), self.dtype)
 
-    def _compile(self, node: Node, trace: list[Node], out: np.ndarray | None) -> set[Node]:
-        """Add the calls that compute `node` (into `out` if given), and return all nodes that these calls compute."""
-        operation, operands = node.operation, node.operands
-        if operation == "input":
-            return {node}
-        if operation == "part":
-            parent, low, high = operands
-            node.array = parent.array[..., low:high]
-            return {node}
+    def _compile(self, node: Node, trace: list[Node], out: np.ndarray | None) -> None:
+        """Add the calls that compute `node` (into `out` if given), and its neighbours if it is an activation."""
+        operation, operands, arrays = node.operation, node.operands, self.arrays
         if operation in ACTIVATIONS:
-            return self._activate(_neighbours(node, trace))
-        node.array = self._buffer(node.width) if out is None else out
-        if operation == "whole":
-            low = 0
-            for part in operands:
-                self.calls.append((np.copyto, (node.array[..., low : low + part.width], part.array)))
-                low += part.width
-        elif operation == "dot":
-            vector, name = operands
-            self.calls.append((product(vector.array), (vector.array, self.matrices[name], node.array)))
+            self._activate(_neighbours(node, trace))
+        elif operation == "vector":
+            arrays[node] = self._constant(self.vectors[node.name])
+        elif operation == "constant":
+            arrays[node] = self._constant(node.value)
+        elif operation == "part":
+            arrays[node] = arrays[operands[0]][..., node.low : _end(node)]
         else:
-            values = [operand.array if isinstance(operand, Node) else self._constant(operand) for operand in operands]
-            self.calls.append((operation, (*values, node.array)))
-        return {node}
+            arrays[node] = self._buffer(node.width) if out is None else out
+            self.calls += self._calls(node)
+
+    def _calls(self, node: Node) -> list[Call]:
+        """Return the calls that compute a node from the arrays of its operands."""
+        out, operation, operands = self.arrays[node], node.operation, node.operands
+        if operation == "relu":
+            operands = (*operands, 0)
+        inputs = [self.arrays[x] if isinstance(x, Node) else self._constant(x) for x in operands]
+        if operation == "dot":
+            return [(product(inputs[0]), (inputs[0], self.matrices[node.name], out))]
+        if operation == "whole":
+            ends = list(itertools.accumulate(part.width for part in operands))
+            places = [out[..., end - part.width : end] for part, end in zip(operands, ends, strict=True)]
+            return [(np.copyto, copy) for copy in zip(places, inputs, strict=True)]
+        return [(FUNCTIONS[operation], (*inputs, out))]
 
     def _constant(self, value: Any) -> np.ndarray:
         return np.asarray(value, self.dtype)
 
-    def _activate(self, nodes: list[Node]) -> set[Node]:
+    def _activate(self, nodes: list[Node]) -> None:
         """Add the calls that compute activations of neighbouring blocks of one array, all of them at once."""
         first, last = nodes[0].operands[0], nodes[-1].operands[0]
-        if len(nodes) == 1:
-            source = first.array
-        else:
-            parent = first.operands[0]
-            source = parent.array[..., first.operands[1] : last.operands[2]]
+        arrays = self.arrays
+        source = arrays[first] if len(nodes) == 1 else arrays[first.operands[0]][..., first.low : _end(last)]
         values = self._buffer(source.shape[-1])
         low = 0
         for node in nodes:
-            node.array = values[..., low : low + node.width]
+            arrays[node] = values[..., low : low + node.width]
             low += node.width
         if all(node.operation == "tanh" for node in nodes):
             self.calls.append((np.tanh, (source, values)))
@@ -246,7 +185,6 @@ class Plan:
                 (np.multiply, (values, scale, values)),
                 (np.add, (values, shift, values)),
             ]
-        return set(nodes)
 
     def run(self, zx: np.ndarray, emitted: Sequence[str] = ("h",)) -> list[np.ndarray]:
         """Step through zx, (time, batch, its width), from the current state; return these fields after each step."""
@@ -263,41 +201,29 @@ class Plan:
         return outputs
 
 
-def _standardize(x: np.ndarray, out: np.ndarray) -> None:
-    np.subtract(x, np.add.reduce(x, axis=-1, keepdims=True) / x.shape[-1], out)
-    variance = np.einsum("...i,...i->...", out, out)[..., None] / x.shape[-1]
-    np.divide(out, np.sqrt(variance + EPSILON), out)
-
-
-def _log_sigmoid(x: np.ndarray, out: np.ndarray) -> None:
-    np.negative(x, out)
-    np.logaddexp(0, out, out)
-    np.negative(out, out)
-
-
-def _maximum(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    # np.maximum accepts its output only by keyword, unlike the other functions of two arrays here.
-    np.maximum(x, y, out=out)
-
-
 def product(vector: np.ndarray) -> Callable[..., Any]:
     """Return the fastest matrix product for this left operand: np.dot has less overhead before BLAS than matmul."""
     return np.dot if vector.ndim == 1 else np.matmul
 
 
-def _in_place(trace: list[Node], new: Sequence[Node], old: Sequence[Node]) -> dict[Node, np.ndarray]:
-    """Return the nodes of the new state that can be computed in place of the old state, with their arrays."""
-    kept = {_root(node) for node in new}
+def _in_place(trace: Trace) -> dict[Node, Node]:
+    """Return the nodes of the new state that can be computed in place of the old state, with the old ones."""
+    kept = {_root(node) for node in trace.new}
     return {
-        node: was.array
-        for node, was in zip(new, old, strict=True)
-        if was not in kept and _last_use(trace, was) < trace.index(node)
+        node: was
+        for node, was in zip(trace.new, trace.state, strict=True)
+        if was not in kept and _last_use(trace.nodes, was) < trace.nodes.index(node)
     }
 
 
 def _root(node: Node) -> Node:
     """Return the node that contains this one, or the node itself."""
     return _root(node.operands[0]) if node.operation == "part" else node
+
+
+def _end(part: Node) -> int:
+    """Return the first column after a part."""
+    return part.low + part.width
 
 
 def _last_use(trace: list[Node], node: Node) -> int:
@@ -319,11 +245,11 @@ def _neighbours(node: Node, trace: list[Node]) -> list[Node]:
         if other.operation in ACTIVATIONS and other.operands[0].operation == "part":
             part = other.operands[0]
             if part.operands[0] is parent:
-                by_start.setdefault(part.operands[1], other)
+                by_start.setdefault(part.low, other)
     group = [node]
-    while (after := by_start.get(group[-1].operands[0].operands[2])) is not None:
+    while (after := by_start.get(_end(group[-1].operands[0]))) is not None:
         group.append(after)
-    ends = {other.operands[0].operands[2]: other for other in by_start.values()}
-    while (before := ends.get(group[0].operands[0].operands[1])) is not None:
+    ends = {_end(other.operands[0]): other for other in by_start.values()}
+    while (before := ends.get(group[0].operands[0].low)) is not None:
         group.insert(0, before)
     return group

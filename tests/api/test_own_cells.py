@@ -73,7 +73,7 @@ def test_the_environment_names_files_too(monkeypatch: pytest.MonkeyPatch) -> Non
         (HEAD + STEP.replace("tanh", "tahn") + ROW, r"own\.py, line 3: The cell calls xp\.tahn"),
         (HEAD + STEP.replace("zx +", "zz +") + ROW, r"own\.py, line 3: The step of the cell mine.*'zz' is not defined"),
         (HEAD + STEP.replace("'U')", "'V')") + ROW, r"own\.py, line 3: The step of the cell mine.*KeyError"),
-        (HEAD + STEP + ROW.replace("'h', {", "'hg', {"), r"own\.py: The step of the cell mine .*broadcast"),
+        (HEAD + STEP + ROW.replace("'h', {", "'hg', {"), r"own\.py, line 3: The step of the cell mine .*broadcast"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_with_its_line(content: str, said: str) -> None:
