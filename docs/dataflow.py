@@ -1,15 +1,17 @@
-"""What a cell's step computes, as boxes that read each other: traced from its equations, never restated."""
+"""What a cell's step computes, as boxes that read each other: made from its trace, never restated."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from charrnn.cells import ArrayNamespace, Cell
+from charrnn.cells import Cell, Matrix, Vector
 from charrnn.cells.cell import add_bias
+from charrnn.cells.trace import Node, Trace
 
 # A width that many numbers divide: a step may split its blocks, and a matrix may be a share of a layer wide.
 UNITS = 48
-NAMES = {"sigmoid": "σ", "log_sigmoid": "log σ", "maximum": "max", "standardize": "norm"}
+SIGNS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷"}
+NAMES = {**SIGNS, "sigmoid": "σ", "log_sigmoid": "log σ", "maximum": "max", "standardize": "norm"}
 NOT_COMMUTATIVE = ("−", "÷")
 
 Blocks = Sequence[tuple[str, int]]
@@ -54,23 +56,8 @@ class Piece(NamedTuple):
         return [letter for letter, _ in self.blocks] if self.high - self.low < self.box.width else []
 
 
-def _operator(sign: str) -> tuple[Any, Any]:
-    """Return what an array does with an operand on its right, and with one on its left."""
-    return lambda a, b: _combined(sign, a, b), lambda b, a: _combined(sign, a, b)
-
-
 class Array:
-    """An array as a step sees it: pieces of boxes, side by side."""
-
-    # NumPy arrays leave arithmetic with such an array to it.
-    __array_ufunc__ = None
-    __add__, __radd__ = _operator("+")
-    __sub__, __rsub__ = _operator("−")
-    __mul__, __rmul__ = _operator("×")
-    __truediv__, __rtruediv__ = _operator("÷")
-
-    def __neg__(self) -> "Array":
-        return _combined("−", 0, self)
+    """The columns of a node of the trace: pieces of boxes, side by side."""
 
     def __init__(self, pieces: Iterable[Piece]):
         self.pieces: list[Piece] = []
@@ -78,11 +65,6 @@ class Array:
             if self.pieces and self.pieces[-1].box is box and self.pieces[-1].high == low:
                 low = self.pieces.pop().low
             self.pieces.append(Piece(box, low, high))
-
-    @property
-    def shape(self) -> tuple[None, int]:
-        """Return the shape that a step sees."""
-        return None, sum(high - low for _, low, high in self.pieces)
 
     @property
     def blocks(self) -> Blocks:
@@ -98,89 +80,105 @@ class Array:
         return Array(piece for piece in found if piece.low < piece.high)
 
 
-def _array(kind: str, label: str, operands: Sequence[Array], blocks: Blocks) -> Array:
-    """Return what a new box computes."""
-    box = Box(kind, label, operands, blocks)
-    return Array([Piece(box, 0, box.width)])
-
-
-def _combined(sign: str, left: Any, right: Any) -> Array:
-    a, b = _written(left), _written(right)
-    if b:
-        return _array(_kind(right), f"{sign} {b}", (left,), left.blocks)
-    if a:
-        return _array(_kind(left), f"{a} {sign}" if sign in NOT_COMMUTATIVE else f"{sign} {a}", (right,), right.blocks)
-    return _array("arithmetic", sign, (left, right), max(left, right, key=lambda side: side.shape[1]).blocks)
-
-
-def _kind(operand: Any) -> str:
-    return "parameter" if isinstance(operand, Array) else "arithmetic"
-
-
-def _written(operand: Any) -> str:
-    """Return what a label says for a parameter, a number, or an array of the cell's own; nothing for what has a box."""
-    if isinstance(operand, Array):
-        box = operand.pieces[0].box
-        return box.label if box.kind == "parameter" and not box.operands else ""
-    return f"{operand:g}" if isinstance(operand, int | float) else "const"
-
-
-class Operations:
-    """The namespace `xp` of a traced step; what only rearranges columns makes no box."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in vars(ArrayNamespace):
-            raise AttributeError(f"A step may not call xp.{name}.")
-        return lambda *arrays: _array("function", NAMES.get(name, name), arrays, arrays[0].blocks)
-
-    @staticmethod
-    def concatenate(arrays: Sequence[Array], axis: int) -> Array:
-        return Array(piece for array in arrays for piece in array.pieces)
-
-    @staticmethod
-    def split(x: Array, parts: int | Sequence[int], axis: int) -> list[Array]:
-        width = x.shape[1]
-        ends = [width * n // parts for n in range(1, parts)] if isinstance(parts, int) else parts
-        return [x.columns(start, end) for start, end in zip([0, *ends], [*ends, width], strict=True)]
-
-
 def dataflow(cell: Cell) -> list[Box]:
     """Return the boxes of one step, each after those that it reads; the last are the new state, memories before h."""
-    state = cell.state(*(_array("state", name, (), [(name, UNITS)]) for name in cell.state_fields))
-    w = {name: _array("parameter", name, (), [("", UNITS)]) for name in ("b", *cell.zx_vectors, *cell.vectors)}
-
-    def dot(vector: Array, name: str) -> Array:
-        letters = cell.matrices[name].blocks
-        width = cell.matrices[name].shape(UNITS)[1] // len(letters)
-        return _array("matrix", name, (vector,), [(letter, width) for letter in _numbered(letters)])
-
-    below = [_array("input", f"{name} below", (), [(name, UNITS)]) for name in cell.raw]
-    zx = Operations.concatenate([*_projected(cell, w), *below], axis=-1)
-    new = cell.step(Operations(), zx, state, dot, w)
-    h, *memories = (Box("state", f"{n}′", [x], x.blocks) for n, x in zip(cell.state_fields, new, strict=True))
+    trace = Trace(_with_projection(cell), UNITS)
+    arrays: dict[Node, Array] = {}
+    for node in trace.nodes:
+        arrays[node] = _array(node, cell, arrays)
+    h, *memories = (
+        Box("state", f"{name}′", [arrays[node]], arrays[node].blocks)
+        for name, node in zip(cell.state_fields, trace.new, strict=True)
+    )
     found: dict[Box, None] = {}
     for box in (*memories, h):
         _find(box, found)
     return sorted(found, key=[*memories, h].count)
 
 
-def _numbered(letters: str) -> list[str]:
-    """Return letters, those with a number that are not alone."""
-    return [
+def _with_projection(cell: Cell) -> Cell:
+    """Return a cell whose step computes zx too, from x and what comes from below; W x + b is one product."""
+    product = "W x + b" if cell.zx is add_bias else "W x"
+
+    def step(xp: Any, x: Any, state: Any, dot: Any, w: Any) -> Any:
+        if cell.blocks:
+            x, below = xp.split(x, [UNITS], axis=-1)
+            wx = dot(x, product)
+            x = xp.concatenate([wx if cell.zx is add_bias else cell.zx(xp, wx, w), below], axis=-1)
+        return cell.step(xp, x, state, dot, w)
+
+    return replace(
+        cell,
+        step=step,
+        blocks="x" if cell.blocks else "",
+        scalars=0,
+        matrices={**cell.matrices, product: Matrix("x", columns=cell.projected(UNITS) / UNITS)},
+        vectors={"b": Vector(cell.bias), **cell.zx_vectors, **cell.vectors},
+    )
+
+
+def _array(node: Node, cell: Cell, arrays: dict[Node, Array]) -> Array:
+    """Return the columns of a node from those of its operands; what only rearranges columns makes no box."""
+    match node.operation:
+        case "zx":
+            inputs = [*([("x", "")] if cell.blocks else []), *((f"{name} below", name) for name in cell.raw)]
+            return _joined(_box("input", label, (), [(letter, UNITS)]) for label, letter in inputs)
+        case "state":
+            return _box("state", node.name, (), [(node.name, UNITS)])
+        case "vector" | "constant":
+            return _box("parameter", _written(node), (), [("", node.width)])
+        case "part":
+            return arrays[node.operands[0]].columns(node.low, node.low + node.width)
+        case "whole":
+            return _joined(arrays[part] for part in node.operands)
+        case "dot":
+            return _box("matrix", node.name, [arrays[node.operands[0]]], _blocks(node, cell))
+    return _computed(node, arrays)
+
+
+def _box(kind: str, label: str, operands: Sequence[Array], blocks: Blocks) -> Array:
+    """Return what a new box computes."""
+    box = Box(kind, label, operands, blocks)
+    return Array([Piece(box, 0, box.width)])
+
+
+def _joined(arrays: Iterable[Array]) -> Array:
+    return Array(piece for array in arrays for piece in array.pieces)
+
+
+def _blocks(product: Node, cell: Cell) -> Blocks:
+    """Return the blocks of a product; letters that occur more than once have a number."""
+    if product.name not in cell.matrices:
+        return [*((letter, UNITS) for letter in cell.blocks), *((f"s_{n}", 1) for n in range(cell.scalars))]
+    letters = cell.matrices[product.name].blocks
+    numbered = [
         letter if letters.count(letter) == 1 else f"{letter}_{letters[:n].count(letter)}"
         for n, letter in enumerate(letters)
     ]
+    return [(letter, product.width // len(letters)) for letter in numbered]
 
 
-def _projected(cell: Cell, w: dict[str, Array]) -> list[Array]:
-    """Return the part of `zx` that is made of W x; W x + b is one box."""
-    if not cell.blocks:
-        return []
-    x = _array("input", "x", (), [("", UNITS)])
-    blocks = [(letter, UNITS) for letter in cell.blocks] + [(f"s_{n}", 1) for n in range(cell.scalars)]
-    if cell.zx is add_bias:
-        return [_array("matrix", "W x + b", (x,), blocks)]
-    return [cell.zx(Operations(), _array("matrix", "W x", (x,), blocks), w)]
+def _computed(node: Node, arrays: dict[Node, Array]) -> Array:
+    """Return the box of a function or of arithmetic; of two operands, a parameter or a number is in the label."""
+    kind, label = "arithmetic" if node.operation in SIGNS else "function", NAMES.get(node.operation, node.operation)
+    drawn = node.operands
+    if len(drawn) == 2 and any(map(_written, drawn)):
+        left, right = drawn
+        if _written(right) and isinstance(left, Node):
+            drawn, other, label = (left,), right, f"{label} {_written(right)}"
+        else:
+            drawn, other = (right,), left
+            label = f"{_written(left)} {label}" if label in NOT_COMMUTATIVE else f"{label} {_written(left)}"
+        kind = "parameter" if isinstance(other, Node) and other.operation == "vector" else kind
+    widest = max(drawn, key=lambda operand: operand.width)
+    return _box(kind, label, [arrays[operand] for operand in drawn], arrays[widest].blocks)
+
+
+def _written(operand: Any) -> str:
+    """Return what a label says for a parameter, a number, or an array of the cell's own; nothing for what has a box."""
+    if isinstance(operand, Node):
+        return {"vector": operand.name, "constant": "const"}.get(operand.operation, "")
+    return f"{operand:g}"
 
 
 def _find(box: Box, found: dict[Box, None]) -> None:
