@@ -6,10 +6,9 @@ import llvmlite.ir as ir
 
 from charrnn.compiled.code import I64, PTR, Code
 from charrnn.compiled.graph import Array, Kind, Node
-from charrnn.compiled.layout import Argument, Group, Layout
+from charrnn.compiled.layout import Group, Layout
 from charrnn.compiled.product import Products
 from charrnn.compiled.program import Place
-from charrnn.compiled.step import Target
 
 # Their rows are the same for all rows of the batch.
 ONE_ROW = (Kind.ROW, Kind.SUM)
@@ -175,6 +174,3 @@ class ScanCode:
                 operands: Sequence[ir.Value] = [self._value(x, m, u, values) for x in node.args]
                 values[node] = code.elementwise(node.op, operands)
         return values[node]
-
-
-__all__ = ["Argument", "ScanCode"]

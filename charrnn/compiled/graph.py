@@ -116,7 +116,8 @@ class Graph:
             last = merged[-1]
             adjacent = last.op == part.op == "leaf" and last.args == (part.args[0], part.args[1] - (last.width or 0))
             if adjacent:
-                merged[-1] = self.leaf(*last.args, (last.width or 0) + (part.width or 0))
+                array, offset = last.args
+                merged[-1] = self.leaf(array, offset, (last.width or 0) + (part.width or 0))
             else:
                 merged.append(part)
         return merged[0] if len(merged) == 1 else self._make("cat", tuple(merged), sum(p.width or 0 for p in merged))
@@ -135,10 +136,7 @@ class Graph:
             if operand.op == "cat":
                 edges = itertools.accumulate((part.width for part in operand.args), initial=0)
                 return self.cat(
-                    [
-                        self.apply(op, *(y.columns(low, high) for y in x))
-                        for low, high in itertools.pairwise(edges)
-                    ]
+                    [self.apply(op, *(y.columns(low, high) for y in x)) for low, high in itertools.pairwise(edges)]
                 )
         numbers = [operand.args[0] if operand.op == "const" else None for operand in x]
         match op, numbers:

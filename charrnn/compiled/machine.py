@@ -7,8 +7,8 @@ import llvmlite.ir as ir
 class Machine:
     """A processor: by default this one. `features` are LLVM's names for its instructions, such as "+avx2".
 
-    vector_bytes: the width of its vectors. rows, vectors: how many rows and vectors of a product's result a kernel keeps
-    in registers; the others are for a number of the left operand and for the columns of the right one.
+    vector_bytes: the width of its vectors. rows, vectors: how many rows and vectors of its result a product's kernel
+    keeps in registers; the others are for a number of the left operand and for the columns of the right one.
     """
 
     def __init__(self, cpu: str | None = None, features: str | None = None):

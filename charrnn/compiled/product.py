@@ -153,7 +153,12 @@ class Products:
                     height = b.add(size, b.zext(more, I64))
                     column = b.mul(j, code.i(self.panel))
                     panel = code.at(packed, b.add(b.mul(column, code.i(count)), code.i(low * width)))
-                    left = [code.at(a[0], b.add(b.mul(m, code.i(a[1])), code.i(low))), code.i(a[1]), panel, code.i(count)]
+                    left = [
+                        code.at(a[0], b.add(b.mul(m, code.i(a[1])), code.i(low))),
+                        code.i(a[1]),
+                        panel,
+                        code.i(count),
+                    ]
 
                     def block(of: tuple[ir.Value, int], m: ir.Value = m, column: ir.Value = column) -> list[ir.Value]:
                         return [code.at(of[0], b.add(b.mul(m, code.i(of[1])), column)), code.i(of[1])]
@@ -196,5 +201,9 @@ class Products:
         known = self.module.globals.get("zeros")
         if known is None:
             known = ir.GlobalVariable(self.module, ir.ArrayType(self.real, self.panel), "zeros")
-            known.initializer, known.linkage, known.global_constant = ir.Constant(known.value_type, None), "internal", True
+            known.initializer, known.linkage, known.global_constant = (
+                ir.Constant(known.value_type, None),
+                "internal",
+                True,
+            )
         return known

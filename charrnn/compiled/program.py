@@ -154,7 +154,10 @@ def programs_of(cell: Cell, units: int, emitted: Sequence[str], resets: bool) ->
     kept = [
         node
         for node in reachable(wanted, stop=stored)
-        if node.op in KEPT and node.number <= last and node not in stored and not any(x in stored for x in node.operands)
+        if node.op in KEPT
+        and node.number <= last
+        and node not in stored
+        and not any(x in stored for x in node.operands)
     ]
     targets += _records(step, targets, kept, wanted, stored)
     in_memory = {t.node: Place(t.array, t.offset) for t in targets if _is_computed(t) and not t.following}
@@ -162,7 +165,9 @@ def programs_of(cell: Cell, units: int, emitted: Sequence[str], resets: bool) ->
     forward = Program(step.products, targets)
     forward.fuse(wanted, {*stored, *kept})
     known = {
-        block: Place(fused.home.array, low, fused.home.following) for fused in forward.fused for low, block in fused.blocks
+        block: Place(fused.home.array, low, fused.home.following)
+        for fused in forward.fused
+        for low, block in fused.blocks
     }
     known |= {**stored, **in_memory}
     backward = Program(derivative.products, derivative.targets, known)

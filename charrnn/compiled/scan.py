@@ -2,16 +2,14 @@
 
 import ctypes
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
+from functools import cache, partial
 
 import llvmlite.ir as ir
 import numpy as np
 
 from charrnn.cells import Cell
 from charrnn.compiled.emit import ScanCode
-from charrnn.compiled.graph import Array
-from charrnn.compiled.layout import Argument, Layout
+from charrnn.compiled.layout import Layout
 from charrnn.compiled.machine import Machine
 from charrnn.compiled.product import Products
 from charrnn.compiled.program import programs_of
@@ -38,9 +36,7 @@ class Function:
     ) -> None:
         """Fill `outputs` from `inputs`: contiguous arrays of the shapes of the layout's arguments."""
         sizes = np.array([steps, rows, recording], np.int64)
-        tables = [
-            np.array([array.ctypes.data for array in arrays], np.uintp) for arrays in (outputs, [sizes, *inputs])
-        ]
+        tables = [np.array([array.ctypes.data for array in arrays], np.uintp) for arrays in (outputs, [sizes, *inputs])]
         self._call(tables[0].ctypes.data, tables[1].ctypes.data)
 
 
@@ -56,25 +52,20 @@ class CompiledScan:
         module = ir.Module("scan")
         module.triple = machine.triple
         products = Products(module, machine, REALS[dtype])
-        sizes = {"panel": products.panel, "tile": machine.rows * products.panel}
+        layout = partial(Layout, panel=products.panel, tile=machine.rows * products.panel)
         keep = [step.keep] if step.keep is not None else []
         states = list(step.states.values())
-        forward = Layout(programs.forward, [step.zx, *keep, *step.vectors.values()], first=states, **sizes)
-        read = {a for a in Layout(programs.backward, [], **sizes).arrays if a.value is None}
+        forward = layout(programs.forward, [step.zx, *keep, *step.vectors.values()], first=states)
+        read = {a for a in layout(programs.backward, []).arrays if a.value is None}
         recorded = [a.array for a in forward.outputs if a.array in read]
         given = [a for a in (step.zx, *keep, *step.vectors.values()) if a in read]
-        backward = Layout(
+        backward = layout(
             programs.backward,
             [*given, *recorded, *derivative.incoming.values()],
             last=list(derivative.d_states.values()),
-            **sizes,
         )
         ScanCode(products, "forward", forward, backwards=False)
         ScanCode(products, "backward", backward, backwards=True)
         self._loaded = machine.load(machine.object_code(module))
         self.forward = Function(forward, self._loaded.address("forward"))
         self.backward = Function(backward, self._loaded.address("backward"))
-
-
-__all__ = ["Argument", "Array", "CompiledScan", "Function"]
-Any

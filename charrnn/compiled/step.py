@@ -10,7 +10,6 @@ from charrnn.cells.cell import EPSILON
 from charrnn.cells.trace import Trace
 from charrnn.compiled.graph import Array, Graph, Kind, Node
 
-
 # Expressions side by side, each with its width.
 Pieces = Sequence[tuple[Node, int]]
 
@@ -232,9 +231,7 @@ class _Differentiation:
         parts = self.of_array(product.result)
         result = Array(f"back{len(backward)}", product.rows, Kind.SCRATCH)
         # Its operand is known after all gradients are.
-        backward.append(
-            Product(product.matrix, True, self.graph.const(0), result, product.columns, product.rows)
-        )
+        backward.append(Product(product.matrix, True, self.graph.const(0), result, product.columns, product.rows))
         gradients.append(parts)
         if any(part.op != "const" for part, _ in parts):
             self.give(product.operand, self.graph.leaf(result), product.rows)

@@ -22,7 +22,9 @@ class Complex:
 
     @staticmethod
     def log_sigmoid(x):
-        return np.where(x.real > 0, -np.log(1 + np.exp(-abs(x.real) - 1j * x.imag)), x - np.log(1 + np.exp(x * np.sign(-x.real))))
+        return np.where(
+            x.real > 0, -np.log(1 + np.exp(-abs(x.real) - 1j * x.imag)), x - np.log(1 + np.exp(x * np.sign(-x.real)))
+        )
 
     @staticmethod
     def relu(x):
@@ -65,7 +67,10 @@ class Problem:
         """Return all that has a gradient, by name."""
         found = {"zx": self.zx}
         for group in (self.state._asdict(), self.matrices, self.vectors):
-            found |= {f"{'s_' if group is not self.matrices and group is not self.vectors else ''}{name}": x for name, x in group.items()}
+            found |= {
+                f"{'s_' if group is not self.matrices and group is not self.vectors else ''}{name}": x
+                for name, x in group.items()
+            }
         return found
 
     def run(self, changed: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Any]:
@@ -92,7 +97,7 @@ class Problem:
 
 
 def call(function: Function, steps: int, rows: int, given: dict[str, np.ndarray], dtype: str, recording: bool = True):
-    """Call a function with arrays by name; return what it fills, by name; the memory beyond each array stays as it was."""
+    """Call a function with arrays by name; return what it fills, by name; nothing beyond is written."""
     inputs = []
     for argument in function.layout.inputs:
         name = argument.name if argument.role == "all" else f"{argument.name} {argument.role}"
@@ -111,7 +116,9 @@ def call(function: Function, steps: int, rows: int, given: dict[str, np.ndarray]
     return outputs
 
 
-def results(scan: CompiledScan, problem: Problem, dtype: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict]:
+def results(
+    scan: CompiledScan, problem: Problem, dtype: str
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict]:
     """Return outputs and last state, and the gradient of every argument, of a compiled scan."""
     steps, rows = problem.zx.shape[:2]
     given = {"zx": problem.zx, "keep": problem.keep, **problem.matrices}
