@@ -14,7 +14,8 @@ from charrnn.inference.generation import Ending, Generation, generate_one
 from charrnn.inference.model import Model
 from charrnn.network.parameters import initial_weights, useful_products
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.backends.choice import BACKENDS
+from charrnn.training.backends.choice import BACKENDS, choose
+from charrnn.training.backends.engines import AUTO, FRAMEWORK, choose_engine
 from charrnn.training.backends.start import shard_count, start
 
 VOCAB = 65
@@ -55,14 +56,17 @@ def sgemm_gflops(program: str, device: str) -> float:
 
 
 def train_speed(
-    model: ModelConfig, config: TrainConfig, vocab_size: int, seconds: float, device: str = "auto"
+    model: ModelConfig, config: TrainConfig, vocab_size: int, seconds: float, device: str = "auto", engine: str = AUTO
 ) -> float:
     """Return how many characters are trained per second; compilation does not count."""
     shards = start(shard_count(config.batch), device=device)
-    return config.batch * config.seq * steps_per_second(model, config, vocab_size, seconds, shards)
+    chosen, _ = choose_engine(engine, None, model, config.precision, choose().engine().on_gpu(), resets=False)
+    return config.batch * config.seq * steps_per_second(model, config, vocab_size, seconds, shards, chosen)
 
 
-def steps_per_second(model: ModelConfig, config: TrainConfig, vocab_size: int, seconds: float, shards: int) -> float:
+def steps_per_second(
+    model: ModelConfig, config: TrainConfig, vocab_size: int, seconds: float, shards: int, engine: str = FRAMEWORK
+) -> float:
     """Return how many steps are trained per second with a backend that has been started; compilation does not count."""
     from charrnn.training.backends.engine import Shards
     from charrnn.training.network import CharRNN
@@ -71,7 +75,8 @@ def steps_per_second(model: ModelConfig, config: TrainConfig, vocab_size: int, s
 
     ids = np.random.default_rng(0).integers(0, vocab_size, 4 * config.batch * config.seq)
     streams = Streams(Part(ids), config.batch, config.seq, config.seed, vocab_size)
-    net = CharRNN(model, vocab_size, initial_weights(model, vocab_size, config.seed), precision=config.precision)
+    weights = initial_weights(model, vocab_size, config.seed)
+    net = CharRNN(model, vocab_size, weights, precision=config.precision, engine=engine)
     cut = Shards(config.batch, shards)
     step = TrainStep(net, make_optimizer(config), cut, config.dropout, config.seed)
     states = fresh_states(net, cut)

@@ -20,7 +20,9 @@ _CALLED: tuple[Any, str] = (Callable, "a function")
 _KINDS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(("run", "init"), _RUN),
     **dict.fromkeys(("out", "vocab"), _PATH),
-    **dict.fromkeys(("name", "backend", "device", "coordinator", "encoding", "errors", "field", "part"), _NAME),
+    **dict.fromkeys(
+        ("name", "backend", "device", "engine", "coordinator", "encoding", "errors", "field", "part"), _NAME
+    ),
     **dict.fromkeys(("notify", "watch"), _CALLED),
     **dict.fromkeys(("temperature", "top_p", "min_p", "typical"), (_NUMBER, "a number")),
     **dict.fromkeys(("top_k", "seed", "processes", "process_id"), (_WHOLE, "a whole number")),
@@ -30,7 +32,7 @@ _KINDS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(("unique", "novel", "sort", "keep_until"), (bool, "True or False")),
     "data": (bytes, "bytes"),
 }
-_NEVER_NONE = ("prime", "text", "data", "device")
+_NEVER_NONE = ("prime", "text", "data", "device", "engine")
 
 
 def check_given(**given: object) -> None:

@@ -6,6 +6,7 @@ from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
 from charrnn.network.stacks import fits
 from charrnn.training.backends.choice import choose
+from charrnn.training.backends.engines import AUTO, check_engine, choose_engine
 from charrnn.training.backends.start import start
 
 # A gradient is wrong if its relative error is this large or larger.
@@ -20,19 +21,22 @@ def check_gradients(
     stack: str,
     seed: int,
     backend: str | None = None,
+    engine: str = AUTO,
 ) -> Iterator[tuple[str, str, tuple[int, ...], float]]:
     """Yield cell, parameter, its shape and the worst relative error of its gradient.
 
-    cell: None for every cell that can be used with the other settings.
+    cell: None for every cell that can be used with the other settings. engine: see `charrnn.train`.
     """
     names = (
         [cell] if cell else [name for name in CELLS if fits(CELLS[name], stack) and layers > bool(CELLS[name].lowest)]
     )
     models = [ModelConfig(name, layers, units, embedding, stack) for name in names]
+    check_engine(engine)
     choose(backend)
     start(1, float64=True)
     from charrnn.training.gradcheck import check
 
     for model in models:
-        for name, shape, error in check(model, seed):
+        chosen, _ = choose_engine(engine, None, model, "float32", choose().engine().on_gpu(), resets=True)
+        for name, shape, error in check(model, seed, chosen):
             yield model.cell, name, shape, error

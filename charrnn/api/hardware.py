@@ -8,16 +8,18 @@ from charrnn.errors import CharRNNError
 from charrnn.text.sources import STDIN, comes_once
 from charrnn.training.backends.choice import check_device, check_processes, choose
 from charrnn.training.backends.contract import Backend
+from charrnn.training.backends.engines import AUTO, check_engine
 from charrnn.training.backends.jax.distributed import Processes, among
 
 
 @dataclass(frozen=True)
 class Place:
-    """A backend (None: that of KERAS_BACKEND, of the run, or the default), a device, and the processes."""
+    """A backend (None: that of KERAS_BACKEND, of the run, or the default), a device, the processes, and an engine."""
 
     backend: str | None
     device: str
     processes: Processes
+    engine: str = AUTO
 
     def choose(self, recorded: str | None = None) -> Backend:
         """Choose the backend, and return it; `recorded` is the backend of a run that is resumed."""
@@ -37,9 +39,22 @@ class Place:
 
 
 def place(
-    backend: str | None, device: str, processes: int | None, process_id: int | None, coordinator: str | None
+    backend: str | None,
+    device: str,
+    processes: int | None = None,
+    process_id: int | None = None,
+    coordinator: str | None = None,
+    engine: str = AUTO,
 ) -> Place:
     """Return the place that the parameters name; raise CharRNNError if it is not available."""
-    check_given(backend=backend, device=device, processes=processes, process_id=process_id, coordinator=coordinator)
+    check_given(
+        backend=backend,
+        device=device,
+        engine=engine,
+        processes=processes,
+        process_id=process_id,
+        coordinator=coordinator,
+    )
     check_device(device)
-    return Place(backend, device, among(processes, process_id, coordinator))
+    check_engine(engine)
+    return Place(backend, device, among(processes, process_id, coordinator), engine)

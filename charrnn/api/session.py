@@ -32,6 +32,7 @@ from charrnn.runs.progress import Progress
 from charrnn.text import cache
 from charrnn.text.reader import Watch
 from charrnn.training.backends.choice import choose
+from charrnn.training.backends.engines import FRAMEWORK, choose_engine
 from charrnn.training.backends.jax import distributed
 from charrnn.training.backends.start import cut, start
 from charrnn.training.trainer import Trainer
@@ -191,12 +192,18 @@ class Training:
             count = self._start(job)
             if processes.count > 1:
                 processes.check_alike(_facts(job))
-            device = "gpu" if choose().engine().on_gpu() else "cpu"
+            on_gpu = choose().engine().on_gpu()
+            device = "gpu" if on_gpu else "cpu"
             if device == "gpu":
                 yield Noticed(f"Training on {count} GPU{'' if count == 1 else 's'}.", is_advice=True)
             if job.resumed and job.resumed.progress:
                 yield from _rounding(job.resumed.progress, device, count)
-            trainer = self._make_trainer(job, count)
+            before = job.resumed.progress.engine or FRAMEWORK if job.resumed and job.resumed.progress else None
+            resets = job.data.parts.train.resets
+            engine, notice = choose_engine(self.place.engine, before, job.model, job.config.precision, on_gpu, resets)
+            if notice:
+                yield Noticed(notice)
+            trainer = self._make_trainer(job, count, engine)
             trainer.interrupted, trainer.save_wanted = self._stopping, self._saving
             for event in trainer.events():
                 if isinstance(event, Stepped):
@@ -220,14 +227,14 @@ class Training:
         started = start(job.shards, device=self.place.device, processes=processes)
         return cut(job.config.batch, started, processes.count)
 
-    def _make_trainer(self, job: Job, shards: int) -> Trainer:
+    def _make_trainer(self, job: Job, shards: int, engine: str) -> Trainer:
         # Keras is imported only after its backend has been started.
         from charrnn.training.learner import KerasLearner
 
         corpus, weights = job.data.corpus, job.resumed.weights if job.resumed else job.weights
         return Trainer(
             job.run,
-            KerasLearner(job.model, corpus.vocab, job.config, job.data.parts, shards, weights),
+            KerasLearner(job.model, corpus.vocab, job.config, job.data.parts, shards, weights, engine),
             job.model,
             corpus.vocab,
             job.config,

@@ -56,6 +56,7 @@ def train_events(
     val_file: Corpus = (),
     backend: str | None = None,
     device: str = "auto",
+    engine: str = "auto",
     processes: int | None = None,
     process_id: int | None = None,
     coordinator: str | None = None,
@@ -77,6 +78,8 @@ def train_events(
         val_file: Another text for validation; then no part of `corpus` is used for it.
         backend: "tensorflow" or "jax"; by default the one that KERAS_BACKEND names, or tensorflow.
         device: "auto", "cpu", "gpu", or one GPU: "gpu:0".
+        engine: What computes the cells: "compiled" code for this processor, or the "framework". "auto" compiles them,
+            unless a GPU trains or `precision` is "bf16".
         processes, process_id, coordinator: How many processes train the run together, the number of this process
             (from 0), and the HOST:PORT of process 0.
         watch: A function; it is called with the number of bytes of the text read so far, and of all (None if unknown).
@@ -102,7 +105,7 @@ def train_events(
         min_count,
         drop_unused,
     )
-    where = place(backend, device, processes, process_id, coordinator)
+    where = place(backend, device, processes, process_id, coordinator, engine)
     prepare = partial(
         new_job,
         sources=sources,
@@ -122,6 +125,7 @@ def resume_events(
     out: str | Path | None = None,
     backend: str | None = None,
     device: str = "auto",
+    engine: str = "auto",
     processes: int | None = None,
     process_id: int | None = None,
     coordinator: str | None = None,
@@ -137,6 +141,7 @@ def resume_events(
         corpus: The place of the text, if it was moved.
         allow_changed_text: Continue although the text has changed.
         backend: By default the one that KERAS_BACKEND names, or the one that the run was trained with.
+        engine: By default ("auto") the one that the run was trained with.
         **settings: A new budget: `epochs`, `steps` or `minutes` are additional, counted from the current step; without
             one, the recorded budget is finished. `lr`, `schedule`, `warmup`, `decay`, `decay_after` begin a new
             schedule at the current step; without them the learning rate continues from where it is. `patience`,
@@ -149,7 +154,7 @@ def resume_events(
     if named is None:
         raise unfit("run", None, "the name of a run, a path, or a Run")
     check_given(run=named, out=out, watch=watch)
-    where = place(backend, device, processes, process_id, coordinator)
+    where = place(backend, device, processes, process_id, coordinator, engine)
     prepare = partial(
         resumed_job,
         name=os.fspath(named),

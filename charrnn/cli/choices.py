@@ -20,6 +20,7 @@ CHOICES = {
     "--backend": ("tensorflow", "jax"),
     "--by": RANKS,
     "--device": ("auto", "cpu", "gpu"),
+    "--engine": ("auto", "compiled", "framework"),
     # The most frequent ones; every encoding that Python knows is accepted.
     "--encoding": ("utf-8", "utf-16", "latin-1", "cp1252"),
     "--errors": ERRORS,

@@ -185,6 +185,16 @@ Device = Annotated[
     ),
 ]
 
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="ENGINE",
+        help="What computes the cells: compiled code for this processor, or the framework (TensorFlow or JAX). "
+        "auto compiles them, unless a GPU or bf16 is used.",
+    ),
+]
+
 # The run
 Checkpoints = Annotated[
     Path | None,

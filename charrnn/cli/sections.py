@@ -86,7 +86,7 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "--quiet",
             "--json",
         ),
-        "Devices": ("--backend", "--device", "--processes", "--process-id", "--coordinator"),
+        "Devices": ("--backend", "--device", "--engine", "--processes", "--process-id", "--coordinator"),
     },
     "vocab": {
         "What is shown": ("--against", "--output", "--json"),
@@ -129,7 +129,7 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "bench": {
         "Model": ("--cell", "--layers", "--units", "--embedding", "--stack", "--cells"),
-        "Training": ("--batch", "--seq", "--dropout", "--precision", "--backend", "--device"),
+        "Training": ("--batch", "--seq", "--dropout", "--precision", "--backend", "--device", "--engine"),
         "Measuring": ("--seconds", "--json"),
     },
 }

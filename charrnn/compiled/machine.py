@@ -30,8 +30,8 @@ class Machine:
         target = llvm.Target.from_triple(self.triple)
         return target.create_target_machine(self.cpu, self.features, opt=3, jit=True)
 
-    def object_code(self, module: ir.Module) -> bytes:
-        """Return the object code of a module."""
+    def object_code(self, module: ir.Module | str) -> bytes:
+        """Return the object code of a module, or of its text."""
         parsed = llvm.parse_assembly(str(module))
         parsed.verify()
         target = self._target()

@@ -23,21 +23,33 @@ def this_machine() -> Machine:
     return Machine()
 
 
-class Function:
-    """A compiled function: its layout, and its address, at which it is `void (void **outputs, void **inputs)`."""
+class Native:
+    """Compiled code at an `address`: `void (void **outputs, void **inputs)`, whose first input is int64 `sizes`."""
 
-    def __init__(self, layout: Layout, address: int):
-        self.layout, self.address = layout, address
+    def __init__(self, address: int):
+        self.address = address
         # ctypes releases the GIL while it runs.
         self._call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(address)
+
+    def run(self, sizes: Sequence[int], inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        """Fill `outputs` from `inputs`; all are contiguous."""
+        arrays = (outputs, [np.array(sizes, np.int64), *inputs])
+        tables = [np.array([array.ctypes.data for array in each], np.uintp) for each in arrays]
+        self._call(tables[0].ctypes.data, tables[1].ctypes.data)
+
+
+class Function(Native):
+    """One direction of a scan, and its layout."""
+
+    def __init__(self, layout: Layout, address: int):
+        super().__init__(address)
+        self.layout = layout
 
     def __call__(
         self, steps: int, rows: int, recording: bool, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]
     ) -> None:
         """Fill `outputs` from `inputs`: contiguous arrays of the shapes of the layout's arguments."""
-        sizes = np.array([steps, rows, recording], np.int64)
-        tables = [np.array([array.ctypes.data for array in arrays], np.uintp) for arrays in (outputs, [sizes, *inputs])]
-        self._call(tables[0].ctypes.data, tables[1].ctypes.data)
+        self.run((steps, rows, recording), inputs, outputs)
 
 
 class CompiledScan:

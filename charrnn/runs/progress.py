@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args, get_origin
 Record = TypeVar("Record", bound="LogPosition | CorpusRecord | Stability | Progress")
 
 # Keys that a file may lack, because it is older than they are or they do not apply: None here, and not written.
-_MAY_LACK = ("backend", "device", "include", "val_sources", "val_sha256", "schedule_step", "schedule_rate")
+_MAY_LACK = ("backend", "device", "engine", "include", "val_sources", "val_sha256", "schedule_step", "schedule_rate")
 _MOST, _MOST_SHARDS = 1e300, 1_000_000
 _NEVER_NEGATIVE = ("schedule_step", "schedule_rate",
                    "bytes", "characters", "rollbacks", "step", "total", "evaluated_step", "evaluations_since_best",
@@ -69,6 +69,7 @@ class Progress:
     shards: int = 1
     backend: str | None = None
     device: str | None = None
+    engine: str | None = None
     step: int = 0
     total: int | None = None
     best_nats: float | None = None

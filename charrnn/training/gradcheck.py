@@ -10,6 +10,7 @@ from charrnn.config import ModelConfig
 from charrnn.network.forward import initial_states
 from charrnn.network.parameters import parameter_shapes
 from charrnn.training.backends.engine import compiled, loss_and_gradients, xp
+from charrnn.training.backends.engines import FRAMEWORK
 from charrnn.training.network import CharRNN
 from charrnn.training.step import cross_entropy
 
@@ -42,14 +43,14 @@ def relative_error(analytic: np.ndarray, numeric: np.ndarray) -> float:
 class Problem:
     """A small network with random weights, and its loss on one window of random characters, from a random state."""
 
-    def __init__(self, model: ModelConfig, seed: int):
+    def __init__(self, model: ModelConfig, seed: int, engine: str):
         rng = np.random.default_rng(seed)
         self.model = model
         self.values = {
             name: rng.normal(0, 1 if len(shape) == 1 else 1 / np.sqrt(shape[0]), shape)
             for name, shape in parameter_shapes(model, VOCAB).items()
         }
-        self.net = CharRNN(model, VOCAB, self.values, dtype="float64")
+        self.net = CharRNN(model, VOCAB, self.values, dtype="float64", engine=engine)
         self.ids = rng.integers(0, VOCAB + 1, (STEPS, BATCH)).astype(np.int32)
         self.targets = rng.integers(0, VOCAB, (STEPS, BATCH)).astype(np.int32)
         self.reset = rng.random((STEPS, BATCH)) < 0.2
@@ -81,9 +82,9 @@ class Problem:
         return gradient
 
 
-def check(model: ModelConfig, seed: int = 0) -> Iterator[tuple[str, tuple[int, ...], float]]:
+def check(model: ModelConfig, seed: int = 0, engine: str = FRAMEWORK) -> Iterator[tuple[str, tuple[int, ...], float]]:
     """Yield each parameter's name, its shape, and the largest relative error of its gradient."""
-    problem = Problem(model, seed)
+    problem = Problem(model, seed, engine)
     analytic = problem.analytic()
     for name, gradient in analytic.items():
         errors = np.full(gradient.shape, np.inf)

@@ -51,7 +51,7 @@ class Keeper:
         self.unsaved = False
         self.history: list[dict[str, Any]] = []
         total = planned_total(config, learner.steps_per_epoch)
-        self.progress = Progress(corpus, learner.shards, learner.backend, learner.device, total=total)
+        self.progress = Progress(corpus, learner.shards, learner.backend, learner.device, learner.engine, total=total)
         self.seconds_before = -self.clock()
         # The other processes never write their lines.
         run.log.waits = not processes.is_first
@@ -125,9 +125,9 @@ class Keeper:
         )
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        """Return to the state of a checkpoint, but keep the log and the present text, shards and backend."""
+        """Return to the state of a checkpoint, but keep the log and the present text, shards, backend and engine."""
         assert checkpoint.progress is not None
-        here = {name: getattr(self.progress, name) for name in ("corpus", "shards", "backend", "device")}
+        here = {name: getattr(self.progress, name) for name in ("corpus", "shards", "backend", "device", "engine")}
         self.learner.restore(State(checkpoint.weights, checkpoint.slots, checkpoint.state))
         self.progress = replace(checkpoint.progress, **here)
         self.history = list(checkpoint.history)

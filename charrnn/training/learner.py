@@ -16,6 +16,7 @@ from charrnn.network.parameters import initial_weights
 from charrnn.network.stacks import layers_of
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.backends.engine import Shards, on_gpu
+from charrnn.training.backends.engines import FRAMEWORK
 from charrnn.training.learner_protocol import Arrays, State
 from charrnn.training.network import CharRNN
 from charrnn.training.optimizers import make_optimizer
@@ -26,7 +27,7 @@ from charrnn.training.validation import Validation
 class KerasLearner:
     """A `Learner` on the backend that was started: it trains on the parts of a text; a batch is cut into `shards`.
 
-    `weights` are the first weights; None means new ones.
+    `weights` are the first weights; None means new ones. `engine`: see `charrnn.training.backends.engines`.
     """
 
     def __init__(
@@ -37,7 +38,9 @@ class KerasLearner:
         parts: Split,
         shards: int,
         weights: Mapping[str, np.ndarray] | None = None,
+        engine: str = FRAMEWORK,
     ):
+        self.engine = engine
         self.backend, self.device = keras.backend.backend(), "gpu" if on_gpu() else "cpu"
         self.streams = Streams(parts.train, config.batch, config.seq, config.seed, vocab.start)
         self.steps_per_epoch = self.streams.steps_per_epoch
@@ -45,7 +48,7 @@ class KerasLearner:
         self.shards = self.rows.count
         if weights is None:
             weights = initial_weights(model, vocab.size, config.seed)
-        self.net = CharRNN(model, vocab.size, weights, precision=config.precision)
+        self.net = CharRNN(model, vocab.size, weights, precision=config.precision, engine=engine)
         self.optimizer, self.optimizer_name = make_optimizer(config), config.optimizer
         self.train_step = TrainStep(
             self.net,

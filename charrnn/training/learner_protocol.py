@@ -18,7 +18,8 @@ class State(NamedTuple):
 class Learner(Protocol):
     """A network that is trained step by step on its text.
 
-    `shards` is the number of parts into which it cuts a batch, `device` is "cpu" or "gpu". The next step depends only
+    `shards` is the number of parts into which it cuts a batch, `device` is "cpu" or "gpu"; `engine` computes
+    the cells. The next step depends only
     on its state, the step's number and the learning rate.
     """
 
@@ -26,6 +27,7 @@ class Learner(Protocol):
     shards: int
     backend: str
     device: str
+    engine: str
 
     def step(self, number: int, rate: float) -> tuple[float, int | None]:
         """Take step `number` (from 0); return its mean loss in nats, and how many targets counted in it (None: all).

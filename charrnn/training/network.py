@@ -11,7 +11,8 @@ from keras import ops
 from charrnn.config import ModelConfig
 from charrnn.network.forward import forward
 from charrnn.network.parameters import parameter_shapes
-from charrnn.training.backends.engine import look_up, matmul, scan, xp
+from charrnn.training.backends.engine import compiled_look_up, compiled_scan, look_up, matmul, scan, xp
+from charrnn.training.backends.engines import COMPILED, FRAMEWORK
 from charrnn.training.cudnn import Library
 
 # The types of matrix products by the names in the settings; None is the type of the operands.
@@ -21,11 +22,11 @@ PRODUCTS = {"float32": None, "bf16": "bfloat16"}
 class NetworkOps:
     """The namespace `xp` of the network in training: the backend's, with other look-ups and products."""
 
-    def __init__(self, products: str | None):
-        self.products = products
+    def __init__(self, products: str | None, compiled: bool):
+        self.products, self._look_up = products, compiled_look_up if compiled else look_up
 
     def take(self, x: Any, indices: Any, axis: int) -> Any:
-        return look_up(x, indices)
+        return self._look_up(x, indices)
 
     def matmul(self, x: Any, w: Any) -> Any:
         return matmul(x, w, self.products)
@@ -44,9 +45,11 @@ class CharRNN(keras.layers.Layer):
         weights: Mapping[str, np.ndarray],
         dtype: str = "float32",
         precision: str = "float32",
+        engine: str = FRAMEWORK,
     ):
         super().__init__(dtype=dtype, name="charrnn")
         self.products = PRODUCTS[precision]
+        self.compiled = engine == COMPILED
         self.model = model
         self.vocab_size = vocab_size
         self.parameters = {
@@ -80,9 +83,13 @@ class CharRNN(keras.layers.Layer):
         values: Mapping[str, Any] | None = None,
     ) -> tuple[Any, list[Any]]:
         """Return logits and next states for the parameters' values, or for `values` if given."""
-        run = partial(scan, gradient_wanted=gradient_wanted, products=self.products)
+        run = (
+            partial(compiled_scan, gradient_wanted=gradient_wanted)
+            if self.compiled
+            else partial(scan, gradient_wanted=gradient_wanted, products=self.products)
+        )
         values = self.values() if values is None else values
-        xp = NetworkOps(self.products)
+        xp = NetworkOps(self.products, self.compiled)
         # Only the scan can reset the state where a document begins inside a window.
         whole = partial(self.library.run, values) if self.library and reset is None else None
         return forward(xp, self.model, values, ids, states, run, dropout, reset, kernel=whole)

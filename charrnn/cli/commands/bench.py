@@ -28,6 +28,7 @@ def bench(
     precision: o.Precision = _T.precision,
     backend: o.Backend = None,
     device: o.Device = "auto",
+    engine: o.Engine = "auto",
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="Seconds to train, and to sample.")] = 10.0,
     as_json: o.AsJson = False,
 ) -> None:
@@ -41,7 +42,7 @@ def bench(
     from charrnn.errors import readable_by
     from charrnn.text.reader import read_text
 
-    library = place(backend, device, None, None, None).choose().name
+    library = place(backend, device, engine=engine).choose().name
     model = ModelConfig(cell, layers, units, embedding, stack)
     config = TrainConfig(batch=batch, seq=seq, dropout=dropout, precision=precision)
     with Reading() as reading, readable_by():
@@ -50,7 +51,7 @@ def bench(
     say("Measuring the peak speed of matrix products …")
     peak = benchmark.peak_gflops(library, device)
     say("Training …")
-    trained = benchmark.train_speed(model, config, vocab_size, seconds, device)
+    trained = benchmark.train_speed(model, config, vocab_size, seconds, device, engine)
     say("Sampling …")
     sampled = benchmark.sample_speed(model, vocab_size, seconds)
     facts: dict[str, Any] = {

@@ -22,6 +22,7 @@ def gradcheck(
     stack: o.Stack = ModelConfig.stack,
     seed: o.Seed = 0,
     backend: o.Backend = None,
+    engine: o.Engine = "auto",
     as_json: o.AsJson = False,
 ) -> None:
     """Compare the gradients of training with numerical ones.
@@ -35,7 +36,7 @@ def gradcheck(
     facts: list[dict[str, Any]] = []
     heads = as_json
     for one, name, shape, error in check_gradients(
-        None if cell == ALL else cell, layers, units, embedding, stack, seed, backend
+        None if cell == ALL else cell, layers, units, embedding, stack, seed, backend, engine
     ):
         ok = error < LIMIT
         facts.append({"cell": one, "parameter": name, "shape": list(shape), "error": error, "ok": ok})

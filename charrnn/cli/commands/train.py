@@ -73,6 +73,7 @@ def train(
     seed: o.Seed = _T.seed,
     backend: o.Backend = None,
     device: o.Device = "auto",
+    engine: o.Engine = "auto",
     processes: t.ProcessCount = None,
     process_id: t.ProcessId = None,
     coordinator: t.Coordinator = None,

@@ -1,64 +1,135 @@
-"""The compiled scans of this process, and the memory that they fill."""
+"""Compiled code in a backend's graph: the scan of a layer, and the look-up, with their gradients.
 
-import math
-import sys
-from collections.abc import Sequence
+A backend offers `native`, which calls compiled code, and `custom_gradient`; the matrix gradients are its own products.
+"""
+
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from threading import Lock
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple, Protocol
 
 from charrnn.cells import Cell
 from charrnn.compiled.graph import Kind
-from charrnn.compiled.layout import Argument
-from charrnn.compiled.scan import CompiledScan, Function
+from charrnn.compiled.program import Place
+from charrnn.compiled.row_sums import RowSums
+from charrnn.compiled.scan import CompiledScan, Function, Native
 
-# TensorFlow reads an array where it is if its address is a multiple of this; otherwise it copies the array.
-ALIGNMENT = 64
+
+class Output(NamedTuple):
+    """An array that compiled code fills; `kept` is False if it is needed only during the call."""
+
+    shape: tuple[int, ...]
+    kept: bool = True
+
+
+class Calls(Protocol):
+    """What a backend offers.
+
+    native(code, sizes, inputs, outputs): the outputs that are kept, of the type of the first input.
+    custom_gradient(function): like `function`, which returns its results and a function that returns the gradients of
+    its arguments from those of its results. transposed_product(a, b): a^T b.
+    """
+
+    xp: Any
+
+    def native(self, code: Native, sizes: Sequence[int], inputs: Sequence[Any], outputs: Sequence[Output]) -> Any: ...
+    def custom_gradient(self, function: Any) -> Any: ...
+    def transposed_product(self, a: Any, b: Any) -> Any: ...
 
 
 @lru_cache(maxsize=64)
-def compiled_scan(cell: Cell, units: int, emitted: tuple[str, ...], resets: bool, dtype: str) -> CompiledScan:
-    """Return the compiled scan of a layer; it is compiled once in a process."""
+def scan_of(cell: Cell, units: int, emitted: tuple[str, ...], resets: bool, dtype: str) -> CompiledScan:
+    """Return the compiled scan of a layer; a process compiles it once."""
     return CompiledScan(cell, units, emitted, resets, dtype)
 
 
-def leaves(argument: Argument) -> bool:
-    """Return whether an output of a function is needed after its call; the others are its own memory."""
-    return argument.array is not None and argument.array.kind is not Kind.SCRATCH
+_row_sums = lru_cache(maxsize=64)(RowSums)
 
 
-class Memory:
-    """Arrays that are used again when nothing else refers to them: new ones cost the system time for every page."""
+def look_up(calls: Calls, table: Any, ids: Any, dtype: str) -> Any:
+    """Return the rows of a table at ids, (..., width); the gradient is dense."""
+    rows, width = table.shape
+    code = _row_sums(width, dtype)
 
-    def __init__(self) -> None:
-        self._blocks: dict[int, list[np.ndarray]] = {}
-        self._lock = Lock()
+    def read(table: Any) -> Any:
+        def gradient(d: Any) -> Any:
+            flat = calls.xp.reshape(d, (-1, width))
+            at = calls.xp.reshape(ids, (-1,))
+            return calls.native(code, (flat.shape[0], rows), [flat, at], [Output((rows, width))])[0]
 
-    def array(self, shape: Sequence[int], dtype: Any) -> np.ndarray:
-        """Return an array of any content, aligned as TensorFlow needs it."""
-        dtype = np.dtype(dtype)
-        size = math.prod(shape) * dtype.itemsize
-        with self._lock:
-            blocks = self._blocks.setdefault(size, [])
-            for block in blocks:
-                # The list, `block`, and the argument of this function.
-                if sys.getrefcount(block) <= 3:
-                    break
-            else:
-                block = np.empty(size + ALIGNMENT, np.uint8)
-                blocks.append(block)
-            start = -block.ctypes.data % ALIGNMENT
-            return block[start : start + size].view(dtype).reshape(shape)
+        return calls.xp.take(table, ids, axis=0), gradient
+
+    return calls.custom_gradient(read)(table)
 
 
-MEMORY = Memory()
+def scan(
+    calls: Calls,
+    cell: Cell,
+    zx: Any,
+    state: Any,
+    matrices: dict[str, Any],
+    vectors: dict[str, Any],
+    keep: Any,
+    emitted: Sequence[str],
+    gradient_wanted: bool,
+    dtype: str,
+) -> tuple[list[Any], Any]:
+    """Run a cell over time; arguments and results are those of `contract.Engine.scan`.
+
+    keep: (time, batch, 1), 0 where the state returns to its initial value, otherwise 1; None if it never does.
+    """
+    (steps, rows), units = zx.shape[:2], state[0].shape[-1]
+    compiled = scan_of(cell, units, tuple(emitted), keep is not None, dtype)
+    step = compiled.programs.step
+    arguments = {"zx": zx}
+    arguments |= {f"{array.name} first": value for array, value in zip(step.states.values(), state, strict=True)}
+    arguments |= matrices | {f"w_{name}": vector for name, vector in vectors.items()}
+    resets = {} if keep is None else {"keep": keep}
+
+    def run(*values: Any) -> Any:
+        given = {**dict(zip(arguments, values, strict=True)), **resets}
+        made = _filled(calls, compiled.forward, steps, rows, gradient_wanted, given)
+
+        def gradient(*upstream: Any) -> Any:
+            arriving = {f"d_out_{name}": d for name, d in zip(emitted, upstream, strict=False)}
+            arriving |= {f"d_{name} last": d for name, d in zip(step.states, upstream[len(emitted) :], strict=True)}
+            back = _filled(calls, compiled.backward, steps, rows, True, {**given, **made, **arriving})
+            d = {"zx": back["d_zx"]}
+            d |= {f"{array.name} first": back[f"d_{name}"][0] for name, array in step.states.items()}
+            d |= {f"w_{name}": back[f"d_w_{name}"] for name in vectors}
+            d |= _of_matrices(calls, compiled, steps, {**given, **made, **back})
+            zeros = calls.xp.zeros_like
+            return tuple(d[name] if name in d else zeros(given[name]) for name in arguments)
+
+        outputs = [made[f"s_{name}"][1:] for name in emitted]
+        return (*outputs, *(made[array.name][-1] for array in step.states.values())), gradient
+
+    results = calls.custom_gradient(run)(*arguments.values())
+    return list(results[: len(emitted)]), cell.state(*results[len(emitted) :])
 
 
-def fill(function: Function, steps: int, rows: int, recording: bool, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Call a function; return its outputs that are needed after the call."""
-    arguments = function.layout.outputs
-    outputs = [MEMORY.array(a.shape(steps, rows, recording), inputs[0].dtype) for a in arguments]
-    function(steps, rows, recording, inputs, outputs)
-    return [output for output, argument in zip(outputs, arguments, strict=True) if leaves(argument)]
+def _filled(
+    calls: Calls, function: Function, steps: int, rows: int, recording: bool, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the arrays by steps, and the others that are needed after the call, by name."""
+    inputs = [given[a.name if a.role == "all" else f"{a.name} {a.role}"] for a in function.layout.inputs]
+    kept = [a for a in function.layout.outputs if a.array is not None and a.array.kind is not Kind.SCRATCH]
+    outputs = [Output(a.shape(steps, rows, recording), a in kept) for a in function.layout.outputs]
+    found = calls.native(function, (steps, rows, recording), inputs, outputs)
+    return {argument.name: array for argument, array in zip(kept, found, strict=True)}
+
+
+def _of_matrices(calls: Calls, compiled: CompiledScan, steps: int, memory: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the gradients of the matrices: the sum over all steps and rows of left^T right, for each product."""
+    programs = compiled.programs
+    d: dict[str, Any] = {}
+
+    def columns(place: Place, width: int) -> Any:
+        array = memory[place.array.name]
+        array = array if array.shape[0] == steps else array[:steps]
+        flat = calls.xp.reshape(array, (-1, array.shape[-1]))
+        return flat if width == array.shape[-1] else flat[:, place.offset : place.offset + width]
+
+    for product, left, right in zip(programs.step.products, programs.left, programs.right, strict=True):
+        total = calls.transposed_product(columns(left, product.rows), columns(right, product.columns))
+        d[product.matrix] = d[product.matrix] + total if product.matrix in d else total
+    return d

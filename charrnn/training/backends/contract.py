@@ -109,6 +109,22 @@ class Engine(Protocol):
     ) -> tuple[Any, Any, dict[str, Any]]:
         """Return the loss, the other results of `function`, and the gradients of the loss, zeros included."""
 
+    def compiled_scan(
+        self,
+        cell: Cell,
+        zx: Any,
+        state: Any,
+        matrices: dict[str, Any],
+        vectors: dict[str, Any],
+        reset: Any = None,
+        emitted: Sequence[str] = ("h",),
+        gradient_wanted: bool = True,
+    ) -> tuple[list[Any], Any]:
+        """Run a cell over time as `scan` does, in compiled code, on a processor."""
+
+    def compiled_look_up(self, table: Any, ids: Any) -> Any:
+        """Return the rows of a table at ids, as `look_up` does; the gradient is compiled code, on a processor."""
+
     def matmul(self, x: Any, w: Any, products: str | None) -> Any:
         """Return x w, (n, a) by (a, b); with `products`, the operands are rounded to that type, in the gradient too."""
 

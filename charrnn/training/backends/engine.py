@@ -7,7 +7,8 @@ from charrnn.training.backends.choice import BACKENDS
 
 backend = BACKENDS[keras.backend.backend()]
 _engine = backend.engine()
-Shards, Update, scan, xp = _engine.Shards, _engine.Update, _engine.scan, _engine.xp
+Shards, Update, xp = _engine.Shards, _engine.Update, _engine.xp
+scan, compiled_scan, compiled_look_up = _engine.scan, _engine.compiled_scan, _engine.compiled_look_up
 compiled, loss_and_gradients = _engine.compiled, _engine.loss_and_gradients
 matmul, look_up, cross_entropies = _engine.matmul, _engine.look_up, _engine.cross_entropies
 counter, uniform_rows, on_gpu = _engine.counter, _engine.uniform_rows, _engine.on_gpu
@@ -18,6 +19,8 @@ __all__ = [
     "Update",
     "backend",
     "compiled",
+    "compiled_look_up",
+    "compiled_scan",
     "counter",
     "cross_entropies",
     "look_up",

@@ -1,5 +1,6 @@
 """The engine for TensorFlow: the names of `contract.Engine`."""
 
+from charrnn.training.backends.tensorflow.native import compiled_look_up, compiled_scan
 from charrnn.training.backends.tensorflow.ops import (
     Update,
     compiled,
@@ -19,6 +20,8 @@ __all__ = [
     "Shards",
     "Update",
     "compiled",
+    "compiled_look_up",
+    "compiled_scan",
     "counter",
     "cross_entropies",
     "look_up",

@@ -1,0 +1,62 @@
+"""The engine of the cells: compiled code, or the operations of the framework (TensorFlow or JAX)."""
+
+import platform
+from importlib.util import find_spec
+
+from charrnn.config import ModelConfig
+from charrnn.errors import CharRNNError
+from charrnn.network.forward import emitted
+from charrnn.network.stacks import layers_of
+
+AUTO, COMPILED, FRAMEWORK = ENGINES = ("auto", "compiled", "framework")
+PROCESSORS = ("x86_64", "amd64", "arm64", "aarch64")
+
+
+def check_engine(engine: str) -> None:
+    """Raise CharRNNError unless `engine` is one of ENGINES."""
+    if engine not in ENGINES:
+        raise CharRNNError(f"`engine` is {engine!r}; it must be {', '.join(ENGINES[:-1])} or {ENGINES[-1]}.")
+
+
+def choose_engine(
+    wanted: str, recorded: str | None, model: ModelConfig, precision: str, on_gpu: bool, resets: bool
+) -> tuple[str, str | None]:
+    """Return the engine, COMPILED or FRAMEWORK, and a notice for the user if it is not the expected one.
+
+    It is `wanted`; for AUTO the engine that trained the resumed run (`recorded`, None for a new run), else COMPILED.
+    Where cells cannot be compiled it is FRAMEWORK. `resets`: whether documents begin inside windows.
+    """
+    expected = wanted if wanted != AUTO else recorded or COMPILED
+    why_not, is_usual = None, False
+    if expected == COMPILED:
+        why_not, is_usual = _obstacle(model, precision, on_gpu, resets)
+    engine = FRAMEWORK if why_not else expected
+    notice = None
+    if why_not and not (is_usual and wanted == AUTO and recorded is None):
+        notice = f"The cells are not compiled: {why_not}. The framework computes them."
+    elif recorded is not None and engine != recorded:
+        before = "compiled" if recorded == COMPILED else "computed by the framework"
+        notice = f"Until now the cells of this run were {before}: {engine} code rounds differently."
+    return engine, notice
+
+
+def _obstacle(model: ModelConfig, precision: str, on_gpu: bool, resets: bool) -> tuple[str | None, bool]:
+    """Return why the cells cannot be compiled, None if they can, and whether that is how such a run is trained."""
+    if on_gpu:
+        return "a GPU trains this run", True
+    if precision != "float32":
+        return f"the products are in {precision}", True
+    if platform.machine().lower() not in PROCESSORS:
+        return f"there is no compiler here for {platform.machine()}", False
+    if find_spec("llvmlite") is None:
+        return "llvmlite is not installed (pip install llvmlite)", False
+    from charrnn.training.backends.compiled import scan_of
+
+    layers = layers_of(model)
+    for place, cell in enumerate(layers):
+        try:
+            scan_of(cell, model.units, tuple(emitted(layers, place)), resets, "float32")
+        except Exception as error:
+            # The cell may be the user's, and LLVM or the system may refuse; the framework needs neither.
+            return f"the cell {cell.name} could not be compiled ({type(error).__name__}: {error})", False
+    return None, False

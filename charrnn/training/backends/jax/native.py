@@ -1,0 +1,154 @@
+"""Compiled code in JAX's graph, called by XLA itself, without Python.
+
+XLA calls a function of its own kind, `XLA_FFI_Error *handler(XLA_FFI_CallFrame *)` (xla/ffi/api/c_api.h), which unpacks
+the addresses of the arrays and jumps to the compiled code. Its first array has the code's address, then the sizes.
+"""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from charrnn.cells import Cell
+from charrnn.compiled.machine import Loaded
+from charrnn.compiled.scan import Native, this_machine
+from charrnn.training.backends import compiled
+from charrnn.training.backends.compiled import Output
+from charrnn.training.backends.jax.ops import product, xp
+
+TARGET = "charrnn_native"
+# The offsets are those of the C structures on 64-bit systems. When a handler is registered, XLA asks for the version of
+# the interface that it was written for (0.1), by an extension of the call frame.
+HANDLER = """
+define ptr @handler(ptr %frame) {
+entry:
+  %extension_at = getelementptr i8, ptr %frame, i64 8
+  %extension = load ptr, ptr %extension_at
+  %none = icmp eq ptr %extension, null
+  br i1 %none, label %call, label %asked
+asked:
+  %kind_at = getelementptr i8, ptr %extension, i64 8
+  %kind = load i32, ptr %kind_at
+  %of_version = icmp eq i32 %kind, 1
+  br i1 %of_version, label %version, label %call
+version:
+  %metadata_at = getelementptr i8, ptr %extension, i64 24
+  %metadata = load ptr, ptr %metadata_at
+  %major = getelementptr i8, ptr %metadata, i64 24
+  store i32 0, ptr %major
+  %minor = getelementptr i8, ptr %metadata, i64 28
+  store i32 1, ptr %minor
+  ret ptr null
+call:
+  %inputs_count_at = getelementptr i8, ptr %frame, i64 56
+  %inputs_count = load i64, ptr %inputs_count_at
+  %inputs_at = getelementptr i8, ptr %frame, i64 72
+  %inputs = load ptr, ptr %inputs_at
+  %outputs_count_at = getelementptr i8, ptr %frame, i64 96
+  %outputs_count = load i64, ptr %outputs_count_at
+  %outputs_at = getelementptr i8, ptr %frame, i64 112
+  %outputs = load ptr, ptr %outputs_at
+  %input_table = alloca ptr, i64 %inputs_count
+  %output_table = alloca ptr, i64 %outputs_count
+  call void @addresses(ptr %inputs, i64 %inputs_count, ptr %input_table)
+  call void @addresses(ptr %outputs, i64 %outputs_count, ptr %output_table)
+  %header = load ptr, ptr %input_table
+  %code = load ptr, ptr %header, align 1
+  %sizes = getelementptr i8, ptr %header, i64 8
+  store ptr %sizes, ptr %input_table
+  call void %code(ptr %output_table, ptr %input_table)
+  ret ptr null
+}
+
+define internal void @addresses(ptr %buffers, i64 %count, ptr %table) {
+entry:
+  br label %head
+head:
+  %n = phi i64 [0, %entry], [%next, %body]
+  %more = icmp slt i64 %n, %count
+  br i1 %more, label %body, label %done
+body:
+  %buffer_at = getelementptr ptr, ptr %buffers, i64 %n
+  %buffer = load ptr, ptr %buffer_at
+  %data_at = getelementptr i8, ptr %buffer, i64 24
+  %data = load ptr, ptr %data_at
+  %to = getelementptr ptr, ptr %table, i64 %n
+  store ptr %data, ptr %to
+  %next = add i64 %n, 1
+  br label %head
+done:
+  ret void
+}
+"""
+
+
+@cache
+def _register() -> Loaded:
+    """Let XLA know the handler; the code stays in memory as long as the result."""
+    machine = this_machine()
+    loaded = machine.load(machine.object_code(HANDLER))
+    capsule_of = ctypes.pythonapi.PyCapsule_New
+    capsule_of.restype, capsule_of.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    jax.ffi.register_ffi_target(TARGET, capsule_of(loaded.address("handler"), None, None), platform="cpu")
+    return loaded
+
+
+class Calls:
+    """What `charrnn.training.backends.compiled` needs of JAX."""
+
+    xp = xp
+
+    @staticmethod
+    def native(code: Native, sizes: Sequence[int], inputs: Sequence[Any], outputs: Sequence[Output]) -> list[Any]:
+        """Return the outputs of compiled code that are kept."""
+        _register()
+        # As bytes, since JAX has no 64-bit integers by default.
+        header = np.array([code.address, *sizes], np.int64).view(np.uint8)
+        types = [jax.ShapeDtypeStruct(output.shape, inputs[0].dtype) for output in outputs]
+        found = jax.ffi.ffi_call(TARGET, types)(header, *inputs)
+        return [array for array, output in zip(found, outputs, strict=True) if output.kept]
+
+    @staticmethod
+    def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function with its own gradient."""
+
+        def adapted(*values: Any) -> Any:
+            results, gradient = function(*values)
+            # JAX passes the gradients of several results as one tuple.
+            return results, (lambda d: gradient(*d)) if isinstance(results, tuple) else gradient
+
+        return jax.custom_gradient(adapted)
+
+    @staticmethod
+    def transposed_product(a: Any, b: Any) -> Any:
+        """Return a^T b."""
+        return product(a.T, b)
+
+
+@cache
+def _calls() -> Calls:
+    return Calls()
+
+
+def compiled_scan(
+    cell: Cell,
+    zx: Any,
+    state: Any,
+    matrices: dict[str, Any],
+    vectors: dict[str, Any],
+    reset: Any = None,
+    emitted: Sequence[str] = ("h",),
+    gradient_wanted: bool = True,
+) -> tuple[list[Any], Any]:
+    """Run a cell over time, as `contract.Engine.scan`, in compiled code."""
+    keep = None if reset is None else jnp.logical_not(reset).astype(zx.dtype)[..., None]
+    return compiled.scan(_calls(), cell, zx, state, matrices, vectors, keep, emitted, gradient_wanted, str(zx.dtype))
+
+
+def compiled_look_up(table: Any, ids: Any) -> Any:
+    """Return the rows of a table at ids; its gradient is compiled code."""
+    return compiled.look_up(_calls(), table, jnp.asarray(ids, jnp.int32), str(table.dtype))

@@ -1,0 +1,106 @@
+"""Compiled code in TensorFlow's graph."""
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from charrnn.cells import Cell
+from charrnn.compiled.scan import Native
+from charrnn.training.backends import compiled
+from charrnn.training.backends.compiled import Output
+from charrnn.training.backends.tensorflow.ops import xp
+
+# TensorFlow reads an array where it is if its address is a multiple of this; otherwise it copies the array.
+ALIGNMENT = 64
+
+
+class Memory:
+    """Arrays that are used again when nothing else refers to them: of new ones the system has to clear every page."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, list[np.ndarray]] = {}
+        self._lock = Lock()
+
+    def array(self, shape: Sequence[int], dtype: Any) -> np.ndarray:
+        """Return an array of any content, at an address as TensorFlow needs it."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        with self._lock:
+            block = self._free(size)
+            start = -block.ctypes.data % ALIGNMENT
+            return block[start : start + size].view(dtype).reshape(shape)
+
+    def _free(self, size: int) -> np.ndarray:
+        blocks = self._blocks.setdefault(size, [])
+        for block in blocks:
+            # The list, `block`, and the argument of this function.
+            if sys.getrefcount(block) <= 3:
+                return block
+        blocks.append(np.empty(size + ALIGNMENT, np.uint8))
+        return blocks[-1]
+
+
+MEMORY = Memory()
+
+
+class Calls:
+    """What `charrnn.training.backends.compiled` needs of TensorFlow."""
+
+    xp = xp
+
+    @staticmethod
+    def native(code: Native, sizes: Sequence[int], inputs: Sequence[Any], outputs: Sequence[Output]) -> list[Any]:
+        """Return the outputs of compiled code that are kept."""
+        dtype = inputs[0].dtype
+
+        def call(*arrays: np.ndarray) -> list[np.ndarray]:
+            filled = [MEMORY.array(output.shape, dtype.as_numpy_dtype) for output in outputs]
+            code.run(sizes, arrays, filled)
+            return [array for array, output in zip(filled, outputs, strict=True) if output.kept]
+
+        kept = [output for output in outputs if output.kept]
+        # If it had state, it would wait for the calls of the other shards.
+        found = tf.numpy_function(call, inputs, [dtype] * len(kept), stateful=False)
+        for array, output in zip(found, kept, strict=True):
+            array.set_shape(output.shape)
+        return list(found)
+
+    @staticmethod
+    def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function with its own gradient."""
+        return lambda *values: tf.custom_gradient(function)(*map(tf.convert_to_tensor, values))
+
+    @staticmethod
+    def transposed_product(a: Any, b: Any) -> Any:
+        """Return a^T b."""
+        return tf.matmul(a, b, transpose_a=True)
+
+
+@cache
+def _calls() -> Calls:
+    return Calls()
+
+
+def compiled_scan(
+    cell: Cell,
+    zx: Any,
+    state: Any,
+    matrices: dict[str, Any],
+    vectors: dict[str, Any],
+    reset: Any = None,
+    emitted: Sequence[str] = ("h",),
+    gradient_wanted: bool = True,
+) -> tuple[list[Any], Any]:
+    """Run a cell over time, as `contract.Engine.scan`, in compiled code."""
+    keep = None if reset is None else tf.cast(tf.logical_not(reset), zx.dtype)[..., None]
+    return compiled.scan(_calls(), cell, zx, state, matrices, vectors, keep, emitted, gradient_wanted, zx.dtype.name)
+
+
+def compiled_look_up(table: Any, ids: Any) -> Any:
+    """Return the rows of a table at ids; its gradient is compiled code."""
+    return compiled.look_up(_calls(), tf.convert_to_tensor(table), tf.cast(ids, tf.int32), table.dtype.name)
