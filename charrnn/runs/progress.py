@@ -62,14 +62,13 @@ class Progress:
     `best_nats` and `best_step` are the lowest validation loss and its step; `loss_sum` is the sum of the `loss_steps`
     training losses since the last line of the log; `seconds` is the training time, over all processes.
     `schedule_step` is the step at which the learning-rate schedule began, if not at 0. `schedule_rate` is the rate
-    from which it goes on there; None if it begins again.
+    from which it goes on there; None if it begins again. `engine` computed the cells.
     """
 
     corpus: CorpusRecord
     shards: int = 1
     backend: str | None = None
     device: str | None = None
-    engine: str | None = None
     step: int = 0
     total: int | None = None
     best_nats: float | None = None
@@ -83,6 +82,7 @@ class Progress:
     metrics: LogPosition = LogPosition()
     schedule_step: int | None = None
     schedule_rate: float | None = None
+    engine: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the object for a file: keys sorted, the guard's values among the others."""

@@ -51,7 +51,9 @@ class Keeper:
         self.unsaved = False
         self.history: list[dict[str, Any]] = []
         total = planned_total(config, learner.steps_per_epoch)
-        self.progress = Progress(corpus, learner.shards, learner.backend, learner.device, learner.engine, total=total)
+        self.progress = Progress(
+            corpus, learner.shards, learner.backend, learner.device, total=total, engine=learner.engine
+        )
         self.seconds_before = -self.clock()
         # The other processes never write their lines.
         run.log.waits = not processes.is_first

@@ -16,7 +16,7 @@ CORPUS = CorpusRecord(("/a.txt", "-"), "ab" * 32, 99, ("*.txt",), ("/v.txt",), "
 # No field has its default, and no two have the same value.
 FULL = Progress(
     CORPUS, 3, "jax", "gpu", 12, 40, 1.25, 11, 10, 2, 7.5, 4, 61.5,
-    Stability(1.5, 0.75, 0.125, 5, 8), LogPosition(450, "ef" * 32), 9, 0.0625,
+    Stability(1.5, 0.75, 0.125, 5, 8), LogPosition(450, "ef" * 32), 9, 0.0625, "compiled",
 )  # fmt: skip
 FILE = {
     "backend": "jax", "best_nats": 1.25, "best_step": 11,
@@ -24,13 +24,14 @@ FILE = {
         "characters": 99, "include": ["*.txt"], "sha256": "ab" * 32, "sources": ["/a.txt", "-"],
         "val_sha256": "cd" * 32, "val_sources": ["/v.txt"],
     },
-    "device": "gpu", "evaluated_step": 10, "evaluations_since_best": 2, "forgiven_step": 8, "loss_deviation": 0.75,
+    "device": "gpu", "engine": "compiled",
+    "evaluated_step": 10, "evaluations_since_best": 2, "forgiven_step": 8, "loss_deviation": 0.75,
     "loss_mean": 1.5, "loss_steps": 4, "loss_sum": 7.5, "metrics": {"bytes": 450, "sha256": "ef" * 32},
     "rate_scale": 0.125, "rollbacks": 5, "schedule_rate": 0.0625, "schedule_step": 9,
     "seconds": 61.5, "shards": 3, "step": 12, "total": 40,
 }  # fmt: skip
 # What only some files have.
-YOUNGER = {"schedule_rate", "schedule_step"}
+YOUNGER = {"engine", "schedule_rate", "schedule_step"}
 
 
 def test_the_file_has_one_flat_object():

@@ -20,11 +20,12 @@ def train_fakes(monkeypatch: pytest.MonkeyPatch, made: Any = lambda learner, tra
         current[:] = [training]
         return job.shards
 
-    def learner(model: Any, vocab: Any, config: Any, parts: Any, shards: int, weights: Any) -> FakeLearner:
+    def learner(model: Any, vocab: Any, config: Any, parts: Any, shards: int, weights: Any, engine: str) -> FakeLearner:
         fake = FakeLearner(config)
         fake.weights = dict(weights or initial_weights(model, vocab.size, config.seed))
         fake.shapes, fake.shards = state_shapes(model, config.batch), shards
         fake.steps_per_epoch = len(parts.train) // config.batch // config.seq
+        fake.engine = engine
         fake.validates = bool(parts.val)
         fake._forget()
         made(fake, current[0])
@@ -32,6 +33,8 @@ def train_fakes(monkeypatch: pytest.MonkeyPatch, made: Any = lambda learner, tra
 
     engine = SimpleNamespace(on_gpu=lambda: False)
     monkeypatch.setattr(charrnn.api.session, "choose", lambda: SimpleNamespace(title="Fake", engine=lambda: engine))
+    # Nothing is compiled for a fake.
+    monkeypatch.setattr(charrnn.api.session, "choose_engine", lambda *arguments: ("framework", None))
     monkeypatch.setattr(charrnn.api.session, "seconds_needed", lambda *arguments: 0.0)
     monkeypatch.setattr(charrnn.api.session, "measured", lambda *arguments: iter(()))
     monkeypatch.setattr(Training, "_start", start)

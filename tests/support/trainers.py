@@ -49,7 +49,7 @@ class FakeLearner:
     `spoilt` is called with the learner and the step's number (from 1) after each step, and may return another loss.
     """
 
-    steps_per_epoch, shards, backend, device = 16, 2, "tensorflow", "cpu"
+    steps_per_epoch, shards, backend, device, engine = 16, 2, "tensorflow", "cpu", "framework"
 
     def __init__(self, config: TrainConfig):
         self.weights = initial_weights(MODEL, VOCAB.size, config.seed)

@@ -12,7 +12,15 @@ from charrnn.cells import HiddenAndMemory as Two
 from charrnn.inference import ops as numpy_ops
 from charrnn.network.gated_feedback import gated_feedback
 from charrnn.network.grid import grid
-from charrnn.training.backends.engine import compiled, loss_and_gradients, scan, xp
+from charrnn.training.backends.engine import (
+    compiled,
+    compiled_look_up,
+    compiled_scan,
+    look_up,
+    loss_and_gradients,
+    scan,
+    xp,
+)
 from charrnn.training.gradcheck import relative_error
 from charrnn.training.keras_cell import RecurrentCell
 from support.representatives import REPRESENTATIVES, case, cells, slow_on_jax
@@ -145,6 +153,11 @@ class Problem:
         reset = None if self.reset is None else ops.convert_to_tensor(self.reset)
         return scan(self.cell, zx, state, matrices, vectors, reset, self.emitted)
 
+    def by_compiled_scan(self, values: dict[str, Any]) -> tuple[Any, Any]:
+        zx, state, matrices, vectors = self.parts(values)
+        reset = None if self.reset is None else ops.convert_to_tensor(self.reset)
+        return compiled_scan(self.cell, zx, state, matrices, vectors, reset, self.emitted)
+
     def scalar(self, total: Any, outputs: Any, last: Any) -> Any:
         pairs = [*zip(outputs, self.of_outputs, strict=True), *zip(last, self.of_last, strict=True)]
         return sum(total(value * weights) for value, weights in pairs)
@@ -216,6 +229,42 @@ def test_values_and_gradients_equal_stepping_and_autodiff(name, steps, with_rese
     fast, plain = problem.gradients(problem.by_scan), problem.gradients(problem.by_autodiff)
     for key, gradient in plain.items():
         assert relative_error(fast[key], gradient) < 1e-8, key
+
+
+# The compiled code of every cell is compared in tests/compiled; here are the ways in which a backend calls it.
+@pytest.mark.parametrize(
+    "name, with_reset",
+    [
+        *(case(name, True, on_jax=True) for name in ("lstm", "gru", "mingru", "exchange", "multiplicative")),
+        case("lstm-peephole", False, on_jax=True),
+    ],
+)
+def test_compiled_values_and_gradients_equal_stepping_and_autodiff(name, with_reset):
+    problem = Problem(ALL[name], 4, with_reset)
+    outputs, last = problem.by_compiled_scan(tensors(problem.values))
+    expected, expected_last = problem.by_numpy(problem.values)
+    assert type(last) is ALL[name].state
+    for value, expected_value in zip([*outputs, *last], [*expected, *expected_last], strict=True):
+        np.testing.assert_allclose(value, expected_value, rtol=1e-12, atol=1e-12)
+    plain = problem.gradients(problem.by_autodiff)
+    for compile_it in (False, True):
+        found = problem.gradients(problem.by_compiled_scan, compile_it)
+        for key, gradient in plain.items():
+            assert relative_error(found[key], gradient) < 1e-8, key
+
+
+def test_the_gradient_of_a_compiled_look_up_equals_that_of_the_framework():
+    rng = np.random.default_rng(0)
+    table, ids = rng.normal(size=(5, 19)), ops.convert_to_tensor(rng.integers(0, 4, (7, 3)))
+    weights = rng.normal(size=(7, 3, 19))
+
+    def gradient(read):
+        loss = lambda values: (xp.sum(read(values["table"], ids) * weights), 0)  # noqa: E731
+        return np.array(loss_and_gradients(loss, tensors({"table": table}))[2]["table"])
+
+    found = gradient(compiled_look_up)
+    np.testing.assert_allclose(found, gradient(look_up), rtol=1e-13)
+    assert found[:4].all() and not found[4].any()
 
 
 # Of whole networks of every cell, and every stack, tests/training/test_gradcheck.py takes them.

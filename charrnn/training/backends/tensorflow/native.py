@@ -65,10 +65,10 @@ class Calls:
 
         kept = [output for output in outputs if output.kept]
         # If it had state, it would wait for the calls of the other shards.
-        found = tf.numpy_function(call, inputs, [dtype] * len(kept), stateful=False)
+        found = tf.nest.flatten(tf.numpy_function(call, inputs, [dtype] * len(kept), stateful=False))
         for array, output in zip(found, kept, strict=True):
             array.set_shape(output.shape)
-        return list(found)
+        return found
 
     @staticmethod
     def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
