@@ -11,6 +11,7 @@ from charrnn.training.backends.contract import Shards
 from charrnn.training.backends.engine import (
     Update,
     compiled,
+    compiled_dropout,
     cross_entropies,
     loss_and_gradients,
     uniform_rows,
@@ -90,6 +91,8 @@ class TrainStep:
         self, values: Mapping[str, Any], step: Any, counted: Any, window: Window, states: Sequence[Any], first_row: Any
     ) -> Any:
         def drop(layer: int, x: Any) -> Any:
+            if self.net.compiled:
+                return compiled_dropout(x, self.dropout, self.seed, step, layer, first_row)
             return x * dropout_mask(x.shape, self.dropout, self.seed, step, layer, first_row)
 
         def loss(values: Mapping[str, Any]) -> tuple[Any, Any]:

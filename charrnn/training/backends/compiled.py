@@ -1,4 +1,4 @@
-"""Compiled code in a backend's graph: the scan of a layer, and the look-up, with their gradients.
+"""Compiled code in a backend's graph: the scan of a layer, the look-up and dropout, with their gradients.
 
 A backend offers `native`, which calls compiled code, and `custom_gradient`; the matrix gradients are its own products.
 """
@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from charrnn.cells import Cell
+from charrnn.compiled.dropout import Dropout
 from charrnn.compiled.graph import Kind
 from charrnn.compiled.program import Place
 from charrnn.compiled.row_sums import RowSums
@@ -43,6 +44,7 @@ def scan_of(cell: Cell, units: int, emitted: tuple[str, ...], resets: bool, dtyp
 
 
 _row_sums = lru_cache(maxsize=64)(RowSums)
+_dropout = lru_cache(maxsize=64)(Dropout)
 
 
 def look_up(calls: Calls, table: Any, ids: Any, dtype: str) -> Any:
@@ -59,6 +61,18 @@ def look_up(calls: Calls, table: Any, ids: Any, dtype: str) -> Any:
         return calls.xp.take(table, ids, axis=0), gradient
 
     return calls.custom_gradient(read)(table)
+
+
+def dropout(calls: Calls, x: Any, rate: float, seed: int, words: Any, dtype: str) -> Any:
+    """Return x, (time, rows, units), with zeros at a rate, the rest scaled up; `words` as `Dropout` reads them."""
+    steps, rows, units = x.shape
+    code = _dropout(units, rate, seed, dtype)
+
+    def masked(x: Any) -> Any:
+        return calls.native(code, (steps, rows), [x, words], [Output((steps, rows, units))])[0]
+
+    # The gradient has the same mask.
+    return calls.custom_gradient(lambda x: (masked(x), masked))(x)
 
 
 def scan(

@@ -122,6 +122,12 @@ class Engine(Protocol):
     ) -> tuple[list[Any], Any]:
         """Run a cell over time as `scan` does, in compiled code, on a processor."""
 
+    def compiled_dropout(self, x: Any, rate: float, seed: int, step: Any, layer: int, first_row: Any) -> Any:
+        """Return x, (time, rows, units), with zeros at a rate, the rest scaled up, in compiled code, on a processor.
+
+        The mask of each row depends only on (seed, step, layer, row); `step` is from `counter`.
+        """
+
     def compiled_look_up(self, table: Any, ids: Any) -> Any:
         """Return the rows of a table at ids, as `look_up` does; the gradient is compiled code, on a processor."""
 

@@ -8,7 +8,8 @@ from charrnn.training.backends.choice import BACKENDS
 backend = BACKENDS[keras.backend.backend()]
 _engine = backend.engine()
 Shards, Update, xp = _engine.Shards, _engine.Update, _engine.xp
-scan, compiled_scan, compiled_look_up = _engine.scan, _engine.compiled_scan, _engine.compiled_look_up
+scan, compiled_scan = _engine.scan, _engine.compiled_scan
+compiled_look_up, compiled_dropout = _engine.compiled_look_up, _engine.compiled_dropout
 compiled, loss_and_gradients = _engine.compiled, _engine.loss_and_gradients
 matmul, look_up, cross_entropies = _engine.matmul, _engine.look_up, _engine.cross_entropies
 counter, uniform_rows, on_gpu = _engine.counter, _engine.uniform_rows, _engine.on_gpu
@@ -19,6 +20,7 @@ __all__ = [
     "Update",
     "backend",
     "compiled",
+    "compiled_dropout",
     "compiled_look_up",
     "compiled_scan",
     "counter",

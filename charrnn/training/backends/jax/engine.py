@@ -1,6 +1,6 @@
 """The engine for JAX: the names of `contract.Engine`."""
 
-from charrnn.training.backends.jax.native import compiled_look_up, compiled_scan
+from charrnn.training.backends.jax.native import compiled_dropout, compiled_look_up, compiled_scan
 from charrnn.training.backends.jax.ops import (
     Update,
     compiled,
@@ -20,6 +20,7 @@ __all__ = [
     "Shards",
     "Update",
     "compiled",
+    "compiled_dropout",
     "compiled_look_up",
     "compiled_scan",
     "counter",

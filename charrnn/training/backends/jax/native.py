@@ -152,3 +152,9 @@ def compiled_scan(
 def compiled_look_up(table: Any, ids: Any) -> Any:
     """Return the rows of a table at ids; its gradient is compiled code."""
     return compiled.look_up(_calls(), table, jnp.asarray(ids, jnp.int32), str(table.dtype))
+
+
+def compiled_dropout(x: Any, rate: float, seed: int, step: Any, layer: int, first_row: Any) -> Any:
+    """Return x with zeros at a rate; the mask of each row depends only on (seed, step, layer, row)."""
+    words = jnp.stack([jnp.asarray(word, jnp.uint32) for word in (*step, layer, first_row)])
+    return compiled.dropout(_calls(), x, rate, seed, words, str(x.dtype))

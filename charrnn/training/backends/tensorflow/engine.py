@@ -1,6 +1,6 @@
 """The engine for TensorFlow: the names of `contract.Engine`."""
 
-from charrnn.training.backends.tensorflow.native import compiled_look_up, compiled_scan
+from charrnn.training.backends.tensorflow.native import compiled_dropout, compiled_look_up, compiled_scan
 from charrnn.training.backends.tensorflow.ops import (
     Update,
     compiled,
@@ -20,6 +20,7 @@ __all__ = [
     "Shards",
     "Update",
     "compiled",
+    "compiled_dropout",
     "compiled_look_up",
     "compiled_scan",
     "counter",

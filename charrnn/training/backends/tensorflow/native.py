@@ -26,6 +26,7 @@ class Memory:
     def __init__(self) -> None:
         self._blocks: dict[int, list[np.ndarray]] = {}
         self._lock = Lock()
+        self._unused = _references([np.empty(0)], 0)
 
     def array(self, shape: Sequence[int], dtype: Any) -> np.ndarray:
         """Return an array of any content, at an address as TensorFlow needs it."""
@@ -37,12 +38,16 @@ class Memory:
 
     def _free(self, size: int) -> np.ndarray:
         blocks = self._blocks.setdefault(size, [])
-        for block in blocks:
-            # The list, `block`, and the argument of this function.
-            if sys.getrefcount(block) <= 3:
-                return block
+        for place in range(len(blocks)):
+            if _references(blocks, place) <= self._unused:
+                return blocks[place]
         blocks.append(np.empty(size + ALIGNMENT, np.uint8))
         return blocks[-1]
+
+
+def _references(blocks: list[np.ndarray], place: int) -> int:
+    """Return how many references to a block there are, including some of this call."""
+    return sys.getrefcount(blocks[place])
 
 
 MEMORY = Memory()
@@ -104,3 +109,9 @@ def compiled_scan(
 def compiled_look_up(table: Any, ids: Any) -> Any:
     """Return the rows of a table at ids; its gradient is compiled code."""
     return compiled.look_up(_calls(), tf.convert_to_tensor(table), tf.cast(ids, tf.int32), table.dtype.name)
+
+
+def compiled_dropout(x: Any, rate: float, seed: int, step: Any, layer: int, first_row: Any) -> Any:
+    """Return x with zeros at a rate; the mask of each row depends only on (seed, step, layer, row)."""
+    words = tf.stack([step, tf.bitwise.right_shift(step, tf.constant(32, tf.int64)), layer, first_row])
+    return compiled.dropout(_calls(), x, rate, seed, tf.cast(words, tf.uint32), x.dtype.name)
