@@ -38,7 +38,7 @@ SMALL = ModelConfig(cell="rnn", layers=1, units=4)
 
 def make_learner(config: TrainConfig = QUICK, model: ModelConfig = SMALL) -> KerasLearner:
     parts = split(Part(VOCAB.encode(TEXT)), config)
-    return KerasLearner(model, VOCAB, config, parts, 1 if model == SMALL else SHARDS)
+    return KerasLearner(model, VOCAB, config, parts, 1 if model == SMALL else SHARDS, engine="compiled")
 
 
 def make_trainer(

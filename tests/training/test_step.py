@@ -39,12 +39,18 @@ TEXT = CorpusRecord((), "", 0)
 
 
 def train(
-    shards: int, steps: int = 4, dropout: float = 0.4, config: TrainConfig = PLAIN, batch: int = 7, **settings
+    shards: int,
+    steps: int = 4,
+    dropout: float = 0.4,
+    config: TrainConfig = PLAIN,
+    batch: int = 7,
+    engine: str = "framework",
+    **settings,
 ) -> dict[str, np.ndarray]:
     """Return losses and weights after a few steps on random ids, the state carried."""
     vocab_size, seq = 5, 6
     rng = np.random.default_rng(2)
-    net = CharRNN(SMALL, vocab_size, random_weights(SMALL, vocab_size, "float32"))
+    net = CharRNN(SMALL, vocab_size, random_weights(SMALL, vocab_size, "float32"), engine=engine)
     rows = shards_of(batch, shards)
     step = TrainStep(net, make_optimizer(config), rows, dropout, **{"seed": 3, **settings})
     states, losses = fresh_states(net, rows), []
@@ -115,21 +121,31 @@ def test_shards_of_a_resumed_run():
     assert shard_count(10**6) >= 1
 
 
-def test_a_sharded_step_is_the_unsharded_one():
-    whole = train(1)
+each_engine = pytest.mark.parametrize("engine", ["compiled", "framework"])
+
+
+@each_engine
+def test_a_sharded_step_is_the_unsharded_one(engine):
+    whole = train(1, engine=engine)
     # Shards of 3 and 4 rows, and of 2, 2 and 3: each counts by its rows.
     for shards in (2, 3):
-        assert apart(train(shards), whole) < 2e-6
+        assert apart(train(shards, engine=engine), whole) < 2e-6
     # Other masks move the weights by far more than that.
-    assert apart(train(1, seed=4), whole) > 1e-3
+    assert apart(train(1, engine=engine, seed=4), whole) > 1e-3
 
 
-def test_two_runs_end_in_the_same_bits():
+def test_without_dropout_the_engines_agree():
+    assert apart(train(2, dropout=0.0, engine="compiled"), train(2, dropout=0.0)) < 2e-6
+
+
+@each_engine
+def test_two_runs_end_in_the_same_bits(engine):
     config = TrainConfig(optimizer="adam")
-    assert apart(train(2, 8, config=config), train(2, 8, config=config)) == 0
+    assert apart(train(2, 8, config=config, engine=engine), train(2, 8, config=config, engine=engine)) == 0
 
 
-def test_the_loss_and_the_update_are_those_of_plain_autodiff():
+@each_engine
+def test_the_loss_and_the_update_are_those_of_plain_autodiff(engine):
     """The whole step against keras: embedding look-up, cells as keras.layers.RNN would run them, mean loss, SGD."""
     rng, vocab_size, batch, seq = np.random.default_rng(4), 5, 3, 4
     weights = random_weights(SMALL, vocab_size, "float32")
@@ -156,7 +172,7 @@ def test_the_loss_and_the_update_are_those_of_plain_autodiff():
     gradients = {name: np.array(ops.convert_to_numpy(gradient)) for name, gradient in gradients.items()}
 
     for summed in (False, True):
-        net = CharRNN(SMALL, vocab_size, weights)
+        net = CharRNN(SMALL, vocab_size, weights, engine=engine)
         config = replace(PLAIN, momentum=0.0)
         step = TrainStep(net, make_optimizer(config), shards_of(batch, 2), sum_gradients=summed)
         value, _ = step(Window(inputs, targets), fresh_states(net, step.shards), 0, 0.25)
@@ -300,7 +316,8 @@ def text_with_memory(length: int, vocab_size: int) -> np.ndarray:
 def test_the_estimate_is_the_exact_loss(cell, shards, vocab):
     config = ModelConfig(cell=cell, layers=2, units=8)
     weights = random_weights(config, vocab.size, "float32", scale=2.0)
-    net, model = CharRNN(config, vocab.size, weights), Model(config, vocab, weights)
+    net = CharRNN(config, vocab.size, weights, engine="compiled")
+    model = Model(config, vocab, weights)
     ids = text_with_memory(5200, vocab.size)
     assert counted_places(len(ids))[1] == 5
     text = Part(ids)
