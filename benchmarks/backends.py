@@ -1,4 +1,4 @@
-"""How fast each backend trains on this processor, in float32 and with products in bfloat16: prints a Markdown table.
+"""How fast each backend trains on this processor: compiled, by its own operations, in bfloat16: a Markdown table.
 
     python benchmarks/backends.py
 
@@ -17,13 +17,15 @@ from statistics import median
 import machine
 
 VOCAB = 65
-# Backend, precision, and how many shards; None is as many as `charrnn train` would make.
+# Backend, engine, precision, and how many shards; None is as many as `charrnn train` would make.
 WAYS = {
-    "TensorFlow": ("tensorflow", "float32", None),
-    "TensorFlow, bf16": ("tensorflow", "bf16", None),
-    "JAX": ("jax", "float32", None),
-    "JAX, bf16": ("jax", "bf16", None),
-    "JAX, one device": ("jax", "float32", 1),
+    "TensorFlow, compiled": ("tensorflow", "compiled", "float32", None),
+    "TensorFlow": ("tensorflow", "framework", "float32", None),
+    "TensorFlow, bf16": ("tensorflow", "framework", "bf16", None),
+    "JAX, compiled": ("jax", "compiled", "float32", None),
+    "JAX": ("jax", "framework", "float32", None),
+    "JAX, bf16": ("jax", "framework", "bf16", None),
+    "JAX, one device": ("jax", "framework", "float32", 1),
 }
 SPEED = """
 import json, sys
@@ -34,7 +36,7 @@ task = json.loads(sys.argv[1])
 model = ModelConfig("lstm", task["layers"], task["units"])
 config = TrainConfig(batch=task["batch"], seq=task["seq"], dropout=0.0, precision=task["precision"])
 shards = start(task["shards"] or shard_count(config.batch), device="cpu")
-steps = steps_per_second(model, config, task["vocab"], task["seconds"], shards)
+steps = steps_per_second(model, config, task["vocab"], task["seconds"], shards, task["engine"])
 print(steps * config.batch * config.seq)
 """
 
@@ -65,9 +67,9 @@ def speed(size: str, way: str, seconds: float) -> float:
     """Return characters trained a second, measured in a process of its own."""
     shape, batch, seq = size.split(":")
     layers, units = map(int, shape.split("x"))
-    backend, precision, shards = WAYS[way]
+    backend, engine, precision, shards = WAYS[way]
     task = {"layers": layers, "units": units, "batch": int(batch), "seq": int(seq), "precision": precision}
-    task |= {"shards": shards, "seconds": seconds, "vocab": VOCAB}
+    task |= {"engine": engine, "shards": shards, "seconds": seconds, "vocab": VOCAB}
     result = subprocess.run(
         [sys.executable, "-c", SPEED, json.dumps(task)],
         stdout=subprocess.PIPE,

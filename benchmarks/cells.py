@@ -1,9 +1,9 @@
-"""How fast every cell trains beside the LSTM: prints a Markdown table.
+"""How fast every cell trains, compiled and by TensorFlow, and beside the LSTM: prints a Markdown table.
 
     python benchmarks/cells.py
 
-Bare training steps (Adam, no dropout, no evaluation, a process each) on random characters, a vocabulary of 65; each
-cell takes turns with the LSTM, and ratios are to the LSTM of the same turn. "Per operation" compares useful
+Bare training steps (Adam, no dropout, no evaluation, a process each) on random characters, a vocabulary of 65. Of a
+cell, compiled and not, and the compiled LSTM take turns; ratios are of the same turn. "Per operation" compares useful
 operations a second: products with recurrent matrices, between layers and to the output.
 """
 
@@ -28,13 +28,13 @@ from charrnn.config import ModelConfig, TrainConfig
 task = json.loads(sys.argv[1])
 model = ModelConfig(task["cell"], task["layers"], task["units"])
 config = TrainConfig(batch=task["batch"], seq=task["seq"], dropout=0.0)
-print(train_speed(model, config, task["vocab"], task["seconds"]))
+print(train_speed(model, config, task["vocab"], task["seconds"], "cpu", task["engine"]))
 """
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cells", nargs="+", choices=CELLS, default=[cell for cell in CELLS if cell != "lstm"])
+    parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS))
     parser.add_argument("--units", type=int, default=256)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seq", type=int, default=64)
@@ -43,24 +43,39 @@ def main() -> None:
     args = parser.parse_args()
     print(machine.describe("charrnn", "numpy", "tensorflow", "keras"))
     print(f"2x{args.units}, batch {args.batch}, seq {args.seq}; characters trained a second, median:\n")
-    print(
-        "| cell | characters/s | to lstm | useful products, of lstm's | per operation, to lstm |\n|---|---|---|---|---|"
+    heads = (
+        "cell",
+        "compiled",
+        "framework",
+        "ratio",
+        "to lstm",
+        "useful products, of lstm's",
+        "per operation, to lstm",
     )
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for cell in args.cells:
-        pairs = [(speed(cell, args), speed("lstm", args)) for _ in range(args.repeats)]
-        to_lstm = median(own / lstm for own, lstm in pairs)
+        turns = [
+            (speed(cell, "compiled", args), speed(cell, "framework", args), speed("lstm", "compiled", args))
+            for _ in range(args.repeats)
+        ]
+        gain = median(compiled / framework for compiled, framework, _ in turns)
+        to_lstm = median(compiled / lstm for compiled, _, lstm in turns)
         work = products(cell, args.units) / products("lstm", args.units)
-        own = median(own for own, _ in pairs)
-        print(f"| {cell} | {own:,.0f} | {to_lstm:.0%} | {work:.2f} | {to_lstm * work:.0%} |", flush=True)
+        compiled, framework, _ = (median(speeds) for speeds in zip(*turns, strict=True))
+        print(
+            f"| {cell} | {compiled:,.0f} | {framework:,.0f} | {gain:.2f}x | {to_lstm:.0%} | {work:.2f} | "
+            f"{to_lstm * work:.0%} |",
+            flush=True,
+        )
 
 
 def products(cell: str, units: int) -> int:
     return useful_products(ModelConfig(cell, 2, units), VOCAB)
 
 
-def speed(cell: str, args: argparse.Namespace) -> float:
+def speed(cell: str, engine: str, args: argparse.Namespace) -> float:
     """Return characters trained a second, measured in a process of its own."""
-    task = {"cell": cell, "layers": 2, "vocab": VOCAB} | {
+    task = {"cell": cell, "engine": engine, "layers": 2, "vocab": VOCAB} | {
         k: vars(args)[k] for k in ("units", "batch", "seq", "seconds")
     }
     result = subprocess.run(
