@@ -73,7 +73,8 @@ def _combined(operation: str, *operands: Any) -> Node:
     if trace is None:
         raise TypeError(f"{operation} needs an array")
     found = [
-        Node(trace, "constant", (), operand.shape[-1], value=operand)
+        # A constant may be a row, (1, width).
+        Node(trace, "constant", (), operand.size, value=operand.reshape(-1))
         if getattr(operand, "shape", ()) and not isinstance(operand, Node)
         else operand
         for operand in operands

@@ -1,6 +1,10 @@
 """Activations of vectors: in float32 as rational functions, in float64 from the C library.
 
-tests/compiled/test_activations.py has their largest errors, in units in the last place, over the float32 numbers.
+ULPS has their largest errors, in units in the last place of the result, over the float32 numbers from the smallest
+normal one on. tests/compiled/test_activations.py checks them, with and without instructions that multiply and add. The
+sigmoid is tanh(x / 2) / 2 + 1 / 2: its error is at most SIGMOID_ERROR, so that of a very small result nothing is exact.
+The tanh and the sigmoid reach exactly 1, -1 and 0, so that an open gate loses nothing. The scan flushes denormal
+numbers to 0 (`Code.flushing`).
 """
 
 from collections.abc import Sequence
@@ -8,18 +12,14 @@ from typing import Any
 
 import llvmlite.ir as ir
 
-# tanh(x) = x P(x^2) / Q(x^2) up to where it rounds to 1 (the coefficients of Eigen, highest power first).
-TANH_P = (
-    -2.76076847742355e-16,
-    2.00018790482477e-13,
-    -8.60467152213735e-11,
-    5.12229709037114e-08,
-    1.48572235717979e-05,
-    6.37261928875436e-04,
-    4.89352455891786e-03,
-)
-TANH_Q = (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03)
-TANH_MAX = 7.90531110763549805
+ULPS = {"tanh": 6.1, "exp": 1.3, "log_sigmoid": 2.0, "rsqrt": 1.5}
+SIGMOID_ERROR = 2.1e-7
+
+# tanh(x) = x P(x^2) / Q(x^2) (the coefficients of Eigen, highest power first). TANH_MAX is a number near which tanh
+# rounds to 1, and for which the quotient is exactly 1 and was never larger before.
+TANH_P = (1.394553628e-8, 2.102733560e-5, 3.520756727e-3, 1.340216100e-1, 1.0)
+TANH_Q = (8.015776984e-7, 3.326951409e-4, 2.597254515e-2, 4.673548340e-1, 1.0)
+TANH_MAX = 7.968970775604248
 # exp(r) = 1 + r + r^2 P(r) for |r| <= log(2) / 2, and log(1 + x) = x - x^2 / 2 + x^3 P(x) (Cephes, Moshier 1989).
 EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5)
 EXP_MAX, EXP_MIN = 88.72283, -87.33654
@@ -77,7 +77,8 @@ class Activations:
             return self.library("tanh", x)
         x = self.at_most(TANH_MAX, self.at_least(-TANH_MAX, x))
         x2 = self.multiply(x, x)
-        return self.divide(self.multiply(x, self.polynomial(x2, TANH_P)), self.polynomial(x2, TANH_Q))
+        # x alone after the division: of the smallest numbers nothing becomes 0.
+        return self.multiply(x, self.divide(self.polynomial(x2, TANH_P), self.polynomial(x2, TANH_Q)))
 
     def sigmoid(self, x: ir.Value) -> ir.Value:
         if self.bytes == 8:

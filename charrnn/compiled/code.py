@@ -137,8 +137,8 @@ class Code(Activations):
         return self.b.fdiv(x, y)
 
     def fma(self, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
-        """Return x * y + z, rounded once."""
-        return self.call("llvm.fma", x, y, z)
+        """Return x * y + z, rounded once where the processor can: `llvm.fma` would call the C library elsewhere."""
+        return self.call("llvm.fmuladd", x, y, z)
 
     def maximum(self, x: ir.Value, y: ir.Value) -> ir.Value:
         """Return the larger number, or NaN if one is."""

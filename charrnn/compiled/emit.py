@@ -39,7 +39,9 @@ class ScanCode:
         }
         with code.flushing():
             self._begin()
-            with code.loop(0, self.steps, down=backwards) as self.t:
+            # Without rows there is nothing to do; a product would divide by their number.
+            steps = code.b.select(code.b.icmp_signed(">", self.rows, code.i(0)), self.steps, code.i(0))
+            with code.loop(0, steps, down=backwards) as self.t:
                 self._step()
         code.b.ret_void()
 
@@ -99,6 +101,9 @@ class ScanCode:
                 self._rows_of(fused.start) if fused.start is not None else None,
                 self.pointers["tile", "all"],
             )
+            # It has overwritten what it began with.
+            home = (fused.home.array, fused.home.following)
+            self.places = {node: at for node, at in self.places.items() if (at.array, at.following) != home}
             for low, block in fused.blocks:
                 self.places[block] = Place(fused.home.array, low, fused.home.following)
 

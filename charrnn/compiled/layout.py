@@ -93,7 +93,12 @@ class Layout:
 
     def _sums(self) -> dict[Node, Array]:
         """Return the array of each sum over columns: where it is stored anyway, or one of its own."""
-        kept = {t.node: t.array for t in self.program.targets if t.node.op == "rowsum" and t.width == 1}
+        homes = {fused.home.array for fused in self.program.fused}
+        kept = {
+            t.node: t.array
+            for t in self.program.targets
+            if t.array.width == 1 and t.array not in homes and not (t.following or t.total)
+        }
         return {
             node: kept.get(node) or Array(f"sum{place}", 1, Kind.SCRATCH)
             for place, node in enumerate(self._expressions())
@@ -109,7 +114,7 @@ class Layout:
 
         for target in self.program.targets:
             products, stage = self.program.rank(target.node)
-            if products == phase and target.node not in self.sums:
+            if products == phase and self.sums.get(target.node) is not target.array:
                 group(stage, target.width).targets.append(target)
         for node, array in self.sums.items():
             products, stage = self.program.rank(node.args[0])

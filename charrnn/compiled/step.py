@@ -34,7 +34,7 @@ class Target:
     """Columns of an array and what is stored there.
 
     following: in the row of the next step (forwards, the later one; backwards, the earlier one). total: the value is
-    added up over rows and steps. reduced: it is added up over its columns.
+    added up over rows and steps.
     """
 
     array: Array
@@ -43,7 +43,6 @@ class Target:
     node: Node
     following: bool = False
     total: bool = False
-    reduced: bool = False
 
 
 @dataclass
@@ -207,7 +206,6 @@ class _Differentiation:
             targets += [
                 Target(d_vectors[name], t.offset, t.width, t.node, total=True)
                 for t in _side_by_side(d_vectors[name], self.of_array(vector))
-                if t.node.op != "const"
             ]
         return Derivative(backward, targets, incoming, d_states, d_zx, d_vectors, factors[::-1])
 

@@ -1,18 +1,40 @@
-"""A compiled scan beside the equations in float64: values, and derivatives along directions by complex steps."""
+"""A compiled scan and the equations in float64, compared: values, and derivatives by complex steps.
 
-from typing import Any
+The equations are run on complex numbers x + STEP i d. The imaginary part of a result is then STEP times its derivative
+along d, without a difference of two numbers that would cost digits.
+"""
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import llvmlite.binding as llvm
+import llvmlite.ir as ir
 import numpy as np
 
 from charrnn.cells import Cell
 from charrnn.cells.cell import EPSILON
+from charrnn.compiled.machine import Machine
+from charrnn.compiled.program import Place
 from charrnn.compiled.scan import CompiledScan, Function
 
 STEP = 1e-30
+# How far apart a scan and the equations may be: values and gradients, relative to the largest number of each array.
+TOLERANCES = {"float32": (1e-5, 1e-4), "float64": (1e-9, 1e-8)}
+
+
+class Quick(Machine):
+    """This processor, for code that compiles in a quarter of the time: few kernels of products, and no optimization."""
+
+    def __init__(self, features: str | None = None):
+        super().__init__(features=features)
+        self.rows = 2
+
+    def object_code(self, module: ir.Module) -> bytes:
+        return self._target().emit_object(llvm.parse_assembly(str(module)))
 
 
 class Complex:
-    """The namespace `xp` for complex numbers, whose imaginary part is a derivative times STEP."""
+    """The namespace `xp` for complex numbers; what depends on a comparison compares real parts."""
 
     exp, tanh, concatenate, split = map(staticmethod, (np.exp, np.tanh, np.concatenate, np.split))
 
@@ -22,9 +44,8 @@ class Complex:
 
     @staticmethod
     def log_sigmoid(x):
-        return np.where(
-            x.real > 0, -np.log(1 + np.exp(-abs(x.real) - 1j * x.imag)), x - np.log(1 + np.exp(x * np.sign(-x.real)))
-        )
+        magnitude = np.where(x.real > 0, x, -x)
+        return np.where(x.real > 0, 0, x) - np.log(1 + np.exp(-magnitude))
 
     @staticmethod
     def relu(x):
@@ -41,123 +62,161 @@ class Complex:
 
 
 class Problem:
-    """Random arguments of a scan, in float64: zx, keep (or None), a state, matrices, vectors, and output gradients."""
+    """Random arguments of a scan, in float64, and random gradients of its outputs.
 
-    def __init__(self, cell: Cell, units: int, steps: int, rows: int, emitted: Any, resets: bool, seed: int = 0):
+    values: zx, "s_<field>" for the state before the first step, matrices and vectors by their names: all that has a
+    gradient. keep: (steps, rows, 1), or None without `resets`.
+    """
+
+    def __init__(
+        self, cell: Cell, units: int, steps: int, rows: int, emitted: Sequence[str], resets: bool, seed: int = 0
+    ):
         rng = np.random.default_rng(seed)
-        self.cell, self.emitted = cell, emitted
-        self.zx = rng.normal(0, 0.7, (steps, rows, cell.width(units)))
+        self.cell, self.emitted, self.steps, self.rows = cell, emitted, steps, rows
         self.keep = (rng.random((steps, rows, 1)) > 0.25) * 1.0 if resets else None
-        state = {name: rng.normal(0, 0.5, (rows, units)) for name in cell.state_fields}
-        for name in {"n", "n_time", "n_0"} & set(state):
-            state[name] = rng.uniform(0.5, 2, (rows, units))
-        for name in {"k", "k_time"} & set(state):
-            state[name] = np.zeros((rows, units))
-        self.state = cell.state(**state)
-        shapes = {name: matrix.shape(units) for name, matrix in cell.matrices.items()}
-        self.matrices = {name: rng.normal(0, 1 / np.sqrt(shape[0]), shape) for name, shape in shapes.items()}
-        mask = cell.mask(units) if cell.mask else None
-        if mask is not None:
+        self.matrices = {
+            name: rng.normal(0, matrix.shape(units)[0] ** -0.5, matrix.shape(units))
+            for name, matrix in cell.matrices.items()
+        }
+        if cell.mask and (mask := cell.mask(units)) is not None:
             self.matrices["U"] *= mask
         self.vectors = {name: rng.normal(0, 0.5, len(v.starts) * units) for name, v in cell.vectors.items()}
+        states = {f"s_{name}": self._state(name, (rows, units), rng) for name in cell.state_fields}
+        zx = rng.normal(0, 0.7, (steps, rows, cell.width(units)))
+        self.values = {"zx": zx, **states, **self.matrices, **self.vectors}
         self.d_outputs = {name: rng.normal(size=(steps, rows, units)) for name in emitted}
-        self.d_last = cell.state(*(rng.normal(size=(rows, units)) for _ in cell.state_fields))
+        self.d_last = {name: rng.normal(size=(rows, units)) for name in cell.state_fields}
 
-    def arguments(self) -> dict[str, np.ndarray]:
-        """Return all that has a gradient, by name."""
-        found = {"zx": self.zx}
-        for group in (self.state._asdict(), self.matrices, self.vectors):
-            found |= {
-                f"{'s_' if group is not self.matrices and group is not self.vectors else ''}{name}": x
-                for name, x in group.items()
-            }
-        return found
+    @staticmethod
+    def _state(name: str, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        kind = name.partition("_")[0]
+        # Other numbers are divided by an n, and a k counts the steps.
+        return {"n": rng.uniform(0.5, 2, shape), "k": np.zeros(shape)}.get(kind, rng.normal(0, 0.5, shape))
 
-    def run(self, changed: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Any]:
-        """Return the fields that are output after each step, and the last state, by the equations."""
-        values = self.arguments() | changed
-        state = self.cell.state(*(values[f"s_{name}"] for name in self.cell.state_fields))
-        outputs: dict[str, list] = {name: [] for name in self.emitted}
+    def expected(self, changed: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+        """Return the fields that are output after each step, and "last <field>", by the equations."""
+        values = self.values | (changed or {})
+        vectors = {name: values[name] for name in self.vectors}
+        fields = self.cell.state_fields
+        state = self.cell.state(*(values[f"s_{name}"] for name in fields))
+        states = []
         for t, z in enumerate(values["zx"]):
             if self.keep is not None:
-                first = [self.cell.initial.get(name, 0.0) for name in self.cell.state_fields]
-                pairs = zip(state, first, strict=True)
-                state = self.cell.state(*(s * self.keep[t] + (1 - self.keep[t]) * f for s, f in pairs))
-            state = self.cell.step(Complex, z, state, lambda x, name: x @ values[name], values)
-            for name in self.emitted:
-                outputs[name].append(getattr(state, name))
-        return {name: np.stack(arrays) for name, arrays in outputs.items()}, state
+                first = (self.cell.initial.get(name, 0.0) * (1 - self.keep[t]) for name in fields)
+                state = self.cell.state(*(s * self.keep[t] + f for s, f in zip(state, first, strict=True)))
+            state = self.cell.step(Complex, z, state, lambda x, name: x @ values[name], vectors)
+            states.append(state)
+        return {name: np.stack([getattr(state, name) for state in states]) for name in self.emitted} | {
+            f"last {name}": value for name, value in zip(fields, state, strict=True)
+        }
 
-    def slope(self, direction: dict[str, np.ndarray]) -> float:
-        """Return the derivative of the weighted sum of all outputs along a direction."""
-        values = self.arguments()
-        outputs, last = self.run({name: values[name] + STEP * 1j * step for name, step in direction.items()})
-        total = sum((np.imag(outputs[name]) * self.d_outputs[name]).sum() for name in self.emitted)
-        return float(total + sum((np.imag(x) * d).sum() for x, d in zip(last, self.d_last, strict=True))) / STEP
+    def slope(self, name: str, direction: np.ndarray) -> float:
+        """Return the derivative of the sum of all outputs, weighted by their gradients, along a direction."""
+        found = self.expected({name: self.values[name] + STEP * 1j * direction})
+        weights = self.d_outputs | {f"last {name}": d for name, d in self.d_last.items()}
+        return float(sum((np.imag(found[name]) * weight).sum() for name, weight in weights.items())) / STEP
 
 
-def call(function: Function, steps: int, rows: int, given: dict[str, np.ndarray], dtype: str, recording: bool = True):
-    """Call a function with arrays by name; return what it fills, by name; nothing beyond is written."""
+class Results(NamedTuple):
+    """What a compiled scan returns: outputs as in `Problem.expected`, and gradients as in `Problem.values`."""
+
+    outputs: dict[str, np.ndarray]
+    gradients: dict[str, np.ndarray]
+
+
+def call(
+    function: Function, steps: int, rows: int, given: dict[str, Any], dtype: str, recording: bool = True
+) -> dict[str, np.ndarray]:
+    """Call a function with arrays by name; return what it fills, by name; it must write nothing beyond these."""
     inputs = []
     for argument in function.layout.inputs:
-        name = argument.name if argument.role == "all" else f"{argument.name} {argument.role}"
-        shape = argument.shape(steps, rows)
-        array = np.ascontiguousarray(given[name], dtype)
-        assert array.size == np.prod(shape), f"{name} has {array.shape}, not {shape}"
+        array = np.ascontiguousarray(given[f"{argument.name} {argument.role}".removesuffix(" all")], dtype)
+        assert array.size == np.prod(argument.shape(steps, rows)), argument.name
         inputs.append(array)
-    outputs, guards = {}, {}
+    outputs, memory = {}, {}
     for argument in function.layout.outputs:
         shape = argument.shape(steps, rows, recording)
-        guards[argument.name] = np.full(int(np.prod(shape)) + 32, np.nan, dtype)
-        outputs[argument.name] = guards[argument.name][: int(np.prod(shape))].reshape(shape)
+        size = int(np.prod(shape))
+        memory[argument.name] = np.full(size + 64, np.nan, dtype)
+        outputs[argument.name] = memory[argument.name][32 : size + 32].reshape(shape)
     function(steps, rows, recording, inputs, list(outputs.values()))
-    for name, array in guards.items():
-        assert np.isnan(array[-32:]).all(), f"the scan wrote beyond the end of {name}"
+    for name, array in memory.items():
+        assert np.isnan(array[:32]).all() and np.isnan(array[-32:]).all(), f"the scan wrote beyond {name}"
     return outputs
 
 
-def results(
-    scan: CompiledScan, problem: Problem, dtype: str
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict]:
-    """Return outputs and last state, and the gradient of every argument, of a compiled scan."""
-    steps, rows = problem.zx.shape[:2]
-    given = {"zx": problem.zx, "keep": problem.keep, **problem.matrices}
-    given |= {f"w_{name}": vector for name, vector in problem.vectors.items()}
-    given |= {f"s_{name} first": value for name, value in problem.state._asdict().items()}
-    made = call(scan.forward, steps, rows, given, dtype)
-    given |= made
+def results(scan: CompiledScan, problem: Problem, dtype: str) -> Results:
+    """Return what a compiled scan makes of a problem; without a record, its outputs must be the same."""
+    steps, rows, fields = problem.steps, problem.rows, problem.cell.state_fields
+    given = {"zx": problem.values["zx"], "keep": problem.keep, **problem.matrices}
+    given |= {f"w_{name}": problem.values[name] for name in problem.vectors}
+    given |= {f"s_{name} first": problem.values[f"s_{name}"] for name in fields}
     given |= {f"d_out_{name}": d for name, d in problem.d_outputs.items()}
-    given |= {f"d_{name} last": d for name, d in problem.d_last._asdict().items()}
-    back = call(scan.backward, steps, rows, given, dtype)
-    outputs = {name: made[f"s_{name}"][1:] for name in problem.emitted}
-    outputs |= {f"last {name}": made[f"s_{name}"][-1] for name in problem.cell.state_fields}
-    gradients = {"zx": back["d_zx"]}
-    gradients |= {f"s_{name}": back[f"d_{name}"][0] for name in problem.cell.state_fields}
-    gradients |= {name: back[f"d_w_{name}"] for name in problem.vectors}
+    given |= {f"d_{name} last": d for name, d in problem.d_last.items()}
+    made, unrecorded = (call(scan.forward, steps, rows, given, dtype, recording) for recording in (True, False))
+    for name in fields:
+        assert np.array_equal(made[f"s_{name}"], unrecorded[f"s_{name}"], equal_nan=True), f"{name} without a record"
+    memory = given | made
+    memory |= call(scan.backward, steps, rows, memory, dtype)
+    outputs = {name: memory[f"s_{name}"][1:] for name in problem.emitted}
+    outputs |= {f"last {name}": memory[f"s_{name}"][-1] for name in fields}
+    gradients = {"zx": memory["d_zx"]}
+    gradients |= {f"s_{name}": memory[f"d_{name}"][0] for name in fields}
     gradients |= {name: np.zeros_like(matrix) for name, matrix in problem.matrices.items()}
-    programs, memory = scan.programs, {**given, **back}
+    gradients |= {name: memory[f"d_w_{name}"] for name in problem.vectors}
 
-    def columns(place: Any, width: int) -> np.ndarray:
-        array = memory[place.array.name][:steps].reshape(-1, place.array.width)
+    def columns(place: Place, width: int) -> np.ndarray:
+        array = memory[place.array.name][:steps].reshape(steps * rows, place.array.width)
         return array[:, place.offset : place.offset + width]
 
+    programs = scan.programs
     for product, left, right in zip(programs.step.products, programs.left, programs.right, strict=True):
         gradients[product.matrix] += columns(left, product.rows).T @ columns(right, product.columns)
-    return outputs, gradients, back
+    return Results(outputs, gradients)
 
 
 def errors(scan: CompiledScan, problem: Problem, dtype: str) -> tuple[float, float]:
-    """Return the largest errors of outputs and of gradients, to the size of the largest number of each."""
-    outputs, gradients, _ = results(scan, problem, dtype)
-    expected, last = problem.run({})
-    expected |= {f"last {name}": value for name, value in last._asdict().items()}
-    forward = max(abs(outputs[name] - expected[name]).max() / (abs(expected[name]).max() + 1e-30) for name in outputs)
-    rng, worst = np.random.default_rng(1), 0.0
+    """Return the largest errors of outputs and of gradients, each relative to the largest number of its array.
+
+    An error of a gradient is one of its slope along itself, or along one of two random directions near it.
+    """
+    outputs, gradients = results(scan, problem, dtype)
+    expected, rng = problem.expected(), np.random.default_rng(1)
+    of_outputs = [
+        np.abs(outputs[name] - value).max() / max(np.abs(value).max(), 1e-30) for name, value in expected.items()
+    ]
+    of_gradients = []
     for name, gradient in gradients.items():
-        length = np.linalg.norm(gradient)
-        # Along our own gradient the slope is its length, which no error off it can change; and in random directions.
-        for mixed in (0.0, 1.0, 1.0):
-            direction = gradient / (length or 1.0) + mixed * rng.normal(size=gradient.shape) / np.sqrt(gradient.size)
-            found, true = float((gradient * direction).sum()), problem.slope({name: direction})
-            worst = max(worst, abs(found - true) / max(abs(true), float(length), 1e-12))
-    return float(forward), worst
+        length = float(np.linalg.norm(gradient))
+        for share in (0.0, 1.0, 1.0):
+            direction = gradient / (length or 1.0) + share * rng.normal(size=gradient.shape) / np.sqrt(gradient.size)
+            found, true = float((gradient * direction).sum()), problem.slope(name, direction)
+            of_gradients.append(abs(found - true) / max(abs(true), length, 1e-12))
+    # Unlike Python's max, NumPy's is NaN if one number is.
+    return float(np.max(of_outputs)), float(np.max(of_gradients))
+
+
+def assert_equal(cell: Cell, units: int, steps: int, rows: int, dtype: str, **options: Any) -> None:
+    """Compile a scan and compare it with the equations; `options` are those of `compiled`."""
+    problem, scan = compiled(cell, units, steps, rows, dtype, **options)
+    for error, tolerance in zip(errors(scan, problem, dtype), TOLERANCES[dtype], strict=True):
+        assert error <= tolerance
+
+
+def compiled(
+    cell: Cell,
+    units: int,
+    steps: int,
+    rows: int,
+    dtype: str,
+    emitted: Sequence[str] | None = None,
+    resets: bool = True,
+    machine: Machine | None = None,
+    seed: int = 0,
+) -> tuple[Problem, CompiledScan]:
+    """Return a random problem and the scan for it; by default it outputs all fields, and documents begin in it."""
+    emitted = cell.state_fields if emitted is None else emitted
+    return (
+        Problem(cell, units, steps, rows, emitted, resets, seed),
+        CompiledScan(cell, units, emitted, resets, dtype, machine or Quick()),
+    )
