@@ -40,6 +40,11 @@ class Argument:
                 return rows, width
         return (width,)
 
+    def described(self) -> tuple[object, ...]:
+        """Return all that is known of the argument."""
+        of_array = (self.array.width, self.array.kind.name) if self.array is not None else ()
+        return self.name, self.role, self.size, *of_array
+
 
 @dataclass
 class Group:

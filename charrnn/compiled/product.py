@@ -24,12 +24,17 @@ def chunks(k: int) -> Iterator[tuple[int, int]]:
         yield low, k * (place + 1) // count - low
 
 
+def panel(machine: Machine, real: ir.Type) -> int:
+    """Return the number of columns of a panel."""
+    return machine.vectors * machine.vector_bytes // (8 if isinstance(real, ir.DoubleType) else 4)
+
+
 class Products:
     """The functions of a module that products with packed matrices need."""
 
     def __init__(self, module: ir.Module, machine: Machine, real: ir.Type):
         self.module, self.machine, self.real = module, machine, real
-        self.panel = machine.vectors * machine.vector_bytes // (8 if isinstance(real, ir.DoubleType) else 4)
+        self.panel = panel(machine, real)
         self.kernels = {rows: self._kernel(rows) for rows in range(1, machine.rows + 1)}
         self._packs: dict[bool, ir.Function] = {}
 

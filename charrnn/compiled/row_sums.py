@@ -1,7 +1,10 @@
 """The gradient of a look-up: the sum of all rows that were read from the same row of the table."""
 
+from functools import partial
+
 import llvmlite.ir as ir
 
+from charrnn.compiled.cache import cached, key
 from charrnn.compiled.code import I32, I64, PTR, Code
 from charrnn.compiled.machine import Machine
 from charrnn.compiled.scan import REALS, Native, this_machine
@@ -15,6 +18,12 @@ class RowSums(Native):
 
     def __init__(self, width: int, dtype: str, machine: Machine | None = None):
         machine = machine or this_machine()
+        code = cached(key(machine, "row sums", width, dtype), partial(self._code, width, dtype, machine))
+        self._loaded = machine.load(code)
+        super().__init__(self._loaded.address("row_sums"))
+
+    @staticmethod
+    def _code(width: int, dtype: str, machine: Machine) -> bytes:
         module = ir.Module("row sums")
         module.triple = machine.triple
         code = Code(module, machine, REALS[dtype], "row_sums", [PTR, PTR])
@@ -34,5 +43,4 @@ class RowSums(Native):
                 for u in code.columns(width):
                     code.store(code.add(code.load(code.at(to, u)), code.load(code.at(source, u))), code.at(to, u))
         b.ret_void()
-        self._loaded = machine.load(machine.object_code(module))
-        super().__init__(self._loaded.address("row_sums"))
+        return machine.object_code(module)

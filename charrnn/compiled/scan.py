@@ -8,10 +8,12 @@ import llvmlite.ir as ir
 import numpy as np
 
 from charrnn.cells import Cell
+from charrnn.cells.trace import Trace
+from charrnn.compiled.cache import cached, described, key
 from charrnn.compiled.emit import ScanCode
 from charrnn.compiled.layout import Layout
 from charrnn.compiled.machine import Machine
-from charrnn.compiled.product import Products
+from charrnn.compiled.product import Products, panel
 from charrnn.compiled.program import programs_of
 
 REALS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
@@ -61,10 +63,8 @@ class CompiledScan:
         machine = machine or this_machine()
         self.programs = programs = programs_of(cell, units, emitted, resets)
         step, derivative = programs.step, programs.derivative
-        module = ir.Module("scan")
-        module.triple = machine.triple
-        products = Products(module, machine, REALS[dtype])
-        layout = partial(Layout, panel=products.panel, tile=machine.rows * products.panel)
+        width = panel(machine, REALS[dtype])
+        layout = partial(Layout, panel=width, tile=machine.rows * width)
         keep = [step.keep] if step.keep is not None else []
         states = list(step.states.values())
         forward = layout(programs.forward, [step.zx, *keep, *step.vectors.values()], first=states)
@@ -76,8 +76,20 @@ class CompiledScan:
             [*given, *recorded, *derivative.incoming.values()],
             last=list(derivative.d_states.values()),
         )
-        ScanCode(products, "forward", forward, backwards=False)
-        ScanCode(products, "backward", backward, backwards=True)
-        self._loaded = machine.load(machine.object_code(module))
+
+        def make() -> bytes:
+            module = ir.Module("scan")
+            module.triple = machine.triple
+            products = Products(module, machine, REALS[dtype])
+            ScanCode(products, "forward", forward, backwards=False)
+            ScanCode(products, "backward", backward, backwards=True)
+            return machine.object_code(module)
+
+        # The arguments too: code from the cache must never take one for another.
+        facts = (
+            *(described(Trace(cell, units)), dict(cell.initial), units, list(emitted), resets, dtype),
+            *(a.described() for each in (forward, backward) for a in (*each.inputs, *each.outputs)),
+        )
+        self._loaded = machine.load(cached(key(machine, "scan", *facts), make))
         self.forward = Function(forward, self._loaded.address("forward"))
         self.backward = Function(backward, self._loaded.address("backward"))

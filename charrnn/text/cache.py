@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from charrnn.atomic import TEMPORARY, replacing
+from charrnn.caches import folder
 from charrnn.errors import CharRNNError
 
 # Texts with fewer bytes of codes than this need no file.
@@ -35,13 +36,6 @@ _SEEN_TEMPORARY = rf"\.{_SEEN_NAME.pattern}\.[0-9a-f]{{8}}{re.escape(TEMPORARY)}
 _HALF_MADE = re.compile(rf"[0-9a-f]{{16}}{re.escape(_PART)}|{_SEEN_TEMPORARY}|[0-9a-f]{{16}}{re.escape(_SEEN + _PART)}")
 # An entry that was not used for this many days is removed when another is made.
 _DAYS = 30
-
-
-def folder() -> Path:
-    """Return the folder of the cache: the environment's CHARRNN_CACHE, or charrnn in the user's folder of caches."""
-    given = os.environ.get("CHARRNN_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(given or Path(base, "charrnn")).expanduser()
 
 
 def load(state: Any) -> tuple[dict[str, Any], np.ndarray] | None:
