@@ -139,7 +139,9 @@ class ScanCode:
         with code.loop(0, self.rows) as m:
             totals = []
             for _ in group.sums:
-                vector, single = (b.alloca(kind) for kind in (code.type, code.real))
+                # Once a call: in the loop, each turn would take more of the stack.
+                with b.goto_entry_block():
+                    vector, single = (b.alloca(kind) for kind in (code.type, code.real))
                 b.store(code.number(0.0), vector)
                 b.store(ir.Constant(code.real, 0.0), single)
                 totals.append((vector, single))

@@ -74,6 +74,11 @@ def test_chunks_are_all_rows_in_order():
         assert edge == k
 
 
+def test_a_long_window_takes_no_more_of_the_stack():
+    problem, scan = compiled(CELLS["lstm-layernorm"], 2, 1024, 256, "float32")
+    assert np.isfinite(results(scan, problem, "float32").outputs["h"]).all()
+
+
 def test_the_first_of_two_equal_numbers_has_the_gradient():
     cell = toy(lambda xp, zx, state, dot, w: Two(xp.maximum(state.h, state.c), xp.maximum(state.c, zx)))
     problem, scan = compiled(cell, UNITS, 1, 3, "float64", resets=False)
