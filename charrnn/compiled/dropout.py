@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import llvmlite.ir as ir
 
+from charrnn.compiled.cache import cached, key
 from charrnn.compiled.code import I32, I64, PTR, Code
 from charrnn.compiled.machine import Machine
 from charrnn.compiled.scan import REALS, Native, this_machine
@@ -27,10 +28,23 @@ class Dropout(Native):
 
     def __init__(self, units: int, rate: float, seed: int, dtype: str, machine: Machine | None = None):
         machine = machine or this_machine()
-        module = ir.Module("dropout")
-        module.triple = machine.triple
-        self.code = code = Code(module, machine, REALS[dtype], "dropout", [PTR, PTR])
-        self.units, self.key = units, (seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF)
+
+        def make() -> bytes:
+            module = ir.Module("dropout")
+            module.triple = machine.triple
+            _Masking(Code(module, machine, REALS[dtype], "dropout", [PTR, PTR]), units, rate, seed)
+            return machine.object_code(module)
+
+        code = cached(key(machine, "dropout", units, rate, seed, dtype), make)
+        super().__init__(machine.load(code), "dropout")
+
+
+class _Masking:
+    """Emits the code of `Dropout`."""
+
+    def __init__(self, code: Code, units: int, rate: float, seed: int):
+        self.code, self.units = code, units
+        self.key = seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF
         self.threshold, self.scale = min(round(rate * 2**32), 2**32 - 1), 1.0 / (1.0 - rate)
         b = code.b
         outputs, inputs = code.function.args
@@ -57,8 +71,6 @@ class Dropout(Native):
                             self._drop(line, b.add(u, code.i(place * quarter)), word)
             code.use(code.widest)
         b.ret_void()
-        self._loaded = machine.load(machine.object_code(module))
-        super().__init__(self._loaded.address("dropout"))
 
     def _drop(self, line: Sequence[ir.Value], column: ir.Value, noise: ir.Value) -> None:
         """Emit the numbers of a row from a column on, as many as lanes; beyond the row, nothing."""

@@ -1,5 +1,7 @@
 """The processor for which code is compiled, and LLVM's compiler for it."""
 
+import hashlib
+
 import llvmlite.binding as llvm
 import llvmlite.ir as ir
 
@@ -46,12 +48,13 @@ class Machine:
 
 
 class Loaded:
-    """Object code in memory; it stays there as long as this object."""
+    """Object code in memory; it stays there as long as this object. `digest`: of the code."""
 
     def __init__(self, code: bytes, target: llvm.TargetMachine):
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
+        self.digest = hashlib.sha256(code).hexdigest()
 
     def address(self, name: str) -> int:
         """Return the address of a function."""

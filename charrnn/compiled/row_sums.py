@@ -19,8 +19,7 @@ class RowSums(Native):
     def __init__(self, width: int, dtype: str, machine: Machine | None = None):
         machine = machine or this_machine()
         code = cached(key(machine, "row sums", width, dtype), partial(self._code, width, dtype, machine))
-        self._loaded = machine.load(code)
-        super().__init__(self._loaded.address("row_sums"))
+        super().__init__(machine.load(code), "row_sums")
 
     @staticmethod
     def _code(width: int, dtype: str, machine: Machine) -> bytes:

@@ -12,7 +12,7 @@ from charrnn.cells.trace import Trace
 from charrnn.compiled.cache import cached, described, key
 from charrnn.compiled.emit import ScanCode
 from charrnn.compiled.layout import Layout
-from charrnn.compiled.machine import Machine
+from charrnn.compiled.machine import Loaded, Machine
 from charrnn.compiled.product import Products, panel
 from charrnn.compiled.program import programs_of
 
@@ -26,12 +26,17 @@ def this_machine() -> Machine:
 
 
 class Native:
-    """Compiled code at an `address`: `void (void **outputs, void **inputs)`, whose first input is int64 `sizes`."""
+    """A function of loaded code, `void (void **outputs, void **inputs)`; its first input is int64 `sizes`.
 
-    def __init__(self, address: int):
-        self.address = address
+    address: where it is. symbol: a name that is the same in all processes, and that no other code has.
+    """
+
+    def __init__(self, loaded: Loaded, name: str):
+        # The code is there as long as what may call it.
+        self.loaded, self.address = loaded, loaded.address(name)
+        self.symbol = f"{name}_{loaded.digest}"
         # ctypes releases the GIL while it runs.
-        self._call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(address)
+        self._call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(self.address)
 
     def run(self, sizes: Sequence[int], inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
         """Fill `outputs` from `inputs`; all are contiguous."""
@@ -43,8 +48,8 @@ class Native:
 class Function(Native):
     """One direction of a scan, and its layout."""
 
-    def __init__(self, layout: Layout, address: int):
-        super().__init__(address)
+    def __init__(self, loaded: Loaded, name: str, layout: Layout):
+        super().__init__(loaded, name)
         self.layout = layout
 
     def __call__(
@@ -90,6 +95,5 @@ class CompiledScan:
             *(described(Trace(cell, units)), dict(cell.initial), units, list(emitted), resets, dtype),
             *(a.described() for each in (forward, backward) for a in (*each.inputs, *each.outputs)),
         )
-        self._loaded = machine.load(cached(key(machine, "scan", *facts), make))
-        self.forward = Function(forward, self._loaded.address("forward"))
-        self.backward = Function(backward, self._loaded.address("backward"))
+        loaded = machine.load(cached(key(machine, "scan", *facts), make))
+        self.forward, self.backward = Function(loaded, "forward", forward), Function(loaded, "backward", backward)

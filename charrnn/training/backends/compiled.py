@@ -4,7 +4,7 @@ A backend offers `native`, which calls compiled code, and `custom_gradient`; the
 """
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 from charrnn.cells import Cell
@@ -37,14 +37,14 @@ class Calls(Protocol):
     def transposed_product(self, a: Any, b: Any) -> Any: ...
 
 
-@lru_cache(maxsize=64)
+@cache
 def scan_of(cell: Cell, units: int, emitted: tuple[str, ...], resets: bool, dtype: str) -> CompiledScan:
     """Return the compiled scan of a layer; a process compiles it once."""
     return CompiledScan(cell, units, emitted, resets, dtype)
 
 
-_row_sums = lru_cache(maxsize=64)(RowSums)
-_dropout = lru_cache(maxsize=64)(Dropout)
+_row_sums = cache(RowSums)
+_dropout = cache(Dropout)
 
 
 def look_up(calls: Calls, table: Any, ids: Any, dtype: str) -> Any:

@@ -1,7 +1,8 @@
 """Compiled code in JAX's graph, called by XLA itself, without Python.
 
 XLA calls a function of its own kind, `XLA_FFI_Error *handler(XLA_FFI_CallFrame *)` (xla/ffi/api/c_api.h), which unpacks
-the addresses of the arrays and jumps to the compiled code. Its first array has the code's address, then the sizes.
+the addresses of the arrays and calls the compiled code. Each function has a handler of its own, whose name says what
+the code is: what XLA compiles does not depend on the process, and may be cached or sent to others.
 """
 
 import ctypes
@@ -20,7 +21,6 @@ from charrnn.training.backends import compiled
 from charrnn.training.backends.compiled import Output
 from charrnn.training.backends.jax.ops import product, xp
 
-TARGET = "charrnn_native"
 # The offsets are those of the C structures on 64-bit systems. When a handler is registered, XLA asks for the version of
 # the interface that it was written for (0.1), by an extension of the call frame.
 HANDLER = """
@@ -56,10 +56,7 @@ call:
   %output_table = alloca ptr, i64 %outputs_count
   call void @addresses(ptr %inputs, i64 %inputs_count, ptr %input_table)
   call void @addresses(ptr %outputs, i64 %outputs_count, ptr %output_table)
-  %header = load ptr, ptr %input_table
-  %code = load ptr, ptr %header, align 1
-  %sizes = getelementptr i8, ptr %header, i64 8
-  store ptr %sizes, ptr %input_table
+  %code = inttoptr i64 ADDRESS to ptr
   call void %code(ptr %output_table, ptr %input_table)
   ret ptr null
 }
@@ -86,15 +83,22 @@ done:
 """
 
 
-@cache
-def _register() -> Loaded:
-    """Let XLA know the handler; the code stays in memory as long as the result."""
-    machine = this_machine()
-    loaded = machine.load(machine.object_code(HANDLER))
-    capsule_of = ctypes.pythonapi.PyCapsule_New
-    capsule_of.restype, capsule_of.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
-    jax.ffi.register_ffi_target(TARGET, capsule_of(loaded.address("handler"), None, None), platform="cpu")
-    return loaded
+# The functions whose handlers XLA knows, and the handlers.
+_KNOWN: dict[str, tuple[Native, Loaded]] = {}
+
+
+def _target(code: Native) -> str:
+    """Return the name by which XLA knows a function."""
+    if code.symbol not in _KNOWN:
+        machine = this_machine()
+        handler = machine.load(machine.object_code(HANDLER.replace("ADDRESS", str(code.address))))
+        capsule_of = ctypes.pythonapi.PyCapsule_New
+        capsule_of.restype, capsule_of.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+        capsule = capsule_of(handler.address("handler"), None, None)
+        jax.ffi.register_ffi_target(f"charrnn_{code.symbol}", capsule, platform="cpu")
+        # XLA may call them as long as the process lives.
+        _KNOWN[code.symbol] = code, handler
+    return f"charrnn_{code.symbol}"
 
 
 class Calls:
@@ -105,11 +109,10 @@ class Calls:
     @staticmethod
     def native(code: Native, sizes: Sequence[int], inputs: Sequence[Any], outputs: Sequence[Output]) -> list[Any]:
         """Return the outputs of compiled code that are kept."""
-        _register()
         # As bytes, since JAX has no 64-bit integers by default.
-        header = np.array([code.address, *sizes], np.int64).view(np.uint8)
+        header = np.array(sizes, np.int64).view(np.uint8)
         types = [jax.ShapeDtypeStruct(output.shape, inputs[0].dtype) for output in outputs]
-        found = jax.ffi.ffi_call(TARGET, types)(header, *inputs)
+        found = jax.ffi.ffi_call(_target(code), types)(header, *inputs)
         return [array for array, output in zip(found, outputs, strict=True) if output.kept]
 
     @staticmethod
