@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from charrnn.cells import CELLS
+from charrnn.cells import CELLS, Cell, Vector
 from charrnn.compiled.machine import Machine
 from charrnn.compiled.product import CHUNK, chunks
 from charrnn.network.gated_feedback import gated_feedback
@@ -58,6 +58,16 @@ def test_random_cells(first):
 @pytest.mark.parametrize("name", some(CELLS, ["lstm-layernorm", "clockwork", "lstm-mogrifier", "gru"]))
 def test_few_units_and_one_row(name, units):
     assert_equal(CELLS[name], units, 3, 1, "float64")
+
+
+def test_one_unit_that_is_read_in_several_columns():
+    """Its gradient, and that of a vector, is a sum over columns."""
+
+    def step(xp, zx, state, dot, w):
+        a, b = xp.split(xp.tanh(zx * state.h + w["p"]) + state.c, 2, axis=-1)
+        return Two(a, b)
+
+    assert_equal(Cell("toy", "", step, Two, "ab", {}, {"p": Vector()}), 1, 4, 3, "float64", resets=False)
 
 
 @pytest.mark.parametrize("units", [CHUNK, 2 * CHUNK + 5])

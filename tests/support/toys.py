@@ -168,6 +168,12 @@ def product_of_product(xp, zx, state, dot, w):
     return Two(xp.tanh(zx + p) + 0.1 * p * p, xp.tanh(m) * zx)
 
 
+def product_and_sum(xp, zx, state, dot, w):
+    """One product is a state and a summand too, and another one is an operand and a summand too."""
+    p, q = dot(state.h, "U"), dot(state.c, "V")
+    return Three(p, xp.tanh(p + zx), dot(q, "U") * xp.sigmoid(q + zx))
+
+
 def dead_product(xp, zx, state, dot, w):
     """A product and an activation lead nowhere; the new c is a product as it is."""
     dot(xp.tanh(zx), "V")
@@ -207,6 +213,7 @@ TOYS = {
     "left_vector": toy(left_vector, vectors=("p", "q")),
     "vectors_alone": toy(vectors_alone, Three, vectors=("p", "q")),
     "rotate": toy(rotate, Three),
+    "product_and_sum": toy(product_and_sum, Three, matrices={"U": 1, "V": 1}),
     "every_function": toy(every_function, vectors=("p",)),
     "concatenated": toy(concatenated, matrices={"U": 2}),
     "activations_from_the_second": toy(activations_from_the_second, gates=3, matrices={"U": 3}),
