@@ -97,7 +97,9 @@ class Program:
         return found if edge == self.products[place].columns else []
 
     def _home(self, product: Product, blocks: Sequence[Node]) -> Place:
-        """Return where a product's result goes: right where it is wanted, if it is wanted as a whole."""
+        """Return where a product's result goes: right where it is wanted, if it is wanted as a whole and only there."""
+        if any(p.operand.op == "leaf" and p.operand.args[0] is product.result for p in self.products):
+            return Place(product.result, 0)
         for target in self.targets:
             whole = target.array.width == product.columns and not (target.offset or target.total)
             if whole and len(blocks) == 1 and target.node is blocks[0] and target.width == product.columns:
