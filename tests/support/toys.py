@@ -169,7 +169,7 @@ def product_of_product(xp, zx, state, dot, w):
 
 
 def product_and_sum(xp, zx, state, dot, w):
-    """One product is a state and a summand too, another one an operand and a summand, a third a state and an operand."""
+    """A product is a state and a summand, another one an operand and a summand, a third one a state and an operand."""
     p, q, r = dot(state.h, "U"), dot(state.c, "V"), dot(state.h, "V")
     return Three(p, xp.tanh(p + zx) + dot(q, "U") * xp.sigmoid(q + zx) + dot(r, "V") * zx, r)
 
