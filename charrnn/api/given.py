@@ -3,7 +3,7 @@
 import math
 import os
 import reprlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,9 +68,15 @@ def one_or_several(name: str, given: Any, kinds: Any, what: str) -> list[Any]:
 
 def check_unknown(policy: str | None) -> None:
     """Raise CharRNNError unless `unknown` is a known policy, or None."""
-    if policy is not None and policy not in UNKNOWN:
+    if policy is not None:
+        check_one_of("unknown", policy, UNKNOWN)
+
+
+def check_one_of(name: str, value: object, known: Sequence[str]) -> None:
+    """Raise CharRNNError unless an argument is one of the known values."""
+    if value not in known:
         raise CharRNNError(
-            f"`unknown` is {policy!r}; it must be one of {', '.join(UNKNOWN)}.", did_you_mean(str(policy), UNKNOWN)
+            f"`{name}` is {value!r}; it must be one of {', '.join(known)}.", did_you_mean(str(value), known)
         )
 
 

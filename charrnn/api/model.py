@@ -10,10 +10,10 @@ import numpy as np
 from charrnn.api.cuts import Cuts
 from charrnn.api.encoding import Prime
 from charrnn.api.generation import How, Notify, Sample, generation, unheard
-from charrnn.api.given import check_given, check_unknown, check_whole
+from charrnn.api.given import check_given, check_one_of, check_unknown, check_whole
 from charrnn.api.named import Corpus, lines_of, names_and_patterns
 from charrnn.api.scores import Scores
-from charrnn.config import ModelConfig
+from charrnn.config import INFERENCE_ENGINES, WEIGHTS, ModelConfig
 from charrnn.errors import readable_by
 from charrnn.inference import model as inference
 from charrnn.inference.generation import Character, generate_one
@@ -28,16 +28,30 @@ if TYPE_CHECKING:
     from charrnn.text.reader import Watch
 
 
-def load(run: str | os.PathLike[str] | None = None, notify: Notify = unheard) -> "Model":
+def load(
+    run: str | os.PathLike[str] | None = None,
+    notify: Notify = unheard,
+    *,
+    engine: str = INFERENCE_ENGINES[0],
+    weights: str = WEIGHTS[0],
+) -> "Model":
     """Return a trained model.
 
     run: a run's name, its folder, or a checkpoint file; for a run, its best checkpoint is loaded. None means the newest
-    run. notify: is called with each message for the user about a text that the model is given.
+    run. notify: is called with each message for the user about a text that the model is given. engine: "numpy";
+    "compiled", which is faster, but takes a moment to start; or "auto", which begins each text with NumPy and goes on
+    with compiled code if the text is long. weights: how the matrices are stored: "float32", or "bf16" or "int8", with
+    which a large model makes a single text several times as fast, and predicts slightly less well.
     Raise CharRNNError if there is no such run, or its checkpoint is damaged.
     """
     check_given(run=run, notify=notify)
+    check_one_of("engine", engine, INFERENCE_ENGINES)
+    check_one_of("weights", weights, WEIGHTS)
     path = find_checkpoint(None if run is None else os.fspath(run))
     network = inference.Model.load(path)
+    network.engine, network.notify = engine, notify
+    if weights != WEIGHTS[0]:
+        network.store_as(weights)
     network.limit_threads()
     return Model(network, path, notify)
 

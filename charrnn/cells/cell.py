@@ -106,6 +106,10 @@ class Vector(NamedTuple):
 
     starts: tuple[float, ...] = (0.0,)
 
+    def width(self, units: int) -> int:
+        """Return its length in a layer of `units` units."""
+        return len(self.starts) * units
+
 
 # Standardizing a constant does not divide by zero, thanks to this (Ba et al. 2016 name no value).
 EPSILON = 1e-5

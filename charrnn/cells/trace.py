@@ -1,7 +1,8 @@
 """A cell's step as a list of operations: its equations run once on `Node`s, which compute nothing and record."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from charrnn.cells.cell import ArrayNamespace, Cell
@@ -131,17 +132,17 @@ class Trace:
     """A step of a layer of `units` units: its `nodes`, each after its operands.
 
     zx: the node of zx; state and new: the nodes of the old and of the new state, in the cell's type; vectors: the nodes
-    of its vectors by name. Raises CharRNNError for a function that a step may not call; a step with another mistake can
-    raise anything.
+    of its vectors by name; widths: of the fields of the state, which are `units` wide, except `others`. Raises
+    CharRNNError for a function that a step may not call; a step with another mistake can raise anything.
     """
 
-    def __init__(self, cell: Cell, units: int):
+    def __init__(self, cell: Cell, units: int, others: Mapping[str, int] = MappingProxyType({})):
         self.nodes: list[Node] = []
         self.zx = Node(self.nodes, "zx", (), cell.width(units))
-        self.state = cell.state(*(Node(self.nodes, "state", (), units, field) for field in cell.state_fields))
+        self.widths = {field: others.get(field, units) for field in cell.state_fields}
+        self.state = cell.state(*(Node(self.nodes, "state", (), width, field) for field, width in self.widths.items()))
         self.vectors = {
-            name: Node(self.nodes, "vector", (), len(vector.starts) * units, name)
-            for name, vector in cell.vectors.items()
+            name: Node(self.nodes, "vector", (), vector.width(units), name) for name, vector in cell.vectors.items()
         }
 
         def dot(vector: Node, name: str) -> Node:
@@ -154,5 +155,6 @@ class Trace:
         for field, node in zip(cell.state_fields, self.new, strict=True):
             if not isinstance(node, Node):
                 raise TypeError(f"the new {field} is not an array")
-            if node.shape != (None, units):
-                raise ValueError(f"the new {field} must be {_shape(None, units)}, not {_shape(*node.shape)}")
+            if node.shape != (None, self.widths[field]):
+                expected = _shape(None, self.widths[field])
+                raise ValueError(f"the new {field} must be {expected}, not {_shape(*node.shape)}")

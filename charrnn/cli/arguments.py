@@ -10,6 +10,7 @@ import typer
 
 from charrnn.cli.console import notify, printable, say, typed_without
 from charrnn.cli.escapes import unescaped
+from charrnn.config import INFERENCE_ENGINES, WEIGHTS
 from charrnn.errors import CharRNNError, did_you_mean, readable_by
 
 if TYPE_CHECKING:
@@ -24,11 +25,11 @@ def typed(context: typer.Context) -> set[str]:
     return {name for name in context.params if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"}
 
 
-def loaded(run: str | None) -> "Model":
+def loaded(run: str | None, engine: str = INFERENCE_ENGINES[0], weights: str = WEIGHTS[0]) -> "Model":
     """Return the model of RUN|FILE; without it, the model of the newest run, whose name is printed."""
     from charrnn.api.model import load
 
-    model = load(run, notify)
+    model = load(run, notify, engine=engine, weights=weights)
     if run is None:
         tell_which(model.run, model.path.name, model.network.step)
     return model

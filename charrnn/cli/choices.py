@@ -4,6 +4,7 @@ from charrnn.api.presets import PRESETS
 from charrnn.config import (
     ACTIVATIONS,
     ERRORS,
+    INFERENCE_ENGINES,
     NEWLINES,
     NORMAL_FORMS,
     OPTIMIZERS,
@@ -13,6 +14,7 @@ from charrnn.config import (
     SPLITS,
     STACKS,
     UNKNOWN,
+    WEIGHTS,
 )
 
 CHOICES = {
@@ -23,6 +25,7 @@ CHOICES = {
     "--engine": ("auto", "compiled", "framework"),
     # The most frequent ones; every encoding that Python knows is accepted.
     "--encoding": ("utf-8", "utf-16", "latin-1", "cp1252"),
+    "--engine": INFERENCE_ENGINES,
     "--errors": ERRORS,
     "--newlines": NEWLINES,
     "--normalize": NORMAL_FORMS,
@@ -34,6 +37,7 @@ CHOICES = {
     "--split": SPLITS,
     "--stack": STACKS,
     "--unknown": UNKNOWN,
+    "--weights": WEIGHTS,
 }
 
 # The options whose value is the name of a file or folder, in addition to those that Typer reads as a path.

@@ -15,6 +15,7 @@ from charrnn.config import (
     PRECISIONS,
     STACKS,
     UNKNOWN,
+    WEIGHTS,
 )
 
 
@@ -95,6 +96,26 @@ Units = Annotated[int, typer.Option("--units", help="Units per layer.")]
 Embedding = Annotated[
     int | None,
     typer.Option("--embedding", min=0, callback=off, help="Size of the character embedding; 0 means one-hot input."),
+]
+
+# A model in use
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="ENGINE",
+        help="Who computes: numpy; compiled (faster, but takes a moment to start); or auto: compiled for what takes "
+        "long, else numpy.",
+    ),
+]
+Weights = Annotated[
+    str,
+    typer.Option(
+        "--weights",
+        metavar="FORM",
+        help=f"How the model's matrices are stored in memory: {', '.join(WEIGHTS)}. With the last two, a large model "
+        "makes a single text several times as fast, but predicts slightly less well.",
+    ),
 ]
 
 # Data

@@ -8,6 +8,7 @@ COMMANDS = {
 }
 
 _HOW_TEXT_IS_READ = ("--unknown", "--encoding", "--errors", "--cells")
+_SPEED = ("--engine", "--weights")
 _HOW_CHOSEN = (
     "--temp",
     "--top-k",
@@ -111,12 +112,14 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "Which samples are kept": ("--unique", "--novel", "--novel-to", "--min-length", "--max-length"),
         "Output": ("--output", "--jsonl", "--csv", "--sort", "--ids", "--show-surprisal"),
         "How text is read": ("--unknown", "--encoding", "--cells"),
+        "Speed": _SPEED,
     },
     "complete": {
         "What to write": ("--append", "--length", "--until", "--keep-until"),
         "How characters are chosen": _HOW_CHOSEN,
         "Output": ("--jsonl", "--check", "--unbuffered"),
         "How text is read": _HOW_TEXT_IS_READ,
+        "Speed": _SPEED,
     },
     "score": {
         "What is scored": ("--whole", "--field", "--after", "--context-field", "--line-ends"),
@@ -126,6 +129,7 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "Guess ranks": ("--rank", "--rank-samples", "--seed"),
         "Output": ("--per-char", "--heatmap", "--html", "--jsonl", "--unbuffered"),
         "How text is read": _HOW_TEXT_IS_READ,
+        "Speed": _SPEED,
     },
     "bench": {
         "Model": ("--cell", "--layers", "--units", "--embedding", "--stack", "--cells"),

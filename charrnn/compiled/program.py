@@ -146,11 +146,7 @@ def programs_of(cell: Cell, units: int, emitted: Sequence[str], resets: bool) ->
     last = max(node.number for node in step.graph.nodes.values())
     derivative = derivative_of(step, emitted)
     wanted = [t.node for t in derivative.targets]
-    targets = [
-        Target(array, low, width, part, following=True)
-        for array, node in zip(step.states.values(), step.new, strict=True)
-        for low, width, part in _parts(node, array.width)
-    ]
+    targets = _new_state(step)
     stored = {t.node: Place(t.array, t.offset, following=True) for t in targets if _is_computed(t)}
     targets += _operands(step)
     kept = [
@@ -181,6 +177,22 @@ def programs_of(cell: Cell, units: int, emitted: Sequence[str], resets: bool) ->
     backward.fuse()
     left = [Place(*product.operand.args) for product in step.products]
     return Programs(step, derivative, forward, backward, left, [Place(*factor) for factor in derivative.factors])
+
+
+def forward_only(step: Step) -> Program:
+    """Return the program of a step forwards that records nothing for a backward pass."""
+    program = Program(step.products, [*_new_state(step), *_operands(step)])
+    program.fuse()
+    return program
+
+
+def _new_state(step: Step) -> list[Target]:
+    """Return the targets of the new state."""
+    return [
+        Target(array, low, width, part, following=True)
+        for array, node in zip(step.states.values(), step.new, strict=True)
+        for low, width, part in _parts(node, array.width)
+    ]
 
 
 def _is_computed(target: Target) -> bool:

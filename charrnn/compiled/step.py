@@ -66,16 +66,16 @@ class Step:
     new: Sequence[Node] = ()
 
 
-def step_of(cell: Cell, units: int, resets: bool) -> Step:
-    """Return the step of a layer as expressions."""
-    traced, graph = Trace(cell, units), Graph()
+def step_of(cell: Cell, units: int, resets: bool, traced: Trace | None = None) -> Step:
+    """Return the step of a layer as expressions; `traced` is its trace if there is one already."""
+    traced, graph = traced or Trace(cell, units), Graph()
     step = Step(
         cell,
         units,
         graph,
         Array("zx", traced.zx.width, Kind.STEP),
         Array("keep", 1, Kind.STEP) if resets else None,
-        {name: Array(f"s_{name}", units, Kind.STATE) for name in cell.state_fields},
+        {name: Array(f"s_{name}", width, Kind.STATE) for name, width in traced.widths.items()},
         {name: Array(f"w_{name}", node.width, Kind.ROW) for name, node in traced.vectors.items()},
     )
     values: dict[Any, Node] = {}

@@ -3,12 +3,13 @@
 from collections import defaultdict
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from typing import NamedTuple
 
 import numpy as np
 
 from charrnn.errors import CharRNNError
+from charrnn.inference.compiled import CompiledStream
 from charrnn.inference.ends import End
 from charrnn.inference.model import Model, Stream
 from charrnn.inference.sampling import Sampling, cross_entropy, pick
@@ -220,20 +221,13 @@ def generate_one(model: Model, before: np.ndarray, how: Generation, with_nats: b
     length = how.ending.length
     if not length:
         return False
-    stream, sampling, allowed, size = Stream(model), how.sampling, Allowed(model, how), model.vocab.size
-    text, watched = Text(how, 0, before[before != model.vocab.start].tolist()), how.watched(size)
-    logits, nats = stream.feed(before[:, None])[-1, 0], 0.0
+    text, watched = Text(how, 0, before[before != model.vocab.start].tolist()), how.watched(model.vocab.size)
     # How much of the end of a document the text has just had, where the last one is to be finished.
     finished = how.ending.end if how.ending.finish else None
     matched = 0 if finished is None else int(finished.matched(before[before != model.vocab.start]))
     waiting: list[Character] = []
-    for made, uniform in enumerate(text.draws, 1):
-        chosen = pick(sampling.weights(allowed.of(logits, (text,))), uniform)
-        if chosen == size:
-            raise not_a_number()
-        if with_nats:
-            nats = float(cross_entropy(logits, np.array(chosen)))
-        character, cut = Character(chosen, nats), None
+    for made, character in enumerate(_drawn(model, before, how, text, with_nats), 1):
+        chosen, cut = character.id, None
         if waiting or text.matched or chosen in watched:
             waiting.append(character)
             cut = text.add(chosen)
@@ -253,8 +247,56 @@ def generate_one(model: Model, before: np.ndarray, how: Generation, with_nats: b
         if made >= length and (whole or made == length + how.ending.finish):
             yield from waiting
             return whole
-        logits = stream.go_on(chosen)
     raise AssertionError("random numbers have no end")
+
+
+def _drawn(model: Model, before: np.ndarray, how: Generation, text: Text, with_nats: bool) -> Iterator[Character]:
+    """Yield drawn characters after the ids `before`, without end; each is added to `text` before the next is asked for.
+
+    NumPy draws the first ones, because compiled code would begin later. If a rule needs Python for each character, only
+    the steps are compiled.
+    """
+    stream, sampling, allowed = Stream(model), how.sampling, Allowed(model, how)
+    patience, in_python = model.compiled.patience(), bool(how.no_repeat or sampling.typical)
+    if patience == 0:
+        stream = model.compiled.faster(stream)
+    logits = stream.feed(before[:, None])[-1, 0]
+    for made, uniform in enumerate(text.draws, 1):
+        chosen = pick(sampling.weights(allowed.of(logits, (text,))), uniform)
+        yield from _characters([chosen], logits[None], with_nats)
+        if patience is not None and made >= patience:
+            stream, patience = model.compiled.faster(stream), None
+            if isinstance(stream, CompiledStream) and not in_python:
+                left = how.ending.length + how.ending.finish - made
+                yield from _drawn_at_once(stream, chosen, how, text, allowed, with_nats, left)
+        logits = stream.go_on(chosen)
+
+
+def _drawn_at_once(
+    stream: CompiledStream, chosen: int, how: Generation, text: Text, allowed: Allowed, with_nats: bool, left: int
+) -> Iterator[Character]:
+    """Yield drawn characters after one that was drawn, without end, of which `left` will be needed at most."""
+    uniforms: list[float] = []
+    while True:
+        # All that is drawn after the end of the text is lost, so there are not many.
+        wanted = max(1, min(stream.model.compiled.chunk, left))
+        uniforms += islice(text.draws, wanted - len(uniforms))
+        ids, logits = stream.draw(chosen, uniforms, how.sampling, allowed.mask, with_nats)
+        yield from _characters(ids, logits, with_nats)
+        chosen, uniforms, left = ids[-1], uniforms[len(ids) :], left - len(ids)
+
+
+def _characters(ids: Sequence[int], logits: np.ndarray, with_nats: bool) -> Iterator[Character]:
+    """Yield drawn characters with their cost, where `logits` are those of each; raise CharRNNError if one is no id."""
+    size = logits.shape[1]
+    costs: Iterable[float] = repeat(0.0)
+    if with_nats:
+        known = np.minimum(ids, size - 1)
+        costs = cross_entropy(logits[: len(ids)], known).tolist()
+    for chosen, nats in zip(ids, costs, strict=False):
+        if chosen == size:
+            raise not_a_number()
+        yield Character(chosen, nats)
 
 
 def sample_text(model: Model, prime: np.ndarray, how: Generation) -> str:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from charrnn.cells.cell import add_bias
-from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
+from charrnn.config import DEFAULT_TEXT, WEIGHTS, ModelConfig, TextConfig
 from charrnn.cores import usable_cores
 from charrnn.inference import ops
 from charrnn.inference.ends import End
@@ -19,6 +19,9 @@ from charrnn.network.parameters import check_weights, layer_name, parameters
 from charrnn.network.stacks import layers_of
 from charrnn.runs.checkpoint import read_checkpoint
 from charrnn.text.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from charrnn.inference.compiled import Compiled
 
 BYTES_PER_THREAD = 2 << 20
 
@@ -55,6 +58,10 @@ class Model:
         # The number of training steps, None if that is not known.
         self.step = step
         self.weights = dict(weights)
+        # A part of INFERENCE_ENGINES and of WEIGHTS: who computes, and how the matrices of products are stored.
+        self.engine, self.form = "numpy", WEIGHTS[0]
+        # Is called with a message for the user.
+        self.notify: Callable[[str], None] = lambda notice: None
         self.table = input_table(ops, config, self.weights)
 
     @classmethod
@@ -94,6 +101,22 @@ class Model:
         end = self.text.document_end
         ids = [] if end is None else self.vocab.table(end).tolist()
         return End(ids, self.vocab.size + 1) if ids and min(ids) >= 0 else None
+
+    def store_as(self, form: str) -> None:
+        """Round the matrices of products to a form of weights (`charrnn.compiled.forms`)."""
+        from charrnn.compiled.forms import rounded
+
+        self.form = form
+        for parameter in parameters(self.config, self.vocab.size):
+            if len(parameter.shape) == 2 and not parameter.in_input_table:
+                self.weights[parameter.name] = rounded(self.weights[parameter.name], form)
+
+    @cached_property
+    def compiled(self) -> "Compiled":
+        """Return the model as compiled code; nothing is compiled before it is needed."""
+        from charrnn.inference.compiled import Compiled
+
+        return Compiled(self)
 
     def limit_threads(self) -> None:
         """Limit BLAS to one thread per 2 MB of the largest matrix of a product, at least one, at most one per core.
@@ -163,17 +186,22 @@ class Stream:
             low += self.units
         return calls
 
+    @property
+    def states(self) -> list[Any]:
+        """Return the state of each layer, in its cell's type; its fields are written to in place."""
+        return [plan.state for plan in self.plans]
+
     def forget(self, rows: Any = ...) -> None:
         """Reset the state of all texts, or of some rows, to that before a text; feed the start symbol next."""
-        for cell, plan in zip(self.layers, self.plans, strict=True):
-            for name, value in zip(cell.state_fields, plan.state, strict=True):
+        for cell, state in zip(self.layers, self.states, strict=True):
+            for name, value in zip(cell.state_fields, state, strict=True):
                 value[rows] = cell.initial.get(name, 0.0)
         self.matched[rows] = 0
 
     def copy(self, other: "Stream", rows: Any = ..., of: Any = ...) -> None:
         """Copy into some rows, by default all, the state of rows `of` a stream of the same model (or this stream)."""
-        for plan, source in zip(self.plans, other.plans, strict=True):
-            for value, new in zip(plan.state, source.state, strict=True):
+        for state, source in zip(self.states, other.states, strict=True):
+            for value, new in zip(state, source, strict=True):
                 value[rows] = new[of]
         self.matched[rows] = other.matched[of]
 
@@ -189,13 +217,17 @@ class Stream:
 
     def go_on(self, drawn: int | np.ndarray) -> np.ndarray:
         """Step with drawn characters; after the end of a document that the model forgets, a new document begins."""
+        return self.step(self.after(drawn))
+
+    def after(self, drawn: int | np.ndarray) -> int | np.ndarray:
+        """Return the ids to read after drawn characters; where a document has ended, forget it: the start symbol."""
         if self.end is not None:
             self.matched[...] = self.end.after[self.matched, drawn]
             ended = self.matched == len(self.end)
             if np.any(ended):
                 self.forget(ended)
                 drawn = np.where(ended, self.model.vocab.start, drawn)
-        return self.step(drawn)
+        return drawn
 
     def feed(self, ids: np.ndarray) -> np.ndarray:
         """Read ids, (time, batch); return the logits after each, (time, batch, vocab). Faster than stepping."""

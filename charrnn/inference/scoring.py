@@ -31,7 +31,9 @@ class Reader:
     """Reads `batch` texts in parallel from their beginnings, a piece at a time."""
 
     def __init__(self, model: Model, batch: int = 1):
-        self.stream = Stream(model, batch)
+        self.model, self.stream = model, Stream(model, batch)
+        # After how many steps compiled code takes over.
+        self.patience = model.compiled.patience(batch) if model.compiled.reads(batch) else None
         self.previous = np.full((1, batch), model.vocab.start)
         self.chunk = max(16, min(CHUNK, LOGITS // (batch * model.vocab.size)))
 
@@ -40,6 +42,9 @@ class Reader:
         nats = np.empty(ids.shape, np.float32)
         for low in range(0, len(ids), self.chunk):
             targets = ids[low : low + self.chunk]
+            if self.patience is not None and self.patience <= 0:
+                self.stream, self.patience = self.model.compiled.faster(self.stream), None
+            self.patience = None if self.patience is None else self.patience - len(targets)
             inputs = np.concatenate([self.previous, targets[:-1]])
             nats[low : low + self.chunk] = cross_entropy(self.stream.feed(inputs), targets)
             self.previous = targets[-1:]
@@ -104,6 +109,7 @@ def _side_by_side(model: Model, begun: Reader, targets: np.ndarray) -> np.ndarra
             inputs = now
 
     with Shards(model, targets.shape[1]) as shards:
+        shards.expect(len(targets))
         shards.each(read)
     return nats
 

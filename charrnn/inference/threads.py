@@ -22,12 +22,13 @@ class Shards:
     """
 
     def __init__(self, model: Model, batch: int):
-        self.batch = batch
+        self.model, self.batch = model, batch
         self.count = max(1, min(usable_cores(), batch // ROWS))
         bounds = [batch * shard // self.count for shard in range(self.count + 1)]
         self.rows = [slice(low, high) for low, high in pairwise(bounds)]
         self.streams = [Stream(model, rows.stop - rows.start) for rows in self.rows]
         self.logits = np.zeros((batch, model.vocab.size), model.table.dtype)
+        self._patience = model.compiled.patience(batch // self.count)
 
     def __enter__(self) -> "Shards":
         if self.count > 1:
@@ -44,6 +45,9 @@ class Shards:
 
     def go_on(self, drawn: np.ndarray) -> np.ndarray:
         """Read one character of every text, as `Stream.go_on`; return the next logits, valid until the next call."""
+        if self._patience is not None:
+            self.expect(1)
+            self._patience = None if self._patience is None else self._patience - 1
         if self.count == 1:
             return self.streams[0].go_on(drawn)
 
@@ -52,6 +56,11 @@ class Shards:
 
         self.each(go_on)
         return self.logits
+
+    def expect(self, steps: int) -> None:
+        """Compile the steps that follow if there are enough of them, or if there were enough already."""
+        if self._patience is not None and steps > self._patience:
+            self.streams, self._patience = [self.model.compiled.faster(stream) for stream in self.streams], None
 
     def each(self, work: Callable[[Stream, slice], None]) -> None:
         """Call `work` for each shard, with its stream and its rows; each call runs on its own core.

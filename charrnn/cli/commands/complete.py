@@ -7,6 +7,7 @@ from charrnn.cli import options as o
 from charrnn.cli.arguments import loaded, run_and_lines
 from charrnn.cli.console import TextWriter, notify, say, write_data
 from charrnn.cli.escapes import each_unescaped, unescaped
+from charrnn.config import INFERENCE_ENGINES, WEIGHTS
 from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def complete(
     no_repeat: g.NoRepeat = None,
     seed: Annotated[int | None, o.Seed.__metadata__[0]] = None,
     cells: o.Cells = None,
+    engine: o.Engine = INFERENCE_ENGINES[0],
+    weights: o.Weights = WEIGHTS[0],
     unknown: o.Unknown = None,
     encoding: o.EncodingOfText = None,
     errors: o.ErrorsOfLines = None,
@@ -58,7 +61,7 @@ def complete(
         raise CharRNNError(
             "--check counts one completion of each line, but --best prints several.", "Leave out one of them."
         )
-    model = loaded(run)
+    model = loaded(run, engine, weights)
     of_bytes = model.text.bytes
     how: How = {
         "temperature": temp,

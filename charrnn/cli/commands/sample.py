@@ -8,6 +8,7 @@ from charrnn.cli import options as o
 from charrnn.cli.arguments import loaded, prime_ids
 from charrnn.cli.console import notices_after
 from charrnn.cli.escapes import each_unescaped, unescaped
+from charrnn.config import INFERENCE_ENGINES, WEIGHTS
 from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def sample(
     max_length: g.MaxLength = None,
     sort: g.Sort = False,
     cells: o.Cells = None,
+    engine: o.Engine = INFERENCE_ENGINES[0],
+    weights: o.Weights = WEIGHTS[0],
     seed: Annotated[int | None, o.Seed.__metadata__[0]] = None,
     ids: g.Ids = False,
     jsonl: o.AsJsonl = False,
@@ -60,7 +63,7 @@ def sample(
     from charrnn.cli.views.sample_files import files_of
     from charrnn.cli.views.samples import Form, Output
 
-    model = loaded(run)
+    model = loaded(run, engine, weights)
     of_bytes, of_lines = model.text.bytes, model.text.one_per_line
     stops = each_unescaped(until, of_bytes)
     if no_prime and not prime and prime_file is None:
@@ -89,8 +92,7 @@ def sample(
     ending = (bool(one_line), keep_until and "\n" in stops, not no_prime)
     form = Form(jsonl, csv, ids, show_surprisal, best, *ending, headed, marker, with_marker=bool(marker and documents))
     many = 1 if count is None else count
-    each = many * several(model.network, how)
-    files = files_of(output, each * len(primes) * len(heats), csv or best is not None)
+    files = files_of(output, many * several(model.network, how) * len(primes) * len(heats), csv or best is not None)
     apart = model.text.divided and (documents or count or (of_lines and lines))
     with Output(model, form, primes, model.read_as(encoding).encoding, files) as out:
         if beam is not None:

@@ -10,7 +10,7 @@ from charrnn.cli import scoring as s
 from charrnn.cli.arguments import loaded, run_and_lines, say_if_typed, typed
 from charrnn.cli.console import FOUND, notify
 from charrnn.cli.escapes import unescaped
-from charrnn.config import QUANTILES, RANK_SAMPLES, RANKS
+from charrnn.config import INFERENCE_ENGINES, QUANTILES, RANK_SAMPLES, RANKS, WEIGHTS
 
 
 def score(
@@ -37,6 +37,8 @@ def score(
     jsonl: o.AsJsonl = False,
     unbuffered: s.Unbuffered = False,
     cells: o.Cells = None,
+    engine: o.Engine = INFERENCE_ENGINES[0],
+    weights: o.Weights = WEIGHTS[0],
     unknown: s.Unknown = None,
     encoding: o.EncodingOfText = None,
     errors: o.ErrorsOfLines = None,
@@ -60,7 +62,7 @@ def score(
     proposing = calibrate is not None and threshold is None
     run, source = s.only_run(arguments or []) if proposing else run_and_lines(arguments or [], "score")
     s.check_stdin(source, calibrate)
-    model = loaded(run)
+    model = loaded(run, engine, weights)
     check_rank(by, bits, model)
     # A line that cannot be decoded is scored as an unusual one; in a whole text, invalid bytes are an error.
     config = model.read_as(encoding, errors or (model.text.errors if whole or model.text.bytes else "replace"))

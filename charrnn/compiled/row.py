@@ -1,0 +1,190 @@
+"""The product of one row with a matrix, whose weights are stored as float32, bfloat16 or int8.
+
+It reads every weight once, so its speed is that of memory, and smaller weights are faster. A matrix is cut into panels
+of WIDE vectors of columns, the last one of fewer; a panel is contiguous, row by row. Columns that a last vector lacks
+are 0.
+"""
+
+import llvmlite.ir as ir
+import numpy as np
+
+from charrnn.compiled.code import I8, I32, I64, PTR, Code
+from charrnn.compiled.forms import BYTES, integers_of, upper_halves
+from charrnn.compiled.machine import Machine
+
+# Vectors of a panel: as many sums as hide the latency of an addition.
+WIDE = 8
+UNROLL = 4
+
+
+class RowProducts:
+    """The functions of a module for products of one row, in place of `charrnn.compiled.product.Products`."""
+
+    def __init__(self, module: ir.Module, machine: Machine, real: ir.Type, form: str):
+        self.module, self.machine, self.real, self.form = module, machine, real, form
+        self.lanes = machine.vector_bytes // 4
+        self.panel = WIDE * self.lanes
+        self._kernels: dict[int, ir.Function] = {}
+
+    def _panels(self, n: int) -> list[tuple[int, int]]:
+        """Return the first column and the number of vectors of each panel."""
+        whole, rest = divmod(n, self.panel)
+        vectors = -(-rest // self.lanes)
+        # Two vectors of bfloat16 share one of 32 bits.
+        vectors += vectors % 2 if self.form == "bf16" else 0
+        return [(j * self.panel, WIDE) for j in range(whole)] + ([(whole * self.panel, vectors)] if rest else [])
+
+    def _padded(self, n: int) -> int:
+        return sum(vectors for _, vectors in self._panels(n)) * self.lanes
+
+    def packed_bytes(self, k: int, n: int) -> int:
+        """Return the size of a packed matrix (K, N): its panels, after the scales of its columns if there are any."""
+        return self._padded(n) * (k * BYTES[self.form] + self._scale_bytes)
+
+    @property
+    def _scale_bytes(self) -> int:
+        return 4 if self.form == "int8" else 0
+
+    def packed(self, matrix: np.ndarray) -> np.ndarray:
+        """Return a packed matrix, as bytes."""
+        k, n = matrix.shape
+        parts: list[np.ndarray] = []
+        values: np.ndarray
+        if self.form == "int8":
+            values, scales = integers_of(matrix)
+            parts.append(np.concatenate([scales, np.zeros(self._padded(n) - n, np.float32)]))
+        else:
+            values = upper_halves(matrix) if self.form == "bf16" else matrix
+        for low, vectors in self._panels(n):
+            wide = vectors * self.lanes
+            panel = np.zeros((k, wide), values.dtype)
+            columns = values[:, low : low + wide]
+            panel[:, : columns.shape[1]] = columns
+            if self.form == "bf16":
+                # Of two vectors, one is in the lower halves and one in the upper ones.
+                panel = panel.reshape(k, vectors // 2, 2, self.lanes).swapaxes(-1, -2)
+            parts.append(panel)
+        return np.concatenate([np.ascontiguousarray(part).reshape(-1).view(np.uint8) for part in parts])
+
+    def multiply(
+        self,
+        code: Code,
+        k: int,
+        n: int,
+        rows: ir.Value,
+        a: tuple[ir.Value, int],
+        packed: ir.Value,
+        c: tuple[ir.Value, int],
+        z: tuple[ir.Value, int] | None,
+        tile: ir.Value,
+    ) -> None:
+        """Emit c = z + a P for one row; without z, c = a P. `tile`: memory for a last panel."""
+        b, panels = code.b, self._panels(n)
+        weights = code.at(packed, self._padded(n) * self._scale_bytes, I8)
+        whole = [low for low, vectors in panels if vectors == WIDE and low + self.panel <= n]
+        for low, vectors in ([panels[0]] if whole else []) + panels[len(whole) :]:
+            panel = code.at(weights, low * k * BYTES[self.form], I8)
+            given = [a[0], panel, code.at(packed, low), code.i(k)]
+            count = len(whole) if low < len(whole) * self.panel else 1
+            rest = n - low if low + vectors * self.lanes > n else 0
+            start = [code.at(z[0], low), code.i(1)] if z else [self._zeros(), code.i(0)]
+            if rest:
+                # The kernel would read and write beyond the last column.
+                if z:
+                    self._copy(code, start[0], tile, rest)
+                    start = [tile, code.i(1)]
+                b.call(self._kernel(vectors), [*given, *start, tile, code.i(count)])
+                self._copy(code, tile, code.at(c[0], low), rest)
+            else:
+                b.call(self._kernel(vectors), [*given, *start, code.at(c[0], low), code.i(count)])
+
+    @staticmethod
+    def _copy(code: Code, source: ir.Value, to: ir.Value, columns: int) -> None:
+        for u in code.columns(columns):
+            code.store(code.load(code.at(source, u)), code.at(to, u))
+
+    def _zeros(self) -> ir.GlobalVariable:
+        known = self.module.globals.get("zeros")
+        if known is None:
+            known = ir.GlobalVariable(self.module, ir.ArrayType(self.real, self.panel), "zeros")
+            known.initializer, known.linkage, known.global_constant = (
+                ir.Constant(known.value_type, None),
+                "internal",
+                True,
+            )
+        return known
+
+    def _kernel(self, vectors: int) -> ir.Function:
+        if vectors not in self._kernels:
+            self._kernels[vectors] = self._emit(vectors)
+        return self._kernels[vectors]
+
+    def _emit(self, vectors: int) -> ir.Function:
+        """Emit y = z + scale * (x P) for `count` panels of this many vectors; `moves` is 0 if z is one zero vector."""
+        kinds = [PTR, PTR, PTR, I64, PTR, I64, PTR, I64]
+        code = Code(self.module, self.machine, self.real, f"row{vectors}", kinds)
+        code.private()
+        b, lanes = code.b, code.lanes
+        x, weights, scales, k, z, moves, y, count = code.function.args
+        length = vectors * lanes * BYTES[self.form]
+        whole = b.and_(k, code.i(-UNROLL))
+        with code.loop(0, count) as j:
+            column = b.mul(j, code.i(vectors * lanes))
+            panel = code.at(weights, b.mul(b.mul(j, k), code.i(length)), I8)
+            sums: list[ir.Value] = [code.number(0.0)] * vectors
+            for start, stop, unroll in ((code.i(0), whole, UNROLL), (whole, k, 1)):
+                before, head, body, after = b.block, *(b.append_basic_block() for _ in range(3))
+                b.branch(head)
+                b.position_at_end(head)
+                n = b.phi(I64)
+                n.add_incoming(start, before)
+                phis = [b.phi(code.type) for _ in sums]
+                for phi, value in zip(phis, sums, strict=True):
+                    phi.add_incoming(value, before)
+                b.cbranch(b.icmp_signed("<", n, stop), body, after)
+                b.position_at_end(body)
+                sums = list(phis)
+                for step in range(unroll):
+                    now = b.add(n, code.i(step), flags=("nsw",))
+                    one = code.load_one(code.at(x, now))
+                    line = code.at(panel, b.mul(now, code.i(length)), I8)
+                    columns = self._row(code, line, vectors)
+                    sums = [code.fma(one, value, total) for value, total in zip(columns, sums, strict=True)]
+                n.add_incoming(b.add(n, code.i(unroll), flags=("nsw",)), b.block)
+                for phi, value in zip(phis, sums, strict=True):
+                    phi.add_incoming(value, b.block)
+                b.branch(head)
+                b.position_at_end(after)
+                sums = list(phis)
+            for place, total in enumerate(sums):
+                at = b.add(column, code.i(place * lanes))
+                added = code.load(code.at(z, b.mul(at, moves)))
+                if self.form == "int8":
+                    value = code.fma(total, code.load(code.at(scales, at)), added)
+                else:
+                    value = code.add(total, added)
+                code.store(value, code.at(y, at))
+        b.ret_void()
+        return code.function
+
+    def _row(self, code: Code, line: ir.Value, vectors: int) -> list[ir.Value]:
+        """Return the vectors of a row of a panel as float32."""
+        b, lanes = code.b, code.lanes
+        if self.form == "float32":
+            return [code.load(code.at(line, place * lanes)) for place in range(vectors)]
+        integers = ir.VectorType(I32, lanes)
+        if self.form == "int8":
+            return [
+                b.sitofp(
+                    b.sext(b.load(code.at(line, place * lanes, I8), align=1, typ=ir.VectorType(I8, lanes)), integers),
+                    code.type,
+                )
+                for place in range(vectors)
+            ]
+        values = []
+        for pair in range(vectors // 2):
+            both = b.load(code.at(line, pair * lanes, I32), align=4, typ=integers)
+            lower = b.shl(both, ir.Constant(integers, [16] * lanes))
+            upper = b.and_(both, ir.Constant(integers, [-0x10000] * lanes))
+            values += [b.bitcast(lower, code.type), b.bitcast(upper, code.type)]
+        return values

@@ -1,0 +1,169 @@
+"""Texts that compiled code reads and draws (`charrnn.compiled`), where that is faster than NumPy."""
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from charrnn.compiled.forms import BYTES
+from charrnn.errors import CharRNNError
+from charrnn.inference import ops
+from charrnn.inference.model import Model, Stream
+from charrnn.inference.sampling import COLDEST, HOTTEST, Sampling
+from charrnn.network.forward import layer_parameters
+from charrnn.network.parameters import layer_name, useful_products
+from charrnn.network.stacks import layers_of
+
+if TYPE_CHECKING:
+    from charrnn.compiled.network import CompiledNetwork
+
+# Loading compiled code takes as long as NumPy needs for this many multiply-adds, where the calls of a step count as
+# many as CALLS. So NumPy begins every text, and compiled code goes on; the place depends on nothing but the model.
+PATIENCE = 1_000_000_000
+CALLS = 1_000_000
+# With fewer rows than this, each is read by the code for one text.
+FEW = 8
+# With larger matrices than this, in bytes, memory limits the speed of a single text.
+LARGE = 8 << 20
+# A call draws at most this many characters, and fewer if they need more multiply-adds than LONGEST: what is drawn is
+# not shown before the call returns.
+CHUNK = 64
+LONGEST = 100_000_000
+
+
+class Compiled:
+    """A model as compiled code, which is made when it is first needed."""
+
+    def __init__(self, model: Model):
+        self.model = model
+        self._networks: dict[bool, CompiledNetwork] = {}
+        self._told = False
+        self.products = useful_products(model.config, model.vocab.size)
+        self.chunk = max(1, min(CHUNK, LONGEST // self.products))
+
+    def patience(self, rows: int = 1) -> int | None:
+        """Return how many steps NumPy makes first with this many texts; None if it makes all."""
+        if self.model.engine == "numpy" or self.model.table.dtype != np.float32:
+            return None
+        return 0 if self.model.engine == "compiled" else PATIENCE // (CALLS + rows * self.products) + 1
+
+    def reads(self, rows: int) -> bool:
+        """Return whether compiled code reads texts that are known beforehand faster than `Stream.feed` does.
+
+        It multiplies with W at each step, but `feed` multiplies once for many steps, so it reads W more rarely.
+        """
+        return rows > 1 or self.products * BYTES[self.model.form] <= LARGE
+
+    def faster(self, stream: Stream) -> Stream:
+        """Return a stream with the state of another one, as compiled code if that is possible here."""
+        if isinstance(stream, CompiledStream) or self.network(stream.batch < FEW) is None:
+            return stream
+        compiled = CompiledStream(self.model, stream.batch)
+        compiled.copy(stream)
+        return compiled
+
+    def network(self, one: bool) -> "CompiledNetwork | None":
+        """Return the compiled network for one text or for many, None if it cannot be had here."""
+        if one not in self._networks:
+            try:
+                from charrnn.compiled.network import CompiledNetwork
+                from charrnn.compiled.scan import this_machine
+
+                this_machine()
+            except (ImportError, OSError) as error:
+                self._lacking(error)
+                return None
+            self._networks[one] = self._compiled(CompiledNetwork, one)
+        return self._networks[one]
+
+    def _compiled(self, network: Any, one: bool) -> "CompiledNetwork":
+        from charrnn.network.whole import trace_of
+
+        model = self.model
+        cell, trace = trace_of(model.config, model.vocab.size)
+        matrices = {name: model.weights[name] for name in cell.matrices}
+        for layer, own in enumerate(layers_of(model.config)):
+            masked, _ = layer_parameters(ops, own, model.weights, layer)
+            matrices |= {layer_name(layer, name): matrix for name, matrix in masked.items()}
+        vectors = {name: model.weights[name] for name in cell.vectors}
+        form = model.form if one else "float32"
+        return network(cell, model.config.units, trace, matrices, vectors, model.table, one, form)
+
+    def _lacking(self, error: Exception) -> None:
+        if self.model.engine == "compiled":
+            raise CharRNNError(
+                f"`engine='compiled'` needs the package llvmlite, which cannot be loaded here: {error}.",
+                hint="Use `engine='numpy'`.",
+            ) from error
+        self.model.engine = "numpy"
+        self.model.notify(f"The package llvmlite cannot be loaded, so NumPy computes instead: {error}.")
+
+
+class CompiledStream(Stream):
+    """A `Stream` whose steps are compiled."""
+
+    def __init__(self, model: Model, batch: int = 1):
+        from charrnn.compiled.network import Memory
+
+        self.model, self.batch = model, batch
+        self.layers, self.units = layers_of(model.config), model.config.units
+        self.network = model.compiled.network(batch < FEW)
+        assert self.network is not None
+        self.memory = Memory(self.network, batch)
+        self.logits = np.zeros((batch, model.vocab.size), np.float32)
+        self.end, self.matched = model.end, np.zeros((batch,) if batch > 1 else (), np.int64)
+        self.forget()
+
+    @property
+    def states(self) -> list[Any]:
+        fields = iter(field if self.batch > 1 else field[0] for field in self.memory.state())
+        return [cell.state(*islice(fields, len(cell.state_fields))) for cell in self.layers]
+
+    def step(self, ids: int | np.ndarray) -> np.ndarray:
+        self.memory.read(np.reshape(ids, (1, self.batch)), self.logits[None])
+        return self.logits if self.batch > 1 else self.logits[0]
+
+    def feed(self, ids: np.ndarray) -> np.ndarray:
+        if self.end is not None:
+            self.matched[...] = self.end.matched(ids).reshape(self.matched.shape)
+        logits = np.empty((*ids.shape, self.model.vocab.size), np.float32)
+        self.memory.read(ids, logits)
+        return logits
+
+    def draw(
+        self, first: int, uniforms: Sequence[float], sampling: Sampling, mask: np.ndarray | None, with_logits: bool
+    ) -> tuple[list[int], np.ndarray]:
+        """Step with a drawn id, then draw others; return them, and with `with_logits` the logits of each.
+
+        There is one for each uniform number, or fewer: none follows the id that may complete the end of a document, or
+        a draw from what is not a number, which is the id after the last one.
+        """
+        assert self.network is not None
+        size, count = self.model.vocab.size, len(uniforms)
+        ids = np.empty(count + 1, np.int64)
+        ids[0] = self.after(first)
+        logits = np.empty((count if with_logits else 1, size), np.float32)
+        stops = np.zeros(size + 1, np.uint8)
+        stops[size] = 1
+        if self.end is not None:
+            stops[self.end.ids[-1]] = 1
+        greedy = sampling.temperature == 0
+        made = self.memory.draw(
+            ids,
+            logits,
+            # The first of the likeliest characters is above any share that is 0.
+            np.zeros(count) if greedy else np.array(uniforms),
+            np.zeros(size, np.float32) if mask is None else mask,
+            stops,
+            COLDEST if greedy else min(max(sampling.temperature, COLDEST), HOTTEST),
+            min(sampling.top_k or size, size),
+            sampling.top_p or 1.0,
+            sampling.min_p or 0.0,
+        )
+        drawn = ids[1 : made + 1].tolist()
+        if self.end is not None:
+            # The last one is passed to the next call, or to go_on.
+            for id in drawn[:-1]:
+                self.matched[...] = self.end.after[self.matched, id]
+        return drawn, logits
