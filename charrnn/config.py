@@ -21,10 +21,6 @@ DEFAULT_RATES = {"adam": 5e-3, "adamw": 5e-3, "rmsprop": 2e-3, "sgd": 0.5, "adag
 OPTIMIZERS = tuple(DEFAULT_RATES)
 SCHEDULES = ("constant", "exponential", "cosine")
 PRECISIONS = ("float32", "bf16")
-# Who computes when a model is used: compiled code or NumPy, or each where it is better.
-INFERENCE_ENGINES = ("auto", "compiled", "numpy")
-# How the weights of a model's matrices are stored when it is used.
-WEIGHTS = ("float32", "bf16", "int8")
 # With --split char-rnn: the fraction of each stream that validates.
 CHAR_RNN_VAL = 0.05
 SPLITS = ("tail", "documents", "char-rnn")

@@ -4,7 +4,6 @@ from charrnn.api.presets import PRESETS
 from charrnn.config import (
     ACTIVATIONS,
     ERRORS,
-    INFERENCE_ENGINES,
     NEWLINES,
     NORMAL_FORMS,
     OPTIMIZERS,
@@ -14,8 +13,8 @@ from charrnn.config import (
     SPLITS,
     STACKS,
     UNKNOWN,
-    WEIGHTS,
 )
+from charrnn.inference.engines import WEIGHTS
 
 CHOICES = {
     "--activation": ACTIVATIONS,
@@ -25,7 +24,6 @@ CHOICES = {
     "--engine": ("auto", "compiled", "framework"),
     # The most frequent ones; every encoding that Python knows is accepted.
     "--encoding": ("utf-8", "utf-16", "latin-1", "cp1252"),
-    "--engine": INFERENCE_ENGINES,
     "--errors": ERRORS,
     "--newlines": NEWLINES,
     "--normalize": NORMAL_FORMS,

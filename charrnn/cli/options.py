@@ -15,8 +15,8 @@ from charrnn.config import (
     PRECISIONS,
     STACKS,
     UNKNOWN,
-    WEIGHTS,
 )
+from charrnn.inference.engines import WEIGHTS
 
 
 def off(value: float | None) -> float | None:
@@ -99,7 +99,7 @@ Embedding = Annotated[
 ]
 
 # A model in use
-Engine = Annotated[
+EngineOfUse = Annotated[
     str,
     typer.Option(
         "--engine",

@@ -10,13 +10,14 @@ import numpy as np
 
 from charrnn.cells import Cell
 from charrnn.cells.trace import Trace
+from charrnn.compiled.cache import cached, described, key
 from charrnn.compiled.draw import DrawCode
 from charrnn.compiled.graph import Kind
 from charrnn.compiled.layout import Layout
 from charrnn.compiled.machine import Machine
 from charrnn.compiled.product import Products
 from charrnn.compiled.program import forward_only
-from charrnn.compiled.row import RowProducts
+from charrnn.compiled.row import WIDE, RowProducts, packed_row
 from charrnn.compiled.scan import this_machine
 from charrnn.compiled.step import step_of
 from charrnn.compiled.stream import NUMBERS, REALS, Pointers, StepCode, emit_pack, emit_read
@@ -54,22 +55,22 @@ class CompiledNetwork:
     ):
         self.one, self.table = one, np.ascontiguousarray(table)
         self.machine = machine = machine or this_machine()
-        module = ir.Module("network")
-        module.triple = machine.triple
         self.step = step = step_of(cell, units, False, traced)
         program = forward_only(step)
         for state in step.states.values():
             state.kind = Kind.FLIP
-        real = ir.FloatType()
-        products = RowProducts(module, machine, real, weights) if one else Products(module, machine, real)
-        tile = products.panel if one else machine.rows * products.panel
-        self.layout = Layout(program, list(step.vectors.values()), panel=products.panel, tile=tile)
+        lanes = machine.vector_bytes // 4
+        panel, tile = (WIDE, WIDE) if one else (machine.vectors, machine.rows * machine.vectors)
+        self.layout = Layout(program, list(step.vectors.values()), panel=panel * lanes, tile=tile * lanes)
         self.places = Pointers(self.layout).place
         *_, logits = step.states.values()
         self.fields = cell.state_fields[:-1]
         self.vocab = logits.width
 
         def make() -> bytes:
+            module, real = ir.Module("network"), ir.FloatType()
+            module.triple = machine.triple
+            products = RowProducts(module, machine, real, weights) if one else Products(module, machine, real)
             code = StepCode(products, self.layout, step.zx, logits, one)
             emit_read(code, one)
             if one:
@@ -78,14 +79,15 @@ class CompiledNetwork:
                 emit_pack(code)
             return machine.object_code(module)
 
-        self.loaded = machine.load(make())
+        facts = (cell.state_fields, units, described(traced), one, weights)
+        self.loaded = machine.load(cached(key(machine, *facts), make))
         self.shared = {f"w_{name}": np.ascontiguousarray(vector) for name, vector in vectors.items()}
         matrices = {name: np.ascontiguousarray(matrix) for name, matrix in matrices.items()}
         for argument in self.layout.outputs:
             if argument.name.startswith("packed "):
                 matrix = matrices[argument.name.removeprefix("packed ")]
-                if isinstance(products, RowProducts):
-                    packed = products.packed(matrix)
+                if one:
+                    packed = packed_row(matrix, weights, lanes)
                     self.shared[argument.name] = aligned(packed.shape, np.uint8)
                     self.shared[argument.name][:] = packed
                 else:

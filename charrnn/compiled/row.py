@@ -17,6 +17,42 @@ WIDE = 8
 UNROLL = 4
 
 
+def panels(n: int, form: str, lanes: int) -> list[tuple[int, int]]:
+    """Return the first column and the number of vectors of each panel of a matrix with n columns."""
+    whole, rest = divmod(n, WIDE * lanes)
+    vectors = -(-rest // lanes)
+    # Two vectors of bfloat16 share one of 32 bits.
+    vectors += vectors % 2 if form == "bf16" else 0
+    return [(j * WIDE * lanes, WIDE) for j in range(whole)] + ([(whole * WIDE * lanes, vectors)] if rest else [])
+
+
+def scale_bytes(n: int, form: str, lanes: int) -> int:
+    """Return the size of the scales of the columns, which come before the panels if the form of weights has them."""
+    return 4 * lanes * sum(vectors for _, vectors in panels(n, form, lanes)) if form == "int8" else 0
+
+
+def packed_row(matrix: np.ndarray, form: str, lanes: int) -> np.ndarray:
+    """Return a packed float32 matrix (K, N), as bytes."""
+    k, n = matrix.shape
+    parts: list[np.ndarray] = []
+    values: np.ndarray
+    if form == "int8":
+        values, scales = integers_of(matrix)
+        parts.append(np.pad(scales, (0, scale_bytes(n, form, lanes) // 4 - n)))
+    else:
+        values = upper_halves(matrix) if form == "bf16" else matrix
+    for low, vectors in panels(n, form, lanes):
+        wide = vectors * lanes
+        panel = np.zeros((k, wide), values.dtype)
+        columns = values[:, low : low + wide]
+        panel[:, : columns.shape[1]] = columns
+        if form == "bf16":
+            # Of two vectors, one is in the lower halves and one in the upper ones.
+            panel = panel.reshape(k, vectors // 2, 2, lanes).swapaxes(-1, -2)
+        parts.append(panel)
+    return np.concatenate([np.ascontiguousarray(part).reshape(-1).view(np.uint8) for part in parts])
+
+
 class RowProducts:
     """The functions of a module for products of one row, in place of `charrnn.compiled.product.Products`."""
 
@@ -25,46 +61,6 @@ class RowProducts:
         self.lanes = machine.vector_bytes // 4
         self.panel = WIDE * self.lanes
         self._kernels: dict[int, ir.Function] = {}
-
-    def _panels(self, n: int) -> list[tuple[int, int]]:
-        """Return the first column and the number of vectors of each panel."""
-        whole, rest = divmod(n, self.panel)
-        vectors = -(-rest // self.lanes)
-        # Two vectors of bfloat16 share one of 32 bits.
-        vectors += vectors % 2 if self.form == "bf16" else 0
-        return [(j * self.panel, WIDE) for j in range(whole)] + ([(whole * self.panel, vectors)] if rest else [])
-
-    def _padded(self, n: int) -> int:
-        return sum(vectors for _, vectors in self._panels(n)) * self.lanes
-
-    def packed_bytes(self, k: int, n: int) -> int:
-        """Return the size of a packed matrix (K, N): its panels, after the scales of its columns if there are any."""
-        return self._padded(n) * (k * BYTES[self.form] + self._scale_bytes)
-
-    @property
-    def _scale_bytes(self) -> int:
-        return 4 if self.form == "int8" else 0
-
-    def packed(self, matrix: np.ndarray) -> np.ndarray:
-        """Return a packed matrix, as bytes."""
-        k, n = matrix.shape
-        parts: list[np.ndarray] = []
-        values: np.ndarray
-        if self.form == "int8":
-            values, scales = integers_of(matrix)
-            parts.append(np.concatenate([scales, np.zeros(self._padded(n) - n, np.float32)]))
-        else:
-            values = upper_halves(matrix) if self.form == "bf16" else matrix
-        for low, vectors in self._panels(n):
-            wide = vectors * self.lanes
-            panel = np.zeros((k, wide), values.dtype)
-            columns = values[:, low : low + wide]
-            panel[:, : columns.shape[1]] = columns
-            if self.form == "bf16":
-                # Of two vectors, one is in the lower halves and one in the upper ones.
-                panel = panel.reshape(k, vectors // 2, 2, self.lanes).swapaxes(-1, -2)
-            parts.append(panel)
-        return np.concatenate([np.ascontiguousarray(part).reshape(-1).view(np.uint8) for part in parts])
 
     def multiply(
         self,
@@ -79,10 +75,11 @@ class RowProducts:
         tile: ir.Value,
     ) -> None:
         """Emit c = z + a P for one row; without z, c = a P. `tile`: memory for a last panel."""
-        b, panels = code.b, self._panels(n)
-        weights = code.at(packed, self._padded(n) * self._scale_bytes, I8)
-        whole = [low for low, vectors in panels if vectors == WIDE and low + self.panel <= n]
-        for low, vectors in ([panels[0]] if whole else []) + panels[len(whole) :]:
+        b, parts = code.b, panels(n, self.form, self.lanes)
+        weights = code.at(packed, scale_bytes(n, self.form, self.lanes), I8)
+        whole = [low for low, vectors in parts if vectors == WIDE and low + self.panel <= n]
+        # One call does all whole panels.
+        for low, vectors in ([parts[0]] if whole else []) + parts[len(whole) :]:
             panel = code.at(weights, low * k * BYTES[self.form], I8)
             given = [a[0], panel, code.at(packed, low), code.i(k)]
             count = len(whole) if low < len(whole) * self.panel else 1

@@ -1,5 +1,6 @@
 """Texts that compiled code reads and draws (`charrnn.compiled`), where that is faster than NumPy."""
 
+import platform
 from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import numpy as np
 from charrnn.compiled.forms import BYTES
 from charrnn.errors import CharRNNError
 from charrnn.inference import ops
+from charrnn.inference.engines import PROCESSORS
 from charrnn.inference.model import Model, Stream
 from charrnn.inference.sampling import COLDEST, HOTTEST, Sampling
 from charrnn.network.forward import layer_parameters
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 # Loading compiled code takes as long as NumPy needs for this many multiply-adds, where the calls of a step count as
 # many as CALLS. So NumPy begins every text, and compiled code goes on; the place depends on nothing but the model.
-PATIENCE = 1_000_000_000
+PATIENCE = 2_500_000_000
 CALLS = 1_000_000
 # With fewer rows than this, each is read by the code for one text.
 FEW = 8
@@ -38,7 +40,6 @@ class Compiled:
     def __init__(self, model: Model):
         self.model = model
         self._networks: dict[bool, CompiledNetwork] = {}
-        self._told = False
         self.products = useful_products(model.config, model.vocab.size)
         self.chunk = max(1, min(CHUNK, LONGEST // self.products))
 
@@ -64,20 +65,24 @@ class Compiled:
         return compiled
 
     def network(self, one: bool) -> "CompiledNetwork | None":
-        """Return the compiled network for one text or for many, None if it cannot be had here."""
+        """Return the compiled network for one text or for many; None if it cannot be made here, which is told once."""
         if one not in self._networks:
             try:
-                from charrnn.compiled.network import CompiledNetwork
-                from charrnn.compiled.scan import this_machine
-
-                this_machine()
-            except (ImportError, OSError) as error:
-                self._lacking(error)
+                self._networks[one] = self._compiled(one)
+            except Exception as error:
+                # The cell may be the user's, and LLVM or the system may refuse; NumPy needs neither.
+                why = f"{type(error).__name__}: {error}"
+                if self.model.engine == "compiled":
+                    raise CharRNNError(f"The model cannot be compiled: {why}.", "Use `engine='numpy'`.") from error
+                self.model.engine = "numpy"
+                self.model.notify(f"The model is not compiled ({why}). NumPy computes it.")
                 return None
-            self._networks[one] = self._compiled(CompiledNetwork, one)
         return self._networks[one]
 
-    def _compiled(self, network: Any, one: bool) -> "CompiledNetwork":
+    def _compiled(self, one: bool) -> "CompiledNetwork":
+        if platform.machine().lower() not in PROCESSORS:
+            raise NotImplementedError(f"there is no compiler here for {platform.machine()}")
+        from charrnn.compiled.network import CompiledNetwork
         from charrnn.network.whole import trace_of
 
         model = self.model
@@ -88,16 +93,7 @@ class Compiled:
             matrices |= {layer_name(layer, name): matrix for name, matrix in masked.items()}
         vectors = {name: model.weights[name] for name in cell.vectors}
         form = model.form if one else "float32"
-        return network(cell, model.config.units, trace, matrices, vectors, model.table, one, form)
-
-    def _lacking(self, error: Exception) -> None:
-        if self.model.engine == "compiled":
-            raise CharRNNError(
-                f"`engine='compiled'` needs the package llvmlite, which cannot be loaded here: {error}.",
-                hint="Use `engine='numpy'`.",
-            ) from error
-        self.model.engine = "numpy"
-        self.model.notify(f"The package llvmlite cannot be loaded, so NumPy computes instead: {error}.")
+        return CompiledNetwork(cell, model.config.units, trace, matrices, vectors, model.table, one, form)
 
 
 class CompiledStream(Stream):

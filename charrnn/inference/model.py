@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn.cells.cell import add_bias
-from charrnn.config import DEFAULT_TEXT, WEIGHTS, ModelConfig, TextConfig
+from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
 from charrnn.cores import usable_cores
 from charrnn.inference import ops
 from charrnn.inference.ends import End
+from charrnn.inference.engines import WEIGHTS
 from charrnn.inference.plan import Call, Plan, product
 from charrnn.network.forward import forward, from_product, input_table, layer_parameters
 from charrnn.network.parameters import check_weights, layer_name, parameters
@@ -58,7 +59,7 @@ class Model:
         # The number of training steps, None if that is not known.
         self.step = step
         self.weights = dict(weights)
-        # A part of INFERENCE_ENGINES and of WEIGHTS: who computes, and how the matrices of products are stored.
+        # One of ENGINES and one of WEIGHTS: who computes, and how the matrices of products are stored.
         self.engine, self.form = "numpy", WEIGHTS[0]
         # Is called with a message for the user.
         self.notify: Callable[[str], None] = lambda notice: None

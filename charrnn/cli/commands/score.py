@@ -10,7 +10,8 @@ from charrnn.cli import scoring as s
 from charrnn.cli.arguments import loaded, run_and_lines, say_if_typed, typed
 from charrnn.cli.console import FOUND, notify
 from charrnn.cli.escapes import unescaped
-from charrnn.config import INFERENCE_ENGINES, QUANTILES, RANK_SAMPLES, RANKS, WEIGHTS
+from charrnn.config import QUANTILES, RANK_SAMPLES, RANKS
+from charrnn.inference.engines import ENGINES, WEIGHTS
 
 
 def score(
@@ -37,7 +38,7 @@ def score(
     jsonl: o.AsJsonl = False,
     unbuffered: s.Unbuffered = False,
     cells: o.Cells = None,
-    engine: o.Engine = INFERENCE_ENGINES[0],
+    engine: o.EngineOfUse = ENGINES[0],
     weights: o.Weights = WEIGHTS[0],
     unknown: s.Unknown = None,
     encoding: o.EncodingOfText = None,
