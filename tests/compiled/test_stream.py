@@ -219,9 +219,14 @@ def test_equal_weights_are_kept_or_left_out_together():
         net.shared["w_output/b"][:] = flat
         packed = net.shared["packed output/W"].copy()
         net.shared["packed output/W"][:] = 0
-        for sampling in (Sampling(top_k=2), Sampling(top_p=0.5), Sampling(top_p=0.01), Sampling(top_k=9, top_p=0.5)):
-            found, expected, _ = drawn(sampling, 300)
-            assert found == expected
+        filters = (Sampling(top_k=2), Sampling(top_p=0.5), Sampling(top_p=0.01), Sampling(top_k=9, top_p=0.5))
+        # Of the 9 likeliest, the first alone has a fifth of the probability.
+        for sampling in (*filters, Sampling(top_k=9, top_p=0.2), Sampling(min_p=0.5)):
+            for shift in (0, -200):
+                net.shared["w_output/b"][:] = flat + shift
+                found, expected, _ = drawn(sampling, 300)
+                assert found == expected
+        assert set(drawn(Sampling(top_k=9, top_p=0.2), 50)[0]) == {5}
         assert set(drawn(Sampling(top_k=1), 50)[0]) == {5}
         assert len(set(drawn(Sampling(top_k=2), 500)[0])) > 60
         net.shared["packed output/W"][:] = packed

@@ -98,8 +98,10 @@ def test_compiled_code_draws_what_it_can(monkeypatch):
         ids, _ = one(model_of("auto", takes_over=9), how)
         expected = 0 if how.no_repeat or how.sampling.typical else -(-(len(ids) - 9) // 7)
         assert len(calls) >= expected and bool(calls) == bool(expected), name
-        # After the end nothing is drawn.
         assert len(calls) <= expected + 1
+        if name == "plain":
+            # After the end nothing is drawn.
+            assert sum(len(uniforms) for _, uniforms, *_ in calls) == len(ids) - 9
 
 
 @pytest.mark.parametrize("form", ["bf16", "int8"])
@@ -109,6 +111,24 @@ def test_weights_of_fewer_bits_give_the_same_text_with_both_engines(form):
         one(model_of(*given, form=form), how)[0] for given in (("numpy",), ("compiled",), ("auto", DEFAULT_TEXT, 9))
     ]
     assert texts[0] == texts[1] == texts[2] != one(model_of("numpy"), how)[0]
+
+
+def test_weights_of_fewer_bits_take_less_memory():
+    sizes = []
+    for form in ("float32", "bf16", "int8"):
+        network = model_of("compiled", form=form).compiled.network(True)
+        assert network is not None
+        sizes.append(network.shared["packed layer1/U"].nbytes)
+    assert sizes[0] > sizes[1] > sizes[2]
+
+
+def test_zeros_of_a_mask_are_kept():
+    config, ids = ModelConfig("clockwork", 1, 19), np.random.default_rng(0).integers(0, ABC.size, (20, 1))
+    model = Model(config, ABC, random_weights(config, ABC.size, "float32", scale=4.0))
+    model.engine = "compiled"
+    np.testing.assert_allclose(
+        model.compiled.faster(Stream(model)).feed(ids), Stream(model).feed(ids), rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
@@ -127,7 +147,9 @@ def test_many_texts_are_those_of_numpy(rows, text):
 
 
 @pytest.mark.parametrize("count", [1, 5, 40])
-def test_scores_are_those_of_numpy(count):
+def test_scores_are_those_of_numpy(monkeypatch, count):
+    steps, step = [], CompiledStream.step
+    monkeypatch.setattr(CompiledStream, "step", lambda self, ids: steps.append(ids) or step(self, ids))
     rng = np.random.default_rng(0)
     texts = [rng.integers(0, ABC.size, int(length)) for length in rng.integers(1, 60, count)]
     before = np.array([ABC.size, 1, 2])
@@ -135,6 +157,8 @@ def test_scores_are_those_of_numpy(count):
     for given in (("compiled",), ("auto", DEFAULT_TEXT, 9)):
         for own, nats in zip(score(model_of(*given), before, texts), expected, strict=True):
             np.testing.assert_allclose(own, nats, rtol=1e-5, atol=1e-5)
+        assert bool(steps) == (count > 1)
+        steps.clear()
 
 
 def test_a_reader_goes_on_with_compiled_code(monkeypatch):
