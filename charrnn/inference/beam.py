@@ -48,6 +48,8 @@ class _Beam:
         self.banned = [*banned, *([] if model.vocab.unknown_id is None else [model.vocab.unknown_id])]
         # A batch of one has arrays of another shape.
         self.stream = Stream(model, max(2, width))
+        if model.compiled.patience(width) == 0:
+            self.stream = model.compiled.faster(self.stream)
         one = Stream(model)
         self.logits = one.feed(before[:, None])[-1]
         self.stream.copy(one)

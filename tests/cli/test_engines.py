@@ -55,6 +55,7 @@ def run(folder, monkeypatch, capfd):
 COMMANDS = {
     "sample": ("sample", "model.safetensors", "-n", "300", "--seed", "1"),
     "count": ("sample", "model.safetensors", "-n", "60", "--seed", "1", "-c", "20"),
+    "beam": ("sample", "model.safetensors", "-n", "30", "--beam", "5"),
     "complete": ("complete", "model.safetensors", "lines.txt", "-n", "9", "--temp", "1", "--seed", "1"),
     "score": ("score", "model.safetensors", "lines.txt"),
     "whole": ("score", "model.safetensors", "lines.txt", "--whole"),
