@@ -10,12 +10,13 @@ import numpy as np
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.data.batches import Streams
 from charrnn.data.parts import Part
+from charrnn.engines import AUTO, FRAMEWORK
 from charrnn.inference.generation import Ending, Generation, generate_one
 from charrnn.inference.model import Model
 from charrnn.network.parameters import initial_weights, useful_products
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.backends.choice import BACKENDS, choose
-from charrnn.training.backends.engines import AUTO, FRAMEWORK, choose_engine
+from charrnn.training.backends.engines import choose_engine
 from charrnn.training.backends.start import shard_count, start
 
 VOCAB = 65

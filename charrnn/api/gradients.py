@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
+from charrnn.engines import AUTO
 from charrnn.network.stacks import fits
 from charrnn.training.backends.choice import choose
-from charrnn.training.backends.engines import AUTO, check_engine, choose_engine
+from charrnn.training.backends.engines import check_engine, choose_engine
 from charrnn.training.backends.start import start
 
 # A gradient is wrong if its relative error is this large or larger.

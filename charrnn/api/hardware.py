@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from charrnn.api.given import check_given
+from charrnn.engines import AUTO
 from charrnn.errors import CharRNNError
 from charrnn.text.sources import STDIN, comes_once
 from charrnn.training.backends.choice import check_device, check_processes, choose
 from charrnn.training.backends.contract import Backend
-from charrnn.training.backends.engines import AUTO, check_engine
+from charrnn.training.backends.engines import check_engine
 from charrnn.training.backends.jax.distributed import Processes, among
 
 

@@ -14,9 +14,9 @@ from charrnn.api.given import check_given, check_one_of, check_unknown, check_wh
 from charrnn.api.named import Corpus, lines_of, names_and_patterns
 from charrnn.api.scores import Scores
 from charrnn.config import ModelConfig
+from charrnn.engines import AUTO, OF_USE, WEIGHTS
 from charrnn.errors import readable_by
 from charrnn.inference import model as inference
-from charrnn.inference.engines import ENGINES, WEIGHTS
 from charrnn.inference.generation import Character, generate_one
 from charrnn.runs.finding import find_checkpoint
 
@@ -33,7 +33,7 @@ def load(
     run: str | os.PathLike[str] | None = None,
     notify: Notify = unheard,
     *,
-    engine: str = ENGINES[0],
+    engine: str = AUTO,
     weights: str = WEIGHTS[0],
 ) -> "Model":
     """Return a trained model.
@@ -46,7 +46,7 @@ def load(
     Raise CharRNNError if there is no such run, or its checkpoint is damaged.
     """
     check_given(run=run, notify=notify)
-    check_one_of("engine", engine, ENGINES)
+    check_one_of("engine", engine, OF_USE)
     check_one_of("weights", weights, WEIGHTS)
     path = find_checkpoint(None if run is None else os.fspath(run))
     network = inference.Model.load(path)

@@ -22,6 +22,7 @@ from charrnn.api.model import Model
 from charrnn.atomic import sync_folder
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.data.corpus import Dataset
+from charrnn.engines import FRAMEWORK
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.inference import model as inference
 from charrnn.inference.plan import check
@@ -32,7 +33,7 @@ from charrnn.runs.progress import Progress
 from charrnn.text import cache
 from charrnn.text.reader import Watch
 from charrnn.training.backends.choice import choose
-from charrnn.training.backends.engines import FRAMEWORK, choose_engine
+from charrnn.training.backends.engines import choose_engine
 from charrnn.training.backends.jax import distributed
 from charrnn.training.backends.start import cut, start
 from charrnn.training.trainer import Trainer

@@ -10,8 +10,8 @@ import typer
 
 from charrnn.cli.console import notify, printable, say, typed_without
 from charrnn.cli.escapes import unescaped
+from charrnn.engines import AUTO, WEIGHTS
 from charrnn.errors import CharRNNError, did_you_mean, readable_by
-from charrnn.inference.engines import ENGINES, WEIGHTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ def typed(context: typer.Context) -> set[str]:
     return {name for name in context.params if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"}
 
 
-def loaded(run: str | None, engine: str = ENGINES[0], weights: str = WEIGHTS[0]) -> "Model":
+def loaded(run: str | None, engine: str = AUTO, weights: str = WEIGHTS[0]) -> "Model":
     """Return the model of RUN|FILE; without it, the model of the newest run, whose name is printed."""
     from charrnn.api.model import load
 

@@ -14,14 +14,13 @@ from charrnn.config import (
     STACKS,
     UNKNOWN,
 )
-from charrnn.inference.engines import WEIGHTS
+from charrnn.engines import WEIGHTS
 
 CHOICES = {
     "--activation": ACTIVATIONS,
     "--backend": ("tensorflow", "jax"),
     "--by": RANKS,
     "--device": ("auto", "cpu", "gpu"),
-    "--engine": ("auto", "compiled", "framework"),
     # The most frequent ones; every encoding that Python knows is accepted.
     "--encoding": ("utf-8", "utf-16", "latin-1", "cp1252"),
     "--errors": ERRORS,

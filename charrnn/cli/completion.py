@@ -97,6 +97,8 @@ def _values(option: Any, typed: Sequence[str], begun: str) -> Words:
     name, metavar = max(option.opts, key=len), option.metavar or ""
     if name in CHOICES:
         return ((value, "") for value in CHOICES[name])
+    if "|" in metavar and metavar.islower():
+        return ((value, "") for value in metavar.split("|"))
     if "CELL" in metavar or name == "--cell":
         return _cells()
     if "RUN" in metavar:

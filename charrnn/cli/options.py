@@ -16,7 +16,7 @@ from charrnn.config import (
     STACKS,
     UNKNOWN,
 )
-from charrnn.inference.engines import WEIGHTS
+from charrnn.engines import OF_TRAINING, OF_USE, WEIGHTS
 
 
 def off(value: float | None) -> float | None:
@@ -103,7 +103,7 @@ EngineOfUse = Annotated[
     str,
     typer.Option(
         "--engine",
-        metavar="ENGINE",
+        metavar="|".join(OF_USE),
         help="Who computes: numpy; compiled (faster, but takes a moment to start); or auto: compiled for what takes "
         "long, else numpy.",
     ),
@@ -210,7 +210,7 @@ Engine = Annotated[
     str,
     typer.Option(
         "--engine",
-        metavar="ENGINE",
+        metavar="|".join(OF_TRAINING),
         help="What computes the cells: compiled code for this processor, or the framework (TensorFlow or JAX). "
         "auto compiles them, unless a GPU or bf16 is used.",
     ),

@@ -1,6 +1,5 @@
 """Texts that compiled code reads and draws (`charrnn.compiled`), where that is faster than NumPy."""
 
-import platform
 from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -8,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn.compiled.forms import BYTES
+from charrnn.engines import cannot_compile
 from charrnn.errors import CharRNNError
 from charrnn.inference import ops
-from charrnn.inference.engines import PROCESSORS
 from charrnn.inference.model import Model, Stream
 from charrnn.inference.sampling import COLDEST, HOTTEST, Sampling
 from charrnn.network.forward import layer_parameters
@@ -80,8 +79,8 @@ class Compiled:
         return self._networks[one]
 
     def _compiled(self, one: bool) -> "CompiledNetwork":
-        if platform.machine().lower() not in PROCESSORS:
-            raise NotImplementedError(f"there is no compiler here for {platform.machine()}")
+        if why := cannot_compile():
+            raise NotImplementedError(why)
         from charrnn.compiled.network import CompiledNetwork
         from charrnn.network.whole import trace_of
 

@@ -11,9 +11,9 @@ import numpy as np
 from charrnn.cells.cell import add_bias
 from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
 from charrnn.cores import usable_cores
+from charrnn.engines import NUMPY, WEIGHTS
 from charrnn.inference import ops
 from charrnn.inference.ends import End
-from charrnn.inference.engines import WEIGHTS
 from charrnn.inference.plan import Call, Plan, product
 from charrnn.network.forward import forward, from_product, input_table, layer_parameters
 from charrnn.network.parameters import check_weights, layer_name, parameters
@@ -59,8 +59,8 @@ class Model:
         # The number of training steps, None if that is not known.
         self.step = step
         self.weights = dict(weights)
-        # One of ENGINES and one of WEIGHTS: who computes, and how the matrices of products are stored.
-        self.engine, self.form = "numpy", WEIGHTS[0]
+        # One of `engines.OF_USE` and one of WEIGHTS: who computes, and how the matrices of products are stored.
+        self.engine, self.form = NUMPY, WEIGHTS[0]
         # Is called with a message for the user.
         self.notify: Callable[[str], None] = lambda notice: None
         self.table = input_table(ops, config, self.weights)

@@ -11,12 +11,12 @@ from charrnn.cells import Cell
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.data.batches import Streams, Window
 from charrnn.data.splits import Split
+from charrnn.engines import FRAMEWORK
 from charrnn.errors import CharRNNError
 from charrnn.network.parameters import initial_weights
 from charrnn.network.stacks import layers_of
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.backends.engine import Shards, on_gpu
-from charrnn.training.backends.engines import FRAMEWORK
 from charrnn.training.learner_protocol import Arrays, State
 from charrnn.training.network import CharRNN
 from charrnn.training.optimizers import make_optimizer

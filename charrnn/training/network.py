@@ -9,10 +9,10 @@ import numpy as np
 from keras import ops
 
 from charrnn.config import ModelConfig
+from charrnn.engines import COMPILED, FRAMEWORK
 from charrnn.network.forward import forward
 from charrnn.network.parameters import parameter_shapes
 from charrnn.training.backends.engine import compiled_look_up, compiled_scan, look_up, matmul, scan, xp
-from charrnn.training.backends.engines import COMPILED, FRAMEWORK
 from charrnn.training.cudnn import Library
 
 # The types of matrix products by the names in the settings; None is the type of the operands.

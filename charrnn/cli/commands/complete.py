@@ -7,8 +7,8 @@ from charrnn.cli import options as o
 from charrnn.cli.arguments import loaded, run_and_lines
 from charrnn.cli.console import TextWriter, notify, say, write_data
 from charrnn.cli.escapes import each_unescaped, unescaped
+from charrnn.engines import AUTO, WEIGHTS
 from charrnn.errors import CharRNNError
-from charrnn.inference.engines import ENGINES, WEIGHTS
 
 if TYPE_CHECKING:
     from charrnn.api.generation import How
@@ -32,7 +32,7 @@ def complete(
     no_repeat: g.NoRepeat = None,
     seed: Annotated[int | None, o.Seed.__metadata__[0]] = None,
     cells: o.Cells = None,
-    engine: o.EngineOfUse = ENGINES[0],
+    engine: o.EngineOfUse = AUTO,
     weights: o.Weights = WEIGHTS[0],
     unknown: o.Unknown = None,
     encoding: o.EncodingOfText = None,

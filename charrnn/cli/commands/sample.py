@@ -8,8 +8,8 @@ from charrnn.cli import options as o
 from charrnn.cli.arguments import loaded, prime_ids
 from charrnn.cli.console import notices_after
 from charrnn.cli.escapes import each_unescaped, unescaped
+from charrnn.engines import AUTO, WEIGHTS
 from charrnn.errors import CharRNNError
-from charrnn.inference.engines import ENGINES, WEIGHTS
 
 if TYPE_CHECKING:
     from charrnn.api.generation import How
@@ -46,7 +46,7 @@ def sample(
     max_length: g.MaxLength = None,
     sort: g.Sort = False,
     cells: o.Cells = None,
-    engine: o.EngineOfUse = ENGINES[0],
+    engine: o.EngineOfUse = AUTO,
     weights: o.Weights = WEIGHTS[0],
     seed: Annotated[int | None, o.Seed.__metadata__[0]] = None,
     ids: g.Ids = False,

@@ -11,7 +11,7 @@ from charrnn.cli.arguments import loaded, run_and_lines, say_if_typed, typed
 from charrnn.cli.console import FOUND, notify
 from charrnn.cli.escapes import unescaped
 from charrnn.config import QUANTILES, RANK_SAMPLES, RANKS
-from charrnn.inference.engines import ENGINES, WEIGHTS
+from charrnn.engines import AUTO, WEIGHTS
 
 
 def score(
@@ -38,7 +38,7 @@ def score(
     jsonl: o.AsJsonl = False,
     unbuffered: s.Unbuffered = False,
     cells: o.Cells = None,
-    engine: o.EngineOfUse = ENGINES[0],
+    engine: o.EngineOfUse = AUTO,
     weights: o.Weights = WEIGHTS[0],
     unknown: s.Unknown = None,
     encoding: o.EncodingOfText = None,

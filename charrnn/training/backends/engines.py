@@ -1,21 +1,16 @@
 """The engine of the cells: compiled code, or the operations of the framework (TensorFlow or JAX)."""
 
-import platform
-from importlib.util import find_spec
-
 from charrnn.config import ModelConfig
+from charrnn.engines import AUTO, COMPILED, FRAMEWORK, OF_TRAINING, cannot_compile
 from charrnn.errors import CharRNNError
 from charrnn.network.forward import emitted
 from charrnn.network.stacks import layers_of
 
-AUTO, COMPILED, FRAMEWORK = ENGINES = ("auto", "compiled", "framework")
-PROCESSORS = ("x86_64", "amd64", "arm64", "aarch64")
-
 
 def check_engine(engine: str) -> None:
-    """Raise CharRNNError unless `engine` is one of ENGINES."""
-    if engine not in ENGINES:
-        raise CharRNNError(f"`engine` is {engine!r}; it must be {', '.join(ENGINES[:-1])} or {ENGINES[-1]}.")
+    """Raise CharRNNError unless `engine` is an engine of training."""
+    if engine not in OF_TRAINING:
+        raise CharRNNError(f"`engine` is {engine!r}; it must be {', '.join(OF_TRAINING[:-1])} or {OF_TRAINING[-1]}.")
 
 
 def choose_engine(
@@ -46,10 +41,8 @@ def _obstacle(model: ModelConfig, precision: str, on_gpu: bool, resets: bool) ->
         return "a GPU trains this run", True
     if precision != "float32":
         return f"the products are in {precision}", True
-    if platform.machine().lower() not in PROCESSORS:
-        return f"there is no compiler here for {platform.machine()}", False
-    if find_spec("llvmlite") is None:
-        return "llvmlite is not installed (pip install llvmlite)", False
+    if why := cannot_compile():
+        return why, False
     from charrnn.training.backends.compiled import scan_of
 
     layers = layers_of(model)
