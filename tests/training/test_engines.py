@@ -1,0 +1,59 @@
+"""The choice of the engine, and what a user is told of it."""
+
+import pytest
+
+from charrnn.config import ModelConfig
+from charrnn.errors import CharRNNError
+from charrnn.training.backends import compiled, engines
+from charrnn.training.backends.engines import check_engine, choose_engine
+
+MODEL = ModelConfig("rnn", 1, 4)
+
+
+def chosen(wanted="auto", recorded=None, precision="float32", on_gpu=False) -> tuple[str, str | None]:
+    return choose_engine(wanted, recorded, MODEL, precision, on_gpu, resets=False)
+
+
+def test_cells_are_compiled_where_nothing_prevents_it():
+    assert chosen() == chosen("compiled") == ("compiled", None)
+    assert chosen("framework") == ("framework", None)
+
+
+@pytest.mark.parametrize("why", [{"precision": "bf16"}, {"on_gpu": True}])
+def test_a_gpu_and_bf16_need_the_framework_and_only_who_asked_for_code_is_told(why):
+    assert chosen(**why) == ("framework", None)
+    for asked in ({"wanted": "compiled"}, {"recorded": "compiled"}):
+        engine, notice = chosen(**asked, **why)
+        assert engine == "framework" and "The cells are not compiled: " in notice
+
+
+def test_a_missing_compiler_is_told(monkeypatch):
+    monkeypatch.setattr(engines, "cannot_compile", lambda: "llvmlite is not installed")
+    assert chosen() == (
+        "framework",
+        "The cells are not compiled: llvmlite is not installed. The framework computes them.",
+    )
+    assert chosen("framework") == ("framework", None)
+
+
+def test_a_cell_that_cannot_be_compiled_is_trained_by_the_framework(monkeypatch):
+    def refuse(*arguments):
+        raise RuntimeError("no code for this")
+
+    monkeypatch.setattr(compiled, "scan_of", refuse)
+    engine, notice = chosen()
+    assert engine == "framework" and "the cell rnn could not be compiled (RuntimeError: no code for this)" in notice
+
+
+def test_a_resumed_run_keeps_its_engine_and_a_change_is_told():
+    for recorded in ("compiled", "framework"):
+        assert chosen(recorded=recorded) == (recorded, None)
+    engine, notice = chosen("framework", "compiled")
+    assert engine == "framework" and "Until now the cells of this run were compiled" in notice
+    engine, notice = chosen("compiled", "framework")
+    assert engine == "compiled" and "rounded differently" in notice
+
+
+def test_an_engine_that_there_is_not():
+    with pytest.raises(CharRNNError, match="must be auto, compiled or framework"):
+        check_engine("numpy")
