@@ -96,9 +96,11 @@ def sample_speed(model: ModelConfig, vocab_size: int, seconds: float) -> float:
     """Return how many characters are sampled per second in one stream, with the code of `charrnn sample`."""
     vocab = Vocabulary(tuple(chr(code) for code in range(33, 33 + vocab_size)))
     network = Model(model, vocab, initial_weights(model, vocab_size, 0))
+    network.engine = AUTO
     network.limit_threads()
     stream = generate_one(network, network.before(np.zeros(1, int)), Generation(Ending(10**12)))
-    for _ in range(100):
+    # Compiled code takes over after some characters, and needs a moment to load.
+    for _ in range(100 + (network.compiled.patience() or 0)):
         next(stream)
     done, began = 0, perf_counter()
     while perf_counter() - began < seconds:

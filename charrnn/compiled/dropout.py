@@ -12,7 +12,8 @@ import llvmlite.ir as ir
 from charrnn.compiled.cache import cached, key
 from charrnn.compiled.code import I32, I64, PTR, Code
 from charrnn.compiled.machine import Machine
-from charrnn.compiled.scan import REALS, Native, this_machine
+from charrnn.compiled.product import REALS
+from charrnn.compiled.scan import Native, this_machine
 
 ROUNDS = 10
 MULTIPLIERS = 0xD2511F53, 0xCD9E8D57

@@ -15,7 +15,7 @@ from charrnn.compiled.draw import DrawCode
 from charrnn.compiled.graph import Kind
 from charrnn.compiled.layout import Layout
 from charrnn.compiled.machine import Machine
-from charrnn.compiled.product import Products
+from charrnn.compiled.product import Products, library
 from charrnn.compiled.program import forward_only
 from charrnn.compiled.row import WIDE, RowProducts, packed_row
 from charrnn.compiled.scan import this_machine
@@ -70,7 +70,7 @@ class CompiledNetwork:
         def make() -> bytes:
             module, real = ir.Module("network"), ir.FloatType()
             module.triple = machine.triple
-            products = RowProducts(module, machine, real, weights) if one else Products(module, machine, real)
+            products = RowProducts(module, machine, real, weights) if one else Products(module, machine, "float32")
             code = StepCode(products, self.layout, step.zx, logits, one)
             emit_read(code, one)
             if one:
@@ -79,7 +79,9 @@ class CompiledNetwork:
                 emit_pack(code)
             return machine.object_code(module)
 
-        facts = (cell.state_fields, units, described(traced), one, weights)
+        # The library is loaded first, as the code calls it.
+        called = None if one else library(machine, "float32").loaded.digest
+        facts = (cell.state_fields, units, described(traced), one, weights, called)
         self.loaded = machine.load(cached(key(machine, *facts), make))
         self.shared = {f"w_{name}": np.ascontiguousarray(vector) for name, vector in vectors.items()}
         matrices = {name: np.ascontiguousarray(matrix) for name, matrix in matrices.items()}

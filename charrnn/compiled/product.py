@@ -2,49 +2,128 @@
 
 A matrix (K, N) is packed once for all steps of a window: its rows are cut into chunks, its columns into panels as wide
 as a kernel; a panel's part in a chunk is contiguous, row by row. Columns that a last panel lacks are 0.
+
+The functions are the same for all cells. So they are compiled apart from them, once for a processor: `Library`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 
+import llvmlite.binding as llvm
 import llvmlite.ir as ir
 
+from charrnn.compiled.cache import cached, key
 from charrnn.compiled.code import I64, PTR, Code
-from charrnn.compiled.machine import Machine
+from charrnn.compiled.machine import Loaded, Machine
 
+REALS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
 # Rows of a chunk, at most: a panel of that length stays in a core's cache.
 CHUNK = 512
 UNROLL = 4
+# pack, pack_transposed: matrix, packed, K, N. multiply: rows, K, N; A and the length of its rows; the packed matrix; C
+# and the length of its rows; Z, the length of its rows, and 1, or 0 if Z is one panel of zeros; memory of a tile.
+PACK = [PTR, PTR, I64, I64]
+FUNCTIONS = {
+    "pack": PACK,
+    "pack_transposed": PACK,
+    "multiply": [I64, I64, I64, PTR, I64, PTR, PTR, I64, PTR, I64, I64, PTR],
+}
 
 
-def chunks(k: int) -> Iterator[tuple[int, int]]:
-    """Yield the first row and the number of rows of each chunk, as equal as can be."""
-    count = -(-k // CHUNK)
-    for place in range(count):
-        low = k * place // count
-        yield low, k * (place + 1) // count - low
-
-
-def panel(machine: Machine, real: ir.Type) -> int:
+def panel(machine: Machine, dtype: str) -> int:
     """Return the number of columns of a panel."""
-    return machine.vectors * machine.vector_bytes // (8 if isinstance(real, ir.DoubleType) else 4)
+    return machine.vectors * machine.vector_bytes // (8 if dtype == "float64" else 4)
+
+
+class Library:
+    """The functions of products with packed matrices, loaded, of a type of numbers; others call them by `symbol`."""
+
+    def __init__(self, machine: Machine, dtype: str):
+        def make() -> bytes:
+            module = ir.Module("products")
+            module.triple = machine.triple
+            _Functions(module, machine, dtype)
+            return machine.object_code(module)
+
+        self.loaded: Loaded = machine.load(cached(key(machine, "products", dtype), make))
+        for name in FUNCTIONS:
+            llvm.add_symbol(self.symbol(name), self.loaded.address(name))
+
+    def symbol(self, name: str) -> str:
+        """Return the name of a function in this process, the same for equal code."""
+        return f"charrnn_{name}_{self.loaded.digest[:16]}"
+
+
+@cache
+def library(machine: Machine, dtype: str) -> Library:
+    """Return the functions of a machine, which stay loaded."""
+    return Library(machine, dtype)
 
 
 class Products:
-    """The functions of a module that products with packed matrices need."""
+    """Emits calls of a library's functions into a module."""
 
-    def __init__(self, module: ir.Module, machine: Machine, real: ir.Type):
-        self.module, self.machine, self.real = module, machine, real
-        self.panel = panel(machine, real)
+    def __init__(self, module: ir.Module, machine: Machine, dtype: str):
+        self.module, self.machine, self.real = module, machine, REALS[dtype]
+        self.panel, self._library = panel(machine, dtype), library(machine, dtype)
+
+    def _call(self, code: Code, name: str, arguments: Sequence[ir.Value]) -> None:
+        symbol = self._library.symbol(name)
+        known = self.module.globals.get(symbol)
+        code.b.call(
+            known or ir.Function(self.module, ir.FunctionType(ir.VoidType(), FUNCTIONS[name]), symbol), arguments
+        )
+
+    def pack(self, code: Code, matrix: ir.Value, packed: ir.Value, k: int, n: int, transposed: bool) -> None:
+        """Emit the packing of a matrix (K, N), or of the transpose of a matrix (N, K)."""
+        self._call(code, "pack_transposed" if transposed else "pack", [matrix, packed, code.i(k), code.i(n)])
+
+    def multiply(
+        self,
+        code: Code,
+        k: int,
+        n: int,
+        rows: ir.Value,
+        a: tuple[ir.Value, int],
+        packed: ir.Value,
+        c: tuple[ir.Value, int],
+        z: tuple[ir.Value, int] | None,
+        tile: ir.Value,
+    ) -> None:
+        """Emit C = Z + A P, where the pairs are an address and the length of a row; without z, C = A P.
+
+        tile: memory for a kernel's block of the result.
+        """
+        start = [z[0], code.i(z[1]), code.i(1)] if z else [self._zeros(), code.i(0), code.i(0)]
+        sizes = [rows, code.i(k), code.i(n)]
+        self._call(code, "multiply", [*sizes, a[0], code.i(a[1]), packed, c[0], code.i(c[1]), *start, tile])
+
+    def _zeros(self) -> ir.GlobalVariable:
+        known = self.module.globals.get("zeros")
+        if known is None:
+            known = ir.GlobalVariable(self.module, ir.ArrayType(self.real, self.panel), "zeros")
+            known.initializer, known.linkage = ir.Constant(known.value_type, None), "internal"
+            known.global_constant = True
+        return known
+
+
+class _Functions:
+    """Emits the functions of a library."""
+
+    def __init__(self, module: ir.Module, machine: Machine, dtype: str):
+        self.module, self.machine, self.real = module, machine, REALS[dtype]
+        self.panel = panel(machine, dtype)
         self.kernels = {rows: self._kernel(rows) for rows in range(1, machine.rows + 1)}
-        self._packs: dict[bool, ir.Function] = {}
+        for transposed in (False, True):
+            self._pack(transposed)
+        self._multiply()
 
-    def packed_size(self, k: int, n: int) -> int:
-        """Return how many numbers a packed matrix (K, N) has."""
-        return k * -(-n // self.panel) * self.panel
+    def _code(self, name: str, arguments: Sequence[ir.Type]) -> Code:
+        return Code(self.module, self.machine, self.real, name, arguments)
 
     def _kernel(self, rows: int) -> ir.Function:
         """Emit C = Z + A P for some rows and a panel P (K, its width); lda, ldc, ldz: the lengths of the rows."""
-        code = Code(self.module, self.machine, self.real, f"kernel{rows}", [PTR, I64, PTR, I64, PTR, I64, PTR, I64])
+        code = self._code(f"kernel{rows}", [PTR, I64, PTR, I64, PTR, I64, PTR, I64])
         code.private()
         b, lanes = code.b, code.lanes
         a, lda, p, k, c, ldc, z, ldz = code.function.args
@@ -87,98 +166,75 @@ class Products:
         b.ret_void()
         return code.function
 
-    def pack(self, code: Code, matrix: ir.Value, packed: ir.Value, k: int, n: int, transposed: bool) -> None:
-        """Emit the packing of a matrix (K, N), or of the transpose of a matrix (N, K)."""
-        if transposed not in self._packs:
-            self._packs[transposed] = self._pack(transposed)
-        width = self.packed_size(1, n)
-        for low, count in chunks(k):
-            source = code.at(matrix, low if transposed else low * n)
-            length = k if transposed else n
-            code.b.call(
-                self._packs[transposed],
-                [source, code.i(length), code.at(packed, low * width), code.i(count), code.i(n)],
-            )
-
-    def _pack(self, transposed: bool) -> ir.Function:
-        """Emit the packing of a chunk of `count` rows; `length` is the distance of two rows in memory."""
-        name = "pack_transposed" if transposed else "pack"
-        code = Code(self.module, self.machine, self.real, name, [PTR, I64, PTR, I64, I64])
-        code.private()
+    def _chunks(self, code: Code, k: ir.Value) -> Iterator[tuple[ir.Value, ir.Value, ir.Value]]:
+        """Yield, in a loop, the number, the first row and the rows of each chunk; these are as equal as can be."""
         b = code.b
-        source, length, packed, count, n = code.function.args
-        panels = b.sdiv(b.add(n, code.i(self.panel - 1)), code.i(self.panel))
+        chunks = b.sdiv(b.add(k, code.i(CHUNK - 1)), code.i(CHUNK))
+        with code.loop(0, chunks) as place:
+            low = b.sdiv(b.mul(k, place), chunks)
+            yield place, low, b.sub(b.sdiv(b.mul(k, b.add(place, code.i(1))), chunks), low)
+
+    def _panels(self, code: Code, n: ir.Value) -> ir.Value:
+        return code.b.sdiv(code.b.add(n, code.i(self.panel - 1)), code.i(self.panel))
+
+    def _pack(self, transposed: bool) -> None:
+        """Emit the packing of a matrix (K, N), or of the transpose of a matrix (N, K)."""
+        name = "pack_transposed" if transposed else "pack"
+        code = self._code(name, FUNCTIONS[name])
+        b = code.b
+        matrix, packed, k, n = code.function.args
+        panels = self._panels(code, n)
         code.use(1)
-        with code.loop(0, panels) as j:
-            first = b.mul(j, code.i(self.panel))
-            there = code.at(packed, b.mul(first, count))
-            left = b.sub(n, first)
-            wide = b.select(b.icmp_signed("<", left, code.i(self.panel)), left, code.i(self.panel))
-            with code.loop(0, count) as row:
-                to = code.at(there, b.mul(row, code.i(self.panel)))
-                with code.loop(0, wide) as column:
-                    place = b.add(first, column)
-                    at = b.add(b.mul(place, length), row) if transposed else b.add(b.mul(row, length), place)
-                    code.store(code.load(code.at(source, at)), code.at(to, column))
-                with code.loop(wide, self.panel) as column:
-                    code.store(code.number(0.0), code.at(to, column))
+        for _, low, count in self._chunks(code, k):
+            with code.loop(0, panels) as j:
+                first = b.mul(j, code.i(self.panel))
+                there = code.at(packed, b.mul(b.add(b.mul(low, panels), b.mul(j, count)), code.i(self.panel)))
+                left = b.sub(n, first)
+                wide = b.select(b.icmp_signed("<", left, code.i(self.panel)), left, code.i(self.panel))
+                with code.loop(0, count) as line:
+                    row = b.add(low, line)
+                    to = code.at(there, b.mul(line, code.i(self.panel)))
+                    with code.loop(0, wide) as column:
+                        place = b.add(first, column)
+                        at = b.add(b.mul(place, k), row) if transposed else b.add(b.mul(row, n), place)
+                        code.store(code.load(code.at(matrix, at)), code.at(to, column))
+                    with code.loop(wide, self.panel) as column:
+                        code.store(code.number(0.0), code.at(to, column))
         b.ret_void()
-        return code.function
 
-    def multiply(
-        self,
-        code: Code,
-        k: int,
-        n: int,
-        rows: ir.Value,
-        a: tuple[ir.Value, int],
-        packed: ir.Value,
-        c: tuple[ir.Value, int],
-        z: tuple[ir.Value, int] | None,
-        tile: ir.Value,
-    ) -> None:
-        """Emit C = Z + A P, where the pairs are an address and the length of a row; without z, C = A P.
-
-        tile: memory for a kernel's block of the result.
-        """
+    def _multiply(self) -> None:
+        """Emit C = Z + A P: chunk by chunk, panel by panel, in blocks of rows as equal as can be."""
+        code = self._code("multiply", FUNCTIONS["multiply"])
         b, most = code.b, self.machine.rows
-        width = self.packed_size(1, n)
+        rows, k, n, a, lda, packed, c, ldc, z, ldz, moves, tile = code.function.args
         blocks = b.sdiv(b.add(rows, code.i(most - 1)), code.i(most))
-        size, larger = b.sdiv(rows, blocks), b.srem(rows, blocks)
-        zeros = self._zeros()
-        for place, (low, count) in enumerate(chunks(k)):
-            begin = c if place else z
-            for whole in (True, False):
-                first, last = (0, n // self.panel) if whole else (n // self.panel, width // self.panel)
-                if first == last:
-                    continue
-                with code.loop(first, last) as j, code.loop(0, blocks) as i:
+        # Without rows there are no blocks, and nothing may be divided by their number.
+        parts = b.select(b.icmp_signed(">", blocks, code.i(0)), blocks, code.i(1))
+        size, larger = b.sdiv(rows, parts), b.srem(rows, parts)
+        panels, whole = self._panels(code, n), b.sdiv(n, code.i(self.panel))
+        for chunk, low, count in self._chunks(code, k):
+            # After the first chunk, the result itself is what is added to.
+            first = b.icmp_signed("==", chunk, code.i(0))
+            start, lds, steps = (b.select(first, x, y) for x, y in ((z, c), (ldz, ldc), (moves, code.i(1))))
+            for begin, end, is_whole in ((code.i(0), whole, True), (whole, panels, False)):
+                with code.loop(begin, end) as j, code.loop(0, blocks) as i:
                     more = b.icmp_signed("<", i, larger)
                     m = b.add(b.mul(i, size), b.select(more, i, larger))
                     height = b.add(size, b.zext(more, I64))
                     column = b.mul(j, code.i(self.panel))
-                    panel = code.at(packed, b.add(b.mul(column, code.i(count)), code.i(low * width)))
-                    left = [
-                        code.at(a[0], b.add(b.mul(m, code.i(a[1])), code.i(low))),
-                        code.i(a[1]),
-                        panel,
-                        code.i(count),
-                    ]
-
-                    def block(of: tuple[ir.Value, int], m: ir.Value = m, column: ir.Value = column) -> list[ir.Value]:
-                        return [code.at(of[0], b.add(b.mul(m, code.i(of[1])), column)), code.i(of[1])]
-
-                    nothing = [zeros, code.i(0)]
-                    if whole:
-                        self._choose(code, height, [*left, *block(c), *(block(begin) if begin else nothing)])
+                    own_panel = code.at(packed, b.mul(b.add(b.mul(low, panels), b.mul(j, count)), code.i(self.panel)))
+                    left = [code.at(a, b.add(b.mul(m, lda), low)), lda, own_panel, count]
+                    result = code.at(c, b.add(b.mul(m, ldc), column))
+                    added = code.at(start, b.add(b.mul(m, lds), b.mul(column, steps)))
+                    if is_whole:
+                        self._choose(code, height, [*left, result, ldc, added, lds])
                         continue
                     # The kernel would read and write beyond the last column: it works on the tile.
-                    own = [tile, code.i(self.panel)]
-                    rest = n - n // self.panel * self.panel
-                    if begin:
-                        self._copy(code, height, block(begin), own, rest)
-                    self._choose(code, height, [*left, *own, *(own if begin else nothing)])
-                    self._copy(code, height, own, block(c), rest)
+                    own, rest = [tile, code.i(self.panel)], b.sub(n, column)
+                    self._copy(code, height, [added, lds], own, rest)
+                    self._choose(code, height, [*left, *own, *own])
+                    self._copy(code, height, own, [result, ldc], rest)
+        b.ret_void()
 
     def _choose(self, code: Code, height: ir.Value, arguments: list[ir.Value]) -> None:
         """Emit the call of the kernel for this number of rows."""
@@ -194,21 +250,10 @@ class Products:
         b.position_at_end(end)
 
     @staticmethod
-    def _copy(code: Code, height: ir.Value, source: list[ir.Value], to: list[ir.Value], columns: int) -> None:
+    def _copy(code: Code, height: ir.Value, source: list[ir.Value], to: list[ir.Value], columns: ir.Value) -> None:
         b = code.b
         code.use(1)
         with code.loop(0, height) as row, code.loop(0, columns) as column:
             value = code.load(code.at(source[0], b.add(b.mul(row, source[1]), column)))
             code.store(value, code.at(to[0], b.add(b.mul(row, to[1]), column)))
         code.use(code.widest)
-
-    def _zeros(self) -> ir.GlobalVariable:
-        known = self.module.globals.get("zeros")
-        if known is None:
-            known = ir.GlobalVariable(self.module, ir.ArrayType(self.real, self.panel), "zeros")
-            known.initializer, known.linkage, known.global_constant = (
-                ir.Constant(known.value_type, None),
-                "internal",
-                True,
-            )
-        return known

@@ -13,10 +13,8 @@ from charrnn.compiled.cache import cached, described, key
 from charrnn.compiled.emit import ScanCode
 from charrnn.compiled.layout import Layout
 from charrnn.compiled.machine import Loaded, Machine
-from charrnn.compiled.product import Products, panel
+from charrnn.compiled.product import Products, library, panel
 from charrnn.compiled.program import programs_of
-
-REALS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
 
 
 @cache
@@ -68,7 +66,7 @@ class CompiledScan:
         machine = machine or this_machine()
         self.programs = programs = programs_of(cell, units, emitted, resets)
         step, derivative = programs.step, programs.derivative
-        width = panel(machine, REALS[dtype])
+        width = panel(machine, dtype)
         layout = partial(Layout, panel=width, tile=machine.rows * width)
         keep = [step.keep] if step.keep is not None else []
         states = list(step.states.values())
@@ -85,7 +83,7 @@ class CompiledScan:
         def make() -> bytes:
             module = ir.Module("scan")
             module.triple = machine.triple
-            products = Products(module, machine, REALS[dtype])
+            products = Products(module, machine, dtype)
             ScanCode(products, "forward", forward, backwards=False)
             ScanCode(products, "backward", backward, backwards=True)
             return machine.object_code(module)
@@ -95,5 +93,7 @@ class CompiledScan:
             *(described(Trace(cell, units)), dict(cell.initial), units, list(emitted), resets, dtype),
             *(a.described() for each in (forward, backward) for a in (*each.inputs, *each.outputs)),
         )
-        loaded = machine.load(cached(key(machine, "scan", *facts), make))
+        # It is loaded first, as the code calls it.
+        products = library(machine, dtype)
+        loaded = machine.load(cached(key(machine, "scan", products.loaded.digest, *facts), make))
         self.forward, self.backward = Function(loaded, "forward", forward), Function(loaded, "backward", backward)

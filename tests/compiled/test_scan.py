@@ -5,7 +5,7 @@ import pytest
 
 from charrnn.cells import CELLS, Cell, Matrix, Vector
 from charrnn.compiled.machine import Machine
-from charrnn.compiled.product import CHUNK, chunks
+from charrnn.compiled.product import CHUNK
 from charrnn.network.gated_feedback import gated_feedback
 from charrnn.network.grid import grid
 from support.compiled_scans import Quick, assert_equal, call, compiled, errors, results
@@ -73,15 +73,6 @@ def test_one_unit_that_is_read_in_several_columns():
 @pytest.mark.parametrize("units", [CHUNK, 2 * CHUNK + 5])
 def test_a_matrix_of_several_chunks(units):
     assert_equal(CELLS["rnn"], units, 2, 3, "float64")
-
-
-def test_chunks_are_all_rows_in_order():
-    for k in (1, CHUNK, CHUNK + 1, 5 * CHUNK - 1):
-        edge = 0
-        for low, count in chunks(k):
-            assert low == edge and 0 < count <= CHUNK
-            edge += count
-        assert edge == k
 
 
 def test_a_long_window_takes_no_more_of_the_stack():

@@ -31,7 +31,7 @@ def choose_engine(
         notice = f"The cells are not compiled: {why_not}. The framework computes them."
     elif recorded is not None and engine != recorded:
         before = "compiled" if recorded == COMPILED else "computed by the framework"
-        notice = f"Until now the cells of this run were {before}. Now sums are rounded differently, and dropout differs."
+        notice = f"Until now the cells of this run were {before}. Now sums are rounded differently; dropout differs."
     return engine, notice
 
 
