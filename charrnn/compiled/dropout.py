@@ -23,36 +23,40 @@ WEYL = 0x9E3779B9, 0xBB67AE85
 class Dropout(Native):
     """Fills y, (T, rows, units), from x of the same shape: x / (1 - rate), or 0 at the `rate`.
 
-    sizes: T and rows. A second input has four words of 32 bits: the step's number (low, high), the layer, and the
-    number of the first row in the whole batch. `seed` has 64 bits.
+    sizes: T and rows. A second input has words of 32 bits: the seed (low, high), the step's number (low, high), the
+    layer, and the number of the first row in the whole batch.
     """
 
-    def __init__(self, units: int, rate: float, seed: int, dtype: str, machine: Machine | None = None):
+    def __init__(self, units: int, rate: float, dtype: str, machine: Machine | None = None):
         machine = machine or this_machine()
 
         def make() -> bytes:
             module = ir.Module("dropout")
             module.triple = machine.triple
-            _Masking(Code(module, machine, REALS[dtype], "dropout", [PTR, PTR]), units, rate, seed)
+            _Masking(Code(module, machine, REALS[dtype], "dropout", [PTR, PTR]), units, rate)
             return machine.object_code(module)
 
-        code = cached(key(machine, "dropout", units, rate, seed, dtype), make)
+        code = cached(key(machine, "dropout", units, rate, dtype), make)
         super().__init__(machine.load(code), "dropout")
 
 
 class _Masking:
     """Emits the code of `Dropout`."""
 
-    def __init__(self, code: Code, units: int, rate: float, seed: int):
+    def __init__(self, code: Code, units: int, rate: float):
         self.code, self.units = code, units
-        self.key = seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF
         self.threshold, self.scale = min(round(rate * 2**32), 2**32 - 1), 1.0 / (1.0 - rate)
         b = code.b
         outputs, inputs = code.function.args
         y = code.load(outputs, PTR)
         sizes, x, words = (code.load(code.at(inputs, place, PTR), PTR) for place in range(3))
         steps, rows = (code.load(code.at(sizes, place, I64), I64) for place in range(2))
-        low, high, layer, first = (b.load(code.at(words, place, I32), typ=I32) for place in range(4))
+        *seed, low, high, layer, first = (b.load(code.at(words, place, I32), typ=I32) for place in range(6))
+        self.keys = [seed]
+        for _ in range(ROUNDS - 1):
+            self.keys.append(
+                [b.add(word, ir.Constant(I32, weyl)) for word, weyl in zip(self.keys[-1], WEYL, strict=True)]
+            )
         # A number of a row has 24 bits, and that of a layer 8.
         of_layer = b.shl(layer, ir.Constant(I32, 24))
         quarter = -(-units // 4)
@@ -112,17 +116,16 @@ class _Masking:
 
     def _philox(self, counter: Sequence[ir.Value]) -> list[ir.Value]:
         """Return four random words for a counter of four words."""
-        b, (c0, c1, c2, c3), key = self.code.b, counter, list(self.key)
-        for _ in range(ROUNDS):
+        b, (c0, c1, c2, c3) = self.code.b, counter
+        for words in self.keys:
             (high0, low0), (high1, low1) = (
                 self._product(word, multiplier) for word, multiplier in zip((c0, c2), MULTIPLIERS, strict=True)
             )
             c0, c2 = (
-                b.xor(b.xor(high, other), self._constant(part))
-                for high, other, part in ((high1, c1, key[0]), (high0, c3, key[1]))
+                b.xor(b.xor(high, other), self._all(part))
+                for high, other, part in ((high1, c1, words[0]), (high0, c3, words[1]))
             )
             c1, c3 = low1, low0
-            key = [(part + weyl) & 0xFFFFFFFF for part, weyl in zip(key, WEYL, strict=True)]
         return [c0, c1, c2, c3]
 
     def _product(self, word: ir.Value, multiplier: int) -> tuple[ir.Value, ir.Value]:

@@ -63,10 +63,10 @@ def look_up(calls: Calls, table: Any, ids: Any, dtype: str) -> Any:
     return calls.custom_gradient(read)(table)
 
 
-def dropout(calls: Calls, x: Any, rate: float, seed: int, words: Any, dtype: str) -> Any:
+def dropout(calls: Calls, x: Any, rate: float, words: Any, dtype: str) -> Any:
     """Return x, (time, rows, units), with zeros at a rate, the rest scaled up; `words` as `Dropout` reads them."""
     steps, rows, units = x.shape
-    code = _dropout(units, rate, seed, dtype)
+    code = _dropout(units, rate, dtype)
 
     def masked(x: Any) -> Any:
         return calls.native(code, (steps, rows), [x, words], [Output((steps, rows, units))])[0]

@@ -159,5 +159,6 @@ def compiled_look_up(table: Any, ids: Any) -> Any:
 
 def compiled_dropout(x: Any, rate: float, seed: int, step: Any, layer: int, first_row: Any) -> Any:
     """Return x with zeros at a rate; the mask of each row depends only on (seed, step, layer, row)."""
-    words = jnp.stack([jnp.asarray(word, jnp.uint32) for word in (*step, layer, first_row)])
-    return compiled.dropout(_calls(), x, rate, seed, words, str(x.dtype))
+    of_seed = np.array([seed & 0xFFFFFFFF, seed >> 32], np.uint32)
+    words = jnp.stack([jnp.asarray(word, jnp.uint32) for word in (*of_seed, *step, layer, first_row)])
+    return compiled.dropout(_calls(), x, rate, words, str(x.dtype))

@@ -113,5 +113,6 @@ def compiled_look_up(table: Any, ids: Any) -> Any:
 
 def compiled_dropout(x: Any, rate: float, seed: int, step: Any, layer: int, first_row: Any) -> Any:
     """Return x with zeros at a rate; the mask of each row depends only on (seed, step, layer, row)."""
-    words = tf.stack([step, tf.bitwise.right_shift(step, tf.constant(32, tf.int64)), layer, first_row])
-    return compiled.dropout(_calls(), x, rate, seed, tf.cast(words, tf.uint32), x.dtype.name)
+    upper = tf.bitwise.right_shift(step, tf.constant(32, tf.int64))
+    words = tf.stack([seed & 0xFFFFFFFF, seed >> 32, step, upper, layer, first_row])
+    return compiled.dropout(_calls(), x, rate, tf.cast(words, tf.uint32), x.dtype.name)
