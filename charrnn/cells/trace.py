@@ -132,13 +132,14 @@ class Trace:
     """A step of a layer of `units` units: its `nodes`, each after its operands.
 
     zx: the node of zx; state and new: the nodes of the old and of the new state, in the cell's type; vectors: the nodes
-    of its vectors by name; widths: of the fields of the state, which are `units` wide, except `others`. Raises
-    CharRNNError for a function that a step may not call; a step with another mistake can raise anything.
+    of its vectors by name; widths: of the fields of the state, which are `units` wide, except `others`. `more`: how
+    many columns zx has beyond `cell.width`, the masks of dropout in a cell of several layers. Raises CharRNNError for
+    a function that a step may not call; a step with another mistake can raise anything.
     """
 
-    def __init__(self, cell: Cell, units: int, others: Mapping[str, int] = MappingProxyType({})):
+    def __init__(self, cell: Cell, units: int, others: Mapping[str, int] = MappingProxyType({}), more: int = 0):
         self.nodes: list[Node] = []
-        self.zx = Node(self.nodes, "zx", (), cell.width(units))
+        self.zx = Node(self.nodes, "zx", (), cell.width(units) + more)
         self.widths = {field: others.get(field, units) for field in cell.state_fields}
         self.state = cell.state(*(Node(self.nodes, "state", (), width, field) for field, width in self.widths.items()))
         self.vectors = {

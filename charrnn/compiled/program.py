@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from charrnn.cells import Cell
+from charrnn.cells.trace import Trace
 from charrnn.compiled.graph import Array, Kind, Node, reachable, users_of
 from charrnn.compiled.step import Derivative, Product, Step, Target, derivative_of, step_of
 
@@ -140,9 +141,12 @@ class Programs:
     right: list[Place]
 
 
-def programs_of(cell: Cell, units: int, emitted: Sequence[str], resets: bool) -> Programs:
-    """Return the programs of a layer that outputs the fields `emitted`; with `resets`, documents begin in windows."""
-    step = step_of(cell, units, resets)
+def programs_of(cell: Cell, units: int, emitted: Sequence[str], resets: bool, traced: Trace | None = None) -> Programs:
+    """Return the programs of a layer that outputs the fields `emitted`; with `resets`, documents begin in windows.
+
+    traced: the trace of the cell if there is one already.
+    """
+    step = step_of(cell, units, resets, traced)
     last = max(node.number for node in step.graph.nodes.values())
     derivative = derivative_of(step, emitted)
     wanted = [t.node for t in derivative.targets]

@@ -58,13 +58,23 @@ class Function(Native):
 
 
 class CompiledScan:
-    """The scan of a layer of `units` units that outputs the fields `emitted`, forwards and backwards."""
+    """The scan of a layer of `units` units that outputs the fields `emitted`, forwards and backwards.
+
+    resets: whether documents begin within windows. more: see `Trace`.
+    """
 
     def __init__(
-        self, cell: Cell, units: int, emitted: Sequence[str], resets: bool, dtype: str, machine: Machine | None = None
+        self,
+        cell: Cell,
+        units: int,
+        emitted: Sequence[str],
+        resets: bool,
+        dtype: str,
+        more: int = 0,
+        machine: Machine | None = None,
     ):
-        machine = machine or this_machine()
-        self.programs = programs = programs_of(cell, units, emitted, resets)
+        machine, traced = machine or this_machine(), Trace(cell, units, more=more)
+        self.programs = programs = programs_of(cell, units, emitted, resets, traced)
         step, derivative = programs.step, programs.derivative
         width = panel(machine, dtype)
         layout = partial(Layout, panel=width, tile=machine.rows * width)
@@ -90,7 +100,7 @@ class CompiledScan:
 
         # The arguments too: code from the cache must never take one for another.
         facts = (
-            *(described(Trace(cell, units)), dict(cell.initial), units, list(emitted), resets, dtype),
+            *(described(traced), dict(cell.initial), units, list(emitted), resets, dtype),
             *(a.described() for each in (forward, backward) for a in (*each.inputs, *each.outputs)),
         )
         # It is loaded first, as the code calls it.

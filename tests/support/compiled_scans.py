@@ -218,5 +218,5 @@ def compiled(
     emitted = cell.state_fields if emitted is None else emitted
     return (
         Problem(cell, units, steps, rows, emitted, resets, seed),
-        CompiledScan(cell, units, emitted, resets, dtype, machine or Quick()),
+        CompiledScan(cell, units, emitted, resets, dtype, machine=machine or Quick()),
     )

@@ -138,6 +138,21 @@ def test_without_dropout_the_engines_agree():
     assert apart(train(2, dropout=0.0, engine="compiled"), train(2, dropout=0.0)) < 2e-6
 
 
+@pytest.mark.parametrize("stack", ["grid", "gated-feedback"])
+def test_a_stack_reads_the_masks_of_its_layers_in_compiled_code(stack):
+    model, losses = ModelConfig("gru", 2, 8, stack=stack), []
+    for engine in ("compiled", "framework"):
+        net = CharRNN(model, 5, random_weights(model, 5, "float32"), engine=engine)
+        # Masks of ones: with a rate of 0 there would be none.
+        step = TrainStep(net, make_optimizer(PLAIN), shards_of(4, 1), 1e-12, 3)
+        ids = np.random.default_rng(0).integers(0, 5, (6, 4)).astype(np.int32)
+        states = fresh_states(net, step.shards)
+        for number in range(2):
+            loss, states = step(Window(ids, ids), states, number, 0.5)
+        losses.append(float(loss))
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+
+
 @each_engine
 def test_two_runs_end_in_the_same_bits(engine):
     config = TrainConfig(optimizer="adam")

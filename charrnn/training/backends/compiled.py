@@ -38,9 +38,9 @@ class Calls(Protocol):
 
 
 @cache
-def scan_of(cell: Cell, units: int, emitted: tuple[str, ...], resets: bool, dtype: str) -> CompiledScan:
+def scan_of(cell: Cell, units: int, emitted: tuple[str, ...], resets: bool, dtype: str, more: int = 0) -> CompiledScan:
     """Return the compiled scan of a layer; a process compiles it once."""
-    return CompiledScan(cell, units, emitted, resets, dtype)
+    return CompiledScan(cell, units, emitted, resets, dtype, more)
 
 
 _row_sums = cache(RowSums)
@@ -92,7 +92,7 @@ def scan(
     keep: (time, batch, 1), 0 where the state returns to its initial value, otherwise 1; None if it never does.
     """
     (steps, rows), units = zx.shape[:2], state[0].shape[-1]
-    compiled = scan_of(cell, units, tuple(emitted), keep is not None, dtype)
+    compiled = scan_of(cell, units, tuple(emitted), keep is not None, dtype, zx.shape[-1] - cell.width(units))
     step = compiled.programs.step
     arguments = {"zx": zx}
     arguments |= {f"{array.name} first": value for array, value in zip(step.states.values(), state, strict=True)}
