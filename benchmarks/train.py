@@ -9,7 +9,7 @@ The speed of charrnn is that of real `charrnn train` runs (dropout 0, one-hot in
 difference of two runs of different --steps, so that start-up, compilation and the exact evaluation at the end cancel,
 while data and the evaluations on the way count. A peer's is the difference of two lengths inside its process, after a
 warm-up. Contenders take turns; the table holds medians (lowest-highest). The GRU of charrnn and of Keras here is that
-of Cho 2014; PyTorch's resets after the product.
+of Cho 2014; PyTorch's resets after the product. With --avx2, all do without AVX-512.
 """
 
 import argparse
@@ -37,7 +37,19 @@ from charrnn.text.reader import read_text
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.trainer import STEPS_BETWEEN_EVALUATIONS
 
-CHARRNN = (sys.executable, "-c", "from charrnn.cli.app import main; main()")
+CHARRNN = [sys.executable, "-c", "from charrnn.cli.app import main; main()"]
+# What lets all contenders, and what measures the peak, do without AVX-512.
+AVX2 = {
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "OPENBLAS_CORETYPE": "Haswell",
+}
+COMPILE_FOR_AVX2 = """
+from charrnn.compiled.machine import Machine
+make = Machine.__init__
+Machine.__init__ = lambda self, cpu="haswell", features="+avx2,+fma": make(self, cpu, features)
+"""
 PEERS = Path(__file__).parent / "peers"
 # Small, so that a run reaches the end of an epoch and evaluates, and the exact evaluation at its end is short.
 TEXT_SIZE = "500K"
@@ -139,12 +151,16 @@ def arguments() -> Any:
     parser.add_argument("--seconds", type=float, default=15.0, help="about how long a measurement lasts, at least")
     parser.add_argument("--torch", metavar="PYTHON", help="a Python that has torch")
     parser.add_argument("--text", type=Path, help=f"the text; by default {TEXT_SIZE} of `charrnn corpus python`")
+    parser.add_argument("--avx2", action="store_true", help="let all do without AVX-512")
     parser.add_argument("--keep-going", action="store_true", help="leave out what fails, rather than stop")
     return parser.parse_args()
 
 
 def main() -> None:
     args = arguments()
+    if args.avx2:
+        os.environ.update(AVX2)
+        CHARRNN[2] = COMPILE_FOR_AVX2 + CHARRNN[2]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         text = args.text or folder / "python.txt"
@@ -157,6 +173,7 @@ def main() -> None:
             {"torch": run([args.torch, "-c", "import torch; print(torch.__version__)"]).strip()} if args.torch else {}
         )
         print(machine.describe("charrnn", "numpy", "tensorflow", "keras", others=others))
+        print("Without AVX-512." if args.avx2 else "With all instructions of the processor.")
         print(f"Text: {text.name}, {len(corpus):,} characters, {corpus.vocab.size} different.", flush=True)
         bench = Bench(text, corpus, folder, args.torch, args.seconds)
         # Files and libraries are read from the disk once, before anything counts.
