@@ -113,6 +113,8 @@ class _Functions:
     def __init__(self, module: ir.Module, machine: Machine, dtype: str):
         self.module, self.machine, self.real = module, machine, REALS[dtype]
         self.panel = panel(machine, dtype)
+        # The numbers of a line of the cache.
+        self.block = 64 // (8 if dtype == "float64" else 4)
         self.kernels = {rows: self._kernel(rows) for rows in range(1, machine.rows + 1)}
         for transposed in (False, True):
             self._pack(transposed)
@@ -184,23 +186,57 @@ class _Functions:
         b = code.b
         matrix, packed, k, n = code.function.args
         panels = self._panels(code, n)
-        code.use(1)
         for _, low, count in self._chunks(code, k):
             with code.loop(0, panels) as j:
                 first = b.mul(j, code.i(self.panel))
                 there = code.at(packed, b.mul(b.add(b.mul(low, panels), b.mul(j, count)), code.i(self.panel)))
                 left = b.sub(n, first)
                 wide = b.select(b.icmp_signed("<", left, code.i(self.panel)), left, code.i(self.panel))
-                with code.loop(0, count) as line:
-                    row = b.add(low, line)
-                    to = code.at(there, b.mul(line, code.i(self.panel)))
-                    with code.loop(0, wide) as column:
-                        place = b.add(first, column)
-                        at = b.add(b.mul(place, k), row) if transposed else b.add(b.mul(row, n), place)
-                        code.store(code.load(code.at(matrix, at)), code.at(to, column))
-                    with code.loop(wide, self.panel) as column:
-                        code.store(code.number(0.0), code.at(to, column))
+                if transposed:
+                    self._transpose(code, code.at(matrix, b.add(b.mul(first, k), low)), k, there, count, wide)
+                else:
+                    source = code.at(matrix, b.add(b.mul(low, n), first))
+                    with code.loop(0, count) as line:
+                        row, to = code.at(source, b.mul(line, n)), code.at(there, b.mul(line, code.i(self.panel)))
+                        self._copy_row(code, row, to, wide)
+                with b.if_then(b.icmp_signed("<", wide, code.i(self.panel))):
+                    code.use(1)
+                    with code.loop(0, count) as line, code.loop(wide, self.panel) as column:
+                        code.store(code.number(0.0), code.at(there, b.add(b.mul(line, code.i(self.panel)), column)))
+                    code.use(code.widest)
         b.ret_void()
+
+    def _copy_row(self, code: Code, row: ir.Value, to: ir.Value, wide: ir.Value) -> None:
+        """Emit the copy of a panel's part of a row: of whole vectors if it is whole."""
+        whole = code.b.icmp_signed("==", wide, code.i(self.panel))
+        with code.b.if_else(whole) as (then, otherwise):
+            with then:
+                for column in range(0, self.panel, code.lanes):
+                    code.store(code.load(code.at(row, column)), code.at(to, column))
+            with otherwise:
+                code.use(1)
+                with code.loop(0, wide) as column:
+                    code.store(code.load(code.at(row, column)), code.at(to, column))
+                code.use(code.widest)
+
+    def _transpose(
+        self, code: Code, source: ir.Value, length: ir.Value, to: ir.Value, count: ir.Value, wide: ir.Value
+    ) -> None:
+        """Emit the transposition of `wide` rows of `count` numbers into a panel.
+
+        A few numbers of each row at a time: if a row were passed over at every number, each would be read from memory
+        anew, as rows at a distance of a power of two share a few places of the cache.
+        """
+        b = code.b
+        code.use(1)
+        with code.loop(0, count, self.block) as start, code.loop(0, wide) as row:
+            left = b.sub(count, start)
+            few = b.select(b.icmp_signed("<", left, code.i(self.block)), left, code.i(self.block))
+            with code.loop(0, few) as place:
+                line = b.add(start, place)
+                value = code.load(code.at(source, b.add(b.mul(row, length), line)))
+                code.store(value, code.at(to, b.add(b.mul(line, code.i(self.panel)), row)))
+        code.use(code.widest)
 
     def _multiply(self) -> None:
         """Emit C = Z + A P: chunk by chunk, panel by panel, in blocks of rows as equal as can be."""
