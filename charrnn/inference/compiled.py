@@ -46,7 +46,12 @@ class Compiled:
         """Return how many steps NumPy makes first with this many texts; None if it makes all."""
         if self.model.engine == "numpy" or self.model.table.dtype != np.float32:
             return None
-        return 0 if self.model.engine == "compiled" else PATIENCE // (CALLS + rows * self.products) + 1
+        if self.model.engine == "compiled":
+            return 0
+        if rows == 1 and self.model.form == "float32" and self.products * BYTES["float32"] > LARGE:
+            # Memory limits a single text, and two threads of BLAS read it faster than one.
+            return None
+        return PATIENCE // (CALLS + rows * self.products) + 1
 
     def reads(self, rows: int) -> bool:
         """Return whether compiled code reads texts that are known beforehand faster than `Stream.feed` does.
