@@ -72,10 +72,12 @@ class Compiled:
         """Return the compiled network for one text or for many; None if it cannot be made here, which is told once."""
         if one not in self._networks:
             try:
+                if cannot_compile():
+                    raise NotImplementedError
                 self._networks[one] = self._compiled(one)
             except Exception as error:
                 # The cell may be the user's, and LLVM or the system may refuse; NumPy needs neither.
-                why = f"{type(error).__name__}: {error}"
+                why = cannot_compile() or f"{type(error).__name__}: {error}"
                 if self.model.engine == "compiled":
                     raise CharRNNError(f"The model cannot be compiled: {why}.", "Use `engine='numpy'`.") from error
                 self.model.engine = "numpy"
@@ -84,8 +86,6 @@ class Compiled:
         return self._networks[one]
 
     def _compiled(self, one: bool) -> "CompiledNetwork":
-        if why := cannot_compile():
-            raise NotImplementedError(why)
         from charrnn.compiled.network import CompiledNetwork
         from charrnn.network.whole import trace_of
 
