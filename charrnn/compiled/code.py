@@ -13,6 +13,16 @@ from charrnn.compiled.machine import Machine
 I8, I32, I64, PTR = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.PointerType()
 
 
+def zeros(module: ir.Module, real: ir.Type, count: int) -> ir.GlobalVariable:
+    """Return the zeros of a module, made at the first call; a module needs one length of them only."""
+    known = module.globals.get("zeros")
+    if known is None:
+        known = ir.GlobalVariable(module, ir.ArrayType(real, count), "zeros")
+        known.initializer, known.linkage = ir.Constant(known.value_type, None), "internal"
+        known.global_constant = True
+    return known
+
+
 class Code(Activations):
     """A function that is being written. Its vectors have `lanes` numbers of the type `real`.
 

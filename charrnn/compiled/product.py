@@ -13,7 +13,7 @@ import llvmlite.binding as llvm
 import llvmlite.ir as ir
 
 from charrnn.compiled.cache import cached, key
-from charrnn.compiled.code import I64, PTR, Code
+from charrnn.compiled.code import I64, PTR, Code, zeros
 from charrnn.compiled.machine import Loaded, Machine
 
 REALS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
@@ -94,17 +94,11 @@ class Products:
 
         tile: memory for a kernel's block of the result.
         """
-        start = [z[0], code.i(z[1]), code.i(1)] if z else [self._zeros(), code.i(0), code.i(0)]
+        start = (
+            [z[0], code.i(z[1]), code.i(1)] if z else [zeros(self.module, self.real, self.panel), code.i(0), code.i(0)]
+        )
         sizes = [rows, code.i(k), code.i(n)]
         self._call(code, "multiply", [*sizes, a[0], code.i(a[1]), packed, c[0], code.i(c[1]), *start, tile])
-
-    def _zeros(self) -> ir.GlobalVariable:
-        known = self.module.globals.get("zeros")
-        if known is None:
-            known = ir.GlobalVariable(self.module, ir.ArrayType(self.real, self.panel), "zeros")
-            known.initializer, known.linkage = ir.Constant(known.value_type, None), "internal"
-            known.global_constant = True
-        return known
 
 
 class _Functions:

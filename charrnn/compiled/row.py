@@ -8,7 +8,7 @@ are 0.
 import llvmlite.ir as ir
 import numpy as np
 
-from charrnn.compiled.code import I8, I32, I64, PTR, Code
+from charrnn.compiled.code import I8, I32, I64, PTR, Code, zeros
 from charrnn.compiled.forms import BYTES, integers_of, upper_halves
 from charrnn.compiled.machine import Machine
 
@@ -84,7 +84,7 @@ class RowProducts:
             given = [a[0], panel, code.at(packed, low), code.i(k)]
             count = len(whole) if low < len(whole) * self.panel else 1
             rest = n - low if low + vectors * self.lanes > n else 0
-            start = [code.at(z[0], low), code.i(1)] if z else [self._zeros(), code.i(0)]
+            start = [code.at(z[0], low), code.i(1)] if z else [zeros(self.module, self.real, self.panel), code.i(0)]
             if rest:
                 # The kernel would read and write beyond the last column.
                 if z:
@@ -99,17 +99,6 @@ class RowProducts:
     def _copy(code: Code, source: ir.Value, to: ir.Value, columns: int) -> None:
         for u in code.columns(columns):
             code.store(code.load(code.at(source, u)), code.at(to, u))
-
-    def _zeros(self) -> ir.GlobalVariable:
-        known = self.module.globals.get("zeros")
-        if known is None:
-            known = ir.GlobalVariable(self.module, ir.ArrayType(self.real, self.panel), "zeros")
-            known.initializer, known.linkage, known.global_constant = (
-                ir.Constant(known.value_type, None),
-                "internal",
-                True,
-            )
-        return known
 
     def _kernel(self, vectors: int) -> ir.Function:
         if vectors not in self._kernels:
