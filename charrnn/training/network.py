@@ -12,7 +12,8 @@ from charrnn.config import ModelConfig
 from charrnn.engines import COMPILED, FRAMEWORK
 from charrnn.network.forward import forward
 from charrnn.network.parameters import parameter_shapes
-from charrnn.training.backends.engine import compiled_look_up, compiled_scan, look_up, matmul, scan, xp
+from charrnn.training.backends import compiled
+from charrnn.training.backends.engine import calls, look_up, matmul, scan, xp
 from charrnn.training.cudnn import Library
 
 # The types of matrix products by the names in the settings; None is the type of the operands.
@@ -22,8 +23,8 @@ PRODUCTS = {"float32": None, "bf16": "bfloat16"}
 class NetworkOps:
     """The namespace `xp` of the network in training: the backend's, with other look-ups and products."""
 
-    def __init__(self, products: str | None, compiled: bool):
-        self.products, self._look_up = products, compiled_look_up if compiled else look_up
+    def __init__(self, products: str | None, engine: str):
+        self.products, self._look_up = products, partial(compiled.look_up, calls) if engine == COMPILED else look_up
 
     def take(self, x: Any, indices: Any, axis: int) -> Any:
         return self._look_up(x, indices)
@@ -49,7 +50,7 @@ class CharRNN(keras.layers.Layer):
     ):
         super().__init__(dtype=dtype, name="charrnn")
         self.products = PRODUCTS[precision]
-        self.compiled = engine == COMPILED
+        self.engine = engine
         self.model = model
         self.vocab_size = vocab_size
         self.parameters = {
@@ -84,12 +85,12 @@ class CharRNN(keras.layers.Layer):
     ) -> tuple[Any, list[Any]]:
         """Return logits and next states for the parameters' values, or for `values` if given."""
         run = (
-            partial(compiled_scan, gradient_wanted=gradient_wanted)
-            if self.compiled
+            partial(compiled.scan, calls, gradient_wanted=gradient_wanted)
+            if self.engine == COMPILED
             else partial(scan, gradient_wanted=gradient_wanted, products=self.products)
         )
         values = self.values() if values is None else values
-        xp = NetworkOps(self.products, self.compiled)
+        xp = NetworkOps(self.products, self.engine)
         # Only the scan can reset the state where a document begins inside a window.
         whole = partial(self.library.run, values) if self.library and reset is None else None
         return forward(xp, self.model, values, ids, states, run, dropout, reset, kernel=whole)

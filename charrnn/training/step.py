@@ -6,12 +6,14 @@ from typing import Any
 import keras
 
 from charrnn.data.batches import Window
+from charrnn.engines import COMPILED
 from charrnn.network.forward import initial_states
+from charrnn.training.backends import compiled as compiled_code
 from charrnn.training.backends.contract import Shards
 from charrnn.training.backends.engine import (
     Update,
+    calls,
     compiled,
-    compiled_dropout,
     cross_entropies,
     loss_and_gradients,
     uniform_rows,
@@ -91,8 +93,9 @@ class TrainStep:
         self, values: Mapping[str, Any], step: Any, counted: Any, window: Window, states: Sequence[Any], first_row: Any
     ) -> Any:
         def drop(layer: int, x: Any) -> Any:
-            if self.net.compiled:
-                return compiled_dropout(x, self.dropout, self.seed, step, layer, first_row)
+            if self.net.engine == COMPILED:
+                words = calls.words(self.seed, step, layer, first_row)
+                return compiled_code.dropout(calls, x, self.dropout, words)
             return x * dropout_mask(x.shape, self.dropout, self.seed, step, layer, first_row)
 
         def loss(values: Mapping[str, Any]) -> tuple[Any, Any]:

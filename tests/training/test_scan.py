@@ -12,10 +12,10 @@ from charrnn.cells import HiddenAndMemory as Two
 from charrnn.inference import ops as numpy_ops
 from charrnn.network.gated_feedback import gated_feedback
 from charrnn.network.grid import grid
+from charrnn.training.backends import compiled as compiled_code
 from charrnn.training.backends.engine import (
+    calls,
     compiled,
-    compiled_look_up,
-    compiled_scan,
     look_up,
     loss_and_gradients,
     scan,
@@ -156,7 +156,7 @@ class Problem:
     def by_compiled_scan(self, values: dict[str, Any]) -> tuple[Any, Any]:
         zx, state, matrices, vectors = self.parts(values)
         reset = None if self.reset is None else ops.convert_to_tensor(self.reset)
-        return compiled_scan(self.cell, zx, state, matrices, vectors, reset, self.emitted)
+        return compiled_code.scan(calls, self.cell, zx, state, matrices, vectors, reset, self.emitted)
 
     def scalar(self, total: Any, outputs: Any, last: Any) -> Any:
         pairs = [*zip(outputs, self.of_outputs, strict=True), *zip(last, self.of_last, strict=True)]
@@ -255,14 +255,14 @@ def test_compiled_values_and_gradients_equal_stepping_and_autodiff(name, with_re
 
 def test_the_gradient_of_a_compiled_look_up_equals_that_of_the_framework():
     rng = np.random.default_rng(0)
-    table, ids = rng.normal(size=(5, 19)), ops.convert_to_tensor(rng.integers(0, 4, (7, 3)))
+    table, ids = rng.normal(size=(5, 19)), ops.convert_to_tensor(rng.integers(0, 4, (7, 3)).astype(np.int32))
     weights = rng.normal(size=(7, 3, 19))
 
     def gradient(read):
         loss = lambda values: (xp.sum(read(values["table"], ids) * weights), 0)  # noqa: E731
         return np.array(loss_and_gradients(loss, tensors({"table": table}))[2]["table"])
 
-    found = gradient(compiled_look_up)
+    found = gradient(lambda table, ids: compiled_code.look_up(calls, table, ids))
     np.testing.assert_allclose(found, gradient(look_up), rtol=1e-13)
     assert found[:4].all() and not found[4].any()
 

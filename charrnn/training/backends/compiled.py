@@ -27,7 +27,8 @@ class Calls(Protocol):
 
     native(code, sizes, inputs, outputs): the outputs that are kept, of the type of the first input.
     custom_gradient(function): like `function`, which returns its results and a function that returns the gradients of
-    its arguments from those of its results. transposed_product(a, b): a^T b.
+    its arguments from those of its results. transposed_product(a, b): a^T b. words(seed, step, layer, first_row): the
+    words that `Dropout` reads, where `step` is from `Engine.counter`.
     """
 
     xp: Any
@@ -35,6 +36,7 @@ class Calls(Protocol):
     def native(self, code: Native, sizes: Sequence[int], inputs: Sequence[Any], outputs: Sequence[Output]) -> Any: ...
     def custom_gradient(self, function: Any) -> Any: ...
     def transposed_product(self, a: Any, b: Any) -> Any: ...
+    def words(self, seed: int, step: Any, layer: int, first_row: Any) -> Any: ...
 
 
 @cache
@@ -47,10 +49,12 @@ _row_sums = cache(RowSums)
 _dropout = cache(Dropout)
 
 
-def look_up(calls: Calls, table: Any, ids: Any, dtype: str) -> Any:
-    """Return the rows of a table at ids, (..., width); the gradient is dense."""
+def look_up(calls: Calls, table: Any, ids: Any) -> Any:
+    """Return the rows of a table at ids, (..., width) for int32 of any shape; the gradient is dense."""
     rows, width = table.shape
-    code = _row_sums(width, dtype)
+    # The code reads them as such.
+    assert ids.dtype.name == "int32", ids.dtype
+    code = _row_sums(width, table.dtype.name)
 
     def read(table: Any) -> Any:
         def gradient(d: Any) -> Any:
@@ -63,10 +67,10 @@ def look_up(calls: Calls, table: Any, ids: Any, dtype: str) -> Any:
     return calls.custom_gradient(read)(table)
 
 
-def dropout(calls: Calls, x: Any, rate: float, words: Any, dtype: str) -> Any:
-    """Return x, (time, rows, units), with zeros at a rate, the rest scaled up; `words` as `Dropout` reads them."""
+def dropout(calls: Calls, x: Any, rate: float, words: Any) -> Any:
+    """Return x, (time, rows, units), with zeros at a rate, the rest scaled up; `words` is from `Calls.words`."""
     steps, rows, units = x.shape
-    code = _dropout(units, rate, dtype)
+    code = _dropout(units, rate, x.dtype.name)
 
     def masked(x: Any) -> Any:
         return calls.native(code, (steps, rows), [x, words], [Output((steps, rows, units))])[0]
@@ -82,17 +86,14 @@ def scan(
     state: Any,
     matrices: dict[str, Any],
     vectors: dict[str, Any],
-    keep: Any,
-    emitted: Sequence[str],
-    gradient_wanted: bool,
-    dtype: str,
+    reset: Any = None,
+    emitted: Sequence[str] = ("h",),
+    gradient_wanted: bool = True,
 ) -> tuple[list[Any], Any]:
-    """Run a cell over time; arguments and results are those of `contract.Engine.scan`.
-
-    keep: (time, batch, 1), 0 where the state returns to its initial value, otherwise 1; None if it never does.
-    """
+    """Run a cell over time; arguments and results are those of `contract.Engine.scan`."""
+    keep = None if reset is None else calls.xp.where(reset, calls.xp.zeros_like(zx[:, :, 0]), 1.0)[..., None]
     (steps, rows), units = zx.shape[:2], state[0].shape[-1]
-    compiled = scan_of(cell, units, tuple(emitted), keep is not None, dtype, zx.shape[-1] - cell.width(units))
+    compiled = scan_of(cell, units, tuple(emitted), keep is not None, zx.dtype.name, zx.shape[-1] - cell.width(units))
     step = compiled.programs.step
     arguments = {"zx": zx}
     arguments |= {f"{array.name} first": value for array, value in zip(step.states.values(), state, strict=True)}

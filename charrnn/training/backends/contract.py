@@ -81,6 +81,10 @@ class Engine(Protocol):
     @property
     def xp(self) -> Any: ...
 
+    @property
+    def calls(self) -> Any:
+        """Return how compiled code is called on a processor (`charrnn.training.backends.compiled.Calls`)."""
+
     def Shards(self, batch: int, count: int) -> Shards:
         """Cut a batch into shards."""
 
@@ -108,28 +112,6 @@ class Engine(Protocol):
         self, function: Callable[[Arrays], tuple[Any, Any]], values: Arrays
     ) -> tuple[Any, Any, dict[str, Any]]:
         """Return the loss, the other results of `function`, and the gradients of the loss, zeros included."""
-
-    def compiled_scan(
-        self,
-        cell: Cell,
-        zx: Any,
-        state: Any,
-        matrices: dict[str, Any],
-        vectors: dict[str, Any],
-        reset: Any = None,
-        emitted: Sequence[str] = ("h",),
-        gradient_wanted: bool = True,
-    ) -> tuple[list[Any], Any]:
-        """Run a cell over time as `scan` does, in compiled code, on a processor."""
-
-    def compiled_dropout(self, x: Any, rate: float, seed: int, step: Any, layer: int, first_row: Any) -> Any:
-        """Return x, (time, rows, units), with zeros at a rate, the rest scaled up, in compiled code, on a processor.
-
-        The mask of each row depends only on (seed, step, layer, row); `step` is from `counter`.
-        """
-
-    def compiled_look_up(self, table: Any, ids: Any) -> Any:
-        """Return the rows of a table at ids, as `look_up` does; the gradient is compiled code, on a processor."""
 
     def matmul(self, x: Any, w: Any, products: str | None) -> Any:
         """Return x w, (n, a) by (a, b); with `products`, the operands are rounded to that type, in the gradient too."""

@@ -8,8 +8,7 @@ from charrnn.training.backends.choice import BACKENDS
 backend = BACKENDS[keras.backend.backend()]
 _engine = backend.engine()
 Shards, Update, xp = _engine.Shards, _engine.Update, _engine.xp
-scan, compiled_scan = _engine.scan, _engine.compiled_scan
-compiled_look_up, compiled_dropout = _engine.compiled_look_up, _engine.compiled_dropout
+scan, calls = _engine.scan, _engine.calls
 compiled, loss_and_gradients = _engine.compiled, _engine.loss_and_gradients
 matmul, look_up, cross_entropies = _engine.matmul, _engine.look_up, _engine.cross_entropies
 counter, uniform_rows, on_gpu = _engine.counter, _engine.uniform_rows, _engine.on_gpu
@@ -19,10 +18,8 @@ __all__ = [
     "Shards",
     "Update",
     "backend",
+    "calls",
     "compiled",
-    "compiled_dropout",
-    "compiled_look_up",
-    "compiled_scan",
     "counter",
     "cross_entropies",
     "look_up",

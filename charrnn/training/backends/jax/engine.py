@@ -1,6 +1,6 @@
 """The engine for JAX: the names of `contract.Engine`."""
 
-from charrnn.training.backends.jax.native import compiled_dropout, compiled_look_up, compiled_scan
+from charrnn.training.backends.jax.native import calls
 from charrnn.training.backends.jax.ops import (
     Update,
     compiled,
@@ -19,10 +19,8 @@ from charrnn.training.backends.jax.shards import Shards
 __all__ = [
     "Shards",
     "Update",
+    "calls",
     "compiled",
-    "compiled_dropout",
-    "compiled_look_up",
-    "compiled_scan",
     "counter",
     "cross_entropies",
     "look_up",

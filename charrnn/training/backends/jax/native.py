@@ -7,17 +7,14 @@ the code is: what XLA compiles does not depend on the process, and may be cached
 
 import ctypes
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from charrnn.cells import Cell
 from charrnn.compiled.machine import Loaded
 from charrnn.compiled.scan import Native, this_machine
-from charrnn.training.backends import compiled
 from charrnn.training.backends.compiled import Output
 from charrnn.training.backends.jax.ops import product, xp
 
@@ -131,34 +128,11 @@ class Calls:
         """Return a^T b."""
         return product(a.T, b)
 
-
-@cache
-def _calls() -> Calls:
-    return Calls()
-
-
-def compiled_scan(
-    cell: Cell,
-    zx: Any,
-    state: Any,
-    matrices: dict[str, Any],
-    vectors: dict[str, Any],
-    reset: Any = None,
-    emitted: Sequence[str] = ("h",),
-    gradient_wanted: bool = True,
-) -> tuple[list[Any], Any]:
-    """Run a cell over time, as `contract.Engine.scan`, in compiled code."""
-    keep = None if reset is None else jnp.logical_not(reset).astype(zx.dtype)[..., None]
-    return compiled.scan(_calls(), cell, zx, state, matrices, vectors, keep, emitted, gradient_wanted, str(zx.dtype))
+    @staticmethod
+    def words(seed: int, step: Any, layer: int, first_row: Any) -> Any:
+        """Return seed, step, layer and first row as words of 32 bits."""
+        of_seed = np.array([seed & 0xFFFFFFFF, seed >> 32], np.uint32)
+        return jnp.stack([jnp.asarray(word, jnp.uint32) for word in (*of_seed, *step, layer, first_row)])
 
 
-def compiled_look_up(table: Any, ids: Any) -> Any:
-    """Return the rows of a table at ids; its gradient is compiled code."""
-    return compiled.look_up(_calls(), table, jnp.asarray(ids, jnp.int32), str(table.dtype))
-
-
-def compiled_dropout(x: Any, rate: float, seed: int, step: Any, layer: int, first_row: Any) -> Any:
-    """Return x with zeros at a rate; the mask of each row depends only on (seed, step, layer, row)."""
-    of_seed = np.array([seed & 0xFFFFFFFF, seed >> 32], np.uint32)
-    words = jnp.stack([jnp.asarray(word, jnp.uint32) for word in (*of_seed, *step, layer, first_row)])
-    return compiled.dropout(_calls(), x, rate, words, str(x.dtype))
+calls = Calls()

@@ -1,6 +1,6 @@
 """The engine for TensorFlow: the names of `contract.Engine`."""
 
-from charrnn.training.backends.tensorflow.native import compiled_dropout, compiled_look_up, compiled_scan
+from charrnn.training.backends.tensorflow.native import calls
 from charrnn.training.backends.tensorflow.ops import (
     Update,
     compiled,
@@ -19,10 +19,8 @@ from charrnn.training.backends.tensorflow.shards import Shards
 __all__ = [
     "Shards",
     "Update",
+    "calls",
     "compiled",
-    "compiled_dropout",
-    "compiled_look_up",
-    "compiled_scan",
     "counter",
     "cross_entropies",
     "look_up",

@@ -3,16 +3,13 @@
 import math
 import sys
 from collections.abc import Callable, Sequence
-from functools import cache
 from threading import Lock
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from charrnn.cells import Cell
 from charrnn.compiled.scan import Native
-from charrnn.training.backends import compiled
 from charrnn.training.backends.compiled import Output
 from charrnn.training.backends.tensorflow.ops import xp
 
@@ -85,34 +82,11 @@ class Calls:
         """Return a^T b."""
         return tf.matmul(a, b, transpose_a=True)
 
-
-@cache
-def _calls() -> Calls:
-    return Calls()
-
-
-def compiled_scan(
-    cell: Cell,
-    zx: Any,
-    state: Any,
-    matrices: dict[str, Any],
-    vectors: dict[str, Any],
-    reset: Any = None,
-    emitted: Sequence[str] = ("h",),
-    gradient_wanted: bool = True,
-) -> tuple[list[Any], Any]:
-    """Run a cell over time, as `contract.Engine.scan`, in compiled code."""
-    keep = None if reset is None else tf.cast(tf.logical_not(reset), zx.dtype)[..., None]
-    return compiled.scan(_calls(), cell, zx, state, matrices, vectors, keep, emitted, gradient_wanted, zx.dtype.name)
+    @staticmethod
+    def words(seed: int, step: Any, layer: int, first_row: Any) -> Any:
+        """Return seed, step, layer and first row as words of 32 bits."""
+        upper = tf.bitwise.right_shift(step, tf.constant(32, tf.int64))
+        return tf.cast(tf.stack([seed & 0xFFFFFFFF, seed >> 32, step, upper, layer, first_row]), tf.uint32)
 
 
-def compiled_look_up(table: Any, ids: Any) -> Any:
-    """Return the rows of a table at ids; its gradient is compiled code."""
-    return compiled.look_up(_calls(), tf.convert_to_tensor(table), tf.cast(ids, tf.int32), table.dtype.name)
-
-
-def compiled_dropout(x: Any, rate: float, seed: int, step: Any, layer: int, first_row: Any) -> Any:
-    """Return x with zeros at a rate; the mask of each row depends only on (seed, step, layer, row)."""
-    upper = tf.bitwise.right_shift(step, tf.constant(32, tf.int64))
-    words = tf.stack([seed & 0xFFFFFFFF, seed >> 32, step, upper, layer, first_row])
-    return compiled.dropout(_calls(), x, rate, tf.cast(words, tf.uint32), x.dtype.name)
+calls = Calls()
