@@ -1,0 +1,8 @@
+"""The settings of scores."""
+
+# The scores by which lines can be ranked; the first is the default. charrnn.inference.lines.Score explains each.
+RANKS = ("mean", "worst", "excess")
+# From which guess ranks are estimated: an error of a few percent, in seconds.
+RANK_SAMPLES = 10_000
+# Of ordinary lines, which thresholds are proposed from.
+QUANTILES = (0.99, 0.999, 0.9999)
