@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.api.alignment import Alignment, alignment
 from charrnn.api.cuts import Cuts
 from charrnn.api.generation import (
     FILTERS,
@@ -86,6 +87,10 @@ class Answers:
     def _named(self, sample: made.Sample) -> Sample:
         self.cuts.count(sample.ended)
         return Sample(self.model.vocab.decode(sample.ids), *sample)
+
+    def alignment(self, line: str, number: int, sample: Sample) -> Alignment:
+        """Return where the model looked while it wrote a completion of line `number`."""
+        return alignment(self.model, np.concatenate([self._ids(line, number), sample.ids]))
 
     def end(self) -> None:
         """Report how many completions were cut at their length."""

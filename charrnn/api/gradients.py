@@ -23,6 +23,7 @@ def check_gradients(
     seed: int,
     backend: str | None = None,
     engine: str = AUTO,
+    attention: int | None = None,
 ) -> Iterator[tuple[str, str, tuple[int, ...], float]]:
     """Yield cell, parameter, its shape and the worst relative error of its gradient.
 
@@ -31,7 +32,7 @@ def check_gradients(
     names = (
         [cell] if cell else [name for name in CELLS if fits(CELLS[name], stack) and layers > bool(CELLS[name].lowest)]
     )
-    models = [ModelConfig(name, layers, units, embedding, stack) for name in names]
+    models = [ModelConfig(name, layers, units, embedding, stack, attention) for name in names]
     check_engine(engine)
     choose(backend)
     start(1, float64=True)

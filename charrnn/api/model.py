@@ -22,6 +22,7 @@ from charrnn.runs.finding import find_checkpoint
 
 # Modules that only some functions need are imported in them, so that the first sampled character comes sooner.
 if TYPE_CHECKING:
+    from charrnn.api.alignment import Alignment
     from charrnn.api.completion import Answers
     from charrnn.api.evaluation import Evaluation
     from charrnn.api.following import Next
@@ -210,6 +211,16 @@ class Model(Scores):
 
         wanted = generation(self.network, length, completing(self.network, how, beam, best), self._notify)
         return Answers(self.network, wanted, beam, best, append, how.get("unknown"), self._notify)
+
+    def alignment(self, text: Prime, *, unknown: str | None = None) -> "Alignment":
+        """Return where the model looks while it reads a text, for a model with attention.
+
+        text: one document; of lines of SOURCE, a separator and TARGET, one line. unknown: as in `encode`.
+        """
+        from charrnn.api.alignment import alignment, check_attends
+
+        check_attends(self.network)
+        return alignment(self.network, self.encode(text, unknown, "`text`"))
 
     def evaluate(
         self,

@@ -222,6 +222,14 @@ Check = Annotated[
     str | None,
     typer.Option("--check", metavar="TARGETS", help="Count the completions that equal the same line of this file."),
 ]
+ShowAttention = Annotated[
+    bool,
+    typer.Option(
+        "--show-attention",
+        help="Show at which characters of the line the model looked for each character of the completion. For models "
+        "with --attention.",
+    ),
+]
 Unbuffered = Annotated[
     bool, typer.Option("--unbuffered", help="Complete and print each line immediately, for pipes that stay open.")
 ]

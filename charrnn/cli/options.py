@@ -97,6 +97,16 @@ Embedding = Annotated[
     int | None,
     typer.Option("--embedding", min=0, callback=off, help="Size of the character embedding; 0 means one-hot input."),
 ]
+Attention = Annotated[
+    int | None,
+    typer.Option(
+        "--attention",
+        min=0,
+        callback=off,
+        metavar="N",
+        help="Each step also looks back at the last N characters of its document; 0 means not.",
+    ),
+]
 
 # A model in use
 EngineOfUse = Annotated[

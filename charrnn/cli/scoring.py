@@ -109,6 +109,16 @@ HeatMap = Annotated[bool, typer.Option("--heatmap", help="Print the text in colo
 Html = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Write a heat map as a web page.", show_default=False)
 ]
+AttentionPage = Annotated[
+    Path | None,
+    typer.Option(
+        "--attention",
+        metavar="FILE",
+        help="Write a web page that shows where the model looked to predict each character. For models with "
+        "--attention.",
+        show_default=False,
+    ),
+]
 Unbuffered = Annotated[
     bool, typer.Option("--unbuffered", help="Score and print each line immediately, for pipes that stay open.")
 ]
@@ -119,9 +129,22 @@ _EXCLUDED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("after", ("context_field",), "--after and {} cannot be combined."),
     (
         "whole",
-        ("field", "context_field", "after", "line_ends", "by", "sort", "top", "threshold", "calibrate", "rank"),
+        (
+            "field",
+            "context_field",
+            "after",
+            "line_ends",
+            "by",
+            "sort",
+            "top",
+            "threshold",
+            "calibrate",
+            "rank",
+            "attention",
+        ),
         "--whole scores the text as a whole, but {} is for lines.",
     ),
+    ("attention", ("after", "context_field"), "--attention shows whole texts; it cannot be combined with {}."),
     (
         "rank",
         ("per_char", "heatmap", "line_ends", "context_field"),
@@ -132,7 +155,7 @@ _EXCLUDED: tuple[tuple[str, tuple[str, ...], str], ...] = (
 _NEEDED = (("rank_samples", "rank"), ("seed", "rank"), ("per_day", "calibrate"), ("exit_code", "threshold"))
 _CHOOSING = ("sort", "top", "threshold", "calibrate")
 # These have no effect if thresholds are only proposed: then nothing is scored.
-_OF_SCORES = ("sort", "top", "unbuffered", "per_char", "heatmap", "html", "rank")
+_OF_SCORES = ("sort", "top", "unbuffered", "per_char", "heatmap", "html", "rank", "attention")
 
 
 def check(given: set[str]) -> None:

@@ -60,7 +60,7 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "--val-file",
             "--test",
         ),
-        "Model": ("--preset", "--stack", "--activation", "--embedding", "--cells", "--drop-unused"),
+        "Model": ("--preset", "--stack", "--activation", "--embedding", "--attention", "--cells", "--drop-unused"),
         "Training": (
             "--optimizer",
             "--schedule",
@@ -117,7 +117,7 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "complete": {
         "What to write": ("--append", "--length", "--until", "--keep-until"),
         "How characters are chosen": _HOW_CHOSEN,
-        "Output": ("--jsonl", "--check", "--unbuffered"),
+        "Output": ("--jsonl", "--check", "--show-attention", "--unbuffered"),
         "How text is read": _HOW_TEXT_IS_READ,
         "Speed": _SPEED,
     },
@@ -127,12 +127,12 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             *("--by", "--sort", "--top", "--threshold", "--calibrate", "--per-day", "--exit-code"),
         ),
         "Guess ranks": ("--rank", "--rank-samples", "--seed"),
-        "Output": ("--per-char", "--heatmap", "--html", "--jsonl", "--unbuffered"),
+        "Output": ("--per-char", "--heatmap", "--html", "--attention", "--jsonl", "--unbuffered"),
         "How text is read": _HOW_TEXT_IS_READ,
         "Speed": _SPEED,
     },
     "bench": {
-        "Model": ("--cell", "--layers", "--units", "--embedding", "--stack", "--cells"),
+        "Model": ("--cell", "--layers", "--units", "--embedding", "--stack", "--attention", "--cells"),
         "Training": ("--batch", "--seq", "--dropout", "--precision", "--backend", "--device", "--engine"),
         "Measuring": ("--seconds", "--json"),
     },

@@ -11,6 +11,8 @@ from charrnn.compiled.activations import Activations
 from charrnn.compiled.machine import Machine
 
 I8, I32, I64, PTR = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.PointerType()
+# The address of a row, and how many numbers later the next row begins.
+Rows = tuple[ir.Value, int]
 
 
 def zeros(module: ir.Module, real: ir.Type, count: int) -> ir.GlobalVariable:

@@ -1,38 +1,10 @@
 """The code that draws the characters of a single text, by the same rules as `charrnn.inference.sampling`."""
 
-from collections.abc import Callable
-
 import llvmlite.ir as ir
 
 from charrnn.compiled.code import I8, I64, PTR, Code
+from charrnn.compiled.reductions import Row
 from charrnn.compiled.stream import F64, Caller, StepCode
-
-
-class Rows:
-    """Reductions over a row of numbers, in a function that is being written."""
-
-    def __init__(self, code: Code, width: int):
-        self.code, self.width = code, width
-        self.slots = [code.b.alloca(code.type), code.b.alloca(code.real)]
-
-    def reduced(self, start: float, value: Callable[[ir.Value], ir.Value], combined: Callable) -> ir.Value:
-        """Emit the reduction of the value of each column, from `start` on, to one number."""
-        code, b = self.code, self.code.b
-        b.store(code.number(start), self.slots[0])
-        b.store(ir.Constant(code.real, start), self.slots[1])
-        for u in code.columns(self.width):
-            slot = self.slots[code.lanes == 1]
-            b.store(combined(value(u), b.load(slot, typ=code.type)), slot)
-        total, lanes = b.load(self.slots[0], typ=code.type), code.lanes
-        while lanes > 1:
-            lanes //= 2
-            halves = (
-                b.shuffle_vector(total, total, ir.Constant(ir.VectorType(ir.IntType(32), lanes), list(places)))
-                for places in (range(lanes), range(lanes, 2 * lanes))
-            )
-            total = combined(*halves)
-        total = b.extract_element(total, ir.Constant(ir.IntType(32), 0))
-        return combined(total, b.load(self.slots[1], typ=code.real))
 
 
 class DrawCode(Caller):
@@ -46,7 +18,7 @@ class DrawCode(Caller):
         kept_above = _kept_above(step)
         super().__init__(step, "draw")
         code, b = self.code, self.code.b
-        self.rows, self.found = Rows(code, self.vocab), b.alloca(F64, size=2)
+        self.row, self.found = Row(code, self.vocab), b.alloca(F64, size=2)
         self.least, self.total = b.alloca(code.real), b.alloca(F64)
         with code.flushing():
             before, body, after = b.block, b.append_basic_block(), b.append_basic_block()
@@ -75,7 +47,7 @@ class DrawCode(Caller):
         def allowed(u: ir.Value) -> ir.Value:
             return b.fadd(code.load(code.at(logits, u)), code.load(self.at("mask", u)))
 
-        top = self.rows.reduced(float("-inf"), allowed, code.maximum)
+        top = self.row.reduced(float("-inf"), allowed, code.maximum)
         temperature = b.fptrunc(self.reals["temperature"], code.real)
         for u in code.columns(self.vocab):
             scaled = code.divide(b.fsub(allowed(u), code.splat(top)), code.splat(temperature))
@@ -150,7 +122,7 @@ def _kept_above(step: StepCode) -> ir.Function:
     code = Code(products.module, products.machine, products.real, "kept_above", [PTR, I64, F64, PTR])
     code.private()
     weights, limit, mass, found = code.function.args
-    b, rows = code.b, Rows(code, step.logits.width)
+    b, row = code.b, Row(code, step.logits.width)
     before, head, body, after = b.block, *(b.append_basic_block() for _ in range(3))
     b.branch(head)
     b.position_at_end(head)
@@ -160,7 +132,7 @@ def _kept_above(step: StepCode) -> ir.Function:
         weight = code.load(code.at(weights, u))
         return b.select(b.fcmp_ordered("<", weight, code.splat(least)), weight, code.number(0.0))
 
-    following = rows.reduced(0.0, below, code.maximum)
+    following = row.reduced(0.0, below, code.maximum)
     b.cbranch(b.fcmp_ordered(">", following, ir.Constant(code.real, 0.0)), body, after)
     searched = b.block
     b.position_at_end(body)
@@ -169,7 +141,7 @@ def _kept_above(step: StepCode) -> ir.Function:
         same = b.fcmp_ordered("==", code.load(code.at(weights, u)), code.splat(following))
         return b.select(same, code.number(1.0), code.number(0.0))
 
-    equals = b.fptosi(rows.reduced(0.0, equal, code.add), I64)
+    equals = b.fptosi(row.reduced(0.0, equal, code.add), I64)
     room = b.sub(limit, count)
     taken = b.select(b.icmp_signed("<", equals, room), equals, room)
     more = b.add(count, taken)

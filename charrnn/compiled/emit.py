@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import llvmlite.ir as ir
 
-from charrnn.compiled.code import I64, PTR, Code
+from charrnn.compiled.code import I64, PTR, Code, Rows
 from charrnn.compiled.graph import Array, Kind, Node
 from charrnn.compiled.layout import Group, Layout
 from charrnn.compiled.product import Products
 from charrnn.compiled.program import Place
+from charrnn.compiled.step import Product
 
 # Their rows are the same for all rows of the batch.
 ONE_ROW = (Kind.ROW, Kind.SUM)
@@ -90,22 +91,18 @@ class ScanCode:
                 self._loop(group)
             if product is None or fused is None:
                 continue
-            self.products.multiply(
-                self.code,
-                product.rows,
-                product.columns,
-                self.rows,
-                self._rows_of(Place(*product.operand.args)),
-                self.pointers[f"packed {product.matrix}", "all"],
-                self._rows_of(fused.home),
-                self._rows_of(fused.start) if fused.start is not None else None,
-                self.pointers["tile", "all"],
-            )
+            operand, home = self._rows_of(Place(*product.operand.args)), self._rows_of(fused.home)
+            self._product(product, operand, home, None if fused.start is None else self._rows_of(fused.start))
             # It has overwritten what it began with.
-            home = (fused.home.array, fused.home.following)
-            self.places = {node: at for node, at in self.places.items() if (at.array, at.following) != home}
+            overwritten = (fused.home.array, fused.home.following)
+            self.places = {node: at for node, at in self.places.items() if (at.array, at.following) != overwritten}
             for low, block in fused.blocks:
                 self.places[block] = Place(fused.home.array, low, fused.home.following)
+
+    def _product(self, product: Product, a: Rows, c: Rows, z: Rows | None) -> None:
+        """Emit c = z + a M for all rows, where M is the matrix of a product; without z, c = a M."""
+        packed, tile = self.pointers[f"packed {product.matrix}", "all"], self.pointers["tile", "all"]
+        self.products.multiply(self.code, product.rows, product.columns, self.rows, a, packed, c, z, tile)
 
     def _of_step(self, array: Array, following: bool) -> ir.Value:
         """Return the address of an array's rows of this step, or of the following one."""
@@ -122,7 +119,7 @@ class ScanCode:
                 return self.bases[array]
         return code.at(self.bases[array], b.mul(index, b.mul(self.rows, code.i(array.width))))
 
-    def _rows_of(self, place: Place) -> tuple[ir.Value, int]:
+    def _rows_of(self, place: Place) -> Rows:
         """Return the address of a place, and the distance of its rows."""
         length = 0 if place.array.kind in ONE_ROW else place.array.width
         return self.code.at(self.now[place.array, place.following], place.offset), length

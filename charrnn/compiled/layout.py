@@ -1,6 +1,6 @@
 """The arrays of a scan and the order of its loops: all that is decided before code is emitted."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from charrnn.compiled.graph import Array, Kind, Node, reachable
@@ -60,7 +60,7 @@ class Layout:
 
     given: the arrays that it reads; first, last: states and gradients of states that it begins with (`Argument.role`).
     phases: the loops before the first product, those between it and the second one, and so on. sums: where the sums
-    over columns are. packed_size(k, n): how many numbers a packed matrix has.
+    over columns are. functions: products of these names are computed by code of their own and have no matrix.
     """
 
     def __init__(
@@ -72,12 +72,14 @@ class Layout:
         *,
         panel: int,
         tile: int,
+        functions: Collection[str] = (),
     ):
         self.program, self.given = program, given
         self.sums = self._sums()
         self.phases = [self._groups(phase) for phase in range(len(program.products) + 1)]
         self.arrays = self._arrays()
-        self.matrices = list(dict.fromkeys((p.matrix, p.transposed, p.rows, p.columns) for p in program.products))
+        products = [product for product in program.products if product.matrix not in functions]
+        self.matrices = list(dict.fromkeys((p.matrix, p.transposed, p.rows, p.columns) for p in products))
         self.inputs = [
             *(Argument(array.name, array) for array in given),
             *(Argument(array.name, array, "first") for array in first),

@@ -3,6 +3,7 @@
 import ctypes
 from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import llvmlite.ir as ir
@@ -10,6 +11,7 @@ import numpy as np
 
 from charrnn.cells import Cell
 from charrnn.cells.trace import Trace
+from charrnn.compiled.attention import LookBack
 from charrnn.compiled.cache import cached, described, key
 from charrnn.compiled.draw import DrawCode
 from charrnn.compiled.graph import Kind
@@ -38,7 +40,7 @@ class CompiledNetwork:
     """A network, traced as one cell, compiled for one text (`one`) or for many.
 
     matrices, vectors: its parameters by name, float32. table: a row of zx for every id. weights: "float32", "bf16" or
-    "int8"; the last two only for one text.
+    "int8"; the last two only for one text. look_back, distances: of attention, and its keys of distances.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class CompiledNetwork:
         one: bool,
         weights: str = "float32",
         machine: Machine | None = None,
+        look_back: LookBack | None = None,
+        distances: np.ndarray | None = None,
     ):
-        self.one, self.table = one, np.ascontiguousarray(table)
+        self.one, self.table, self.look_back = one, np.ascontiguousarray(table), look_back
         self.machine = machine = machine or this_machine()
         self.step = step = step_of(cell, units, False, traced)
         program = forward_only(step)
@@ -61,7 +65,9 @@ class CompiledNetwork:
             state.kind = Kind.FLIP
         lanes = machine.vector_bytes // 4
         panel, tile = (WIDE, WIDE) if one else (machine.vectors, machine.rows * machine.vectors)
-        self.layout = Layout(program, list(step.vectors.values()), panel=panel * lanes, tile=tile * lanes)
+        functions = [look_back.name] if look_back else []
+        sizes = {"panel": panel * lanes, "tile": tile * lanes}
+        self.layout = Layout(program, list(step.vectors.values()), **sizes, functions=functions)
         self.places = Pointers(self.layout).place
         *_, logits = step.states.values()
         self.fields = cell.state_fields[:-1]
@@ -71,7 +77,7 @@ class CompiledNetwork:
             module, real = ir.Module("network"), ir.FloatType()
             module.triple = machine.triple
             products = RowProducts(module, machine, real, weights) if one else Products(module, machine, "float32")
-            code = StepCode(products, self.layout, step.zx, logits, one)
+            code = StepCode(products, self.layout, step.zx, logits, one, look_back)
             emit_read(code, one)
             if one:
                 DrawCode(code)
@@ -81,9 +87,11 @@ class CompiledNetwork:
 
         # The library is loaded first, as the code calls it.
         called = None if one else library(machine, "float32").loaded.digest
-        facts = (cell.state_fields, units, described(traced), one, weights, called)
+        facts = (cell.state_fields, units, described(traced), one, weights, called, look_back)
         self.loaded = machine.load(cached(key(machine, *facts), make))
         self.shared = {f"w_{name}": np.ascontiguousarray(vector) for name, vector in vectors.items()}
+        if look_back is not None and distances is not None:
+            self.shared["distances"] = np.ascontiguousarray(distances)
         matrices = {name: np.ascontiguousarray(matrix) for name, matrix in matrices.items()}
         for argument in self.layout.outputs:
             if argument.name.startswith("packed "):
@@ -107,14 +115,23 @@ class CompiledNetwork:
 class Memory:
     """The memory of `rows` texts that a compiled network reads; the code for one text reads them one after the other.
 
-    `t` counts the steps; the state after them is in one half of each field.
+    `t` counts the steps; the state after them is in one half of each field. more: other arrays, which the rows share.
+    of_rows: keys, values and length of attention, with an entry for each row.
     """
 
-    def __init__(self, network: CompiledNetwork, rows: int, more: Mapping[str, np.ndarray] | None = None):
+    def __init__(
+        self,
+        network: CompiledNetwork,
+        rows: int,
+        more: Mapping[str, np.ndarray] = MappingProxyType({}),
+        of_rows: Mapping[str, np.ndarray] = MappingProxyType({}),
+    ):
         self.network, self.rows, self.t = network, rows, 0
         self.numbers, self.reals = np.zeros(len(NUMBERS), np.int64), np.zeros(len(REALS))
         caller = {"table": network.table, "numbers": self.numbers, "reals": self.reals}
-        self.arrays = {**network.shared, **caller, "weights": aligned((network.vocab,)), **(more or {})}
+        self.arrays = {**network.shared, **caller, "weights": aligned((network.vocab,)), **more}
+        if network.look_back is not None:
+            self.arrays["scores"] = aligned((network.look_back.n + 1,))
         self.tables = np.zeros((rows if network.one else 1, len(network.places)), np.uintp)
         at_once = rows // len(self.tables)
         # Each table has its own state, (tables, 2, rows, width); the tables share everything else.
@@ -129,6 +146,10 @@ class Memory:
                 self.arrays[argument.name] = aligned(shape)
         for name, array in self.arrays.items():
             self.tables[:, network.places[name]] = array.ctypes.data
+        self.of_rows = dict(of_rows)
+        for name, array in of_rows.items():
+            each = array.nbytes // len(self.tables)
+            self.tables[:, network.places[name]] = array.ctypes.data + each * np.arange(len(self.tables))
 
     def state(self) -> list[np.ndarray]:
         """Return the fields of the state of all layers, each (rows, units); later steps change them."""

@@ -6,20 +6,22 @@ alternates between two rows: step t, counted over all calls, reads one half of e
 
 import llvmlite.ir as ir
 
-from charrnn.compiled.code import I64, PTR, Code
+from charrnn.compiled.attention import AttentionCode, LookBack, Ring
+from charrnn.compiled.code import I64, PTR, Code, Rows
 from charrnn.compiled.emit import ScanCode
 from charrnn.compiled.graph import Array
 from charrnn.compiled.layout import Layout
 from charrnn.compiled.product import Products
 from charrnn.compiled.row import RowProducts
+from charrnn.compiled.step import Product
 
 F64 = ir.DoubleType()
 # What the caller adds to the table of pointers. table: a row of zx for every id. numbers: int64, in the order of
 # NUMBERS. reals: float64, in the order of REALS. ids: int64. logits: those of a step are `stride` numbers after those
 # of the step before; with 0, only the last ones are kept. mask: is added to the logits before a draw. uniforms:
 # float64, one for each draw. stops: a byte for every id, not 0 if drawing ends after it; and one more, for a draw from
-# what is not a number. weights: memory for one row of logits.
-CALLER = ("table", "numbers", "reals", "ids", "logits", "mask", "uniforms", "stops", "weights")
+# what is not a number. weights: memory for one row of logits. The others are those of attention.
+CALLER = ("table", "numbers", "reals", "ids", "logits", "mask", "uniforms", "stops", "weights", *Ring._fields)
 NUMBERS = ("count", "rows", "t", "stride", "top_k")
 REALS = ("temperature", "top_p", "min_p")
 
@@ -40,7 +42,16 @@ class Pointers:
 class StepCode(ScanCode):
     """Emits `step(table, rows, t, ids)`: look up the ids, and step."""
 
-    def __init__(self, products: Products | RowProducts, layout: Layout, zx: Array, logits: Array, one: bool):
+    def __init__(
+        self,
+        products: Products | RowProducts,
+        layout: Layout,
+        zx: Array,
+        logits: Array,
+        one: bool,
+        look_back: LookBack | None = None,
+    ):
+        self.attention = None if look_back is None else AttentionCode(products, look_back)
         self.products, self.name, self.layout = products, "step", layout  # type: ignore[assignment]
         self.code = code = Code(products.module, products.machine, products.real, self.name, [PTR, I64, I64, PTR])
         code.private()
@@ -56,6 +67,7 @@ class StepCode(ScanCode):
             array: self._constant(array) if array.value is not None else self.pointers[array.name, "all"]
             for array in layout.arrays
         }
+        self.ring = Ring(*(self.table.load(code, table, name) for name in Ring._fields))
         looked_up = self.table.load(code, table, "table")
         with code.loop(0, self.rows) as m:
             row = code.at(looked_up, code.b.mul(code.load(code.at(ids, m, I64), I64), code.i(zx.width)))
@@ -64,6 +76,13 @@ class StepCode(ScanCode):
                 code.store(code.load(code.at(row, u)), code.at(to, u))
         self._step()
         code.b.ret_void()
+
+    def _product(self, product: Product, a: Rows, c: Rows, z: Rows | None) -> None:
+        if self.attention is None or product.matrix != self.attention.look_back.name:
+            super()._product(product, a, c, z)
+        else:
+            assert z is not None
+            self.attention.call(self.code, self.rows, a, self.ring, self.t, z, c)
 
 
 class Caller:

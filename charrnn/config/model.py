@@ -15,7 +15,8 @@ CELLS_VARIABLE = "CHARRNN_CELLS"
 class ModelConfig:
     """The shape of a network. `embedding` is None for one-hot input, else the width of the embedding.
 
-    `stack` says how the layers are connected (`charrnn.network.stacks`).
+    `stack` says how the layers are connected (`charrnn.network.stacks`). `attention` is how many characters a step
+    looks back at (`charrnn.network.attention`), None for none.
     """
 
     cell: str = "lstm"
@@ -23,12 +24,14 @@ class ModelConfig:
     units: int = 256
     embedding: int | None = None
     stack: str = "plain"
+    attention: int | None = None
 
     @property
     def title(self) -> str:
-        """Return a short description of the model: "lstm 2x256", "gru 3x128 (grid)"."""
-        stack = "" if self.stack == ModelConfig.stack else f" ({self.stack})"
-        return f"{self.cell} {self.layers}x{self.units}{stack}"
+        """Return a short description of the model: "lstm 2x256", "gru 3x128 (grid, attention 64)"."""
+        more = [] if self.stack == ModelConfig.stack else [self.stack]
+        more += [] if self.attention is None else [f"attention {self.attention}"]
+        return f"{self.cell} {self.layers}x{self.units}" + (f" ({', '.join(more)})" if more else "")
 
     def __post_init__(self) -> None:
         one_of(
@@ -39,4 +42,4 @@ class ModelConfig:
         )
         one_of(self, "stack", STACKS)
         at_least(self, 1, "layers", most=MOST_LAYERS)
-        at_least(self, 1, "units", "embedding", most=MOST_UNITS)
+        at_least(self, 1, "units", "embedding", "attention", most=MOST_UNITS)

@@ -10,6 +10,7 @@ from charrnn.compiled.forms import BYTES
 from charrnn.engines import cannot_compile
 from charrnn.errors import CharRNNError
 from charrnn.inference import ops
+from charrnn.inference.attention import Attention
 from charrnn.inference.model import Model, Stream
 from charrnn.inference.sampling import COLDEST, HOTTEST, Sampling
 from charrnn.network.forward import layer_parameters
@@ -25,6 +26,8 @@ PATIENCE = 2_500_000_000
 CALLS = 1_000_000
 # With fewer rows than this, each is read by the code for one text.
 FEW = 8
+# The arrays of attention that compiled code reads and writes.
+RING = ("keys", "values", "length")
 # With larger matrices than this, in bytes, memory limits the speed of a single text.
 LARGE = 8 << 20
 # A call draws at most this many characters, and fewer if they need more multiply-adds than LONGEST: what is drawn is
@@ -86,18 +89,33 @@ class Compiled:
         return self._networks[one]
 
     def _compiled(self, one: bool) -> "CompiledNetwork":
+        from charrnn.compiled.attention import LookBack
         from charrnn.compiled.network import CompiledNetwork
-        from charrnn.network.whole import trace_of
+        from charrnn.network.whole import LOOK_BACK, trace_of
 
         model = self.model
         cell, trace = trace_of(model.config, model.vocab.size)
-        matrices = {name: model.weights[name] for name in cell.matrices}
+        matrices = {name: model.weights[name] for name in cell.matrices if name != LOOK_BACK}
         for layer, own in enumerate(layers_of(model.config)):
             masked, _ = layer_parameters(ops, own, model.weights, layer)
             matrices |= {layer_name(layer, name): matrix for name, matrix in masked.items()}
         vectors = {name: model.weights[name] for name in cell.vectors}
-        form = model.form if one else "float32"
-        return CompiledNetwork(cell, model.config.units, trace, matrices, vectors, model.table, one, form)
+        form, look_back, distances = model.form if one else "float32", None, None
+        if model.config.attention is not None:
+            distances = model.weights["attention/R"]
+            look_back = LookBack(LOOK_BACK, model.config.attention, distances.shape[1], model.config.units)
+        return CompiledNetwork(
+            cell,
+            model.config.units,
+            trace,
+            matrices,
+            vectors,
+            model.table,
+            one,
+            form,
+            look_back=look_back,
+            distances=distances,
+        )
 
 
 class CompiledStream(Stream):
@@ -110,7 +128,9 @@ class CompiledStream(Stream):
         self.layers, self.units = layers_of(model.config), model.config.units
         self.network = model.compiled.network(batch < FEW)
         assert self.network is not None
-        self.memory = Memory(self.network, batch)
+        self.attention = Attention(model.config, model.weights, batch) if model.config.attention else None
+        ring = vars(self.attention) if self.attention else {}
+        self.memory = Memory(self.network, batch, of_rows={name: ring[name] for name in RING if name in ring})
         self.logits = np.zeros((batch, model.vocab.size), np.float32)
         self.end, self.matched = model.end, np.zeros((batch,) if batch > 1 else (), np.int64)
         self.forget()
@@ -121,15 +141,24 @@ class CompiledStream(Stream):
         return [cell.state(*islice(fields, len(cell.state_fields))) for cell in self.layers]
 
     def step(self, ids: int | np.ndarray) -> np.ndarray:
-        self.memory.read(np.reshape(ids, (1, self.batch)), self.logits[None])
+        self._read(np.reshape(ids, (1, self.batch)), self.logits[None])
         return self.logits if self.batch > 1 else self.logits[0]
 
     def feed(self, ids: np.ndarray) -> np.ndarray:
         if self.end is not None:
             self.matched[...] = self.end.matched(ids).reshape(self.matched.shape)
         logits = np.empty((*ids.shape, self.model.vocab.size), np.float32)
-        self.memory.read(ids, logits)
+        self._read(ids, logits)
         return logits
+
+    def _read(self, ids: np.ndarray, logits: np.ndarray) -> None:
+        self.memory.read(ids, logits)
+        self._turn()
+
+    def _turn(self) -> None:
+        """Note the place in the ring of attention that compiled code has come to."""
+        if self.attention is not None:
+            self.attention.at = self.memory.t % self.attention.size
 
     def draw(
         self, first: int, uniforms: Sequence[float], sampling: Sampling, mask: np.ndarray | None, with_logits: bool
@@ -161,6 +190,7 @@ class CompiledStream(Stream):
             sampling.top_p or 1.0,
             sampling.min_p or 0.0,
         )
+        self._turn()
         drawn = ids[1 : made + 1].tolist()
         if self.end is not None:
             # The last one is passed to the next call, or to go_on.

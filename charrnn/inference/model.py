@@ -13,8 +13,10 @@ from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
 from charrnn.cores import usable_cores
 from charrnn.engines import NUMPY, WEIGHTS
 from charrnn.inference import ops
+from charrnn.inference.attention import Attention
 from charrnn.inference.ends import End
 from charrnn.inference.plan import Call, Plan, product
+from charrnn.network.attention import Attend, attend, attending
 from charrnn.network.forward import forward, from_product, input_table, layer_parameters
 from charrnn.network.parameters import check_weights, layer_name, parameters
 from charrnn.network.stacks import layers_of
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from charrnn.inference.compiled import Compiled
 
 BYTES_PER_THREAD = 2 << 20
+# With attention, at least this many characters are read at once.
+SHORTEST = 64
 
 
 def read_by(text: TextConfig, vocab: Vocabulary) -> TextConfig:
@@ -149,6 +153,7 @@ class Stream:
             for layer, cell in enumerate(self.layers)
         ]
         self.logits = np.zeros((*self.plans[0].lead, model.vocab.size), self.plans[0].dtype)
+        self.attention = Attention(model.config, model.weights, batch) if model.config.attention else None
         self.calls = self._one_step()
         # For each text: how many of its last ids begin the end of a document.
         self.end, self.matched = model.end, np.zeros(self.plans[0].lead, np.int64)
@@ -156,11 +161,15 @@ class Stream:
 
     def _one_step(self) -> list[Call]:
         """Return the calls that compute the logits of one character from the zx of the first layer."""
-        weights, calls, x = self.model.weights, list(self.plans[0].calls), self.plans[0].state.h
-        for layer in range(1, len(self.plans)):
-            calls += self._enter(layer, x) + self.plans[layer].calls
-            h = self.plans[layer].state.h
-            if self.model.config.stack == "residual":
+        weights, calls, x = self.model.weights, [], None
+        for layer, plan in enumerate(self.plans):
+            calls += (self._enter(layer, x) if layer else []) + plan.calls
+            h = plan.state.h
+            if layer == attending(self.model.config):
+                attended = np.empty_like(h)
+                calls.append((self.attention.step, (h, attended)))
+                h = attended
+            if layer and self.model.config.stack == "residual":
                 total = np.empty_like(h)
                 calls.append((np.add, (x, h, total)))
                 h = total
@@ -197,6 +206,8 @@ class Stream:
         for cell, state in zip(self.layers, self.states, strict=True):
             for name, value in zip(cell.state_fields, state, strict=True):
                 value[rows] = cell.initial.get(name, 0.0)
+        if self.attention is not None:
+            self.attention.forget(rows)
         self.matched[rows] = 0
 
     def copy(self, other: "Stream", rows: Any = ..., of: Any = ...) -> None:
@@ -204,6 +215,8 @@ class Stream:
         for state, source in zip(self.states, other.states, strict=True):
             for value, new in zip(state, source, strict=True):
                 value[rows] = new[of]
+        if self.attention is not None:
+            self.attention.copy(other.attention, rows, of)
         self.matched[rows] = other.matched[of]
 
     def step(self, ids: int | np.ndarray) -> np.ndarray:
@@ -230,8 +243,17 @@ class Stream:
                 drawn = np.where(ended, self.model.vocab.start, drawn)
         return drawn
 
-    def feed(self, ids: np.ndarray) -> np.ndarray:
-        """Read ids, (time, batch); return the logits after each, (time, batch, vocab). Faster than stepping."""
+    def feed(self, ids: np.ndarray, look: Attend = attend) -> np.ndarray:
+        """Read ids, (time, batch); return the logits after each, (time, batch, vocab). Faster than stepping.
+
+        With attention, `look` is called as `attend`, for some of the time each.
+        """
+        # Attention computes as many scores as two blocks have places, for each step, and uses those of n + 1.
+        block = len(ids) if self.attention is None else max(SHORTEST, self.attention.size)
+        blocks = [self._feed(ids[low : low + block], look) for low in range(0, max(1, len(ids)), block)]
+        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+    def _feed(self, ids: np.ndarray, look: Attend) -> np.ndarray:
         plans = iter(self.plans)
         states = [plan.state for plan in self.plans]
 
@@ -241,7 +263,12 @@ class Stream:
 
         if self.end is not None:
             self.matched[...] = self.end.matched(ids).reshape(self.matched.shape)
-        logits, _ = forward(ops, self.model.config, self.model.weights, ids, states, scan, table=self.model.table)
+        if self.attention is not None:
+            states.append(self.attention.memory())
+        config, weights, table = self.model.config, self.model.weights, self.model.table
+        logits, after = forward(ops, config, weights, ids, states, scan, table=table, attention=look)
+        if self.attention is not None:
+            self.attention.remember(after[-1])
         return logits
 
 

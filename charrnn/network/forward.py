@@ -1,4 +1,4 @@
-"""The forward pass: embedding -> stacked cells -> logits, over any array namespace.
+"""The forward pass: embedding -> stacked cells (and attention) -> logits, over any array namespace.
 
 Time comes first in every sequence: ids are (time, batch), activations (time, batch, units).
 """
@@ -8,7 +8,9 @@ from typing import Any
 
 from charrnn.cells import Array, Cell
 from charrnn.config import ModelConfig
+from charrnn.network.attention import Attend, attend, attending
 from charrnn.network.parameters import layer_name
+from charrnn.network.products import project
 from charrnn.network.stacks import layers_of
 
 Scan = Callable[..., tuple[list[Array], Any]]
@@ -49,20 +51,6 @@ def input_table(xp: Any, model: ModelConfig, weights: Mapping[str, Array]) -> Ar
     return _zx(xp, cell, weights, 0, x, below)
 
 
-def project(xp: Any, x: Array, w: Array) -> Array:
-    """Return x W for x (..., n) as one large product, (..., m)."""
-    return xp.reshape(xp.matmul(xp.reshape(x, (-1, x.shape[-1])), w), (*x.shape[:-1], w.shape[-1]))
-
-
-def initial_states(xp: Any, model: ModelConfig, batch: int, dtype: Any) -> list[Any]:
-    """Return the state before a text, one for each layer, each field (batch, units): zeros, or the cell's `initial`."""
-    shape = (batch, model.units)
-    return [
-        cell.state(*(xp.full(shape, cell.initial.get(name, 0.0), dtype=dtype) for name in cell.state_fields))
-        for cell in layers_of(model)
-    ]
-
-
 def emitted(layers: Sequence[Cell], layer: int) -> list[str]:
     """Return the fields of a layer's state that it outputs: h, and those that the layer above reads unprojected."""
     above = layers[layer + 1].raw if layer + 1 < len(layers) else ()
@@ -80,15 +68,17 @@ def forward(
     reset: Array | None = None,
     table: Array | None = None,
     kernel: Callable[[int, Array, Any], tuple[Array, Any]] | None = None,
+    attention: Attend = attend,
 ) -> tuple[Array, list[Any]]:
     """Return the logits that follow each of `ids`, (time, batch, vocab), and the states after the last.
 
     `scan(cell, zx, state, matrices, vectors, reset, emitted)` runs a cell over time; `dropout(layer, x)` masks a
     layer's output; `reset` (time, batch) is true where a document begins and the state returns to its initial value;
     `table` is the input table, if the caller has it already; `kernel(layer, x, state)`, if given, runs a whole layer
-    instead of the scan, including its product with W; for the first layer, x is the ids.
+    instead of the scan, including its product with W; for the first layer, x is the ids. `attention` is called
+    instead of `attend`, if the model has attention.
     """
-    layers, after = layers_of(model), []
+    layers, after, memories = layers_of(model), [], []
     x: Array = None
     below: dict[str, Array] = {}
     for layer, cell in enumerate(layers):
@@ -106,11 +96,14 @@ def forward(
             outputs, state = scan(cell, zx, states[layer], *layer_parameters(xp, cell, weights, layer), reset, names)
         after.append(state)
         below = dict(zip(names, outputs, strict=True))
+        if layer == attending(model):
+            below["h"], memory, _ = attention(xp, weights, below["h"], states[-1], reset)
+            memories.append(memory)
         if dropout:
             # The output reads the highest layer, even where one cell contains several layers.
             below["h"] = dropout(model.layers - len(layers) + layer, below["h"])
         x = below["h"] = below["h"] + x if model.stack == "residual" and layer else below["h"]
-    return xp.add(project(xp, x, weights["output/W"]), weights["output/b"]), after
+    return xp.add(project(xp, x, weights["output/W"]), weights["output/b"]), [*after, *memories]
 
 
 def _masks(xp: Any, model: ModelConfig, zx: Array, dropout: Callable[[int, Array], Array]) -> list[Array]:

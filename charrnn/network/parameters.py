@@ -15,6 +15,7 @@ import numpy as np
 from charrnn.cells import Cell
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError
+from charrnn.network.attention import attending, key_width
 from charrnn.network.first_values import Constant, Orthogonal, Start, Uniform, identity, normal
 from charrnn.network.stacks import layers_of
 
@@ -27,6 +28,8 @@ class Role(Enum):
     KERNEL = "W of a layer: projects its input to its blocks"
     RECURRENT = "a matrix of a layer's step"
     VECTOR = "a bias, peephole or gain of a layer"
+    ATTENTION = "makes queries, keys and values of a layer's output"
+    DISTANCE = "a key for every distance of attention"
     OUTPUT = "projects the highest h to logits"
     OUTPUT_BIAS = "added to the logits"
 
@@ -74,7 +77,7 @@ class Parameter:
 
 
 def layer_name(layer: int, symbol: str) -> str:
-    """Return the name of a layer's parameter, or of a field of its state: "layer0/U", "layer0/h"."""
+    """Return the name of a layer's parameter: "layer0/U"."""
     return f"{_place(layer)}/{symbol}"
 
 
@@ -105,6 +108,10 @@ def _parameters(model: ModelConfig, vocab_size: int) -> Iterator[Parameter]:
         inputs, one_hot = units, False
     for layer, cell in enumerate(layers):
         yield from _of_layer(cell, layer, units, inputs, one_hot)
+        if model.attention is not None and layer == attending(model):
+            keys = key_width(units)
+            yield Parameter("attention", "W", (units, 2 * keys + units), Role.ATTENTION, Uniform(units))
+            yield Parameter("attention", "R", (model.attention + 1, keys), Role.DISTANCE, Uniform(keys))
         inputs, one_hot = units, False
     yield Parameter("output", "W", (units, vocab_size), Role.OUTPUT, Uniform(units))
     yield Parameter("output", "b", (vocab_size,), Role.OUTPUT_BIAS, Constant((0.0,)))
@@ -141,12 +148,13 @@ def parameter_count(model: ModelConfig, vocab_size: int) -> int:
 
 
 def useful_products(model: ModelConfig, vocab_size: int) -> int:
-    """Return the multiply-adds of the matrix products of one character: recurrent, between layers, output.
+    """Return the multiply-adds of the matrix products of one character: recurrent, between layers, attention, output.
 
     A product that depends only on the symbol is a row look-up and does not count.
     """
     matrices = (parameter for parameter in parameters(model, vocab_size) if len(parameter.shape) == 2)
-    return sum(math.prod(matrix.shape) for matrix in matrices if not matrix.in_input_table)
+    scores_and_sums = 0 if model.attention is None else (model.attention + 1) * (key_width(model.units) + model.units)
+    return scores_and_sums + sum(math.prod(matrix.shape) for matrix in matrices if not matrix.in_input_table)
 
 
 def check_weights(weights: Mapping[str, np.ndarray], model: ModelConfig, vocab_size: int, where: str) -> None:
@@ -170,13 +178,4 @@ def initial_weights(model: ModelConfig, vocab_size: int, seed: int) -> dict[str,
             parameter.shape, np.random.Generator(np.random.Philox(key=[seed, place]))
         ).astype(np.float32)
         for place, parameter in enumerate(parameters(model, vocab_size))
-    }
-
-
-def state_shapes(model: ModelConfig, batch: int) -> dict[str, tuple[int, int]]:
-    """Return the shape of every field of the hidden state of `batch` texts, by name: "layer0/h", ..."""
-    return {
-        layer_name(layer, name): (batch, model.units)
-        for layer, cell in enumerate(layers_of(model))
-        for name in cell.state_fields
     }

@@ -7,12 +7,16 @@ from charrnn.cells import Array, ArrayNamespace, Cell
 from charrnn.cells.cell import Dot, Vectors
 from charrnn.cells.trace import Trace
 from charrnn.config import ModelConfig
+from charrnn.network.attention import attending, key_width
 from charrnn.network.composite import state_type_of
 from charrnn.network.forward import from_product
-from charrnn.network.parameters import layer_name, parameters
+from charrnn.network.parameters import Role, layer_name, parameters
 from charrnn.network.stacks import layers_of
 
 LOGITS = "logits"
+# With attention: what takes the place of a matrix in the product that adds what the network looks back at. Its left
+# operand is query, key and value.
+LOOK_BACK = "look back"
 
 
 class Shape(NamedTuple):
@@ -67,18 +71,23 @@ def whole(model: ModelConfig, vocab_size: int) -> Cell:
 
             below = cell.step(xp, zx, own, own_dot, vectors)
             after += below
-            x = x + below.h if layer and model.stack == "residual" else below.h
+            h = below.h
+            if layer == attending(model):
+                h = h + dot(dot(h, "attention/W"), LOOK_BACK)
+            x = x + h if layer and model.stack == "residual" else h
         return state_type(*after, dot(x, "output/W") + w["output/b"])
 
     matrices: dict[str, Any] = {}
     vectors: dict[str, Any] = {}
     for parameter in parameters(model, vocab_size):
         # The input table has what belongs to the lowest layer's input.
-        if not parameter.in_input_table:
+        if not parameter.in_input_table and parameter.role is not Role.DISTANCE:
             if len(parameter.shape) == 2:
                 matrices[parameter.name] = Shape(*parameter.shape)
             else:
                 vectors[parameter.name] = Width(*parameter.shape)
+    if model.attention is not None:
+        matrices[LOOK_BACK] = Shape(2 * key_width(model.units) + model.units, model.units)
     return replace(
         layers[0],
         name="network",

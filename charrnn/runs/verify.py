@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from charrnn.errors import CharRNNError
-from charrnn.network.parameters import check_weights, state_shapes
+from charrnn.network.parameters import check_weights
+from charrnn.network.states import named, state_shapes
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
 
 
@@ -32,7 +33,7 @@ def _check_state(checkpoint: Checkpoint, path: Path) -> None:
     """Raise CharRNNError unless the hidden state has the shapes of the model and its training."""
     if checkpoint.training is None:
         return
-    expected = state_shapes(checkpoint.model, checkpoint.training.batch)
+    expected = named(state_shapes(checkpoint.model, checkpoint.training.batch))
     found = {name: array.shape for name, array in checkpoint.state.items()}
     if found != expected:
         raise CharRNNError(f"{path}: its hidden state has shapes {found}; the model needs {expected}.")

@@ -8,8 +8,8 @@ from keras import ops
 
 from charrnn.config import ModelConfig
 from charrnn.engines import FRAMEWORK
-from charrnn.network.forward import initial_states
 from charrnn.network.parameters import parameter_shapes
+from charrnn.network.states import initial_states
 from charrnn.training.backends.engine import compiled, loss_and_gradients, xp
 from charrnn.training.network import CharRNN
 from charrnn.training.step import cross_entropy

@@ -1,20 +1,18 @@
 """The network in training: its input, its steps, its estimates, and its state from and to Keras."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from charrnn.cells import Cell
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.data.batches import Streams, Window
 from charrnn.data.splits import Split
 from charrnn.engines import FRAMEWORK
 from charrnn.errors import CharRNNError
 from charrnn.network.parameters import initial_weights
-from charrnn.network.stacks import layers_of
+from charrnn.network.states import from_named, named
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.backends.engine import Shards, on_gpu
 from charrnn.training.learner_protocol import Arrays, State
@@ -84,12 +82,7 @@ class KerasLearner:
 
     def state(self) -> State:
         """Return a copy of the state."""
-        hidden = {
-            f"layer{layer}/{field}": array
-            for layer, state in enumerate(self.rows.gathered(self.hidden))
-            for field, array in state._asdict().items()
-        }
-        return State(self.net.read(), self._slots(), hidden)
+        return State(self.net.read(), self._slots(), named(self.rows.gathered(self.hidden)))
 
     def _slots(self) -> Arrays:
         """Return the optimizer's variables by their place: Keras's own names depend on how many layers were made."""
@@ -108,8 +101,4 @@ class KerasLearner:
         self.net.load(state.weights)
         for place, variable in enumerate(self.optimizer.variables):
             variable.assign(state.slots[f"{place:03d}"])
-
-        def whole(layer: int, cell: Cell) -> Any:
-            return cell.state(*(state.hidden[f"layer{layer}/{field}"] for field in cell.state_fields))
-
-        self.hidden = self.rows.state([whole(layer, cell) for layer, cell in enumerate(layers_of(self.net.model))])
+        self.hidden = self.rows.state(from_named(self.net.model, state.hidden))

@@ -7,7 +7,7 @@ import keras
 
 from charrnn.data.batches import Window
 from charrnn.engines import COMPILED
-from charrnn.network.forward import initial_states
+from charrnn.network.states import initial_states
 from charrnn.training.backends import compiled as compiled_code
 from charrnn.training.backends.contract import Shards
 from charrnn.training.backends.engine import (

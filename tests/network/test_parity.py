@@ -6,7 +6,7 @@ import pytest
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
 from charrnn.inference.model import Model, Stream
-from charrnn.network.forward import initial_states
+from charrnn.network.states import initial_states
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.backends.engine import compiled, xp
 from charrnn.training.network import CharRNN

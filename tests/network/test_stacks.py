@@ -9,7 +9,7 @@ from charrnn.cells import CELLS
 from charrnn.config import STACKS, ModelConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference.model import Model, Stream
-from charrnn.network.forward import initial_states
+from charrnn.network.states import initial_states
 from charrnn.network.parameters import initial_weights, parameter_shapes
 from charrnn.network.stacks import fits, layers_of
 from charrnn.text.vocabulary import Vocabulary

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.network.forward import initial_states
+from charrnn.network.states import initial_states
 from charrnn.training import network as layers
 from charrnn.training.backends import engine
 from charrnn.training.backends.engine import compiled, loss_and_gradients, xp

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from charrnn.config import ModelConfig, TrainConfig, from_json, to_json
-from charrnn.network.forward import initial_states
+from charrnn.network.states import initial_states
 from charrnn.training.backends import engine
 from charrnn.training.backends.engine import compiled, loss_and_gradients, matmul, xp
 from charrnn.training.network import CharRNN

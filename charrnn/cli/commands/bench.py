@@ -22,6 +22,7 @@ def bench(
     units: o.Units = _M.units,
     embedding: o.Embedding = _M.embedding,
     stack: o.Stack = _M.stack,
+    attention: o.Attention = _M.attention,
     batch: o.Batch = _T.batch,
     seq: o.Seq = _T.seq,
     dropout: o.Dropout = _T.dropout,
@@ -43,7 +44,7 @@ def bench(
     from charrnn.text.reader import read_text
 
     library = place(backend, device, engine=engine).choose().name
-    model = ModelConfig(cell, layers, units, embedding, stack)
+    model = ModelConfig(cell, layers, units, embedding, stack, attention)
     config = TrainConfig(batch=batch, seq=seq, dropout=dropout, precision=precision)
     with Reading() as reading, readable_by():
         text = read_text(corpus, watch=reading.show) if corpus else None

@@ -24,6 +24,7 @@ def cells(
     units: o.Units = _M.units,
     embedding: o.Embedding = _M.embedding,
     stack: o.Stack = _M.stack,
+    attention: o.Attention = _M.attention,
     as_json: o.AsJson = False,
 ) -> None:
     """List the cells, or show the equations of one.
@@ -40,7 +41,7 @@ def cells(
         text = catalogue.equations(name)
         write_data(json_text([{"name": name, "equations": text}]) if as_json else f"{name}: {text}\n")
         return
-    models = [ModelConfig(cell, layers, units, embedding, stack) for cell in ([name] if name else CELLS)]
+    models = [ModelConfig(cell, layers, units, embedding, stack, attention) for cell in ([name] if name else CELLS)]
     facts = [catalogue.facts_of(model) for model in models]
     if as_json:
         write_data(json_text(facts))

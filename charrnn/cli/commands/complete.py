@@ -1,11 +1,11 @@
 """`charrnn complete`: prints the continuation of each line."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from charrnn.cli import generating as g
 from charrnn.cli import options as o
 from charrnn.cli.arguments import loaded, run_and_lines
-from charrnn.cli.console import TextWriter, notify, say, write_data
+from charrnn.cli.console import notify
 from charrnn.cli.escapes import each_unescaped, unescaped
 from charrnn.engines import AUTO, WEIGHTS
 from charrnn.errors import CharRNNError
@@ -38,6 +38,7 @@ def complete(
     encoding: o.EncodingOfText = None,
     errors: o.ErrorsOfLines = None,
     check: g.Check = None,
+    show_attention: g.ShowAttention = False,
     jsonl: o.AsJsonl = False,
     unbuffered: g.Unbuffered = False,
 ) -> None:
@@ -48,8 +49,7 @@ def complete(
     with TARGET.
     """
     from charrnn.api.completion import Targets
-    from charrnn.cli.views.samples import as_line, columns, ranked
-    from charrnn.text.decoding import readable
+    from charrnn.cli.views.completions import Completions, Form
     from charrnn.text.lines import portions
 
     run, source = run_and_lines(arguments or [], "complete")
@@ -60,6 +60,10 @@ def complete(
     if check is not None and best is not None:
         raise CharRNNError(
             "--check counts one completion of each line, but --best prints several.", "Leave out one of them."
+        )
+    if check is not None and show_attention and not jsonl:
+        raise CharRNNError(
+            "--check prints no completions, so there is no attention to show.", "Add --jsonl, or leave out one of them."
         )
     model = loaded(run, engine, weights)
     of_bytes = model.text.bytes
@@ -81,30 +85,9 @@ def complete(
     answers = model.answers(length, beam=beam, best=best, append=unescaped(append, of_bytes), **how)
     config = model.read_as(encoding, errors or ("strict" if of_bytes else "replace"))
     targets = Targets(model.network, check, model.read_as(encoding, errors)) if check is not None else None
-    writer = TextWriter(config.encoding, of_bytes)
-    lines = 0
+    view = Completions(answers, targets, Form(config, model.run, jsonl, best is not None, show_attention))
     for portion in portions(source, config, unbuffered, notify):
-        for line, found in zip(portion, answers.n_best(portion, lines), strict=True):
-            lines += 1
-            for rank, sample in enumerate(found, 1):
-                facts: dict[str, Any] = {"line": lines, "source": line}
-                facts |= {**ranked(sample, rank, best), **sample.to_json()}
-                if targets is not None:
-                    facts |= targets.compare(sample.text)
-                if jsonl:
-                    shown = {
-                        name: readable(facts[name], config) for name in facts.keys() & {"source", "text", "target"}
-                    }
-                    write_data(as_line({**facts, **shown, "run": model.run}))
-                elif targets is None:
-                    # The output has one line per completion, even if the completion contains line breaks.
-                    text = sample.text.replace("\n", "\\n") + "\n"
-                    writer.write(text if best is None else f"{lines}\t{columns(sample, text)}")
+        for line, found in zip(portion, answers.n_best(portion, view.lines), strict=True):
+            view.show(line, found)
     answers.end()
-    if targets is not None:
-        targets.end()
-        report = f"exact: {targets.right:,} of {lines:,} ({targets.right / lines:.2%})"
-        if jsonl:
-            say(report)
-        else:
-            writer.write(report + "\n")
+    view.end()

@@ -20,6 +20,7 @@ def gradcheck(
     units: o.Units = UNITS,
     embedding: o.Embedding = None,
     stack: o.Stack = ModelConfig.stack,
+    attention: o.Attention = None,
     seed: o.Seed = 0,
     backend: o.Backend = None,
     engine: o.Engine = "auto",
@@ -36,7 +37,7 @@ def gradcheck(
     facts: list[dict[str, Any]] = []
     heads = as_json
     for one, name, shape, error in check_gradients(
-        None if cell == ALL else cell, layers, units, embedding, stack, seed, backend, engine
+        None if cell == ALL else cell, layers, units, embedding, stack, seed, backend, engine, attention
     ):
         ok = error < LIMIT
         facts.append({"cell": one, "parameter": name, "shape": list(shape), "error": error, "ok": ok})

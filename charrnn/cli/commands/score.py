@@ -35,6 +35,7 @@ def score(
     per_char: s.PerChar = False,
     heatmap: s.HeatMap = False,
     html: s.Html = None,
+    attention: s.AttentionPage = None,
     jsonl: o.AsJsonl = False,
     unbuffered: s.Unbuffered = False,
     cells: o.Cells = None,
@@ -55,6 +56,7 @@ def score(
     """
     from charrnn.api.given import check_unknown
     from charrnn.api.records import check_rank, chosen, ranked, records
+    from charrnn.cli.views.alignment_page import AlignmentPage
     from charrnn.cli.views.scores import Form, Page, print_text
 
     s.check(typed(context))
@@ -84,7 +86,10 @@ def score(
         bits = found[0].bits
     found_odd = False
     write = form.writer()
-    with Page(html, form, source, lines=not whole) if html else nullcontext() as page:
+    with (
+        Page(html, form, source, lines=not whole) if html else nullcontext() as page,
+        AlignmentPage(attention, model, source) if attention else nullcontext() as alignments,
+    ):
         if whole:
             from charrnn.cli.views.reading import Reading
 
@@ -105,6 +110,8 @@ def score(
                 write(form.of(record))
                 if page:
                     page.line(record.score)
+                if alignments:
+                    alignments.line(record.score)
         except BrokenPipeError as error:
             # The reader, for example head, has ended; the exit code still says what was found.
             raise typer.Exit(FOUND if exit_code and found_odd else 0) from error

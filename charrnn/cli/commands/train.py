@@ -1,13 +1,11 @@
 """`charrnn train`: trains a model on a text."""
 
-from typing import Any
-
 import typer
 
 from charrnn.cli import options as o
 from charrnn.cli import training as t
-from charrnn.cli.arguments import as_trained, say_if_typed, typed
-from charrnn.cli.console import STARTED, hush
+from charrnn.cli.arguments import as_trained, typed
+from charrnn.cli.running import run
 from charrnn.cli.signals import Signals
 from charrnn.config import ACTIVATIONS, DEFAULT_TEXT, ModelConfig, TrainConfig
 
@@ -25,6 +23,7 @@ def train(
     units: o.Units = _M.units,
     embedding: o.Embedding = _M.embedding,
     stack: o.Stack = _M.stack,
+    attention: o.Attention = _M.attention,
     vocab: t.Vocab = None,
     init: t.Init = None,
     drop_unused: t.DropUnused = False,
@@ -95,26 +94,4 @@ def train(
     texts = given.keys() & {"documents_between", "separator", "loss_after"}
     given |= {name: as_trained(given[name], bytes, init) for name in texts}
     with Signals() as asked:
-        _train(resume, given, quiet, as_json, asked)
-
-
-def _train(resume: str | None, given: dict[str, Any], quiet: int, as_json: bool, asked: Signals) -> None:
-    """Train a new run, or resume one; show the training, and react to signals."""
-    from charrnn.api.training import resume_events, train_events
-    from charrnn.cli.views import report
-    from charrnn.cli.views.live import NOTHING, View
-    from charrnn.cli.views.reading import Reading
-
-    given |= {"watch": (reading := Reading(quiet >= NOTHING)).show, "began": STARTED}
-    say_if_typed(given.get("corpus", ()))
-    training = train_events(**{"corpus": (), **given}) if resume is None else resume_events(resume, **given)
-    training.undisturbed, training.last_words = asked.held_back, report.lost
-    asked.training, asked.last_words = training, lambda: report.last_words(training)
-    if not training.is_first:
-        hush()
-    with reading, training, View(training, quiet if training.is_first else NOTHING) as view:
-        for event in training:
-            view.show(event)
-    if as_json:
-        report.result(training)
-    report.leave(training, asked.received, quiet >= NOTHING)
+        run(resume, given, quiet, as_json, asked)

@@ -64,8 +64,9 @@ def facts(training: "Training", event: "Began") -> "Iterator[str]":
         f"{len(parts.train):,} to train on, {sum(map(len, parts.val)):,} to validate{test}."
     )
     width = "one-hot input" if event.model.embedding is None else f"embedding {event.model.embedding}"
+    attention = f", attention to {event.model.attention:,} {unit}s" if event.model.attention else ""
     parameters = parameter_count(event.model, event.vocab_size)
-    yield f"Network: {parameters:,} parameters, {width}, dropout {settings.dropout:g}."
+    yield f"Network: {parameters:,} parameters, {width}{attention}, dropout {settings.dropout:g}."
     # A resumed run has another learning rate by now.
     rate = "" if event.step else f", learning rate {settings.rate:g}"
     name = printable(event.path.resolve().name)

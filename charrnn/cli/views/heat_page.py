@@ -7,16 +7,12 @@ from typing import TextIO
 
 from charrnn.cli.console import LAYOUT, each_printable, printable
 from charrnn.cli.views.heat import LABELS, level, measured
+from charrnn.cli.views.page_file import HEAD
 
 # Background colours of the levels above 0, from the weakest to the strongest. From the level `turn` of `_rules` on, the
 # text has the opposite colour, for contrast.
 _LIGHT = ("#fff4cc", "#fee391", "#fec35f", "#fd9441", "#f2602b", "#cf1b1b", "#850026")
 _DARK = ("#33271b", "#543719", "#7b4716", "#a65a12", "#df8418", "#ffb955", "#fff0bf")
-# Our pages begin with this, so that they can be recognized.
-BEGIN = '<!doctype html>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n'
-_HEAD = f"""\
-{BEGIN}<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-"""
 _STYLE = """\
 :root{color-scheme:light dark;--paper:#fff;--ink:#24242a;--faint:#6b6b75;--rule:#ddd}
 body{margin:0 auto;max-width:130ch;padding:0 2ch 4em;background:var(--paper);color:var(--ink);
@@ -62,7 +58,7 @@ class HeatPage:
         title = escape(printable(f"Surprisal of {source} by {model}"))
         levels = "".join(f"<span class=h{number}>{escape(label)}</span>" for number, label in enumerate(LABELS))
         self._write(
-            f"{_HEAD}<title>{title}</title>\n<style>\n{_CSS}</style>\n"
+            f"{HEAD}<title>{title}</title>\n<style>\n{_CSS}</style>\n"
             f"<header><h1>{title}</h1><p>bits{levels}</p></header>\n<main>"
             + ("<table>\n<tr><th>line<th>bits/char<th>text\n" if lines else "<div>")
         )

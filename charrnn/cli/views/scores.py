@@ -3,14 +3,13 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from charrnn.api.json_text import json_text, written
 from charrnn.api.members import Passing
-from charrnn.atomic import check_replaceable
 from charrnn.cli.console import TextWriter, Writer, notify, printable, say, write_data
+from charrnn.cli.views.page_file import PageFile
 from charrnn.cli.views.whole import Whole, byte_count
 from charrnn.errors import CharRNNError
 from charrnn.text.decoding import readable
@@ -152,47 +151,24 @@ def shown(text: str, bits: Sequence[float]) -> str:
     return coloured(text, bits) if wanted() else text
 
 
-class Page:
-    """A heat map as a web page in a file. Use it as a context manager."""
+class Page(PageFile):
+    """A heat map as a web page."""
+
+    what = "heat map"
 
     def __init__(self, path: Path, form: Form, source: str, lines: bool):
-        self.path, self.form, self.title, self.lines = path, form, (form.run, source), lines
+        super().__init__(path)
+        self.form, self.title, self.lines = form, (form.run, source), lines
         self.characters = self.unknown = 0
         self.bits = 0.0
 
-    def __enter__(self) -> "Page":
-        from charrnn.cli.views.heat_page import BEGIN
-
-        try:
-            check_replaceable(self.path, "heat map", lambda before: before.read_bytes().startswith(BEGIN.encode()))
-            # The old page is not replaced yet: something may fail before the first line.
-            self.is_new = not self.path.exists()
-            open(self.path, "a").close()
-        except OSError as error:
-            raise CharRNNError(
-                f"{self.path} cannot be written: {error.strerror}.",
-                hint="Name a file in a folder that exists and is writeable.",
-            ) from None
-        return self
-
-    @cached_property
-    def page(self) -> "HeatPage":
-        """Return the page; its file is opened when this is used for the first time."""
+    def begin(self, file: TextIO) -> "HeatPage":
         from charrnn.cli.views.heat_page import HeatPage
 
-        self.file: TextIO = open(self.path, "w", encoding="utf-8")  # noqa: SIM115
-        return HeatPage(self.file, *self.title, lines=self.lines)
+        return HeatPage(file, *self.title, lines=self.lines)
 
-    def __exit__(self, *exception: object) -> None:
-        if exception[1] is not None and "page" not in vars(self):
-            if self.is_new:
-                self.path.unlink()
-            return
-        page = self.page
-        with self.file:
-            page.finish(self.characters, self.bits / self.characters if self.characters else math.nan, self.unknown)
-        failed = isinstance(exception[1], CharRNNError)
-        say(f"The heat map{' of the part before the error' if failed else ''} is {printable(str(self.path))}.")
+    def finish(self) -> None:
+        self.page.finish(self.characters, self.bits / self.characters if self.characters else math.nan, self.unknown)
 
     def count(self, characters: int, bits: float, unknown: int) -> None:
         """Add to the totals."""

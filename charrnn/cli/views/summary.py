@@ -48,7 +48,8 @@ def _model(facts: dict[str, Any]) -> Iterator[Row]:
     yield "cell", [f"{model['cell']} ({CELLS[model['cell']].paper})"]
     of = f"{model['layers']} of {model['units']:,} units, {model['stack']}"
     width = "one-hot" if model["embedding"] is None else f"an embedding of {model['embedding']:,}"
-    yield "layers", [f"{of}; the input is {width}"]
+    attention = f"; attention to {model['attention']:,} {facts['unit']}s" if model.get("attention") else ""
+    yield "layers", [f"{of}; the input is {width}{attention}"]
     yield "parameters", [f"{facts['parameters']:,}"]
 
 

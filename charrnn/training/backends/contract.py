@@ -114,7 +114,10 @@ class Engine(Protocol):
         """Return the loss, the other results of `function`, and the gradients of the loss, zeros included."""
 
     def matmul(self, x: Any, w: Any, products: str | None) -> Any:
-        """Return x w, (n, a) by (a, b); with `products`, the operands are rounded to that type, in the gradient too."""
+        """Return x w, (..., n, a) by (..., a, b).
+
+        With `products`, the operands are rounded to that type, in the gradient too.
+        """
 
     def look_up(self, table: Any, ids: Any) -> Any:
         """Return the rows of a table at ids; the gradient is dense."""

@@ -19,7 +19,9 @@ Arrays = Mapping[str, Any]
 class Namespace:
     """The array namespace of cells and networks: JAX's own functions, as keras.ops turns float64 into float32 there."""
 
-    log_sigmoid, relu, sigmoid = map(staticmethod, (jax.nn.log_sigmoid, jax.nn.relu, jax.nn.sigmoid))
+    log_sigmoid, relu, sigmoid, softmax = map(
+        staticmethod, (jax.nn.log_sigmoid, jax.nn.relu, jax.nn.sigmoid, jax.nn.softmax)
+    )
 
     @staticmethod
     def standardize(x: Any) -> Any:
@@ -98,13 +100,16 @@ def product(a: Any, b: Any, products: str | None = None) -> Any:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def matmul(x: Any, w: Any, products: str | None) -> Any:
-    """Return x w, (n, a) by (a, b); with `products`, the operands are rounded to that type, in the gradient too."""
+    """Return x w, (..., n, a) by (..., a, b).
+
+    With `products`, the operands are rounded to that type, in the gradient too.
+    """
     return product(x, w, products)
 
 
 matmul.defvjp(
     lambda x, w, products: (product(x, w, products), (x, w)),
-    lambda products, kept, d: (product(d, kept[1].T, products), product(kept[0].T, d, products)),
+    lambda products, kept, d: (product(d, kept[1].mT, products), product(kept[0].mT, d, products)),
 )
 
 

@@ -127,7 +127,10 @@ def product(a: Any, b: Any, products: str | None = None, transpose_a: bool = Fal
 
 
 def matmul(x: Any, w: Any, products: str | None) -> Any:
-    """Return x w, (n, a) by (a, b); with `products`, the operands are rounded to that type, in the gradient too."""
+    """Return x w, (..., n, a) by (..., a, b).
+
+    With `products`, the operands are rounded to that type, in the gradient too.
+    """
     if products is None or multiplies_bfloat16():
         # The gradients of the casts give the same products.
         return product(x, w, products)
@@ -135,7 +138,7 @@ def matmul(x: Any, w: Any, products: str | None) -> Any:
     @tf.custom_gradient
     def rounded(x: Any, w: Any) -> Any:
         return product(x, w, products), lambda d: (
-            product(d, tf.transpose(w), products),
+            product(d, tf.linalg.matrix_transpose(w), products),
             product(x, d, products, transpose_a=True),
         )
 

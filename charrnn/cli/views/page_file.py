@@ -1,0 +1,65 @@
+"""A file that becomes a web page of ours: it replaces an older page, but no other file, and not before it is needed."""
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TextIO
+
+from charrnn.atomic import check_replaceable
+from charrnn.cli.console import printable, say
+from charrnn.errors import CharRNNError
+
+# Our pages begin with this, so that they can be recognized.
+BEGIN = '<!doctype html>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n'
+# Nothing is loaded from anywhere, and no script runs.
+HEAD = f"""\
+{BEGIN}<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+"""
+
+
+class PageFile(ABC):
+    """The file of a page, which is `what` to users. Use it as a context manager."""
+
+    what: str
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @abstractmethod
+    def begin(self, file: TextIO) -> Any:
+        """Write the beginning of the page, and return an object that writes the rest."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Write the end of the page."""
+
+    def __enter__(self) -> Any:
+        try:
+            check_replaceable(self.path, self.what, lambda before: before.read_bytes().startswith(BEGIN.encode()))
+            # The old page is not replaced yet: something may fail before the first line.
+            self.is_new = not self.path.exists()
+            open(self.path, "a").close()
+        except OSError as error:
+            raise CharRNNError(
+                f"{self.path} cannot be written: {error.strerror}.",
+                hint="Name a file in a folder that exists and is writeable.",
+            ) from None
+        return self
+
+    @cached_property
+    def page(self) -> Any:
+        """Return what writes the page; its file is opened when this is used for the first time."""
+        self.file: TextIO = open(self.path, "w", encoding="utf-8")  # noqa: SIM115
+        return self.begin(self.file)
+
+    def __exit__(self, *exception: object) -> None:
+        if exception[1] is not None and "page" not in vars(self):
+            if self.is_new:
+                self.path.unlink()
+            return
+        self.page  # noqa: B018
+        with self.file:
+            self.finish()
+        failed = isinstance(exception[1], CharRNNError)
+        part = " of the part before the error" if failed else ""
+        say(f"The {self.what}{part} is {printable(str(self.path))}.")
