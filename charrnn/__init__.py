@@ -14,8 +14,10 @@ __version__ = "0.1.0"
 
 # Where each public name is defined.
 _HOMES = {
+    "Alignment": "charrnn.api.alignment",
     "CharRNNError": "charrnn.errors",
     "Evaluation": "charrnn.api.evaluation",
+    "Filling": "charrnn.api.filling",
     "Model": "charrnn.api.model",
     "ModelConfig": "charrnn.config",
     "Next": "charrnn.api.following",
@@ -37,8 +39,10 @@ _HOMES = {
     "train_events": "charrnn.api.training",
 }
 __all__ = [
+    "Alignment",
     "CharRNNError",
     "Evaluation",
+    "Filling",
     "Model",
     "ModelConfig",
     "Next",
@@ -63,8 +67,10 @@ __all__ = [
 
 if TYPE_CHECKING:
     from charrnn.api import events
+    from charrnn.api.alignment import Alignment
     from charrnn.api.calibration import Threshold
     from charrnn.api.evaluation import Evaluation
+    from charrnn.api.filling import Filling
     from charrnn.api.following import Next
     from charrnn.api.generation import Sample
     from charrnn.api.inspection import inspect

@@ -43,7 +43,11 @@ def alignment(model: Model, ids: np.ndarray) -> Alignment:
 
     check_attends(model)
     text, separator = model.vocab.decode(ids), model.text.loss_after
-    weights = alignments(model, model.before(ids[:0]), ids)
+    (read,) = model.turned(ids)
+    weights = alignments(model, model.before(ids[:0]), read)
+    # Rows, then columns, in the order of the text.
+    for _ in range(2):
+        weights = model.turned(read, weights)[1].T
     if separator is None or separator not in text:
         return Alignment(text, text, weights)
     place = text.index(separator) + 1

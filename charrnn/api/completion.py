@@ -21,6 +21,7 @@ from charrnn.api.generation import (
 )
 from charrnn.api.given import check_given
 from charrnn.config import TextConfig
+from charrnn.data.turned import turned_ids
 from charrnn.errors import CharRNNError
 from charrnn.inference import generation as made
 from charrnn.inference.batch import generate
@@ -86,6 +87,7 @@ class Answers:
 
     def _named(self, sample: made.Sample) -> Sample:
         self.cuts.count(sample.ended)
+        sample = sample.in_order(self.model, np.zeros(1))
         return Sample(self.model.vocab.decode(sample.ids), *sample)
 
     def alignment(self, line: str, number: int, sample: Sample) -> Alignment:
@@ -98,13 +100,17 @@ class Answers:
 
     def _drawn(self, lines: Sequence[str], before: int) -> Iterator[made.Sample]:
         ids = (self._ids(line, number) for number, line in enumerate(lines, before + 1))
-        after = (np.concatenate([self.before[-1:], own]) for own in ids)
+        after = (np.concatenate([self.before[-1:], self._read(own)]) for own in ids)
         return generate(self.model, self.before[:-1], after, self.how, first=before)
 
     def _found(self, lines: Sequence[str], before: int) -> Iterator[list[made.Sample]]:
         for number, line in enumerate(lines, before + 1):
-            begin = np.concatenate([self.before, self._ids(line, number)])
+            begin = np.concatenate([self.before, self._read(self._ids(line, number))])
             yield n_best(self.model, begin, self.beam or 1, self.best, self.how.ending, self.how.banned)
+
+    def _read(self, ids: np.ndarray) -> np.ndarray:
+        """Return the ids of a line as the model reads them: one that reads from the end writes what is before them."""
+        return turned_ids(ids) if self.model.text.reverse else ids
 
     def _ids(self, line: str, number: int) -> np.ndarray:
         text = seen(line, self.model.reads)

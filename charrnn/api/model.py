@@ -13,11 +13,12 @@ from charrnn.api.generation import How, Notify, Sample, generation, unheard
 from charrnn.api.given import check_given, check_one_of, check_unknown, check_whole
 from charrnn.api.named import Corpus, lines_of, names_and_patterns
 from charrnn.api.scores import Scores
-from charrnn.config import ModelConfig
+from charrnn.config import CANDIDATES, GAP, LONGEST_FILLING, ModelConfig
 from charrnn.engines import AUTO, OF_USE, WEIGHTS
 from charrnn.errors import readable_by
 from charrnn.inference import model as inference
 from charrnn.inference.generation import Character, generate_one
+from charrnn.inference.generation import Sample as made_sample
 from charrnn.runs.finding import find_checkpoint
 
 # Modules that only some functions need are imported in them, so that the first sampled character comes sooner.
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from charrnn.api.alignment import Alignment
     from charrnn.api.completion import Answers
     from charrnn.api.evaluation import Evaluation
+    from charrnn.api.filling import Filling
     from charrnn.api.following import Next
     from charrnn.api.sampling import Which
     from charrnn.text.reader import Watch
@@ -88,7 +90,12 @@ class Model(Scores):
         """Yield the characters of a new text as ids; with `with_nats` also how many nats each costs the model."""
         wanted = generation(self.network, length, how, self._notify, flowing=True)
         made = generate_one(self.network, self._before(prime, how), wanted, with_nats)
-        return Cuts(wanted.ending, self._notify).watched_one(made)
+        characters = Cuts(wanted.ending, self._notify).watched_one(made)
+        return (
+            self._in_order(characters, self.encode(prime, how.get("unknown"), "`prime`"))
+            if self.text.reverse
+            else characters
+        )
 
     def sample_many(self, count: int, length: int = 2000, *, prime: Prime = "", **which: "Unpack[Which]") -> list[str]:
         """Return new texts, made in parallel; fewer than `count` if no text to keep is found for long.
@@ -222,6 +229,38 @@ class Model(Scores):
         check_attends(self.network)
         return alignment(self.network, self.encode(text, unknown, "`text`"))
 
+    def fill(
+        self,
+        text: str,
+        *,
+        reverse: "Model | None" = None,
+        gap: str = GAP,
+        candidates: int = CANDIDATES,
+        best: int = 1,
+        length: int = LONGEST_FILLING,
+        temperature: float | None = None,
+        seed: int | None = None,
+        unknown: str | None = None,
+    ) -> "list[Filling]":
+        """Return the `best` ways to fill the gap of a text, the likeliest first.
+
+        text: one document or line, with `gap` where something is missing; a longer run of its character is one gap.
+        reverse: a model that reads in the opposite direction; candidates of both are then ranked by both. candidates:
+        how many fillings of each length up to `length` a model proposes. temperature: propose texts that are drawn at
+        this temperature, instead of the likeliest ones; seed: of these draws. unknown: as in `encode`.
+        Raise CharRNNError if the text does not have exactly one gap.
+        """
+        from charrnn.api.filling import check_pair, fill, parted
+
+        check_given(text=text, gap=gap)
+        models = [self, *([] if reverse is None else [reverse])]
+        if reverse is not None:
+            check_pair(self.network, reverse.network)
+        left, right = sides = parted(text, gap)
+        ids = [(model.encode(left, unknown, "`text`"), model.encode(right, unknown, "`text`")) for model in models]
+        networks = [model.network for model in models]
+        return fill(networks, sides, ids, candidates, best, length, temperature, seed)
+
     def evaluate(
         self,
         sources: Corpus,
@@ -270,6 +309,13 @@ class Model(Scores):
         from charrnn.api.recorded import recorded_data
 
         return evaluate_part(part, self.network, recorded_data(self.path, watch, self._notify), self._notify)
+
+    def _in_order(self, made: Iterable[Character], prime: np.ndarray) -> Iterator[Character]:
+        """Yield the characters of a text in the order in which people read it, after the last one has been made."""
+        characters = list(made)
+        ids, nats = (np.array([getattr(one, name) for one in characters]) for name in Character._fields)
+        sample = made_sample(ids.astype(np.int32), nats, True).in_order(self.network, prime)
+        yield from map(Character, sample.ids.tolist(), sample.nats.tolist())
 
     def _before(self, prime: Prime, how: How) -> np.ndarray:
         return self.network.before(self.encode(prime, how.get("unknown"), "`prime`"))

@@ -91,9 +91,10 @@ class Wanted:
             new += f", or {length}"
         return f"{new}. A higher `temperature` may help."
 
-    def takes(self, begun: str, text: str, end: str = "") -> bool:
-        """Return whether a text that continues `begun` is kept; its `end` does not count in its length."""
-        whole, length = begun + text.removesuffix(end), len(text.removesuffix(end))
+    def takes(self, begun: str, text: str, end: str = "", before: bool = False) -> bool:
+        """Return whether a text that continues `begun`, or is `before` it, is kept; its `end` does not count in it."""
+        own = text.removesuffix(end)
+        whole, length = own + begun if before else begun + own, len(own)
         if length < self.least or (self.most is not None and length > self.most):
             return False
         if self.unique or self.known is not None:
@@ -116,13 +117,13 @@ def kept(
     end: str = "",
 ) -> Iterator[Sample]:
     """Yield the first `count` samples that are wanted; give up after TRIES samples in a row that are not."""
-    if model.end is not None:
+    if model.end is not None and not model.text.reverse:
         # Documents that end within the prime are forgotten: they are not part of a sample.
         prime = model.before(prime)[1:]
     begun = model.vocab.decode(prime)
     found = tries = 0
     for sample in samples:
-        if wanted.takes(begun, model.vocab.decode(sample.ids), end):
+        if wanted.takes(begun, model.vocab.decode(sample.ids), end, model.text.reverse):
             yield sample
             found, tries = found + 1, 0
         else:

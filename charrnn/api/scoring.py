@@ -1,7 +1,7 @@
 """The score of a whole text, in pieces, while it is read."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from charrnn.config import TextConfig
 from charrnn.data.corpus import as_ids
 from charrnn.errors import readable_by
 from charrnn.inference.model import Model
-from charrnn.inference.scoring import score_part
+from charrnn.inference.scoring import Stretch, score_part
 from charrnn.text.reader import Watch, read_text
 
 
@@ -32,7 +32,11 @@ class Pieces:
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
         part = self.corpus.part
-        for low, high, nats in score_part(self.model, part):
+        stretches: Iterable[Stretch] = score_part(self.model, part)
+        if self.model.text.reverse:
+            # What is printed first may be read last.
+            stretches = sorted(stretches, key=lambda stretch: stretch.low)
+        for low, high, nats in stretches:
             counts = part.counts(np.arange(low, high))
             self.characters += int(counts.sum())
             self.bits += float(nats[counts].sum(dtype=np.float64)) / math.log(2)

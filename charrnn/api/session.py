@@ -233,14 +233,17 @@ class Training:
         from charrnn.training.learner import KerasLearner
 
         corpus, weights = job.data.corpus, job.resumed.weights if job.resumed else job.weights
+        parts, text = job.data.parts, corpus.text.config
+        if text.reverse:
+            parts = parts.turned(corpus.vocab.encode(text.document_end or "").tolist())
         return Trainer(
             job.run,
-            KerasLearner(job.model, corpus.vocab, job.config, job.data.parts, shards, weights, engine),
+            KerasLearner(job.model, corpus.vocab, job.config, parts, shards, weights, engine),
             job.model,
             corpus.vocab,
             job.config,
             corpus_record(job.data),
-            corpus.text.config,
+            text,
             job.resumed,
             job.new_plan,
             clock=lambda: perf_counter() - self.began,

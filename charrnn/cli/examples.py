@@ -45,6 +45,12 @@ charrnn complete sums questions.txt
 # Complete a typed line by a search that keeps 10 candidates.
 echo '12+7=' | charrnn complete sums --beam 10
 """,
+    "fill": """
+# Fill the gap in a typed line, by a model that reads forwards and one that reads from the end.
+charrnn fill corpus --reverse-run backward 'To be, or ___ to be'
+# Print the three likeliest fillings of each line of a file.
+charrnn fill corpus --best 3 < gaps.txt
+""",
     "next": """
 # Show the ten likeliest characters after a text, by the newest run.
 charrnn next 'def '

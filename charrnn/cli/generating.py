@@ -14,6 +14,15 @@ Temperature = Annotated[
         show_default="1; for complete 0",
     ),
 ]
+TemperatureOfFillings = Annotated[
+    float | None,
+    typer.Option(
+        "--temp",
+        "-t",
+        help="Propose fillings that are drawn at this temperature, instead of the likeliest ones.",
+        show_default=False,
+    ),
+]
 TopK = Annotated[
     int | None, typer.Option("--top-k", min=1, help="Draw only from the K likeliest characters.", show_default=False)
 ]

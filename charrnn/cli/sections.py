@@ -2,7 +2,7 @@
 
 COMMANDS = {
     "Train": ("corpus", "vocab", "train"),
-    "Use": ("sample", "complete", "next", "score", "eval"),
+    "Use": ("sample", "complete", "fill", "next", "score", "eval"),
     "Inspect": ("runs", "inspect", "verify"),
     "Machine": ("bench", "devices", "cells", "gradcheck"),
 }
@@ -53,6 +53,7 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "--separator",
             "--reset-at-documents",
             "--loss-after",
+            "--reverse",
             "--vocab",
             "--min-count",
             "--split",
@@ -118,6 +119,13 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "What to write": ("--append", "--length", "--until", "--keep-until"),
         "How characters are chosen": _HOW_CHOSEN,
         "Output": ("--jsonl", "--check", "--show-attention", "--unbuffered"),
+        "How text is read": _HOW_TEXT_IS_READ,
+        "Speed": _SPEED,
+    },
+    "fill": {
+        "What to write": ("--reverse-run", "--gap", "--length"),
+        "How fillings are chosen": ("--candidates", "--temp", "--seed"),
+        "Output": ("--best", "--jsonl"),
         "How text is read": _HOW_TEXT_IS_READ,
         "Speed": _SPEED,
     },

@@ -82,6 +82,13 @@ LossAfter = Annotated[
     ),
 ]
 
+Reverse = Annotated[
+    bool,
+    typer.Option(
+        "--reverse",
+        help="Read each document from its end to its beginning, or the whole text if its documents are not kept apart.",
+    ),
+]
 MinCount = Annotated[
     int,
     typer.Option(

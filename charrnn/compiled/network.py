@@ -66,8 +66,8 @@ class CompiledNetwork:
         lanes = machine.vector_bytes // 4
         panel, tile = (WIDE, WIDE) if one else (machine.vectors, machine.rows * machine.vectors)
         functions = [look_back.name] if look_back else []
-        sizes = {"panel": panel * lanes, "tile": tile * lanes}
-        self.layout = Layout(program, list(step.vectors.values()), **sizes, functions=functions)
+        vectors_of_step = list(step.vectors.values())
+        self.layout = Layout(program, vectors_of_step, panel=panel * lanes, tile=tile * lanes, functions=functions)
         self.places = Pointers(self.layout).place
         *_, logits = step.states.values()
         self.fields = cell.state_fields[:-1]

@@ -2,7 +2,6 @@
 
 from charrnn.config.as_json import Config, from_json, mistyped, to_json
 from charrnn.config.model import ACTIVATIONS, CELLS_VARIABLE, STACKS, ModelConfig
-from charrnn.config.scores import QUANTILES, RANK_SAMPLES, RANKS
 from charrnn.config.text import (
     DEFAULT_TEXT,
     ERRORS,
@@ -26,10 +25,12 @@ from charrnn.config.train import (
     SPLITS,
     TrainConfig,
 )
+from charrnn.config.use import CANDIDATES, GAP, LONGEST_FILLING, QUANTILES, RANK_SAMPLES, RANKS
 
 __all__ = [
     "ACTIVATIONS",
     "BUDGET",
+    "CANDIDATES",
     "CELLS_VARIABLE",
     "CHAR_RNN_VAL",
     "DEFAULT_MINUTES",
@@ -37,6 +38,8 @@ __all__ = [
     "DEFAULT_TEXT",
     "ERRORS",
     "FREE_ON_RESUME",
+    "GAP",
+    "LONGEST_FILLING",
     "NEWLINES",
     "NORMAL_FORMS",
     "OPTIMIZERS",

@@ -13,7 +13,14 @@ Config = TypeVar("Config", ModelConfig, TrainConfig, TextConfig)
 
 # Settings that are newer than the format of checkpoints: with these values they are not written, so that files of
 # unchanged settings stay the same to the byte.
-_LEFT_OUT = {"loss_after": None, "precision": "float32", "documents_between": None, "field": None, "attention": None}
+_LEFT_OUT = {
+    "loss_after": None,
+    "precision": "float32",
+    "documents_between": None,
+    "field": None,
+    "attention": None,
+    "reverse": False,
+}
 
 
 def mistyped(kind: type[Config], values: Mapping[str, Any]) -> str | None:

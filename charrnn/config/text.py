@@ -22,7 +22,8 @@ class TextConfig:
     Documents are files; with `one_per_line`, lines; with `documents_between`, the parts of files that this marker ends.
     With a `field`, only the texts under this name in the records of a file are read, each as a file of its own.
     `separator` is added after each file; with `resets`, the hidden state starts again where a document begins. With
-    `loss_after`, the loss counts only after the first such character of each document.
+    `loss_after`, the loss counts only after the first such character of each document. With `reverse`, the model reads
+    each document from its end to its beginning, or the whole text if the hidden state does not start again.
     """
 
     encoding: str = "utf-8"
@@ -37,6 +38,7 @@ class TextConfig:
     separator: str | None = None
     reset_at_documents: bool = False
     loss_after: str | None = None
+    reverse: bool = False
 
     @property
     def unit(self) -> str:
@@ -90,6 +92,11 @@ class TextConfig:
                 "`loss_after` needs documents at whose beginnings the hidden state starts again; this text has none.",
                 hint="Add `one_per_line=True` or `documents_between='TEXT'` or, where files are documents, "
                 "`reset_at_documents=True`.",
+            )
+        if self.reverse:
+            raise CharRNNError(
+                "`reverse` reads the answer before the question: it cannot be combined with `loss_after`.",
+                hint="Leave out one of them.",
             )
         if self.loss_after == self.document_end:
             raise CharRNNError(

@@ -1,5 +1,6 @@
 """The training, validation and test parts of a text."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -8,6 +9,7 @@ import numpy as np
 from charrnn.config import CHAR_RNN_VAL, TrainConfig
 from charrnn.data.documents import split_documents
 from charrnn.data.parts import BLOCK, Part
+from charrnn.data.turned import turned
 from charrnn.errors import CharRNNError
 from charrnn.text import cache
 
@@ -19,6 +21,10 @@ class Split:
     train: Part
     val: tuple[Part, ...] = ()
     test: tuple[Part, ...] = ()
+
+    def turned(self, end: Sequence[int]) -> "Split":
+        """Return the parts for training and validation as a model reads them that reads from the end (`turned`)."""
+        return Split(turned(self.train, end), tuple(turned(part, end) for part in self.val))
 
 
 def split(whole: Part, config: TrainConfig) -> Split:

@@ -15,7 +15,8 @@ def alignments(model: Model, before: np.ndarray, ids: np.ndarray) -> np.ndarray:
     Row t has the weights of the step that predicts character t. They add up to 1, except for what is not in `ids`: the
     ids `before`.
     """
-    n, stream, found = model.config.attention or 0, Stream(model), []
+    n, stream = model.config.attention or 0, Stream(model)
+    found: list[np.ndarray] = []
 
     def look(xp: Any, weights: Any, h: Array, memory: Memory, reset: Array | None) -> tuple[Array, Memory, Array]:
         output, memory, weights = attend(xp, weights, h, memory, reset)
@@ -23,7 +24,7 @@ def alignments(model: Model, before: np.ndarray, ids: np.ndarray) -> np.ndarray:
         return output, memory, weights
 
     inputs = np.concatenate([before, ids[:-1]])
-    stream.feed(inputs[:, None], look)
+    stream.look(inputs[:, None], look)
     looked = np.zeros((len(inputs), n + len(inputs)), np.float32)
     low = 0
     for weights in found:

@@ -1,6 +1,6 @@
 """Beam search: finds a likely continuation by extending the best few beginnings in parallel."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -30,6 +30,17 @@ def n_best(
     while not search.settled():
         search.advance()
     return search.found()
+
+
+def beginnings(
+    model: Model, before: np.ndarray, width: int, length: int, banned: Sequence[int] = ()
+) -> Iterator[list[_Ids]]:
+    """Yield the `width` likeliest beginnings of a text that a beam finds: of no character, of one, up to `length`."""
+    search = _Beam(model, before, width, 1, Ending(length), banned)
+    yield search.beginnings
+    while not search.settled():
+        search.advance()
+        yield search.beginnings
 
 
 class _Beam:

@@ -17,7 +17,8 @@ def mean_nats(model: Model, parts: Sequence[Part]) -> float:
     count in the loss are only read. The mean is NaN if no character counts.
     """
     length = len(parts[0])
-    if len(parts) > 1 and all(len(part) == length and not part.resets for part in parts):
+    together = len(parts) > 1 and all(len(part) == length and not part.resets for part in parts)
+    if together and not model.text.reverse:
         reader = Reader(model, len(parts))
         stretches = (
             np.stack([part.ids(low, low + BLOCK) for part in parts], axis=1) for low in range(0, length, BLOCK)

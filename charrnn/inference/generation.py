@@ -106,6 +106,8 @@ Characters = Generator[Character, None, bool]
 class Sample(NamedTuple):
     """A generated text: ids and nats of its characters, and whether it reached its own end before its length.
 
+    They are in the order in which the model wrote them; `in_order` returns that in which people read them.
+
     `end_nats` is the cost of the end that was removed from the text.
     """
 
@@ -113,6 +115,16 @@ class Sample(NamedTuple):
     nats: np.ndarray
     ended: bool
     end_nats: float = 0.0
+
+    def in_order(self, model: Model, prime: np.ndarray) -> "Sample":
+        """Return the text in the order in which people read it, after `prime`, or before it (`TextConfig.reverse`)."""
+        if not model.text.reverse:
+            return self
+        ids, nats = model.turned(self.ids, self.nats)
+        # If the prime follows, this end is that of the document or line before.
+        end = model.ends_with(ids) if len(prime) else 0
+        kept, end_nats = len(ids) - end, self.end_nats + float(nats[len(ids) - end :].sum())
+        return self._replace(ids=ids[:kept], nats=nats[:kept], end_nats=end_nats)
 
 
 class Repeats:
@@ -301,7 +313,8 @@ def _characters(ids: Sequence[int], logits: np.ndarray, with_nats: bool) -> Iter
 
 def sample_text(model: Model, prime: np.ndarray, how: Generation) -> str:
     """Return text 0 after the ids `prime`."""
-    return model.vocab.decode([character.id for character in generate_one(model, model.before(prime), how)])
+    ids = np.array([character.id for character in generate_one(model, model.before(prime), how)], np.int32)
+    return model.vocab.decode(Sample(ids, np.zeros(len(ids)), True).in_order(model, prime).ids)
 
 
 def not_a_number() -> CharRNNError:

@@ -109,7 +109,7 @@ class Scorer:
         if self.unknown or vocab.has_unknown:
             numbered = zip(tables, read, range(first, first + len(read)), strict=True)
             ids = [admitted(vocab, table, text, self.unknown, f"line {line}")[0] for table, text, line in numbered]
-        known = [own[own >= 0] for own in ids]
+        known = [self.model.turned(own[own >= 0])[0] for own in ids]
         separated = [self.separated] * len(lines)
         if after is None:
             nats = score_after(self.begun, known)
@@ -122,6 +122,7 @@ class Scorer:
             together = [np.concatenate(pair) for pair in zip(befores, known, strict=True)]
             nats = score(self.model, self.before[:1], together)
             nats = [costs[len(before) :] for costs, before in zip(nats, befores, strict=True)]
+        nats = [self.model.turned(read, costs)[1] for read, costs in zip(known, nats, strict=True)]
         return [
             self._scored(
                 first + place,
@@ -151,6 +152,11 @@ class Scorer:
                 f"The end of a document, {self.model.text.document_end!r}, is in {where}: the model forgets the text "
                 "before it.",
                 hint="Give only the text after it.",
+            )
+        if after and self.model.text.reverse:
+            raise CharRNNError(
+                "This model reads from the end: it cannot score a line as the continuation of a text.",
+                hint="Leave out `after`, or use a model that was trained without `reverse`.",
             )
         text, vocab, separator = self._seen(after), self.model.vocab, self.model.text.loss_after
         policy = self.unknown or (None if vocab.has_unknown else "skip")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from charrnn.cells.cell import add_bias
 from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
 from charrnn.cores import usable_cores
+from charrnn.data.turned import turned_ids
 from charrnn.engines import NUMPY, WEIGHTS
 from charrnn.inference import ops
 from charrnn.inference.attention import Attention
@@ -87,13 +89,57 @@ class Model:
 
         If the model forgets at the ends of documents, only the part after the last end counts. Other models read a line
         break if the prime is empty: for them, the start symbol is where training happened to begin, which can be
-        anywhere in a text.
+        anywhere in a text. A model that reads from the end writes what is before the prime.
         """
-        if self.end is not None:
+        if self.text.reverse:
+            prime = self._read_backwards(prime)
+        elif self.end is not None:
             prime = self.end.begun(prime)
-        elif not len(prime) and not self.text.resets and "\n" in self.vocab.symbols:
+        if self.end is None and not len(prime) and not self.text.resets and self._knows_lines:
             prime = self.vocab.encode("\n")
         return np.concatenate([[self.vocab.start], prime]).astype(np.int64)
+
+    def _read_backwards(self, prime: np.ndarray) -> np.ndarray:
+        """Return the ids `prime` from their end to their beginning; those after the end of a document do not count."""
+        if self.end is not None:
+            places = self.end.places(prime)
+            prime = prime[: places[0] - len(self.end)] if places else prime
+        return turned_ids(prime)
+
+    def turned(self, ids: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
+        """Return the ids of whole texts in the order in which the model reads them, or back, and other arrays too.
+
+        That changes the order only for a model that reads from the end. Each document, or line, keeps its end at its
+        end.
+        """
+        if not self.text.reverse or not len(ids):
+            return [ids, *others]
+        # Where a document is not an end of its own, only the line break that ends the text is one.
+        places = [] if self.end is None else self.end.places(ids)
+        bounds = sorted({0, *places, len(ids)})
+        ends = [0 if self.end is None else len(self.end)] * len(places) + [0]
+        ends[len(bounds) - 2 :] = [self.ends_with(ids)]
+        pieces = [(slice(*bound), end) for bound, end in zip(pairwise(bounds), ends, strict=True)]
+        return [
+            np.concatenate([array[:0], *(turned_ids(array[piece], end) for piece, end in pieces)])
+            for array in (ids, *others)
+        ]
+
+    @cached_property
+    def end_ids(self) -> np.ndarray:
+        """Return what ends a document or, if the model does not forget documents, a line; empty if nothing does."""
+        if self.end is not None:
+            return np.array(self.end.ids, np.int32)
+        return self.vocab.encode("\n" if self._knows_lines else "")
+
+    def ends_with(self, ids: np.ndarray) -> int:
+        """Return how many ids at the end of a text are `end_ids`: all or none."""
+        end = self.end_ids
+        return len(end) if len(end) and np.array_equal(ids[-len(end) :], end) else 0
+
+    @property
+    def _knows_lines(self) -> bool:
+        return "\n" in self.vocab.symbols
 
     @cached_property
     def end(self) -> End | None:
@@ -161,11 +207,13 @@ class Stream:
 
     def _one_step(self) -> list[Call]:
         """Return the calls that compute the logits of one character from the zx of the first layer."""
-        weights, calls, x = self.model.weights, [], None
+        weights = self.model.weights
+        calls: list[Call] = []
+        x: Any = None
         for layer, plan in enumerate(self.plans):
             calls += (self._enter(layer, x) if layer else []) + plan.calls
             h = plan.state.h
-            if layer == attending(self.model.config):
+            if self.attention is not None and layer == attending(self.model.config):
                 attended = np.empty_like(h)
                 calls.append((self.attention.step, (h, attended)))
                 h = attended
@@ -215,7 +263,7 @@ class Stream:
         for state, source in zip(self.states, other.states, strict=True):
             for value, new in zip(state, source, strict=True):
                 value[rows] = new[of]
-        if self.attention is not None:
+        if self.attention is not None and other.attention is not None:
             self.attention.copy(other.attention, rows, of)
         self.matched[rows] = other.matched[of]
 
@@ -243,11 +291,12 @@ class Stream:
                 drawn = np.where(ended, self.model.vocab.start, drawn)
         return drawn
 
-    def feed(self, ids: np.ndarray, look: Attend = attend) -> np.ndarray:
-        """Read ids, (time, batch); return the logits after each, (time, batch, vocab). Faster than stepping.
+    def feed(self, ids: np.ndarray) -> np.ndarray:
+        """Read ids, (time, batch); return the logits after each, (time, batch, vocab). Faster than stepping."""
+        return self.look(ids, attend)
 
-        With attention, `look` is called as `attend`, for some of the time each.
-        """
+    def look(self, ids: np.ndarray, look: Attend) -> np.ndarray:
+        """Do what `feed` does, with `look` in place of `attend`, which is called for some of the time each."""
         # Attention computes as many scores as two blocks have places, for each step, and uses those of n + 1.
         block = len(ids) if self.attention is None else max(SHORTEST, self.attention.size)
         blocks = [self._feed(ids[low : low + block], look) for low in range(0, max(1, len(ids)), block)]

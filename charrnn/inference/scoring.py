@@ -118,20 +118,25 @@ def score_part(model: Model, part: Part) -> Iterator[Stretch]:
     """Yield the costs of the characters of a part, in order, read from the beginning of the part.
 
     If the model forgets at the beginning of documents, each document is read from its beginning, many in parallel.
+    Otherwise a model that reads from the end yields the last stretch first.
     """
     if not part.resets:
-        reader = Reader(model)
-        for low, high in part.blocks():
-            yield Stretch(low, high, reader.nats(part.ids(low, high)[:, None])[:, 0])
+        reader, backwards = Reader(model), model.text.reverse
+        for low, high in list(part.blocks())[:: -1 if backwards else 1]:
+            ids = part.ids(low, high)
+            nats = reader.nats((ids[::-1] if backwards else ids)[:, None])[:, 0]
+            yield Stretch(low, high, nats[::-1] if backwards else nats)
         return
     start = np.array([model.vocab.start])
     for low, bounds in _portions(part):
-        if len(bounds) == 1 and bounds[0] - low > BLOCK:
+        if len(bounds) == 1 and bounds[0] - low > BLOCK and not model.text.reverse:
             for stretch in score_part(model, replace(part.cut(low, bounds[0]), resets=False)):
                 yield Stretch(low + stretch.low, low + stretch.high, stretch.nats)
             continue
         documents = np.split(part.ids(low, bounds[-1]), [bound - low for bound in bounds[:-1]])
-        yield Stretch(low, bounds[-1], np.concatenate(score(model, start, documents)))
+        read = [model.turned(document)[0] for document in documents]
+        costs = zip(read, score(model, start, read), strict=True)
+        yield Stretch(low, bounds[-1], np.concatenate([model.turned(ids, nats)[1] for ids, nats in costs]))
 
 
 def _portions(part: Part) -> Iterator[tuple[int, list[int]]]:

@@ -1,5 +1,7 @@
 """Attention against loops over texts and places, in training and in use."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -34,7 +36,10 @@ def by_loops(weights, h, reset, n, scale=KEY**-0.5, nearest=0, furthest=0, turne
             made = h[places, text] @ weights["attention/W"]
             query = (h[t, text] @ weights["attention/W"])[:KEY]
             keys = made[::-1, KEY : 2 * KEY] if turned else made[:, KEY : 2 * KEY]
-            scores = [query @ (key + weights["attention/R"][min(t - j, n)]) * scale for key, j in zip(keys, places)]
+            scores = [
+                query @ (key + weights["attention/R"][min(t - j, n)]) * scale
+                for key, j in zip(keys, places, strict=True)
+            ]
             shares = np.exp(scores - np.max(scores))
             output[t, text] += shares / shares.sum() @ made[:, 2 * KEY :]
     return output
@@ -44,7 +49,7 @@ def by_windows(weights, h, reset, n, bounds):
     """Return the output for h of `attend`, which reads one window after the other."""
     memory = Memory(np.zeros((BATCH, n, KEY)), np.zeros((BATCH, n, UNITS)), np.zeros((BATCH, n)))
     outputs = []
-    for low, high in zip(bounds, bounds[1:], strict=False):
+    for low, high in pairwise(bounds):
         own = reset[low:high] if reset is not None else None
         output, memory, _ = attend(ops, weights, h[low:high], memory, own)
         assert [part.shape for part in memory] == [(BATCH, n, KEY), (BATCH, n, UNITS), (BATCH, n)]
@@ -149,7 +154,7 @@ def test_all_ways_to_read_a_text_agree(model, vocab):
     expected = np.stack([stepped.step(now).copy() for now in ids])
     for bounds in ([0, 200], [0, 1, 90, 91, 200]):
         whole, one = Stream(network, BATCH), Stream(network)
-        for low, high in zip(bounds, bounds[1:], strict=False):
+        for low, high in pairwise(bounds):
             np.testing.assert_allclose(whole.feed(ids[low:high]), expected[low:high], atol=1e-10)
             np.testing.assert_allclose(one.feed(ids[low:high, :1])[:, 0], expected[low:high, 0], atol=1e-10)
     # Some read at once, the others step by step.

@@ -9,9 +9,9 @@ from charrnn.cells import CELLS
 from charrnn.config import STACKS, ModelConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference.model import Model, Stream
-from charrnn.network.states import initial_states
 from charrnn.network.parameters import initial_weights, parameter_shapes
 from charrnn.network.stacks import fits, layers_of
+from charrnn.network.states import initial_states
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.backends.engine import xp
 from charrnn.training.network import CharRNN

@@ -40,6 +40,7 @@ def train(
     separator: t.Separator = DEFAULT_TEXT.separator,
     reset_at_documents: t.ResetAtDocuments = DEFAULT_TEXT.reset_at_documents,
     loss_after: t.LossAfter = DEFAULT_TEXT.loss_after,
+    reverse: t.Reverse = DEFAULT_TEXT.reverse,
     min_count: t.MinCount = 1,
     batch: o.Batch = _T.batch,
     seq: o.Seq = _T.seq,

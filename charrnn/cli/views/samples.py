@@ -114,7 +114,9 @@ class Output:
     def stream(self, characters: Iterable["Character"]) -> None:
         """Write one text while it is generated, unchanged."""
         (prime,) = self.primes.values()
-        self._write(self._text(prime if self.form.shows_prime else (), more=True), more=True)
+        shown = prime if self.form.shows_prime else ()
+        if not self.text.reverse:
+            self._write(self._text(shown, more=True), more=True)
         ids: list[int] = []
         nats: list[float] = []
         written = 0.0
@@ -127,7 +129,8 @@ class Output:
                 nats.clear()
                 written = perf_counter()
         # On a terminal the prompt must begin on a new line; a file gets exactly the generated characters.
-        self._write(self._text(ids, nats) + ("\n" if self.form.ids or self.to_terminal else ""))
+        last = self._text(ids, nats) + (self._text(shown) if self.text.reverse else "")
+        self._write(last + ("\n" if self.form.ids or self.to_terminal else ""))
 
     def samples(self, samples: Iterable["Sample"]) -> None:
         """Write whole samples, one after the other."""
@@ -165,15 +168,16 @@ class Output:
         prime = self.primes[whole.prime] if self.form.shows_prime else ()
         sample = whole.without_end(self.form.marker, whole.prime)
         if not self.form.is_table and self.form.with_marker and not self.form.ids:
-            text = self._text(prime, more=True) + self._text(whole.ids, whole.nats)
+            text = self._joined(prime, whole)
             # A document that something else ended has no marker; the next one begins on a new line all the same.
             text += "\n" if sample is whole else ""
             # On a terminal each sample begins on a new line; a file gets exactly what the model has written.
             return text + ("\n" if self.to_terminal and not text.endswith("\n") else "")
         if not self.form.is_table:
-            last = sample.ids[-1:] if len(sample.ids) else prime[-1:]
+            ids = [sample.ids, prime] if self.text.reverse else [prime, sample.ids]
+            last = next((part[-1:] for part in reversed(ids) if len(part)), ())
             end = "" if not self.form.ids and self.vocab.decode(last) == "\n" else "\n"
-            return self._text(prime, more=True) + self._text(sample.ids, sample.nats) + end
+            return self._joined(prime, sample) + end
         if self.form.one_line and not self.form.kept_end:
             # The line break is not part of a line, as in the records of `score`.
             sample = sample.without_line_end()
@@ -185,7 +189,14 @@ class Output:
             heat = "" if sample.temperature is None else f"{sample.temperature:g}"
             begun = [self._text(prime)] if self.form.shows_prime else []
             return _row([str(self.number), *begun, heat, *facts, text])
-        return columns(sample, (self._text(prime) + text).replace("\n", "\\n") + "\n")
+        parts = [text, self._text(prime)] if self.text.reverse else [self._text(prime), text]
+        return columns(sample, "".join(parts).replace("\n", "\\n") + "\n")
+
+    def _joined(self, prime: Any, sample: "Sample") -> str:
+        """Return a sample after its prime, or before it if the model reads from the end."""
+        if self.text.reverse:
+            return self._text(sample.ids, sample.nats, more=True) + self._text(prime)
+        return self._text(prime, more=True) + self._text(sample.ids, sample.nats)
 
     def _text(self, ids: Any, nats: Any = None, more: bool = False) -> str:
         """Return the text that is shown for some ids; in colours, an incomplete UTF-8 character waits for its rest."""

@@ -1,4 +1,4 @@
-"""The settings of scores."""
+"""The settings of models in use."""
 
 # The scores by which lines can be ranked; the first is the default. charrnn.inference.lines.Score explains each.
 RANKS = ("mean", "worst", "excess")
@@ -6,3 +6,5 @@ RANKS = ("mean", "worst", "excess")
 RANK_SAMPLES = 10_000
 # Of ordinary lines, which thresholds are proposed from.
 QUANTILES = (0.99, 0.999, 0.9999)
+# What marks the gap in a text that is filled; how many fillings of each length are tried; and the greatest length.
+GAP, CANDIDATES, LONGEST_FILLING = "___", 20, 20
