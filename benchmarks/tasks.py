@@ -6,13 +6,22 @@ Writes FOLDER/train.txt, and of other lines FOLDER/sources.txt and FOLDER/target
 
 - add: the sum of two numbers of up to three digits, "123+456" -> "579";
 - execute: what a short program prints (after Zaremba & Sutskever 2014), "a=23;b=a*4;print(b-a)" -> "69";
-- dates: a date as people write it into the one of ISO 8601, "Friday, March 6th, 1987" -> "1987-03-06".
+- dates: a date as people write it into the one of ISO 8601, "Friday, March 6th, 1987" -> "1987-03-06";
+- reverse: 1 to 30 random letters, from the last to the first, "charrnn" -> "nnrrahc"; reverse-longer: 31 to 40;
+- numbers: a number below 10,000 in English words, "1234" -> "one thousand, two hundred and thirty-four";
+- french: the same number in English and in French words, "twelve" -> "douze";
+- parse: an expression of up to 20 symbols in prefix form (after Vinyals et al. 2015), "a+b*c" -> "(+ a (* b c))".
+
+numbers and french need the package num2words.
 """
 
 import argparse
+import ast
 import datetime
 import random
+import string
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 
@@ -65,12 +74,72 @@ def dates(rng: random.Random) -> tuple[str, str]:
     return rng.choice((form, form, form.lower(), form.upper())), day.isoformat()
 
 
-TASKS: dict[str, Callable[[random.Random], tuple[str, str]]] = {"add": add, "execute": execute, "dates": dates}
+def reverse(rng: random.Random, least: int = 1, most: int = 30) -> tuple[str, str]:
+    """Return random letters, and the same from the last to the first."""
+    letters = "".join(rng.choices(string.ascii_lowercase, k=rng.randint(least, most)))
+    return letters, letters[::-1]
 
 
-def _whichever_order(source: str) -> str:
+def numbers(rng: random.Random) -> tuple[str, str]:
+    """Return a number below 10,000, and its English name."""
+    from num2words import num2words
+
+    number = rng.randrange(10_000)
+    return str(number), num2words(number)
+
+
+def french(rng: random.Random) -> tuple[str, str]:
+    """Return the English and the French name of a number below 10,000."""
+    from num2words import num2words
+
+    number = rng.randrange(10_000)
+    return num2words(number), num2words(number, lang="fr")
+
+
+# The longest expression, in symbols; and the precedence of each operator, which binds to the left (but ^ to the right).
+SYMBOLS = 20
+OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "^"}
+
+
+def parse(rng: random.Random) -> tuple[str, str]:
+    """Return an expression of names and operators, and its tree, which Python's own grammar finds."""
+    while len(expression := _arithmetic(rng, rng.randint(2, 4))) > SYMBOLS:
+        pass
+    return expression, _prefix(ast.parse(expression.replace("^", "**"), mode="eval").body)
+
+
+def _arithmetic(rng: random.Random, depth: int) -> str:
+    """Return a random expression; brackets are where the drawn tree has them or not, as it happens."""
+    if depth == 0 or rng.random() < 0.1:
+        return rng.choice("abcdefgh")
+    left, right = _arithmetic(rng, depth - 1), _arithmetic(rng, depth - 1)
+    whole = f"{left}{rng.choice('+-*/^')}{right}"
+    return f"({whole})" if rng.random() < 0.3 else whole
+
+
+def _prefix(tree: ast.expr) -> str:
+    """Return a tree in prefix form."""
+    if isinstance(tree, ast.BinOp):
+        return f"({OPERATORS[type(tree.op)]} {_prefix(tree.left)} {_prefix(tree.right)})"
+    assert isinstance(tree, ast.Name)
+    return tree.id
+
+
+TASKS: dict[str, Callable[[random.Random], tuple[str, str]]] = {
+    "add": add,
+    "execute": execute,
+    "dates": dates,
+    "reverse": reverse,
+    "reverse-longer": partial(reverse, least=31, most=40),
+    "numbers": numbers,
+    "french": french,
+    "parse": parse,
+}
+
+
+def _known_as(task: str, source: str) -> str:
     """Return the same for 12+34 and 34+12: whoever has seen one need not add to know the other."""
-    return "+".join(sorted(source.split("+")))
+    return "+".join(sorted(source.split("+"))) if task == "add" else source
 
 
 def main() -> None:
@@ -83,11 +152,11 @@ def main() -> None:
     args = parser.parse_args()
     rng = random.Random(args.seed)
     held_out = dict(TASKS[args.task](rng) for _ in range(args.check))
-    known = {_whichever_order(source) for source in held_out}
+    known = {_known_as(args.task, source) for source in held_out}
     lines = []
     while len(lines) < args.train:
         source, target = TASKS[args.task](rng)
-        if _whichever_order(source) not in known:
+        if _known_as(args.task, source) not in known:
             lines.append(f"{source}\t{target}\n")
     args.folder.mkdir(parents=True, exist_ok=True)
     (args.folder / "train.txt").write_text("".join(lines))

@@ -25,7 +25,7 @@ class Alignment:
 
     def to_json(self) -> dict[str, Any]:
         """Return the values by name, the weights rounded to 4 digits."""
-        return {"source": self.source, "target": self.target, "weights": self.weights.round(4).tolist()}
+        return {"source": self.source, "target": self.target, "weights": self.weights.astype(float).round(4).tolist()}
 
 
 def check_attends(model: Model) -> None:
@@ -37,18 +37,28 @@ def check_attends(model: Model) -> None:
         )
 
 
-def alignment(model: Model, ids: np.ndarray) -> Alignment:
-    """Return where a model looks while it reads a text from its beginning, given as ids (characters,)."""
+def alignment(model: Model, source: np.ndarray, target: np.ndarray) -> Alignment:
+    """Return where a model looks in a source while it reads the target after it, both given as ids (characters,).
+
+    A model that reads from the end reads the target before the source. Without a target it is the source itself.
+    """
     from charrnn.inference.alignment import alignments
 
     check_attends(model)
+    backwards = model.text.reverse
+    whole = np.concatenate([target, source] if backwards else [source, target])
+    order = model.order(whole)
+    weights = alignments(model, model.before(whole[:0]), whole[order])[order][:, order]
+    place = len(target) if backwards else len(source)
+    parts = slice(place), slice(place, None)
+    columns, rows = parts[::-1] if backwards else parts
+    if not len(target):
+        rows = columns = slice(None)
+    return Alignment(model.vocab.decode(whole[columns]), model.vocab.decode(whole[rows]), weights[rows, columns])
+
+
+def of_text(model: Model, ids: np.ndarray) -> Alignment:
+    """Return where a model looks while it reads a text, whose source ends with the separator, if it has one."""
     text, separator = model.vocab.decode(ids), model.text.loss_after
-    (read,) = model.turned(ids)
-    weights = alignments(model, model.before(ids[:0]), read)
-    # Rows, then columns, in the order of the text.
-    for _ in range(2):
-        weights = model.turned(read, weights)[1].T
-    if separator is None or separator not in text:
-        return Alignment(text, text, weights)
-    place = text.index(separator) + 1
-    return Alignment(text[:place], text[place:], weights[place:, :place])
+    place = 0 if separator is None else text.find(separator) + 1
+    return alignment(model, ids[:place], ids[place:]) if 0 < place < len(ids) else alignment(model, ids, ids[:0])

@@ -18,6 +18,7 @@ from charrnn.api.generation import (
     check_keep,
     check_random,
     first_few,
+    unheard,
 )
 from charrnn.api.given import check_given
 from charrnn.config import TextConfig
@@ -87,12 +88,13 @@ class Answers:
 
     def _named(self, sample: made.Sample) -> Sample:
         self.cuts.count(sample.ended)
-        sample = sample.in_order(self.model, np.zeros(1))
+        sample = sample.in_order(self.model, before_prime=True)
         return Sample(self.model.vocab.decode(sample.ids), *sample)
 
     def alignment(self, line: str, number: int, sample: Sample) -> Alignment:
-        """Return where the model looked while it wrote a completion of line `number`."""
-        return alignment(self.model, np.concatenate([self._ids(line, number), sample.ids]))
+        """Return where the model looked in line `number` while it wrote a completion of it."""
+        ids = self._ids(line, number, unheard)
+        return alignment(self.model, ids, sample.ids)
 
     def end(self) -> None:
         """Report how many completions were cut at their length."""
@@ -112,7 +114,7 @@ class Answers:
         """Return the ids of a line as the model reads them: one that reads from the end writes what is before them."""
         return turned_ids(ids) if self.model.text.reverse else ids
 
-    def _ids(self, line: str, number: int) -> np.ndarray:
+    def _ids(self, line: str, number: int, notify: Notify | None = None) -> np.ndarray:
         text = seen(line, self.model.reads)
         between = self.append
         if between is None:
@@ -121,7 +123,7 @@ class Answers:
         text += between
         ids, notice = admitted(self.model.vocab, self.model.vocab.table(text), text, self.unknown, f"line {number}")
         if notice:
-            self.notify(notice)
+            (notify or self.notify)(notice)
         return ids[ids >= 0]
 
 

@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.api.given import check_given, check_whole
+from charrnn.api.given import check_whole
 from charrnn.errors import CharRNNError
 from charrnn.inference.filling import Gap, Ids
+from charrnn.inference.generation import not_a_number
 from charrnn.inference.model import Model
-from charrnn.text.decoding import readable
 
 
 @dataclass(frozen=True)
 class Filling:
     """A text whose gap was filled.
 
-    filling: what was missing. bits: what it costs the models, with all that each of them reads after it; the fillings
-    of a text are ranked by it.
+    filling: what was missing; for a model of bytes, each character of both is one byte. bits: what it costs the models,
+    with all that each of them reads after it; the fillings of a text are ranked by it.
     """
 
     text: str
@@ -73,7 +73,8 @@ def fill(
     candidates, length: how many fillings of each length up to `length` each model proposes. temperature: propose texts
     that are drawn, with the random numbers of a seed; None searches for the likeliest ones.
     """
-    check_given(seed=seed)
+    if seed is not None:
+        check_whole("seed", seed, 0, 2**63 - 1)
     check_whole("candidates", candidates, least=1)
     check_whole("length", length, least=1)
     check_whole("best", best, least=1)
@@ -89,10 +90,13 @@ def fill(
         )
         found |= dict.fromkeys(gap.model.vocab.decode(np.array(ids, np.int64)) for ids in proposed)
     known = [filling for filling in found if all(_knows(gap.model, filling) for gap in gaps)]
+    if not known:
+        raise CharRNNError("The models know no characters in common that could fill the gap.")
     total = np.sum([gap.costs([_ids(gap.model, filling) for filling in known]) for gap in gaps], axis=0)
+    if np.isnan(total).any():
+        raise not_a_number()
     order = np.argsort(total, kind="stable")[:best].tolist()
-    fillings = [(readable(known[at], models[0].text), float(total[at]) / math.log(2)) for at in order]
-    return [Filling(sides[0] + filling + sides[1], filling, bits) for filling, bits in fillings]
+    return [Filling(sides[0] + known[at] + sides[1], known[at], float(total[at]) / math.log(2)) for at in order]
 
 
 def _ids(model: Model, text: str) -> Ids:

@@ -274,8 +274,9 @@ def ending(model: Model, length: int, how: How, notify: Notify) -> Ending:
         if min(ids) < 0:
             notify(f"`until={text!r}`: the model does not know all of these characters, so it will never write them.")
             continue
-        # A model that reads from the end writes the last character of a stop string first.
-        stops.append(tuple(ids[::-1] if model.text.reverse else ids))
+        # A model that reads from the end writes the last character of a stop string first, but not that of an end.
+        turned = model.text.reverse and tuple(ids) != tuple(model.end_ids.tolist())
+        stops.append(tuple(ids[::-1] if turned else ids))
     line_break = model.vocab.symbols.index("\n") if "\n" in model.vocab.symbols else None
     if lines is not None and line_break is None:
         raise CharRNNError("`lines` counts line breaks, but the model has never seen one.", hint="Use `length`.")

@@ -17,8 +17,7 @@ from charrnn.config import CANDIDATES, GAP, LONGEST_FILLING, ModelConfig
 from charrnn.engines import AUTO, OF_USE, WEIGHTS
 from charrnn.errors import readable_by
 from charrnn.inference import model as inference
-from charrnn.inference.generation import Character, generate_one
-from charrnn.inference.generation import Sample as made_sample
+from charrnn.inference.generation import Character, Characters, generate_one, whole
 from charrnn.runs.finding import find_checkpoint
 
 # Modules that only some functions need are imported in them, so that the first sampled character comes sooner.
@@ -89,13 +88,9 @@ class Model(Scores):
     ) -> Iterator[Character]:
         """Yield the characters of a new text as ids; with `with_nats` also how many nats each costs the model."""
         wanted = generation(self.network, length, how, self._notify, flowing=True)
-        made = generate_one(self.network, self._before(prime, how), wanted, with_nats)
-        characters = Cuts(wanted.ending, self._notify).watched_one(made)
-        return (
-            self._in_order(characters, self.encode(prime, how.get("unknown"), "`prime`"))
-            if self.text.reverse
-            else characters
-        )
+        ids = self.encode(prime, how.get("unknown"), "`prime`")
+        made = generate_one(self.network, self.network.before(ids), wanted, with_nats)
+        return Cuts(wanted.ending, self._notify).watched_one(self._in_order(made, len(ids) > 0))
 
     def sample_many(self, count: int, length: int = 2000, *, prime: Prime = "", **which: "Unpack[Which]") -> list[str]:
         """Return new texts, made in parallel; fewer than `count` if no text to keep is found for long.
@@ -224,17 +219,17 @@ class Model(Scores):
 
         text: one document; of lines of SOURCE, a separator and TARGET, one line. unknown: as in `encode`.
         """
-        from charrnn.api.alignment import alignment, check_attends
+        from charrnn.api.alignment import check_attends, of_text
 
         check_attends(self.network)
-        return alignment(self.network, self.encode(text, unknown, "`text`"))
+        return of_text(self.network, self.encode(text, unknown, "`text`"))
 
     def fill(
         self,
-        text: str,
+        text: str | bytes,
         *,
         reverse: "Model | None" = None,
-        gap: str = GAP,
+        gap: str | bytes = GAP,
         candidates: int = CANDIDATES,
         best: int = 1,
         length: int = LONGEST_FILLING,
@@ -252,12 +247,13 @@ class Model(Scores):
         """
         from charrnn.api.filling import check_pair, fill, parted
 
-        check_given(text=text, gap=gap)
         models = [self, *([] if reverse is None else [reverse])]
         if reverse is not None:
             check_pair(self.network, reverse.network)
-        left, right = sides = parted(text, gap)
-        ids = [(model.encode(left, unknown, "`text`"), model.encode(right, unknown, "`text`")) for model in models]
+        left, right = sides = parted(self._given(text), self._given(gap))
+        # The given text of a model of bytes has a character for each byte.
+        read = [side.encode("latin-1") if self.text.bytes else side for side in (left, right)]
+        ids = [(model.encode(read[0], unknown, "`text`"), model.encode(read[1], unknown, "`text`")) for model in models]
         networks = [model.network for model in models]
         return fill(networks, sides, ids, candidates, best, length, temperature, seed)
 
@@ -310,12 +306,10 @@ class Model(Scores):
 
         return evaluate_part(part, self.network, recorded_data(self.path, watch, self._notify), self._notify)
 
-    def _in_order(self, made: Iterable[Character], prime: np.ndarray) -> Iterator[Character]:
-        """Yield the characters of a text in the order in which people read it, after the last one has been made."""
-        characters = list(made)
-        ids, nats = (np.array([getattr(one, name) for one in characters]) for name in Character._fields)
-        sample = made_sample(ids.astype(np.int32), nats, True).in_order(self.network, prime)
+    def _in_order(self, made: Characters, before_prime: bool) -> Characters:
+        """Yield the characters of a text in the order in which people read it: of some models, when it is complete."""
+        if not self.text.reverse:
+            return (yield from made)
+        sample = whole(made).in_order(self.network, before_prime)
         yield from map(Character, sample.ids.tolist(), sample.nats.tolist())
-
-    def _before(self, prime: Prime, how: How) -> np.ndarray:
-        return self.network.before(self.encode(prime, how.get("unknown"), "`prime`"))
+        return sample.ended

@@ -99,7 +99,7 @@ class Wanted:
             return False
         if self.unique or self.known is not None:
             # A sample that is empty or blank is not kept. White space alone may still complete what the prime began.
-            if not text or not whole.strip(" \t\r\n"):
+            if not (text or (before and begun)) or not whole.strip(" \t\r\n"):
                 return False
             if (self.unique and whole in self.seen) or (self.known is not None and whole in self.known):
                 return False
@@ -117,9 +117,8 @@ def kept(
     end: str = "",
 ) -> Iterator[Sample]:
     """Yield the first `count` samples that are wanted; give up after TRIES samples in a row that are not."""
-    if model.end is not None and not model.text.reverse:
-        # Documents that end within the prime are forgotten: they are not part of a sample.
-        prime = model.before(prime)[1:]
+    # Documents that end within the prime are forgotten: they are not part of a sample.
+    prime = model.counting(prime)
     begun = model.vocab.decode(prime)
     found = tries = 0
     for sample in samples:

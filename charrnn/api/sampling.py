@@ -168,7 +168,7 @@ def drawn(model: Encoder, ids: np.ndarray, how: made.Generation, count: int, ski
     before = model.network.before(ids)
     befores = repeat(before[-1:]) if skipping else repeat(before[-1:], count)
     made = generate(model.network, before[:-1], befores, how, min(SIDE_BY_SIDE, count)) if count else iter(())
-    return (sample.in_order(model.network, ids) for sample in made)
+    return (sample.in_order(model.network, len(ids) > 0) for sample in made)
 
 
 def n_best(model: Encoder, beam: int, best: int, length: int, prime: Prime, how: How, notify: Notify) -> list[Sample]:
@@ -186,7 +186,7 @@ def n_best(model: Encoder, beam: int, best: int, length: int, prime: Prime, how:
     ids = model.encode(prime, how.get("unknown"), "`prime`")
     before = model.network.before(ids)
     found = search.n_best(model.network, before, beam, best, wanted.ending, wanted.banned)
-    found = [sample.in_order(model.network, ids) for sample in found]
+    found = [sample.in_order(model.network, len(ids) > 0) for sample in found]
     if len(found) < best:
         notify(f"Found {len(found):,} of {best:,} texts; a wider `beam` may find more, if there are more.")
     return list(Cuts(wanted.ending, notify).watched(_named(model, found, ids, None)))

@@ -33,7 +33,7 @@ class Pieces:
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
         part = self.corpus.part
         stretches: Iterable[Stretch] = score_part(self.model, part)
-        if self.model.text.reverse:
+        if self.model.text.reverse and not part.resets:
             # What is printed first may be read last.
             stretches = sorted(stretches, key=lambda stretch: stretch.low)
         for low, high, nats in stretches:

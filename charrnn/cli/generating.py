@@ -236,7 +236,7 @@ ShowAttention = Annotated[
     typer.Option(
         "--show-attention",
         help="Show at which characters of the line the model looked for each character of the completion. For models "
-        "with --attention.",
+        "that were trained with --attention.",
     ),
 ]
 Unbuffered = Annotated[

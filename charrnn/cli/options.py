@@ -104,7 +104,7 @@ Attention = Annotated[
         min=0,
         callback=off,
         metavar="N",
-        help="Each step also looks back at the last N characters of its document; 0 means not.",
+        help="Each step also looks back at the last N characters of its document; 0 means no attention.",
     ),
 ]
 

@@ -114,8 +114,8 @@ AttentionPage = Annotated[
     typer.Option(
         "--attention",
         metavar="FILE",
-        help="Write a web page that shows where the model looked to predict each character. For models with "
-        "--attention.",
+        help="Write a web page that shows where the model looked to predict each character. For models "
+        "that were trained with --attention.",
         show_default=False,
     ),
 ]
@@ -235,6 +235,13 @@ def check_stdin(source: str, calibrate: str | None) -> None:
             "The ordinary lines and the lines to score cannot both be read from stdin.",
             hint="Name a file for one of them.",
         )
+
+
+def check_pages(*pages: Path | None) -> None:
+    """Raise CharRNNError if two pages would be written into one file."""
+    named = [page.resolve() for page in pages if page is not None]
+    if len({*named}) < len(named):
+        raise CharRNNError("--html and --attention write different pages.", hint="Name a file for each of them.")
 
 
 def _option(parameter: str) -> str:

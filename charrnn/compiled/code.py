@@ -1,6 +1,6 @@
 """A builder of vector code: LLVM instructions on vectors of one floating-point type, loops, and arithmetic."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -168,8 +168,8 @@ class Code(Activations):
     def rsqrt(self, x: ir.Value) -> ir.Value:
         return self.divide(self.number(1.0), self.call("llvm.sqrt", x))
 
-    def total(self, x: ir.Value) -> ir.Value:
-        """Return the sum of all lanes, halves added first."""
+    def total(self, x: ir.Value, combined: Callable[..., ir.Value] | None = None) -> ir.Value:
+        """Return all lanes combined, by default their sum; halves are combined first."""
         if self.lanes == 1:
             return x
         lanes = self.lanes
@@ -179,7 +179,7 @@ class Code(Activations):
                 self.b.shuffle_vector(x, x, ir.Constant(ir.VectorType(I32, lanes), list(range(first, first + lanes))))
                 for first in (0, lanes)
             )
-            x = self.add(low, high)
+            x = (combined or self.add)(low, high)
         return self.b.extract_element(x, ir.Constant(I32, 0))
 
     def elementwise(self, op: str, operands: Sequence[ir.Value]) -> ir.Value:

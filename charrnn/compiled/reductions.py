@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import llvmlite.ir as ir
 
-from charrnn.compiled.code import I32, Code
+from charrnn.compiled.code import Code
 
 
 class Row:
@@ -22,13 +22,5 @@ class Row:
         for u in code.columns(self.width):
             slot = self.slots[code.lanes == 1]
             b.store(combined(value(u), b.load(slot, typ=code.type)), slot)
-        total, lanes = b.load(self.slots[0], typ=code.type), code.lanes
-        while lanes > 1:
-            lanes //= 2
-            halves = (
-                b.shuffle_vector(total, total, ir.Constant(ir.VectorType(I32, lanes), list(places)))
-                for places in (range(lanes), range(lanes, 2 * lanes))
-            )
-            total = combined(*halves)
-        total = b.extract_element(total, ir.Constant(I32, 0))
+        total = code.total(b.load(self.slots[0], typ=code.type), combined)
         return combined(total, b.load(self.slots[1], typ=code.real))

@@ -36,8 +36,9 @@ def _starts(part: Part) -> np.ndarray:
 
 def _turned_lines(part: Part) -> Iterator[np.ndarray]:
     """Yield the codes of a turned part of lines: turned as a whole, each line ends with the line break before it."""
+    n, ended = len(part), bool(len(part)) and part.codes[-1] == part.line_end
     for low, high in part.blocks():
-        yield part.codes[(len(part) - 2 - np.arange(low, high)) % len(part)]
+        yield part.codes[(n - 1 - ended - np.arange(low, high)) % n]
 
 
 def _turned(part: Part, end: Sequence[int]) -> Iterator[np.ndarray]:

@@ -10,6 +10,17 @@ from charrnn.inference import ops
 from charrnn.inference.plan import product
 from charrnn.network.attention import NEVER, Memory, key_width
 
+# The memories of all texts that are read in parallel are at most this large.
+MOST_BYTES = 256 << 20
+
+
+def texts_at_once(model: ModelConfig, most: int) -> int:
+    """Return how many texts can be read in parallel, at most `most`: attention needs memory for each."""
+    if model.attention is None:
+        return most
+    bytes_per_text = 2 * (model.attention + 1) * (key_width(model.units) + model.units) * 4
+    return max(1, min(most, MOST_BYTES // bytes_per_text))
+
 
 class Attention:
     """The attention of a stream: its step, and its memory.

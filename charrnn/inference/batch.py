@@ -5,6 +5,7 @@ from itertools import chain, count, islice
 
 import numpy as np
 
+from charrnn.inference.attention import texts_at_once
 from charrnn.inference.generation import Allowed, Generation, Sample, Text, not_a_number
 from charrnn.inference.model import Model, Stream
 from charrnn.inference.sampling import cross_entropy, pick_each
@@ -35,7 +36,7 @@ def generate(
         yield from (Sample(nothing.astype(np.int32), nothing, False) for _ in befores)
         return
     befores = iter(befores)
-    at_once = list(islice(befores, side_by_side))
+    at_once = list(islice(befores, texts_at_once(model.config, side_by_side)))
     # A batch of one has arrays of another shape.
     with Shards(model, max(2, len(at_once))) as shards:
         yield from _in_order(_Batch(model, shared, chain(at_once, befores), how, shards, first), first)

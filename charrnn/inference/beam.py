@@ -35,9 +35,8 @@ def n_best(
 def beginnings(
     model: Model, before: np.ndarray, width: int, length: int, banned: Sequence[int] = ()
 ) -> Iterator[list[_Ids]]:
-    """Yield the `width` likeliest beginnings of a text that a beam finds: of no character, of one, up to `length`."""
+    """Yield the `width` likeliest beginnings of a text that a beam finds: of one character, of two, up to `length`."""
     search = _Beam(model, before, width, 1, Ending(length), banned)
-    yield search.beginnings
     while not search.settled():
         search.advance()
         yield search.beginnings

@@ -18,6 +18,7 @@ from charrnn.network.parameters import layer_name, useful_products
 from charrnn.network.stacks import layers_of
 
 if TYPE_CHECKING:
+    from charrnn.compiled.machine import Machine
     from charrnn.compiled.network import CompiledNetwork
 
 # Loading compiled code takes as long as NumPy needs for this many multiply-adds, where the calls of a step count as
@@ -26,8 +27,6 @@ PATIENCE = 2_500_000_000
 CALLS = 1_000_000
 # With fewer rows than this, each is read by the code for one text.
 FEW = 8
-# The arrays of attention that compiled code reads and writes.
-RING = ("keys", "values", "length")
 # With larger matrices than this, in bytes, memory limits the speed of a single text.
 LARGE = 8 << 20
 # A call draws at most this many characters, and fewer if they need more multiply-adds than LONGEST: what is drawn is
@@ -77,7 +76,7 @@ class Compiled:
             try:
                 if cannot_compile():
                     raise NotImplementedError
-                self._networks[one] = self._compiled(one)
+                self._networks[one] = compiled_network(self.model, one, self.model.form if one else "float32")
             except Exception as error:
                 # The cell may be the user's, and LLVM or the system may refuse; NumPy needs neither.
                 why = cannot_compile() or f"{type(error).__name__}: {error}"
@@ -88,34 +87,34 @@ class Compiled:
                 return None
         return self._networks[one]
 
-    def _compiled(self, one: bool) -> "CompiledNetwork":
-        from charrnn.compiled.attention import LookBack
-        from charrnn.compiled.network import CompiledNetwork
-        from charrnn.network.whole import LOOK_BACK, trace_of
 
-        model = self.model
-        cell, trace = trace_of(model.config, model.vocab.size)
-        matrices = {name: model.weights[name] for name in cell.matrices if name != LOOK_BACK}
-        for layer, own in enumerate(layers_of(model.config)):
-            masked, _ = layer_parameters(ops, own, model.weights, layer)
-            matrices |= {layer_name(layer, name): matrix for name, matrix in masked.items()}
-        vectors = {name: model.weights[name] for name in cell.vectors}
-        form, look_back, distances = model.form if one else "float32", None, None
-        if model.config.attention is not None:
-            distances = model.weights["attention/R"]
-            look_back = LookBack(LOOK_BACK, model.config.attention, distances.shape[1], model.config.units)
-        return CompiledNetwork(
-            cell,
-            model.config.units,
-            trace,
-            matrices,
-            vectors,
-            model.table,
-            one,
-            form,
-            look_back=look_back,
-            distances=distances,
-        )
+def compiled_network(model: Model, one: bool, form: str, machine: "Machine | None" = None) -> "CompiledNetwork":
+    """Return a model compiled for `one` text or for many, with weights of a form, by default for this processor."""
+    from charrnn.compiled.attention import LookBack
+    from charrnn.compiled.network import CompiledNetwork
+    from charrnn.network.whole import LOOK_BACK, trace_of
+
+    config, weights = model.config, model.weights
+    cell, trace = trace_of(config, model.vocab.size)
+    matrices = {name: weights[name] for name in cell.matrices if name != LOOK_BACK}
+    for layer, own in enumerate(layers_of(config)):
+        masked, _ = layer_parameters(ops, own, weights, layer)
+        matrices |= {layer_name(layer, name): matrix for name, matrix in masked.items()}
+    vectors = {name: weights[name] for name in cell.vectors}
+    look_back = distances = None
+    if config.attention is not None:
+        distances = weights["attention/R"]
+        look_back = LookBack(LOOK_BACK, config.attention, distances.shape[1], config.units)
+    return CompiledNetwork(
+        cell, config.units, trace, matrices, vectors, model.table, one, form, machine, look_back, distances
+    )
+
+
+def ring_of(attention: Attention | None) -> dict[str, np.ndarray]:
+    """Return the arrays of attention that compiled code reads and writes."""
+    if attention is None:
+        return {}
+    return {"keys": attention.keys, "values": attention.values, "length": attention.length}
 
 
 class CompiledStream(Stream):
@@ -129,8 +128,7 @@ class CompiledStream(Stream):
         self.network = model.compiled.network(batch < FEW)
         assert self.network is not None
         self.attention = Attention(model.config, model.weights, batch) if model.config.attention else None
-        ring = vars(self.attention) if self.attention else {}
-        self.memory = Memory(self.network, batch, of_rows={name: ring[name] for name in RING if name in ring})
+        self.memory = Memory(self.network, batch, of_rows=ring_of(self.attention))
         self.logits = np.zeros((batch, model.vocab.size), np.float32)
         self.end, self.matched = model.end, np.zeros((batch,) if batch > 1 else (), np.int64)
         self.forget()

@@ -28,15 +28,13 @@ class Gap:
         end = model.end_ids
         self.before = np.concatenate([model.before(left[:0]), first])
         self.last = np.concatenate([last, end]).astype(np.int64)
-        given = {*left.tolist(), *right.tolist()}
         # What ends a document cannot be part of one, and a line that is given as a line has no line break.
-        unknown = [] if model.vocab.unknown_id is None else [model.vocab.unknown_id]
-        self.banned = sorted({id for id in end.tolist() if id not in given} | {*unknown})
+        self.banned = sorted({*end.tolist()} - {*left.tolist(), *right.tolist()})
 
     def likely(self, width: int, length: int) -> Iterator[Ids]:
         """Yield the `width` likeliest beginnings of each length from 1 to `length` that a beam search finds."""
         for found in beginnings(self.model, self.before, width, length, self.banned):
-            yield from map(self._in_order, filter(None, found))
+            yield from map(self._in_order, found)
 
     def drawn(self, count: int, length: int, temperature: float, seed: int) -> Iterator[Ids]:
         """Yield all beginnings of `count` texts that are drawn."""

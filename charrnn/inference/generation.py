@@ -116,15 +116,14 @@ class Sample(NamedTuple):
     ended: bool
     end_nats: float = 0.0
 
-    def in_order(self, model: Model, prime: np.ndarray) -> "Sample":
-        """Return the text in the order in which people read it, after `prime`, or before it (`TextConfig.reverse`)."""
+    def in_order(self, model: Model, before_prime: bool) -> "Sample":
+        """Return the text in the order in which people read it (`Model.written_order`)."""
         if not model.text.reverse:
             return self
-        ids, nats = model.turned(self.ids, self.nats)
-        # If the prime follows, this end is that of the document or line before.
-        end = model.ends_with(ids) if len(prime) else 0
-        kept, end_nats = len(ids) - end, self.end_nats + float(nats[len(ids) - end :].sum())
-        return self._replace(ids=ids[:kept], nats=nats[:kept], end_nats=end_nats)
+        order = model.written_order(self.ids, self.ended, before_prime)
+        # What was left out at the end.
+        end_nats = self.end_nats + float(self.nats.sum()) - float(self.nats[order].sum())
+        return self._replace(ids=self.ids[order], nats=self.nats[order], end_nats=end_nats)
 
 
 class Repeats:
@@ -311,10 +310,23 @@ def _characters(ids: Sequence[int], logits: np.ndarray, with_nats: bool) -> Iter
         yield Character(chosen, nats)
 
 
+def whole(characters: Characters) -> Sample:
+    """Return the text of a generator."""
+    ended = False
+
+    def each() -> Iterator[Character]:
+        nonlocal ended
+        ended = yield from characters
+
+    made = list(each())
+    ids, nats = (np.array([getattr(one, name) for one in made]) for name in Character._fields)
+    return Sample(ids.astype(np.int32), nats, ended)
+
+
 def sample_text(model: Model, prime: np.ndarray, how: Generation) -> str:
     """Return text 0 after the ids `prime`."""
-    ids = np.array([character.id for character in generate_one(model, model.before(prime), how)], np.int32)
-    return model.vocab.decode(Sample(ids, np.zeros(len(ids)), True).in_order(model, prime).ids)
+    made = whole(generate_one(model, model.before(prime), how))
+    return model.vocab.decode(made.in_order(model, len(prime) > 0).ids)
 
 
 def not_a_number() -> CharRNNError:

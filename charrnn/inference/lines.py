@@ -105,11 +105,10 @@ class Scorer:
         vocab = self.model.vocab
         read = [seen(line, self.text) + self.end for line in lines]
         tables = [vocab.table(text) for text in read]
-        ids = tables
-        if self.unknown or vocab.has_unknown:
-            numbered = zip(tables, read, range(first, first + len(read)), strict=True)
-            ids = [admitted(vocab, table, text, self.unknown, f"line {line}")[0] for table, text, line in numbered]
-        known = [self.model.turned(own[own >= 0])[0] for own in ids]
+        ids = [self.ids(text, f"line {line}") for line, text in enumerate(read, first)]
+        known = [own[own >= 0] for own in ids]
+        orders = [self.model.order(own) for own in known]
+        known = [own[order] for own, order in zip(known, orders, strict=True)]
         separated = [self.separated] * len(lines)
         if after is None:
             nats = score_after(self.begun, known)
@@ -122,7 +121,7 @@ class Scorer:
             together = [np.concatenate(pair) for pair in zip(befores, known, strict=True)]
             nats = score(self.model, self.before[:1], together)
             nats = [costs[len(before) :] for costs, before in zip(nats, befores, strict=True)]
-        nats = [self.model.turned(read, costs)[1] for read, costs in zip(known, nats, strict=True)]
+        nats = [costs[order] for costs, order in zip(nats, orders, strict=True)]
         return [
             self._scored(
                 first + place,
@@ -135,6 +134,12 @@ class Scorer:
             )
             for place, table in enumerate(tables)
         ]
+
+    def ids(self, read: str, where: str) -> np.ndarray:
+        """Return the ids of a text in the form that the model reads; -1 for characters that are not read."""
+        vocab = self.model.vocab
+        table = vocab.table(read)
+        return admitted(vocab, table, read, self.unknown, where)[0] if self.unknown or vocab.has_unknown else table
 
     def ends_within(self, after: str) -> bool:
         """Return whether a text before lines contains the end of a document, after which the model forgets the text."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,39 +90,58 @@ class Model:
         break if the prime is empty: for them, the start symbol is where training happened to begin, which can be
         anywhere in a text. A model that reads from the end writes what is before the prime.
         """
+        prime = self.counting(prime)
         if self.text.reverse:
-            prime = self._read_backwards(prime)
-        elif self.end is not None:
-            prime = self.end.begun(prime)
+            prime = prime[::-1]
         if self.end is None and not len(prime) and not self.text.resets and self._knows_lines:
             prime = self.vocab.encode("\n")
         return np.concatenate([[self.vocab.start], prime]).astype(np.int64)
 
-    def _read_backwards(self, prime: np.ndarray) -> np.ndarray:
-        """Return the ids `prime` from their end to their beginning; those after the end of a document do not count."""
-        if self.end is not None:
+    def counting(self, prime: np.ndarray) -> np.ndarray:
+        """Return the ids of a prime that count: if the model forgets documents, those of the one that it writes."""
+        if self.end is None:
+            return prime
+        if self.text.reverse:
+            # It writes what is before them.
             places = self.end.places(prime)
-            prime = prime[: places[0] - len(self.end)] if places else prime
-        return turned_ids(prime)
+            return prime[: places[0] - len(self.end)] if places else prime
+        return self.end.begun(prime)
 
-    def turned(self, ids: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
-        """Return the ids of whole texts in the order in which the model reads them, or back, and other arrays too.
+    def order(self, ids: np.ndarray) -> np.ndarray:
+        """Return the places of a document's ids in the order in which the model reads them.
 
-        That changes the order only for a model that reads from the end. Each document, or line, keeps its end at its
-        end.
+        A model that reads from the end still reads what ends a document, or a line, last. The same places bring what
+        was read back into the order of the document.
         """
-        if not self.text.reverse or not len(ids):
-            return [ids, *others]
-        # Where a document is not an end of its own, only the line break that ends the text is one.
-        places = [] if self.end is None else self.end.places(ids)
-        bounds = sorted({0, *places, len(ids)})
-        ends = [0 if self.end is None else len(self.end)] * len(places) + [0]
-        ends[len(bounds) - 2 :] = [self.ends_with(ids)]
-        pieces = [(slice(*bound), end) for bound, end in zip(pairwise(bounds), ends, strict=True)]
-        return [
-            np.concatenate([array[:0], *(turned_ids(array[piece], end) for piece, end in pieces)])
-            for array in (ids, *others)
-        ]
+        places = np.arange(len(ids))
+        return turned_ids(places, self.ends_with(ids)) if self.text.reverse else places
+
+    def written_order(self, ids: np.ndarray, ended: bool, before_prime: bool) -> np.ndarray:
+        """Return the places of ids that the model wrote, maybe several documents, in the order in which people read.
+
+        A model that reads from the end has written the last document first, from its end to its beginning, and what
+        ends a document after it: that comes between two documents, or after the last one. There it is left out if the
+        text is followed by a prime, `before_prime`. If the model does not forget documents, only a line break at which
+        the text `ended` is an end.
+        """
+        places, length = np.arange(len(ids)), len(self.end_ids)
+        if not self.text.reverse:
+            return places
+        if self.end is not None:
+            ends = [place - length for place in self.end.places(ids)]
+        else:
+            ends = [len(ids) - length] if ended and self.ends_with(ids) else []
+        pieces: list[np.ndarray] = []
+        low = 0
+        for end in ends:
+            pieces += [places[low:end][::-1], places[end : end + length]]
+            low = end + length
+        pieces.append(places[low:][::-1])
+        if ends and low == len(ids):
+            last = pieces[-2]
+            pieces[-2:] = []
+            pieces[:0] = [] if before_prime else [last]
+        return np.concatenate(pieces[::-1])
 
     @cached_property
     def end_ids(self) -> np.ndarray:
@@ -297,9 +315,13 @@ class Stream:
 
     def look(self, ids: np.ndarray, look: Attend) -> np.ndarray:
         """Do what `feed` does, with `look` in place of `attend`, which is called for some of the time each."""
+        if not len(ids):
+            return np.zeros((*ids.shape, self.model.vocab.size), self.model.table.dtype)
+        if self.end is not None:
+            self.matched[...] = self.end.matched(ids).reshape(self.matched.shape)
         # Attention computes as many scores as two blocks have places, for each step, and uses those of n + 1.
         block = len(ids) if self.attention is None else max(SHORTEST, self.attention.size)
-        blocks = [self._feed(ids[low : low + block], look) for low in range(0, max(1, len(ids)), block)]
+        blocks = [self._feed(ids[low : low + block], look) for low in range(0, len(ids), block)]
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
     def _feed(self, ids: np.ndarray, look: Attend) -> np.ndarray:
@@ -310,8 +332,6 @@ class Stream:
             plan = next(plans)
             return plan.run(zx, emitted), plan.state
 
-        if self.end is not None:
-            self.matched[...] = self.end.matched(ids).reshape(self.matched.shape)
         if self.attention is not None:
             states.append(self.attention.memory())
         config, weights, table = self.model.config, self.model.weights, self.model.table

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.data.parts import BLOCK, Part
+from charrnn.inference.attention import texts_at_once
 from charrnn.inference.model import Model, Stream
 from charrnn.inference.sampling import cross_entropy
 from charrnn.inference.threads import Shards
@@ -71,7 +72,7 @@ def score_after(begun: Reader, texts: Sequence[np.ndarray]) -> list[np.ndarray]:
     """
     model = begun.stream.model
     nats = [np.zeros(0, np.float32)] * len(texts)
-    for group in _groups([len(text) for text in texts]):
+    for group in _groups([len(text) for text in texts], texts_at_once(model.config, SIDE_BY_SIDE)):
         if len(group) == 1:
             alone = Reader(model)
             alone.stream.copy(begun.stream)
@@ -88,11 +89,11 @@ def score_after(begun: Reader, texts: Sequence[np.ndarray]) -> list[np.ndarray]:
     return nats
 
 
-def _groups(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Yield groups of places of texts to read in parallel, the longest text last; empty texts are left out."""
+def _groups(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Yield groups of at most `most` places of texts to read in parallel, the longest last, without empty texts."""
     waiting = sorted((place for place, length in enumerate(lengths) if length), key=lambda place: lengths[place])
     while waiting:
-        size = max(1, min(SIDE_BY_SIDE, BLOCK // lengths[waiting[-1]]))
+        size = max(1, min(most, BLOCK // lengths[waiting[-1]]))
         yield waiting[-size:]
         del waiting[-size:]
 
@@ -134,9 +135,10 @@ def score_part(model: Model, part: Part) -> Iterator[Stretch]:
                 yield Stretch(low + stretch.low, low + stretch.high, stretch.nats)
             continue
         documents = np.split(part.ids(low, bounds[-1]), [bound - low for bound in bounds[:-1]])
-        read = [model.turned(document)[0] for document in documents]
-        costs = zip(read, score(model, start, read), strict=True)
-        yield Stretch(low, bounds[-1], np.concatenate([model.turned(ids, nats)[1] for ids, nats in costs]))
+        orders = [model.order(document) for document in documents]
+        costs = score(model, start, [ids[order] for ids, order in zip(documents, orders, strict=True)])
+        in_order = [nats[order] for nats, order in zip(costs, orders, strict=True)]
+        yield Stretch(low, bounds[-1], np.concatenate(in_order))
 
 
 def _portions(part: Part) -> Iterator[tuple[int, list[int]]]:

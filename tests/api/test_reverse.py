@@ -18,15 +18,18 @@ from charrnn.text.reader import read_text
 from charrnn.text.vocabulary import Vocabulary
 from support.models import random_weights
 
-VOCAB = Vocabulary.of("\n%abcde")
+VOCAB = Vocabulary.of("\n%|abcde")
 CONFIG = ModelConfig("lstm", 2, 12)
 LINES, MARKED = TextConfig(one_per_line=True), TextConfig(documents_between="%%")
+# An end that is another one backwards, and one that occurs inside documents too.
+UNEVEN, FILES = TextConfig(documents_between="%%\n"), TextConfig(separator="|", reset_at_documents=True)
 
 
 def model_of(text: TextConfig, reverse: bool) -> Model:
     weights = dict(random_weights(CONFIG, VOCAB.size, "float32", scale=4.0))
     # So that texts end.
-    weights["output/b"][VOCAB.encode("\n%")] += 5.0
+    weights["output/b"][:] = 0
+    weights["output/b"][VOCAB.encode("%\n")] = 8.0, 3.0
     return Model(inference.Model(CONFIG, VOCAB, weights, replace(text, reverse=reverse)), Path("model.safetensors"))
 
 
@@ -61,6 +64,7 @@ TURNED = {
     DEFAULT_TEXT: ("ab\ncde\nabcabd", "dbacba\nedc\nba"),
     LINES: ("ab\ncde\n\nabcabd\n", "ba\nedc\n\ndbacba\n"),
     MARKED: ("ab%%cde%%a\nb%%", "ba%%edc%%b\na%%"),
+    FILES: ("a\nb|cd|", "dc|b\na|"),
 }
 
 
@@ -69,7 +73,8 @@ def test_whole_texts_are_evaluated_and_printed_in_reading_order(text, tmp_path, 
     costs = {}
     for name, content, reverse in zip(("back", "forth"), TURNED[text], (True, False), strict=True):
         file = tmp_path / name
-        file.write_text(content)
+        # The separator is added after a file.
+        file.write_text(content.removesuffix("|"))
         model = model_of(text, reverse).network
         corpus = as_ids(read_text([file], model.reads), VOCAB)
         pieces = Pieces(model, str(file), model.reads, None, None, print)
@@ -77,12 +82,16 @@ def test_whole_texts_are_evaluated_and_printed_in_reading_order(text, tmp_path, 
         assert "".join(piece for piece, _ in shown) == content
         costs[name] = np.concatenate([bits for _, bits in shown])
         assert mean_nats(model, [corpus.part]) == pytest.approx(costs[name].mean() * math.log(2), rel=1e-5)
-    ids = VOCAB.encode(TURNED[text][0])
-    (turned, expected) = model_of(text, True).network.turned(ids, costs["back"])
-    if text is DEFAULT_TEXT:
-        turned, expected = ids[::-1], costs["back"][::-1]
-    assert VOCAB.decode(turned) == TURNED[text][1]
-    np.testing.assert_allclose(expected, costs["forth"], atol=1e-4)
+    # Each document from its end, but its end last.
+    ends, content = text.document_end, TURNED[text][0]
+    order, place = [], 0
+    for document in content.split(ends) if text.divided else [content.removesuffix("|")]:
+        order += [*range(place, place + len(document))][::-1]
+        place += len(document)
+        if ends and place < len(costs["back"]):
+            order += range(place, place + len(ends))
+            place += len(ends)
+    np.testing.assert_allclose(costs["back"][order], costs["forth"], atol=1e-4)
 
 
 def test_a_long_text_is_read_from_its_end_in_blocks(tmp_path, monkeypatch):
@@ -106,7 +115,7 @@ def test_text_is_written_from_its_end(how):
     expected = forth.sample(60, **turned)
     assert ("lines" not in how) or expected.endswith("\n")
     # The line break that ended it was the one before it.
-    end = "\n" if expected.endswith("\n") else ""
+    end = "\n" if "lines" in how else ""
     assert back.sample(60, **how) == expected.removesuffix(end)[::-1] + end
     assert "".join(back.stream(60, **how)) == back.sample(60, **how)
 
@@ -136,10 +145,49 @@ def test_documents_keep_their_ends(text, end):
     assert best.bits == pytest.approx(expected.bits, rel=1e-5)
 
 
-def test_several_documents_in_one_text_keep_their_order():
+def test_of_several_documents_the_first_one_written_is_the_last():
     back, forth = pair(LINES)
-    expected = "".join(line[::-1] + "\n" for line in forth.sample(500, lines=3, seed=2).splitlines())
-    assert back.sample(500, lines=3, seed=2) == expected
+    lines = [line[::-1] + "\n" for line in forth.sample(500, lines=3, seed=2).splitlines()]
+    assert len(lines) == 3 and back.sample(500, lines=3, seed=2) == "".join(lines[::-1])
+    # So it is the one before a prime.
+    lines = forth.sample(500, lines=3, seed=2, prime="ab").splitlines()
+    assert back.sample(500, lines=3, seed=2, prime="ba") == "\n".join(line[::-1] for line in lines[::-1])
+    # Of a text that was cut, the last document is not whole.
+    cut = forth.sample(14, seed=2, lines=9)
+    assert back.sample(14, seed=2, lines=9) == cut[::-1].removeprefix("\n") + ("\n" if cut.endswith("\n") else "")
+
+
+def test_an_end_is_written_as_it_is():
+    back, forth = pair(UNEVEN)
+    how = {"length": 4000, "temperature": 1.0, "seed": 2}
+    (found,), (expected,) = back.complete(["ab"], **how), forth.complete(["ba"], **how)
+    assert found == expected[::-1] and len(expected) < 4000
+    assert back.sample(500, documents=1, seed=1).endswith("%%\n")
+
+
+def test_a_text_that_begins_with_a_line_break_is_scored_as_it_is_read():
+    back, forth = pair(DEFAULT_TEXT)
+    (found,), (expected,) = back.score(["\nabc"]), forth.score(["cba\n"])
+    np.testing.assert_allclose(found.surprisal, expected.surprisal[::-1], atol=1e-4)
+
+
+def test_a_prime_counts_up_to_its_first_end(tmp_path):
+    back, _ = pair(LINES)
+    assert back.sample(20, prime="ab\ncd", seed=1) == back.sample(20, prime="ab", seed=1)
+    (tmp_path / "known").write_text("".join(f"{text}ab\n" for text in back.sample_many(20, 30, prime="ab", seed=3)))
+    new = back.sample_many(5, 30, prime="ab\ncd", seed=3, novel_to=str(tmp_path / "known"))
+    known = (tmp_path / "known").read_text().splitlines()
+    assert len(new) == 5 and not {text + "ab" for text in new} & {*known}
+
+
+def test_a_model_that_reads_from_the_end_looks_at_what_comes_after():
+    config = ModelConfig("lstm", 2, 12, attention=30)
+    weights = random_weights(config, VOCAB.size, "float32", scale=4.0)
+    back, forth = (
+        Model(inference.Model(config, VOCAB, weights, replace(LINES, reverse=reverse)), Path("m")) for reverse in (1, 0)
+    )
+    found, expected = back.alignment("abcd").weights, forth.alignment("dcba").weights
+    np.testing.assert_allclose(found, expected[::-1, ::-1], atol=1e-6)
 
 
 def test_ids_belong_to_the_text():

@@ -18,6 +18,7 @@ OTHER = {
     "units": 7,
     "embedding": 5,
     "stack": "residual",
+    "attention": 7,
     "batch": 3,
     "seq": 4,
     "dropout": 0.1,
@@ -58,6 +59,7 @@ OTHER = {
     "separator": "|",
     "reset_at_documents": True,
     "loss_after": "\t",
+    "reverse": True,
 }
 # What a setting cannot be had without.
 WITH = {

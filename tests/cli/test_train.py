@@ -16,7 +16,7 @@ from support.fake_training import train_fakes
 from support.models import write_model
 from support.untrained import train_nothing
 
-MODEL_VALUES = {"stack": "residual", "cell": "gru", "layers": 3, "units": 9, "embedding": 5}
+MODEL_VALUES = {"stack": "residual", "attention": 7, "cell": "gru", "layers": 3, "units": 9, "embedding": 5}
 TRAIN_VALUES = {
     "batch": 16, "seq": 24, "dropout": 0.25, "optimizer": "rmsprop", "lr": 0.5, "epsilon": 0.125, "rho": 0.75,
     "momentum": 0.5, "weight_decay": 0.0625, "schedule": "constant", "warmup": 7, "decay": 0.5, "decay_after": 3,
@@ -28,7 +28,7 @@ TRAIN_VALUES = {
 TEXT_VALUES = {
     "encoding": "latin-1", "errors": "replace", "newlines": "lf", "normalize": "nfkc", "lower": True, "bytes": True,
     "one_per_line": True, "documents_between": "e", "field": "text", "separator": "#", "reset_at_documents": True,
-    "loss_after": "e",
+    "loss_after": "e", "reverse": True,
 }  # fmt: skip
 # What a value cannot be without.
 NEEDED = {
@@ -106,9 +106,11 @@ def test_an_option_without_effect_is_refused_though_it_is_the_default(configs_of
 
 def test_zero_turns_off_what_has_an_off(configs_of):
     names = ("clip_norm", "clip_value", "patience", "eval_every", "save_every")
-    arguments = [argument for name in ("embedding", *names) for argument in ("--" + name.replace("_", "-"), "0")]
+    arguments = [
+        argument for name in ("embedding", "attention", *names) for argument in ("--" + name.replace("_", "-"), "0")
+    ]
     model, config, _ = configs_of(*arguments)
-    assert model.embedding is None
+    assert model.embedding is None and model.attention is None
     assert {getattr(config, name) for name in names} == {None}
 
 

@@ -13,12 +13,10 @@ from charrnn.compiled.forms import rounded
 from charrnn.compiled.machine import Machine
 from charrnn.compiled.network import CompiledNetwork, Memory
 from charrnn.config import STACKS, ModelConfig
+from charrnn.inference.compiled import compiled_network, ring_of
 from charrnn.inference.model import Model, Stream
 from charrnn.inference.sampling import COLDEST, Sampling, pick
-from charrnn.network.forward import layer_parameters
-from charrnn.network.parameters import layer_name
-from charrnn.network.stacks import fits, layers_of
-from charrnn.network.whole import trace_of
+from charrnn.network.stacks import fits
 from charrnn.text.vocabulary import Vocabulary
 from support.models import random_weights
 
@@ -38,19 +36,13 @@ def models(config: ModelConfig, size: int = SIZE, form: str = "float32", scale: 
 
 
 def compiled(model: Model, one: bool = True, form: str = "float32", machine: Machine | None = None) -> CompiledNetwork:
-    config, weights = model.config, model.weights
-    cell, trace = trace_of(config, model.vocab.size)
-    matrices = {name: weights[name] for name in cell.matrices}
-    for layer, own in enumerate(layers_of(config)):
-        masked, _ = layer_parameters(np, own, weights, layer)
-        matrices |= {layer_name(layer, name): matrix for name, matrix in masked.items()}
-    vectors = {name: weights[name] for name in cell.vectors}
-    return CompiledNetwork(cell, config.units, trace, matrices, vectors, model.table, one, form, machine)
+    return compiled_network(model, one, form, machine)
 
 
 def memory(model: Model, net: CompiledNetwork, rows: int) -> Memory:
     """Return the memory of texts at their beginning."""
-    memory, stream = Memory(net, rows), Stream(model, rows)
+    stream = Stream(model, rows)
+    memory = Memory(net, rows, of_rows=ring_of(stream.attention))
     fields = [field for state in stream.states for field in state]
     for own, value in zip(memory.state(), fields, strict=True):
         own[...] = value
@@ -120,6 +112,24 @@ def test_a_vocabulary_may_have_any_size(size):
     assert error(ModelConfig("lstm", 1, 70, embedding=5), size=size) < 1e-5
 
 
+# Attention to fewer characters than are read, and to more; rows that are whole vectors, and others.
+@pytest.mark.parametrize("n", [1, 4, 40])
+@pytest.mark.parametrize("units", [UNITS, 64, 150])
+def test_attention_follows_the_equations(units, n):
+    config = ModelConfig("lstm", 2, units, attention=n)
+    assert error(config) < 1e-5
+    assert error(config, rows=3) < 1e-5
+    assert error(config, rows=11, one=False) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("cell", "layers", "stack"), [("gru", 3, "residual"), ("lstm", 1, "plain"), ("rnn", 2, "grid")]
+)
+def test_attention_follows_the_equations_in_other_networks(cell, layers, stack):
+    assert error(ModelConfig(cell, layers, UNITS, stack=stack, attention=5)) < 1e-5
+    assert error(ModelConfig("lstm", 2, UNITS, stack="gated-feedback", attention=5), form="bf16") < 1e-5
+
+
 def test_the_code_of_one_text_reads_several_one_after_the_other():
     assert error(ModelConfig("gru", 2, UNITS), rows=3) < 1e-5
 
@@ -143,7 +153,7 @@ def test_vectors_of_every_width_give_the_same(lanes, form):
         pytest.skip("this processor has narrower vectors")
     machine = Machine("x86-64", FEATURES[lanes])
     assert machine.vector_bytes == 4 * lanes
-    assert error(ModelConfig("lstm", 1, 35), size=40, form=form, machine=machine) < 1e-5
+    assert error(ModelConfig("lstm", 1, 35, attention=6), size=40, form=form, machine=machine) < 1e-5
 
 
 def test_rounding_to_bfloat16_takes_the_nearest_and_of_two_the_even():

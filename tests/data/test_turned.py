@@ -56,6 +56,11 @@ def test_a_last_document_without_its_end_is_turned_whole(tmp_path):
     assert documents(turned(part.cut(0, 7), vocab.encode("|").tolist()), vocab) == ["fed", "cba|"]
 
 
+def test_a_last_line_without_its_break_is_turned_whole(tmp_path):
+    _, vocab, part = read(tmp_path, ["abc\ndefg\n"], one_per_line=True)
+    assert documents(turned(part.cut(0, 7), vocab.encode("\n").tolist()), vocab) == ["fed\n", "cba"]
+
+
 def test_ids_are_turned_and_turned_back():
     ids = np.arange(6)
     assert turned_ids(ids, 2).tolist() == [3, 2, 1, 0, 4, 5]

@@ -20,7 +20,8 @@ from charrnn.text.vocabulary import Vocabulary
 from support.models import random_weights
 
 ABC = Vocabulary.of("\nabc")
-CONFIG = ModelConfig("lstm", 2, 19)
+# With attention, so that all it remembers is copied and forgotten too.
+CONFIG = ModelConfig("lstm", 2, 19, attention=7)
 
 
 @cache
@@ -31,7 +32,10 @@ def networks() -> dict:
 
 def model_of(engine: str, text: TextConfig = DEFAULT_TEXT, takes_over: int | None = None, form="float32") -> Model:
     """Return a model whose compiled code takes over after so many characters."""
-    model = Model(CONFIG, ABC, random_weights(CONFIG, ABC.size, "float32", scale=4.0), text)
+    weights = dict(random_weights(CONFIG, ABC.size, "float32", scale=4.0))
+    # Else it would write one letter most of the time.
+    weights["output/b"] = weights["output/b"] * np.float32(0.1)
+    model = Model(CONFIG, ABC, weights, text)
     model.engine = engine
     if form == "float32":
         model.compiled._networks = networks()

@@ -8,6 +8,7 @@ import pytest
 from charrnn.config import ModelConfig
 from charrnn.inference import ops
 from charrnn.inference.alignment import alignments
+from charrnn.inference.attention import texts_at_once
 from charrnn.inference.model import Model, Stream
 from charrnn.network.attention import Memory, attend, attending, key_width
 from charrnn.network.states import initial_states, named, state_shapes
@@ -186,6 +187,27 @@ def test_rows_are_copied_and_forgotten(vocab):
         np.testing.assert_allclose(found[:, row], expected, atol=1e-10)
     expected = [alone.step(int(now)).copy() for now in ids[30:, 1]]
     np.testing.assert_allclose(found[:, 1], expected, atol=1e-10)
+
+
+def test_the_memory_of_many_texts_is_limited():
+    assert texts_at_once(ModelConfig("lstm", 2, 256), 512) == 512
+    assert texts_at_once(ModelConfig("lstm", 2, 256, attention=64), 512) == 512
+    assert texts_at_once(ModelConfig("lstm", 2, 512, attention=1023), 512) == 51
+    assert texts_at_once(ModelConfig("lstm", 2, 512, attention=1_000_000), 512) == 1
+
+
+def test_a_marker_that_is_read_in_two_pieces_is_known(vocab):
+    from charrnn.config import TextConfig
+
+    model = MODELS[0]
+    text = TextConfig(documents_between="".join(vocab.symbols[:3]))
+    stream = Stream(Model(model, vocab, random_weights(model, vocab.size), text))
+    # Read in blocks of 64: the last one has only the second character of the marker.
+    ids = np.full(65, 5)
+    ids[63:] = [0, 1]
+    stream.feed(ids[:, None])
+    assert stream.matched == 2 and stream.after(2) == vocab.start
+    assert stream.feed(ids[:0, None]).shape == (0, 1, vocab.size)
 
 
 def test_alignments_are_the_weights_of_the_steps(vocab):

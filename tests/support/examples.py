@@ -41,20 +41,23 @@ def lay_out(folder: Path) -> Path:
         (folder / text).write_text("".join(f"{n} green\tbottles\n" for n in range(60)))
     (folder / "questions.txt").write_text("1+2=\n3+4=\n")
     (folder / "answers.jsonl").write_text('{"text": "one"}\n{"text": "two"}\n')
+    (folder / "gaps.txt").write_text("12 ___ bottles\n")
     (folder / "qa.jsonl").write_text('{"question": "1+2=", "answer": "3"}\n')
     characters = Vocabulary.of("\t\n" + "".join(map(chr, range(32, 127))))
-    for name in (*OF_LINES, "tunes", "corpus"):
+    for name in (*OF_LINES, "tunes", "backward", "corpus"):
         (folder / "checkpoints" / name).mkdir(parents=True)
         kept = TextConfig(
             one_per_line=name in OF_LINES,
             documents_between="\n\n" if name == "tunes" else None,
             loss_after="=" if name == "sums" else None,
+            reverse=name == "backward",
         )
         source = folder / ("names.txt" if name in OF_LINES else "corpus.txt")
         read = read_text([source], kept)
         record = CorpusRecord((str(source),), read.sha256, len(read))
         progress = Progress(record, step=1, best_nats=2.0)
-        write_model(folder / f"checkpoints/{name}/best.safetensors", characters, kept, progress)
+        attention = 9 if name == "sums" else None
+        write_model(folder / f"checkpoints/{name}/best.safetensors", characters, kept, progress, attention)
     # The newest run, whichever it is, knows what the others do.
     shutil.copytree(folder / "checkpoints/corpus", folder / "elsewhere/corpus")
     return folder

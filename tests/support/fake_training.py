@@ -8,7 +8,8 @@ import pytest
 
 import charrnn.api.session
 from charrnn.api.session import Training
-from charrnn.network.parameters import initial_weights, state_shapes
+from charrnn.network.parameters import initial_weights
+from charrnn.network.states import named, state_shapes
 from support.trainers import FakeLearner
 
 
@@ -23,7 +24,7 @@ def train_fakes(monkeypatch: pytest.MonkeyPatch, made: Any = lambda learner, tra
     def learner(model: Any, vocab: Any, config: Any, parts: Any, shards: int, weights: Any, engine: str) -> FakeLearner:
         fake = FakeLearner(config)
         fake.weights = dict(weights or initial_weights(model, vocab.size, config.seed))
-        fake.shapes, fake.shards = state_shapes(model, config.batch), shards
+        fake.shapes, fake.shards = named(state_shapes(model, config.batch)), shards
         fake.steps_per_epoch = len(parts.train) // config.batch // config.seq
         fake.engine = engine
         fake.validates = bool(parts.val)

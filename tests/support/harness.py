@@ -71,6 +71,8 @@ class Chain:
             shutil.rmtree(self.run.path, ignore_errors=True)
             settings = {"units": 8, "batch": 16 * self.shards, "seq": 8, "dropout": 0.3, "steps": self.steps}
             settings |= {"eval-every": 9, "save-every": 2, "keep": 2, "patience": 0, "name": "run"}
+            # Longer than a window, so that what it sees comes from the checkpoint.
+            settings |= {"attention": 12} if self.shards == 1 else {}
             words = [str(self.text), *common, *(w for k, v in settings.items() for w in (f"--{k}", str(v)))]
         kept = {} if keep_compiled else READ_ONLY
         return subprocess.Popen(

@@ -34,10 +34,14 @@ def gone_on(model: Model, document: Sequence[int], id: int) -> list[int]:
 
 
 def write_model(
-    path: Path, vocab: Vocabulary, text: TextConfig = DEFAULT_TEXT, progress: Progress | None = None
+    path: Path,
+    vocab: Vocabulary,
+    text: TextConfig = DEFAULT_TEXT,
+    progress: Progress | None = None,
+    attention: int | None = None,
 ) -> None:
     """Write the checkpoint of an untrained model that is sure of itself, and never falls into one letter for ever."""
-    model = ModelConfig("rnn", 2, 16)
+    model = ModelConfig("rnn", 2, 16, attention=attention)
     weights = dict(random_weights(model, vocab.size, "float32", scale=2.0, seed=3))
     for parameter in parameters(model, vocab.size):
         if parameter.role is Role.OUTPUT:

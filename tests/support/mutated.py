@@ -13,7 +13,8 @@ import numpy as np
 from safetensors.numpy import save
 
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
-from charrnn.network.parameters import initial_weights, state_shapes
+from charrnn.network.parameters import initial_weights
+from charrnn.network.states import named, state_shapes
 from charrnn.runs import container
 from charrnn.runs.checkpoint import Checkpoint, serialise
 from charrnn.runs.container import PARTS
@@ -153,11 +154,12 @@ def _sound(text: str) -> Iterator[Checkpoint]:
     lines = TextConfig(one_per_line=True, loss_after=" ", normalize="nfc", newlines="lf")
     model = ModelConfig("gru", 2, 2, embedding=2, stack="gated-feedback")
     yield _of(model, Vocabulary.of("ab \n", True), training=settings, progress=progress, history=history, text=lines)
-    yield _of(ModelConfig("lstm", 2, 2), Vocabulary.of("\n ab"))
+    back = TextConfig(reverse=True)
+    yield _of(ModelConfig("lstm", 2, 8, attention=3), Vocabulary.of("\n ab"), training=settings, text=back)
 
 
 def _of(model: ModelConfig, vocab: Vocabulary, **rest: Any) -> Checkpoint:
-    state = {name: np.zeros(shape, np.float32) for name, shape in state_shapes(model, 2).items()}
+    state = {name: np.zeros(shape, np.float32) for name, shape in named(state_shapes(model, 2)).items()}
     weights = initial_weights(model, vocab.size, 1)
     return Checkpoint(model, vocab, weights, slots={"000": np.ones(3, np.float32)}, state=state, **rest)
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from charrnn.api.replanning import replanned
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.network.parameters import initial_weights, state_shapes
+from charrnn.network.parameters import initial_weights
+from charrnn.network.states import named, state_shapes
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
 from charrnn.runs.folder import Run
 from charrnn.runs.progress import CorpusRecord, LogPosition
@@ -54,7 +55,7 @@ class FakeLearner:
     def __init__(self, config: TrainConfig):
         self.weights = initial_weights(MODEL, VOCAB.size, config.seed)
         self.slots = {"000": np.zeros(3, np.float32)}
-        self.shapes = state_shapes(MODEL, config.batch)
+        self.shapes = named(state_shapes(MODEL, config.batch))
         self.validates = config.val > 0
         self.estimates: list[float] = []
         self.counted: Callable[[int], int | None] = lambda number: None

@@ -47,6 +47,24 @@ def test_every_gradient_of_every_cell_is_right(name, embedding, stack):
 
 
 @pytest.mark.backend
+@pytest.mark.parametrize(
+    "model",
+    [
+        # Less and more than the window of 6.
+        ModelConfig("lstm", 2, 8, attention=3),
+        case(ModelConfig("gru", 3, 4, 2, "residual", attention=8), fast=False),
+        case(ModelConfig("rnn", 1, 4, attention=6), fast=False),
+        case(ModelConfig("lstm", 2, 4, None, "grid", attention=2), fast=False),
+    ],
+)
+def test_every_gradient_of_attention_is_right(model):
+    for engine in ("framework", "compiled"):
+        found = list(check(model, 4, engine))
+        assert {parameter: shape for parameter, shape, _ in found} == parameter_shapes(model, VOCAB)
+        assert max(error for *_, error in found) < LIMIT, (engine, found)
+
+
+@pytest.mark.backend
 def test_a_wrong_derivative_is_noticed(monkeypatch):
     rules = sys.modules[scan.__module__].FROM_VALUE
     monkeypatch.setitem(rules, "tanh", lambda y, dy: dy * (1 - y * y * 1.0001))

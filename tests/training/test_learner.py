@@ -29,7 +29,8 @@ pytestmark = pytest.mark.backend
 CONFIG = TrainConfig(
     batch=5, seq=6, dropout=0.3, steps=40, warmup=5, eval_every=10, save_every=7, keep=100, patience=None, seed=3
 )
-MODEL = ModelConfig(cell="lstm", layers=2, units=6)
+# Attention sees more than a window: what it sees comes from the checkpoint.
+MODEL = ModelConfig(cell="lstm", layers=2, units=6, attention=9)
 SHARDS = shards_of(5, 2).count
 # For what does not depend on the model: it is compiled in a fifth of the time.
 QUICK = replace(CONFIG, dropout=0.0, optimizer="sgd", lr=0.5)

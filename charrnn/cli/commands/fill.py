@@ -1,5 +1,7 @@
 """`charrnn fill`: writes what is missing between two given ends of a text."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -11,6 +13,7 @@ from charrnn.cli.console import TextWriter, notify, write_data
 from charrnn.cli.escapes import unescaped
 from charrnn.config import CANDIDATES, GAP, LONGEST_FILLING
 from charrnn.engines import AUTO, WEIGHTS
+from charrnn.errors import CharRNNError
 
 
 def fill(
@@ -74,26 +77,41 @@ def fill(
     run, text = run_and_text(arguments or [])
     model = loaded(run, engine, weights)
     other = None if reverse_run is None else loaded(reverse_run, engine, weights)
-    config = model.read_as(encoding, errors or ("strict" if model.text.bytes else "replace"))
-    writer = TextWriter(config.encoding)
+    of_bytes = model.text.bytes
+    config = model.read_as(encoding, errors or ("strict" if of_bytes else "replace"))
+    writer = TextWriter(config.encoding, of_bytes)
     if not text:
         say_if_typed(["-"], "Reading lines from the terminal; Ctrl-D ends them.")
-    lines = [unescaped(text, False)] if text else (one for some in portions("-", config, False, notify) for one in some)
-    for number, line in enumerate(lines, 1):
-        found = model.fill(
-            readable(line, config),
-            reverse=other,
-            gap=gap,
-            candidates=candidates,
-            best=best or 1,
-            length=length,
-            temperature=temp,
-            seed=seed,
-            unknown=unknown,
-        )
+    read = (one.encode("latin-1") if of_bytes else one for some in portions("-", config, False, notify) for one in some)
+    for number, line in enumerate([unescaped(text, of_bytes)] if text else read, 1):
+        with in_line(None if text else number):
+            found = model.fill(
+                line,
+                reverse=other,
+                gap=unescaped(gap, of_bytes),
+                candidates=candidates,
+                best=best or 1,
+                length=length,
+                temperature=temp,
+                seed=seed,
+                unknown=unknown,
+            )
         for filling in found:
             if jsonl:
-                write_data(json_text({"line": number, **filling.to_json(), "run": model.run}, ascii_only=False))
+                shown = {name: readable(value, config) for name, value in filling.to_json().items() if name != "bits"}
+                facts = {"line": number, **filling.to_json(), **shown, "run": model.run}
+                write_data(json_text(facts, ascii_only=False))
                 continue
-            shown = filling.text.replace("\n", "\\n") + "\n"
-            writer.write(shown if best is None else f"{number}\t{filling.bits:.4f}\t{shown}")
+            shown_text = filling.text.replace("\n", "\\n") + "\n"
+            writer.write(shown_text if best is None else f"{number}\t{filling.bits:.4f}\t{shown_text}")
+
+
+@contextmanager
+def in_line(number: int | None) -> Iterator[None]:
+    """Say in an error which line of stdin it is about."""
+    try:
+        yield
+    except CharRNNError as error:
+        if number is None:
+            raise
+        raise CharRNNError(f"Line {number:,}: {error.message}", error.hint) from None

@@ -65,6 +65,7 @@ def score(
     proposing = calibrate is not None and threshold is None
     run, source = s.only_run(arguments or []) if proposing else run_and_lines(arguments or [], "score")
     s.check_stdin(source, calibrate)
+    s.check_pages(html, attention)
     model = loaded(run, engine, weights)
     check_rank(by, bits, model)
     # A line that cannot be decoded is scored as an unusual one; in a whole text, invalid bytes are an error.
@@ -88,7 +89,7 @@ def score(
     write = form.writer()
     with (
         Page(html, form, source, lines=not whole) if html else nullcontext() as page,
-        AlignmentPage(attention, model, source) if attention else nullcontext() as alignments,
+        AlignmentPage(attention, model, scorer, source) if attention else nullcontext() as alignments,
     ):
         if whole:
             from charrnn.cli.views.reading import Reading

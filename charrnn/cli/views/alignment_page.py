@@ -11,7 +11,7 @@ from charrnn.cli.views.page_file import HEAD, PageFile
 if TYPE_CHECKING:
     from charrnn.api.alignment import Alignment
     from charrnn.api.model import Model
-    from charrnn.inference.lines import Score
+    from charrnn.inference.lines import Score, Scorer
 
 # A line with more characters has no table: browsers are slow with many cells.
 LONGEST = 400
@@ -35,14 +35,14 @@ tbody th,thead td{position:sticky;left:0;background:var(--paper)}thead td{border
 class AlignmentPage(PageFile):
     """A page with the attention of lines, in the order in which they are written."""
 
-    what = "page of the attention"
+    what = "attention page"
 
-    def __init__(self, path: Path, model: "Model", source: str):
+    def __init__(self, path: Path, model: "Model", scorer: "Scorer", source: str):
         from charrnn.api.alignment import check_attends
 
         check_attends(model.network)
         super().__init__(path)
-        self.model, self.source = model, source
+        self.model, self.scorer, self.source = model, scorer, source
 
     def begin(self, file: TextIO) -> TextIO:
         title = escape(printable(f"Attention of {self.model.run} in {self.source}"))
@@ -54,8 +54,8 @@ class AlignmentPage(PageFile):
         return file
 
     def line(self, score: "Score") -> None:
-        """Write the table of a line; characters that the model does not know are left out."""
-        ids = self.model.vocab.table(score.read)
+        """Write the table of a line; characters that the model does not read are left out."""
+        ids = self.scorer.ids(score.read, f"line {score.line}")
         ids = ids[ids >= 0]
         self.page.write(f"<h2>line {score.line:,}</h2>\n")
         if len(ids) > LONGEST:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from charrnn.cli.console import TextWriter, say, write_data
+from charrnn.cli.console import TextWriter, Writer, say, write_data
 from charrnn.cli.views.samples import as_line, columns, ranked
 from charrnn.text.decoding import readable
 
@@ -35,7 +35,13 @@ class Completions:
     def __init__(self, answers: "Answers", targets: "Targets | None", form: Form):
         self.answers, self.targets, self.form = answers, targets, form
         self.writer = TextWriter(form.text.encoding, form.text.bytes)
+        # Not every encoding has the characters that show weights.
+        self.shades = Writer()
         self.lines = 0
+        if form.attention:
+            from charrnn.api.alignment import check_attends
+
+            check_attends(answers.model)
 
     def show(self, line: str, found: "Sequence[Sample]") -> None:
         """Print the completions of the next line."""
@@ -52,7 +58,7 @@ class Completions:
                     from charrnn.cli.views.alignment import drawn
 
                     for row in drawn(self.answers.alignment(line, self.lines, sample), self.lines):
-                        self.writer.write(row + "\n")
+                        self.shades.write(row + "\n")
 
     def _record(self, line: str, rank: int, sample: "Sample", compared: dict[str, Any]) -> None:
         facts: dict[str, Any] = {"line": self.lines, "source": line}
