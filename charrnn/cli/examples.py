@@ -46,10 +46,10 @@ charrnn complete sums questions.txt
 echo '12+7=' | charrnn complete sums --beam 10
 """,
     "fill": """
-# Fill the gap in a typed line, by a model that reads forwards and one that reads from the end.
+# Fill the gap in a line, by two models that read in opposite directions.
 charrnn fill corpus --reverse-run backward 'To be, or ___ to be'
 # Print the three likeliest fillings of each line of a file.
-charrnn fill corpus --best 3 < gaps.txt
+cat gaps.txt | charrnn fill corpus --best 3
 """,
     "next": """
 # Show the ten likeliest characters after a text, by the newest run.

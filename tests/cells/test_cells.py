@@ -9,7 +9,7 @@ import pytest
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
 from charrnn.inference import ops
-from charrnn.network.forward import initial_states
+from charrnn.network.states import initial_states
 from charrnn.network.parameters import initial_weights
 
 BATCH, INPUTS, UNITS, STEPS = 3, 4, 5, 6

@@ -118,7 +118,7 @@ def test_a_run_has_its_best_model_and_its_newest_history(run):
         20,
     )
     assert facts["progress"]["step"] == 30 and facts["history"] == HISTORY
-    assert facts["model"] == {**vars(MODEL), "title": "lstm 2x5"} and facts["training"] == to_json(
+    assert facts["model"] == {**to_json(MODEL), "title": "lstm 2x5"} and facts["training"] == to_json(
         checkpoint().training
     )
     assert facts["text"] == to_json(TextConfig())

@@ -17,7 +17,7 @@ from charrnn.inference.evaluation import mean_nats
 from charrnn.inference.generation import Ending, Generation, sample_text
 from charrnn.inference.model import Model, Stream
 from charrnn.inference.sampling import Sampling
-from charrnn.network.forward import initial_states
+from charrnn.network.states import initial_states
 from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.backends.engine import Shards, loss_and_gradients, xp

@@ -27,7 +27,7 @@ from charrnn.errors import CharRNNError
 from charrnn.inference import scoring as score
 from charrnn.inference.evaluation import mean_nats
 from charrnn.inference.model import Model, Stream
-from charrnn.network.forward import initial_states
+from charrnn.network.states import initial_states
 from charrnn.runs.checkpoint import read_checkpoint
 from charrnn.runs.folder import Run
 from charrnn.runs.progress import CorpusRecord, Stability
