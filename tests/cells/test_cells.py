@@ -9,8 +9,8 @@ import pytest
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
 from charrnn.inference import ops
-from charrnn.network.states import initial_states
 from charrnn.network.parameters import initial_weights
+from charrnn.network.states import initial_states
 
 BATCH, INPUTS, UNITS, STEPS = 3, 4, 5, 6
 # The gates whose products each square recurrent matrix holds, in order; by default U holds those of all blocks.
