@@ -8,7 +8,7 @@ from charrnn.config import ModelConfig
 from charrnn.network.products import project
 from charrnn.network.stacks import layers_of
 
-# Keys and queries have a quarter of the width of values, as measured (docs/benchmarks.md).
+# Keys and queries have a quarter of the width of values.
 VALUES_PER_KEY = 4
 # The score of a position that must not be seen: its weight is exactly 0.
 NEVER = -1e30
