@@ -619,6 +619,12 @@ def test_a_sample_is_shown_as_characters_and_nothing_else(tmp_path, clock, termi
     assert not set(b"\x07\x08\t") & set(raw.partition(b"\x1b]0;")[0]) and "\u202e".encode() not in raw
 
 
+def test_a_sample_that_does_not_end_is_cut(tmp_path, clock, said):
+    with View(FakeTraining(tmp_path, "x" * 2200), quiet=0) as view:
+        show(view, clock, began(tmp_path), stepped(1), evaluated(1))
+    assert said()[-1] == f"  | {'x' * 400} …"
+
+
 def test_a_long_line_of_a_sample_is_broken_between_words_after_the_same_prefix(tmp_path, clock, terminal):
     with viewing(terminal, FakeTraining(tmp_path, "    " + "word " * 40 + "e\u0301nd " + "漢" * 50)) as view:
         show(view, clock, began(tmp_path), stepped(1), evaluated(1))

@@ -226,6 +226,8 @@ class View:
         if self.quiet < NO_SAMPLES:
             model = self.training.model(event)
             sample = model.sample(SAMPLE, temperature=TEMPERATURE, seed=event.step)
+            # A model of lines finishes its last line, which may take thousands of characters.
+            sample = sample if len(sample) <= 2 * SAMPLE else sample[: 2 * SAMPLE] + " …"
             for line in readable(sample, model.text).splitlines():
                 self._say(printable(line), "  | ")
 
