@@ -22,11 +22,11 @@ from charrnn.api.generation import (
 )
 from charrnn.api.given import check_given
 from charrnn.config import TextConfig
-from charrnn.data.turned import turned_ids
 from charrnn.errors import CharRNNError
 from charrnn.inference import generation as made
 from charrnn.inference.batch import generate
 from charrnn.inference.beam import n_best
+from charrnn.inference.ends import turned_ids
 from charrnn.inference.generation import Generation
 from charrnn.inference.lines import admitted
 from charrnn.inference.model import Model

@@ -9,12 +9,6 @@ from charrnn.data.parts import Part
 from charrnn.text import cache
 
 
-def turned_ids(ids: np.ndarray, end: int = 0) -> np.ndarray:
-    """Return a document from its end to its beginning, except its last `end` characters; or turn it back."""
-    place = len(ids) - end
-    return np.concatenate([ids[:place][::-1], ids[place:]])
-
-
 def turned(part: Part, end: Sequence[int]) -> Part:
     """Return a part in the order in which a model reads it that reads each document from its end to its beginning.
 

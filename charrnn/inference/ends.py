@@ -1,9 +1,15 @@
-"""The end of a document in a text of ids: found in an existing text, or followed while a text is generated."""
+"""The end of a document in a text of ids: found in a text, followed while one is generated, kept when one is turned."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+
+def turned_ids(ids: np.ndarray, end: int = 0) -> np.ndarray:
+    """Return a document from its end to its beginning, except its last `end` characters; or turn it back."""
+    place = len(ids) - end
+    return np.concatenate([ids[:place][::-1], ids[place:]])
 
 
 class End:

@@ -5,9 +5,9 @@ from itertools import repeat
 
 import numpy as np
 
-from charrnn.data.turned import turned_ids
 from charrnn.inference.batch import generate
 from charrnn.inference.beam import beginnings
+from charrnn.inference.ends import turned_ids
 from charrnn.inference.generation import Ending, Generation
 from charrnn.inference.model import Model
 from charrnn.inference.sampling import Sampling

@@ -11,11 +11,10 @@ import numpy as np
 from charrnn.cells.cell import add_bias
 from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
 from charrnn.cores import usable_cores
-from charrnn.data.turned import turned_ids
 from charrnn.engines import NUMPY, WEIGHTS
 from charrnn.inference import ops
 from charrnn.inference.attention import Attention
-from charrnn.inference.ends import End
+from charrnn.inference.ends import End, turned_ids
 from charrnn.inference.plan import Call, Plan, product
 from charrnn.network.attention import Attend, attend, attending
 from charrnn.network.forward import forward, from_product, input_table, layer_parameters

@@ -6,7 +6,8 @@ import pytest
 from charrnn.config import TextConfig
 from charrnn.data import parts
 from charrnn.data.corpus import as_ids
-from charrnn.data.turned import turned, turned_ids
+from charrnn.data.turned import turned
+from charrnn.inference.ends import turned_ids
 from charrnn.text.reader import read_text
 from charrnn.text.vocabulary import Vocabulary
 
