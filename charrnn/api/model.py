@@ -250,6 +250,7 @@ class Model(Scores):
         models = [self, *([] if reverse is None else [reverse])]
         if reverse is not None:
             check_pair(self.network, reverse.network)
+        check_given(temperature=temperature)
         left, right = sides = parted(self._given(text), self._given(gap))
         # The given text of a model of bytes has a character for each byte.
         read = [side.encode("latin-1") if self.text.bytes else side for side in (left, right)]

@@ -105,7 +105,8 @@ class Scorer:
         vocab = self.model.vocab
         read = [seen(line, self.text) + self.end for line in lines]
         tables = [vocab.table(text) for text in read]
-        ids = [self.ids(text, f"line {line}") for line, text in enumerate(read, first)]
+        numbered = zip(read, tables, range(first, first + len(read)), strict=True)
+        ids = [self._admitted(text, table, f"line {line}") for text, table, line in numbered]
         known = [own[own >= 0] for own in ids]
         orders = [self.model.order(own) for own in known]
         known = [own[order] for own, order in zip(known, orders, strict=True)]
@@ -137,8 +138,10 @@ class Scorer:
 
     def ids(self, read: str, where: str) -> np.ndarray:
         """Return the ids of a text in the form that the model reads; -1 for characters that are not read."""
+        return self._admitted(read, self.model.vocab.table(read), where)
+
+    def _admitted(self, read: str, table: np.ndarray, where: str) -> np.ndarray:
         vocab = self.model.vocab
-        table = vocab.table(read)
         return admitted(vocab, table, read, self.unknown, where)[0] if self.unknown or vocab.has_unknown else table
 
     def ends_within(self, after: str) -> bool:

@@ -106,14 +106,13 @@ class Model:
             return prime[: places[0] - len(self.end)] if places else prime
         return self.end.begun(prime)
 
-    def order(self, ids: np.ndarray) -> np.ndarray:
+    def order(self, ids: np.ndarray) -> np.ndarray | slice:
         """Return the places of a document's ids in the order in which the model reads them.
 
         A model that reads from the end still reads what ends a document, or a line, last. The same places bring what
         was read back into the order of the document.
         """
-        places = np.arange(len(ids))
-        return turned_ids(places, self.ends_with(ids)) if self.text.reverse else places
+        return turned_ids(np.arange(len(ids)), self.ends_with(ids)) if self.text.reverse else slice(None)
 
     def written_order(self, ids: np.ndarray, ended: bool, before_prime: bool) -> np.ndarray:
         """Return the places of ids that the model wrote, maybe several documents, in the order in which people read.
