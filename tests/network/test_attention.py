@@ -170,9 +170,12 @@ def test_rows_are_copied_and_forgotten(vocab):
     network = Model(model, vocab, random_weights(model, vocab.size, "float64", scale=2.0))
     ids = np.random.default_rng(3).integers(0, vocab.size + 1, (60, BATCH))
     alone, rows = Stream(network), Stream(network, BATCH)
-    # They have read differently much, so that their rings are at different places.
-    alone.feed(ids[:13, :1])
-    rows.feed(ids[:30])
+    # They have stepped differently often, so that their rings are at different places.
+    for now in ids[:13]:
+        alone.step(int(now[0]))
+    rows.feed(ids[:29])
+    rows.step(ids[29])
+    assert alone.attention.at != rows.attention.at
     rows.copy(alone, 1)
     rows.forget(2)
     rows.copy(rows, [0], [1])
