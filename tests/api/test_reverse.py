@@ -9,6 +9,7 @@ import pytest
 
 from charrnn.api.model import Model
 from charrnn.api.scoring import Pieces
+from charrnn.api.training import train
 from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
 from charrnn.data.corpus import as_ids
 from charrnn.errors import CharRNNError
@@ -16,6 +17,7 @@ from charrnn.inference import model as inference
 from charrnn.inference.evaluation import mean_nats
 from charrnn.text.reader import read_text
 from charrnn.text.vocabulary import Vocabulary
+from support.fake_training import train_fakes
 from support.models import random_weights
 
 VOCAB = Vocabulary.of("\n%|abcde")
@@ -196,6 +198,20 @@ def test_ids_belong_to_the_text():
         assert VOCAB.decode(sample.ids) == sample.text
         (score,) = back.score([sample.text.removesuffix("\n")], line_ends=True)
         np.testing.assert_allclose(score.surprisal * math.log(2), sample.nats, atol=1e-3)
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_training_reads_its_parts_from_their_ends(lines, tmp_path, monkeypatch):
+    read = []
+    train_fakes(monkeypatch, lambda learner, training: read.append((learner.parts, training.job.data)))
+    (tmp_path / "text.txt").write_text("abcde\n" * 50)
+    train(
+        tmp_path / "text.txt", reverse=True, one_per_line=lines, steps=1, batch=2, seq=4, out=tmp_path, name="backward"
+    )
+    ((parts, data),) = read
+    for part, own in ((parts.train, data.parts.train), (parts.val[0], data.parts.val[0])):
+        text, turned = (data.corpus.vocab.decode(one.ids()) for one in (own, part))
+        assert turned == ("edcba\n" * text.count("\n") if lines else text[::-1])
 
 
 def test_what_needs_the_other_order_is_refused():

@@ -27,7 +27,7 @@ def train_fakes(monkeypatch: pytest.MonkeyPatch, made: Any = lambda learner, tra
         fake.shapes, fake.shards = named(state_shapes(model, config.batch)), shards
         fake.steps_per_epoch = len(parts.train) // config.batch // config.seq
         fake.engine = engine
-        fake.validates = bool(parts.val)
+        fake.validates, fake.parts = bool(parts.val), parts
         fake._forget()
         made(fake, current[0])
         return fake
