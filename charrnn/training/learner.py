@@ -1,6 +1,7 @@
 """The network in training: its input, its steps, its estimates, and its state from and to Keras."""
 
 from collections.abc import Mapping
+from typing import SupportsFloat
 
 import keras
 import numpy as np
@@ -61,15 +62,19 @@ class KerasLearner:
         self.hidden = fresh_states(self.net, self.rows)
         self._ahead: tuple[int, Window] | None = None
 
-    def step(self, number: int, rate: float) -> tuple[float, int | None]:
-        """Take step `number` (from 0); return its loss, and how many targets counted (None: all)."""
+    def step(self, number: int, rate: float) -> tuple[SupportsFloat, int | None]:
+        """Take step `number` (from 0); return its loss, and how many targets counted (None: all).
+
+        On a GPU the loss may still be computing.
+        """
         if self.streams.starts(number):
             self.hidden = fresh_states(self.net, self.rows)
         window = self._window(number)
         loss, self.hidden = self.train_step(window, self.hidden, number, rate)
         # While a GPU computes, the processor reads the next window.
         self._ahead = number + 1, self._window(number + 1)
-        return float(loss), None if window.weights is None else int(window.weights.sum())
+        nats = loss if self.device == "gpu" else float(loss)
+        return nats, None if window.weights is None else int(window.weights.sum())
 
     def _window(self, number: int) -> Window:
         """Return the window of this process for a step; it may have been read in advance."""

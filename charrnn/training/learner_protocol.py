@@ -1,6 +1,6 @@
 """The interface between the trainer and the learner; only the learner uses Keras."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, SupportsFloat
 
 import numpy as np
 
@@ -19,8 +19,7 @@ class Learner(Protocol):
     """A network that is trained step by step on its text.
 
     `shards` is the number of parts into which it cuts a batch, `device` is "cpu" or "gpu"; `engine` computes
-    the cells. The next step depends only
-    on its state, the step's number and the learning rate.
+    the cells. The next step depends only on its state, the step's number and the learning rate.
     """
 
     steps_per_epoch: int
@@ -29,10 +28,10 @@ class Learner(Protocol):
     device: str
     engine: str
 
-    def step(self, number: int, rate: float) -> tuple[float, int | None]:
+    def step(self, number: int, rate: float) -> tuple[SupportsFloat, int | None]:
         """Take step `number` (from 0); return its mean loss in nats, and how many targets counted in it (None: all).
 
-        The targets are those that this process reads.
+        On a GPU it may still be computing: `float` waits for the loss. The targets are those that this process reads.
         """
 
     def estimate(self) -> float | None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Generator, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, SupportsFloat
 
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.runs.progress import Progress
@@ -32,6 +32,8 @@ LOG_EVERY = 50
 HISTORY = 1000
 # The first step compiles and the second warms up: only later steps show the speed.
 COMPILING = 2
+# How many steps may be under way: a GPU computes one while the processor prepares the next.
+UNDER_WAY = {"cpu": 0, "gpu": 1}
 
 
 class Trainer(Keeper):
@@ -50,6 +52,8 @@ class Trainer(Keeper):
         # With `minutes`: the speed of training, and the step at which to check again whether the steps fit the time.
         self.pace: Pace | None = None
         self.look = 0
+        # The steps whose losses were not read yet: their numbers, losses, and how many targets counted.
+        self.unread: list[tuple[int, SupportsFloat, int | None]] = []
 
     def events(self) -> Iterator[Event]:
         """Train to the end of the budget; the run is saved at every evaluation and at the end.
@@ -109,6 +113,7 @@ class Trainer(Keeper):
                 yield from self._revise()
                 continue
             if self.step % LOG_EVERY == 0:
+                self._read_losses()
                 self._log(None)
             if self._wanted()[1] or (self.config.save_every and self.step % self.config.save_every == 0):
                 yield from self._save_or_go_on()
@@ -189,20 +194,32 @@ class Trainer(Keeper):
         return step % self.learner.steps_per_epoch == 0 and distance >= STEPS_BETWEEN_EVALUATIONS
 
     def _one_step(self) -> Stepped:
-        step, now = self.step, self.progress
+        """Take a step; the loss of the event is that of the last step that has been computed."""
+        step, total = self.step, self.progress.total
         rate = self._rate(step)
-        nats, counted = self.learner.step(step, rate)
+        self.unread.append((step, *self.learner.step(step, rate)))
         if self.new_plan:
             self._record_plan()
-        # A window in which no character counts has the loss 0, which is not a real loss: log and guard ignore it.
-        share = self._share(counted)
-        counts = share > 0 or not math.isfinite(nats)
-        if counts:
-            starts = step % self.learner.steps_per_epoch == 0
-            stability = divergence.watch(now.stability, step + 1, nats, share, starts)
-            self._note(stability=stability, loss_sum=now.loss_sum + nats, loss_steps=now.loss_steps + 1)
         self._note(step=step + 1)
-        return Stepped(step + 1, now.total, self.epoch, nats if counts else None, rate)
+        nats = self._read_losses(UNDER_WAY[self.learner.device])
+        return Stepped(step + 1, total, self.epoch, nats, rate)
+
+    def _read_losses(self, left: int = 0) -> float | None:
+        """Read the losses of all steps but the last `left`, awaiting them; return the newest, None if none counts.
+
+        Raises Diverged. To be called before anything that depends on the losses: a log, a save, an evaluation.
+        """
+        newest = None
+        while len(self.unread) > left:
+            step, loss, counted = self.unread.pop(0)
+            nats, share, now = float(loss), self._share(counted), self.progress
+            # A window in which no character counts has the loss 0, which is not a real loss: log and guard ignore it.
+            if share > 0 or not math.isfinite(nats):
+                starts = step % self.learner.steps_per_epoch == 0
+                stability = divergence.watch(now.stability, step + 1, nats, share, starts)
+                self._note(stability=stability, loss_sum=now.loss_sum + nats, loss_steps=now.loss_steps + 1)
+                newest = nats
+        return newest
 
     def _share(self, counted: int | None) -> float:
         """Return the fraction of a step's targets, over all processes, that counts in its loss."""
@@ -211,6 +228,7 @@ class Trainer(Keeper):
         return sum(own for (own,) in self.processes.all([counted])) / (self.config.batch * self.config.seq)
 
     def _evaluate(self) -> Iterator[Event]:
+        self._read_losses()
         val_nats, now = self.learner.estimate(), self.progress
         if val_nats is not None and not math.isfinite(val_nats):
             raise Diverged(f"the validation loss became {val_nats}", self.step)
@@ -226,6 +244,7 @@ class Trainer(Keeper):
 
     def _roll_back(self, failure: Diverged) -> Iterator[Event]:
         """Return to the last good state and lower the rate; both are on disk before the next step."""
+        self.unread.clear()
         self._restore(self.good)
         # The counters of the last good state: the failure may have come in an evaluation that improved them.
         stability = self.progress.stability
@@ -251,6 +270,7 @@ class Trainer(Keeper):
 
     def _save_or_go_on(self, best: bool = False) -> Iterator[Event]:
         """Save; if the disk refuses, training goes on with the state in memory."""
+        self._read_losses()
         asked = self._wanted()[1]
         if asked:
             self.save_wanted = self._agreed[1] = False
@@ -270,6 +290,7 @@ class Trainer(Keeper):
 
     def _save_for_good(self) -> None:
         """Save at the very end; NotWritten in every process if the first could not write."""
+        self._read_losses()
         error = None
         try:
             self.save()

@@ -313,6 +313,74 @@ def test_after_a_rollback_the_way_is_that_of_the_lower_rate_alone(tmp_path):
     assert lines == metrics(tmp_path / "other") and [line["step"] for line in lines] == [10, 20, 30, 40]
 
 
+# A GPU that computes while the next step is prepared
+
+
+class Late:
+    """The loss of a step that a GPU still computes; `log` is told when it is awaited."""
+
+    def __init__(self, number: int, nats: float, log: list):
+        self.number, self.nats, self.log = number, nats, log
+
+    def __float__(self) -> float:
+        self.log.append(("awaited", self.number))
+        return self.nats
+
+
+def on_gpu(trainer: Trainer, log: list) -> Trainer:
+    """Let the trainer's learner be one on a GPU; `log` is told of steps begun, losses awaited, and states read."""
+    learner, step, state = trainer.learner, trainer.learner.step, trainer.learner.state
+
+    def late_step(number, rate):
+        log.append(("begun", number))
+        nats, counted = step(number, rate)
+        return Late(number, nats, log), counted
+
+    learner.device, learner.step = "gpu", late_step
+    learner.state = lambda: log.append(("saved", None)) or state()
+    return trainer
+
+
+def test_with_a_gpu_a_step_is_begun_before_the_loss_of_the_last_is_read(unbroken, tmp_path):
+    log: list = []
+    path = tmp_path / "unbroken"
+    events = list(on_gpu(make_trainer(path), log).events())
+    assert log.index(("begun", 1)) < log.index(("awaited", 0)) < log.index(("begun", 2)) < log.index(("awaited", 1))
+    # Every loss is read before a save or an evaluation, so that nothing on disk is different.
+    for place, (what, _) in enumerate(log):
+        begun, awaited = ([n for w, n in log[:place] if w == kind] for kind in ("begun", "awaited"))
+        assert what != "saved" or begun == awaited
+    assert metrics(path) == metrics(unbroken[0])
+    for one, other in zip(Run(path).checkpoints(), Run(unbroken[0]).checkpoints(), strict=True):
+        kept = read_checkpoint(one, training=True)
+        assert kept.progress.device == "cpu"
+        assert_same(kept, read_checkpoint(other, training=True))
+    # Of a step the loss of the one before is told, and after an evaluation's none.
+    told, known = ([event.nats for event in of(Stepped, each)] for each in (events, unbroken[1]))
+    assert told[0] is None and told[1] == known[0] and told[2] == known[1]
+
+
+def test_with_a_gpu_a_rollback_forgets_the_step_that_was_begun_too(tmp_path):
+    logs: dict[str, list] = {"cpu": [], "gpu": []}
+    for name, log in logs.items():
+        trainer, spoilt = make_trainer(tmp_path / name, replace(CONFIG, save_every=None)), []
+
+        def spoil(learner, number, spoilt=spoilt):
+            return float("nan") if number == 14 and not spoilt.append(14) else None
+
+        trainer.learner.spoilt = spoil
+        if name == "gpu":
+            on_gpu(trainer, log)
+        for event in trainer.events():
+            if isinstance(event, RolledBack):
+                trainer.learner.spoilt = lambda learner, number: None
+    # Step 15 was begun when the loss of the 14th was read.
+    log = logs["gpu"]
+    assert log.index(("begun", 14)) < log.index(("awaited", 13))
+    assert_same(*(last(Run(tmp_path / name)) for name in logs))
+    assert metrics(tmp_path / "cpu") == metrics(tmp_path / "gpu")
+
+
 # A budget of minutes
 
 
