@@ -9,17 +9,12 @@ from charrnn.compiled.product import CHUNK
 from charrnn.network.gated_feedback import gated_feedback
 from charrnn.network.grid import grid
 from support.compiled_scans import Quick, assert_equal, call, compiled, errors, results
-from support.representatives import REPRESENTATIVES
+from support.representatives import REPRESENTATIVES, some
 from support.toys import TOYS, UNITS, Two, random_cell, toy
 from support.vectors import restricted
 
 STACKS = {"grid": grid(CELLS["lstm"]), "gated feedback": gated_feedback(CELLS["gru"], 2)}
 ALL = {**CELLS, **STACKS}
-
-
-def some(names, fast):
-    """Return all names as cases; those that are not `fast` are slow."""
-    return [pytest.param(name, marks=() if name in fast else pytest.mark.slow) for name in names]
 
 
 @pytest.mark.parametrize("name", ALL)

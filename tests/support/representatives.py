@@ -43,6 +43,11 @@ def case(*values: Any, fast: bool = True, on_jax: bool = False) -> Any:
     return pytest.param(*values, marks=() if fast and (on_jax or not ON_JAX) else pytest.mark.slow)
 
 
+def some(names: Iterable[str], fast: Iterable[str]) -> list[Any]:
+    """Return a case for each of `names`; those that are not `fast` are slow."""
+    return [pytest.param(name, marks=() if name in fast else pytest.mark.slow) for name in names]
+
+
 def cells(names: Iterable[str] = CELLS, fast: Iterable[str] = REPRESENTATIVES, on_jax: Iterable[str] = ()) -> list[Any]:
     """Return a case for each of `names`."""
     return [case(name, fast=name in fast, on_jax=name in on_jax) for name in names]

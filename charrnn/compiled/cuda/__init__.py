@@ -1,0 +1,1 @@
+"""Compiled cells on an NVIDIA GPU: one kernel for all time steps of a layer."""

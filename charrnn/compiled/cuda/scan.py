@@ -1,0 +1,88 @@
+"""The scan of a layer as kernels for a GPU: its programs, and a kernel for each number of steps and rows."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+from charrnn.cells import Cell
+from charrnn.cells.trace import Trace
+from charrnn.compiled.cuda import driver
+from charrnn.compiled.cuda.source import Kernel, check_layout
+from charrnn.compiled.cuda.tiles import Tiles, tiles_for
+from charrnn.compiled.graph import Kind
+from charrnn.compiled.layout import Argument, Layout
+from charrnn.compiled.program import programs_of
+
+
+class Launch(NamedTuple):
+    """A kernel that is loaded, and how it is launched; symbol: a name that no other code has."""
+
+    address: int
+    kernel: Kernel
+    symbol: str
+
+
+class Arguments(NamedTuple):
+    """What a function reads and fills, in order."""
+
+    inputs: list[Argument]
+    outputs: list[Argument]
+
+
+class Function:
+    """One direction of the scan of a layer of `units` units; `layout` has its arguments."""
+
+    def __init__(self, name: str, layout: Layout, units: int, bf16: bool):
+        check_layout(layout, units)
+        self.name, self.units, self.bf16, self._whole = name, units, bf16, layout
+        outputs = [a for a in layout.outputs if a.array is not None and a.array.kind is not Kind.SCRATCH]
+        self.layout = Arguments(list(layout.inputs), outputs)
+        self._launches: dict[tuple[int, int, bool], Launch] = {}
+
+    def kernel(self, steps: int, rows: int, recording: bool, gpu: driver.Gpu) -> Kernel:
+        """Return the kernel for a number of steps and rows on a GPU, or raise NoTiles."""
+        products = self._whole.program.products
+        tiles = tiles_for(self.units, rows, products, 2 if self.bf16 else 4, gpu.processors, gpu.shared)
+        return self.of_tiles(tiles, steps, recording)
+
+    def of_tiles(self, tiles: Tiles, steps: int, recording: bool) -> Kernel:
+        """Return the kernel that is divided so."""
+        return Kernel(self.name, self._whole, self.name == "backward", tiles, steps, recording, self.bf16)
+
+    def launch(self, steps: int, rows: int, recording: bool) -> Launch:
+        """Return the kernel for a number of steps and rows, compiled and loaded."""
+        key = steps, rows, recording
+        if key not in self._launches:
+            gpu = driver.gpu()
+            kernel = self.kernel(steps, rows, recording, gpu)
+            code = driver.code_of(kernel.source, gpu.architecture)
+            symbol = hashlib.sha256(kernel.source.encode()).hexdigest()
+            self._launches[key] = Launch(driver.loaded(code, kernel.name, kernel.shared), kernel, symbol)
+        return self._launches[key]
+
+
+class CudaScan:
+    """The scan of a layer of `units` units that outputs the fields `emitted`, forwards and backwards.
+
+    resets: whether documents begin within windows. bf16: whether products have bfloat16 operands; otherwise TF32. more:
+    see `Trace`. Raises NoTiles if kernels cannot compute the cell.
+    """
+
+    def __init__(self, cell: Cell, units: int, emitted: Sequence[str], resets: bool, bf16: bool, more: int = 0):
+        self.programs = programs = programs_of(cell, units, emitted, resets, Trace(cell, units, more=more))
+        step, derivative = programs.step, programs.derivative
+        layout = partial(Layout, panel=1, tile=1)
+        keep = [step.keep] if step.keep is not None else []
+        states = list(step.states.values())
+        forward = layout(programs.forward, [step.zx, *keep, *step.vectors.values()], first=states)
+        read = {a for a in layout(programs.backward, []).arrays if a.value is None}
+        recorded = [a.array for a in forward.outputs if a.array in read]
+        given = [a for a in (step.zx, *keep, *step.vectors.values()) if a in read]
+        backward = layout(
+            programs.backward,
+            [*given, *recorded, *derivative.incoming.values()],
+            last=list(derivative.d_states.values()),
+        )
+        self.forward = Function("forward", forward, units, bf16)
+        self.backward = Function("backward", backward, units, bf16)
