@@ -67,33 +67,27 @@ def forward(
     dropout: Callable[[int, Array], Array] | None = None,
     reset: Array | None = None,
     table: Array | None = None,
-    kernel: Callable[[int, Array, Any], tuple[Array, Any]] | None = None,
     attention: Attend = attend,
 ) -> tuple[Array, list[Any]]:
     """Return the logits that follow each of `ids`, (time, batch, vocab), and the states after the last.
 
     `scan(cell, zx, state, matrices, vectors, reset, emitted)` runs a cell over time; `dropout(layer, x)` masks a
     layer's output; `reset` (time, batch) is true where a document begins and the state returns to its initial value;
-    `table` is the input table, if the caller has it already; `kernel(layer, x, state)`, if given, runs a whole layer
-    instead of the scan, including its product with W; for the first layer, x is the ids. `attention` is called
-    instead of `attend`, if the model has attention.
+    `table` is the input table, if the caller has it already. `attention` is called instead of `attend`, if the model
+    has attention.
     """
     layers, after, memories = layers_of(model), [], []
     x: Array = None
     below: dict[str, Array] = {}
     for layer, cell in enumerate(layers):
         names = emitted(layers, layer)
-        if kernel is not None:
-            h, state = kernel(layer, x if layer else ids, states[layer])
-            outputs = [h]
+        if layer:
+            zx = _zx(xp, cell, weights, layer, x, below)
         else:
-            if layer:
-                zx = _zx(xp, cell, weights, layer, x, below)
-            else:
-                zx = xp.take(input_table(xp, model, weights) if table is None else table, ids, axis=0)
-                if dropout and len(layers) < model.layers:
-                    zx = xp.concatenate([zx, *_masks(xp, model, zx, dropout)], axis=-1)
-            outputs, state = scan(cell, zx, states[layer], *layer_parameters(xp, cell, weights, layer), reset, names)
+            zx = xp.take(input_table(xp, model, weights) if table is None else table, ids, axis=0)
+            if dropout and len(layers) < model.layers:
+                zx = xp.concatenate([zx, *_masks(xp, model, zx, dropout)], axis=-1)
+        outputs, state = scan(cell, zx, states[layer], *layer_parameters(xp, cell, weights, layer), reset, names)
         after.append(state)
         below = dict(zip(names, outputs, strict=True))
         if layer == attending(model):

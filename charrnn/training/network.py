@@ -13,8 +13,7 @@ from charrnn.engines import COMPILED, FRAMEWORK
 from charrnn.network.forward import forward
 from charrnn.network.parameters import parameter_shapes
 from charrnn.training.backends import compiled
-from charrnn.training.backends.engine import calls, look_up, matmul, scan, xp
-from charrnn.training.cudnn import Library
+from charrnn.training.backends.engine import calls, gpu_calls, look_up, matmul, on_gpu, scan, xp
 
 # The types of matrix products by the names in the settings; None is the type of the operands.
 PRODUCTS = {"float32": None, "bf16": "bfloat16"}
@@ -23,8 +22,8 @@ PRODUCTS = {"float32": None, "bf16": "bfloat16"}
 class NetworkOps:
     """The namespace `xp` of the network in training: the backend's, with other look-ups and products."""
 
-    def __init__(self, products: str | None, engine: str):
-        self.products, self._look_up = products, partial(compiled.look_up, calls) if engine == COMPILED else look_up
+    def __init__(self, products: str | None, native: bool):
+        self.products, self._look_up = products, partial(compiled.look_up, calls) if native else look_up
 
     def take(self, x: Any, indices: Any, axis: int) -> Any:
         return self._look_up(x, indices)
@@ -51,6 +50,8 @@ class CharRNN(keras.layers.Layer):
         super().__init__(dtype=dtype, name="charrnn")
         self.products = PRODUCTS[precision]
         self.engine = engine
+        # Compiled code of the processor does look-ups and dropout too.
+        self.native = engine == COMPILED and not on_gpu()
         self.model = model
         self.vocab_size = vocab_size
         self.parameters = {
@@ -58,7 +59,6 @@ class CharRNN(keras.layers.Layer):
             for name, shape in parameter_shapes(model, vocab_size).items()
         }
         self.built = True
-        self.library = Library.of(model, vocab_size, self.variable_dtype)
         self.load(weights)
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
@@ -85,12 +85,11 @@ class CharRNN(keras.layers.Layer):
     ) -> tuple[Any, list[Any]]:
         """Return logits and next states for the parameters' values, or for `values` if given."""
         run = (
-            partial(compiled.scan, calls, gradient_wanted=gradient_wanted)
+            partial(compiled.scan, calls if self.native else gpu_calls(self.products))
             if self.engine == COMPILED
-            else partial(scan, gradient_wanted=gradient_wanted, products=self.products)
+            else partial(scan, products=self.products)
         )
+        run = partial(run, gradient_wanted=gradient_wanted)
         values = self.values() if values is None else values
-        xp = NetworkOps(self.products, self.engine)
-        # Only the scan can reset the state where a document begins inside a window.
-        whole = partial(self.library.run, values) if self.library and reset is None else None
-        return forward(xp, self.model, values, ids, states, run, dropout, reset, kernel=whole)
+        xp = NetworkOps(self.products, self.native)
+        return forward(xp, self.model, values, ids, states, run, dropout, reset)

@@ -6,7 +6,6 @@ from typing import Any
 import keras
 
 from charrnn.data.batches import Window
-from charrnn.engines import COMPILED
 from charrnn.network.states import initial_states
 from charrnn.training.backends import compiled as compiled_code
 from charrnn.training.backends.contract import Shards
@@ -70,7 +69,7 @@ class TrainStep:
         self.seed = seed
         self.sum_gradients = sum_gradients
         optimizer.build(list(net.parameters.values()))
-        self._update = Update(self._step, net.parameters, optimizer, shards, fused=resets or not net.library)
+        self._update = Update(self._step, net.parameters, optimizer, shards)
 
     def __call__(self, window: Window, states: States, step: int, learning_rate: float) -> tuple[Any, States]:
         """Return the mean loss in nats per character (it may still be computing) and the next states.
@@ -93,7 +92,7 @@ class TrainStep:
         self, values: Mapping[str, Any], step: Any, counted: Any, window: Window, states: Sequence[Any], first_row: Any
     ) -> Any:
         def drop(layer: int, x: Any) -> Any:
-            if self.net.engine == COMPILED:
+            if self.net.native:
                 words = calls.words(self.seed, step, layer, first_row)
                 return compiled_code.dropout(calls, x, self.dropout, words)
             return x * dropout_mask(x.shape, self.dropout, self.seed, step, layer, first_row)
@@ -112,7 +111,7 @@ class EvalStep:
 
     def __init__(self, net: CharRNN, shards: Shards, resets: bool = False):
         self.net, self.shards = net, shards
-        self._compiled = compiled(self._step, fused=resets or not net.library)
+        self._compiled = compiled(self._step)
 
     def __call__(self, window: Window, states: States) -> tuple[Any, States]:
         """Return the summed weighted loss in nats and the next states."""

@@ -19,12 +19,23 @@ def test_cells_are_compiled_where_nothing_prevents_it():
     assert chosen("framework") == ("framework", None)
 
 
-@pytest.mark.parametrize("why", [{"precision": "bf16"}, {"on_gpu": True}])
-def test_a_gpu_and_bf16_need_the_framework_and_only_who_asked_for_code_is_told(why):
+def told_only_when_asked(**why) -> None:
+    """Assert that the framework computes the cells, and that only who asked for compiled ones is told."""
     assert chosen(**why) == ("framework", None)
     for asked in ({"wanted": "compiled"}, {"recorded": "compiled"}):
         engine, notice = chosen(**asked, **why)
         assert engine == "framework" and "The cells are not compiled: " in notice
+
+
+def test_bf16_on_a_processor_needs_the_framework():
+    told_only_when_asked(precision="bf16")
+
+
+@pytest.mark.trains
+def test_a_gpu_without_kernels_needs_the_framework(monkeypatch):
+    # As with TensorFlow; tests/training/test_cuda_calls.py is about JAX.
+    monkeypatch.setattr("charrnn.training.backends.engine.gpu_calls", lambda products: None)
+    told_only_when_asked(on_gpu=True)
 
 
 def test_a_missing_compiler_is_told(monkeypatch):

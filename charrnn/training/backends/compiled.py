@@ -25,6 +25,7 @@ class Output(NamedTuple):
 class Calls(Protocol):
     """What a backend offers.
 
+    scan_of(cell, units, emitted, resets, dtype, more): the compiled scan of a layer.
     native(code, sizes, inputs, outputs): the outputs that are kept, of the type of the first input.
     custom_gradient(function): like `function`, which returns its results and a function that returns the gradients of
     its arguments from those of its results. transposed_product(a, b): a^T b. words(seed, step, layer, first_row): the
@@ -33,6 +34,9 @@ class Calls(Protocol):
 
     xp: Any
 
+    def scan_of(
+        self, cell: Cell, units: int, emitted: tuple[str, ...], resets: bool, dtype: str, more: int = 0
+    ) -> Any: ...
     def native(self, code: Native, sizes: Sequence[int], inputs: Sequence[Any], outputs: Sequence[Output]) -> Any: ...
     def custom_gradient(self, function: Any) -> Any: ...
     def transposed_product(self, a: Any, b: Any) -> Any: ...
@@ -93,7 +97,8 @@ def scan(
     """Run a cell over time; arguments and results are those of `contract.Engine.scan`."""
     keep = None if reset is None else calls.xp.where(reset, calls.xp.zeros_like(zx[:, :, 0]), 1.0)[..., None]
     (steps, rows), units = zx.shape[:2], state[0].shape[-1]
-    compiled = scan_of(cell, units, tuple(emitted), keep is not None, zx.dtype.name, zx.shape[-1] - cell.width(units))
+    more = zx.shape[-1] - cell.width(units)
+    compiled = calls.scan_of(cell, units, tuple(emitted), keep is not None, zx.dtype.name, more)
     step = compiled.programs.step
     arguments = {"zx": zx}
     arguments |= {f"{array.name} first": value for array, value in zip(step.states.values(), state, strict=True)}

@@ -19,7 +19,7 @@ class Backend(Protocol):
 
     name: its name in KERAS_BACKEND, and its package. title: its name for users. install_for_gpu: the command that
     installs it for a GPU. tells_why_no_gpu: whether, built for CUDA, it says itself why it uses no GPU.
-    several_processes: whether several processes can train one run. cudnn_cells: the cells for which Keras calls cuDNN.
+    several_processes: whether several processes can train one run.
     """
 
     name: str
@@ -27,7 +27,6 @@ class Backend(Protocol):
     install_for_gpu: str
     tells_why_no_gpu: bool
     several_processes: bool
-    cudnn_cells: tuple[str, ...]
     # Programs that run in a process of their own. `probe` prints JSON: version, cuda (whether it is built for CUDA),
     # gpus (their names). `peak`, after {n} is filled in, prints the GFLOPS of a float32 product of n x n.
     probe: str
@@ -85,6 +84,9 @@ class Engine(Protocol):
     def calls(self) -> Any:
         """Return how compiled code is called on a processor (`charrnn.training.backends.compiled.Calls`)."""
 
+    def gpu_calls(self, products: str | None) -> Any:
+        """Return how kernels are called on a GPU, None if this backend cannot; products: see `scan`."""
+
     def Shards(self, batch: int, count: int) -> Shards:
         """Cut a batch into shards."""
 
@@ -94,7 +96,6 @@ class Engine(Protocol):
         variables: Mapping[str, Any],
         optimizer: Any,
         shards: Any,
-        fused: bool = True,
     ) -> Callable[..., Any]:
         """Compile a step that updates Keras variables with the gradients of `step(values, number, *arguments)`.
 
@@ -105,8 +106,8 @@ class Engine(Protocol):
     def on_gpu(self) -> bool:
         """Return whether a GPU computes."""
 
-    def compiled(self, function: Callable[..., Any], fused: bool = True) -> Callable[..., Any]:
-        """Return a compiled function of arrays; without `fused`, the compiler keeps calls of cuDNN."""
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a compiled function of arrays."""
 
     def loss_and_gradients(
         self, function: Callable[[Arrays], tuple[Any, Any]], values: Arrays

@@ -8,7 +8,7 @@ from charrnn.training.backends.choice import BACKENDS
 backend = BACKENDS[keras.backend.backend()]
 _engine = backend.engine()
 Shards, Update, xp = _engine.Shards, _engine.Update, _engine.xp
-scan, calls = _engine.scan, _engine.calls
+scan, calls, gpu_calls = _engine.scan, _engine.calls, _engine.gpu_calls
 compiled, loss_and_gradients = _engine.compiled, _engine.loss_and_gradients
 matmul, look_up, cross_entropies = _engine.matmul, _engine.look_up, _engine.cross_entropies
 counter, uniform_rows, on_gpu = _engine.counter, _engine.uniform_rows, _engine.on_gpu
@@ -22,6 +22,7 @@ __all__ = [
     "compiled",
     "counter",
     "cross_entropies",
+    "gpu_calls",
     "look_up",
     "loss_and_gradients",
     "matmul",

@@ -38,7 +38,7 @@ def choose_engine(
 def _obstacle(model: ModelConfig, precision: str, on_gpu: bool, resets: bool) -> tuple[str | None, bool]:
     """Return why the cells cannot be compiled, None if they can, and whether that is how such a run is trained."""
     if on_gpu:
-        return "a GPU trains this run", True
+        return _obstacle_on_gpu(model, precision, resets)
     if precision != "float32":
         return f"the products are in {precision}", True
     if why := cannot_compile():
@@ -52,4 +52,20 @@ def _obstacle(model: ModelConfig, precision: str, on_gpu: bool, resets: bool) ->
         except Exception as error:
             # The cell may be the user's, and LLVM or the system may refuse; the framework needs neither.
             return f"the cell {cell.name} could not be compiled ({type(error).__name__}: {error})", False
+    return None, False
+
+
+def _obstacle_on_gpu(model: ModelConfig, precision: str, resets: bool) -> tuple[str | None, bool]:
+    """Return what `_obstacle` returns, for kernels on a GPU."""
+    from charrnn.training.backends.engine import gpu_calls
+    from charrnn.training.network import PRODUCTS
+
+    calls = gpu_calls(PRODUCTS[precision])
+    if calls is None:
+        return "TensorFlow has no kernels of charrnn on a GPU", True
+    layers = layers_of(model)
+    for place, cell in enumerate(layers):
+        why, is_usual = calls.why_not(cell, model.units, tuple(emitted(layers, place)), resets)
+        if why:
+            return why, is_usual
     return None, False

@@ -14,8 +14,6 @@ class Jax(Backend):
     name, title = "jax", "JAX"
     install_for_gpu = "pip install 'charrnn[jax-cuda]'"
     tells_why_no_gpu = several_processes = True
-    # Keras calls cuDNN's GRU with TensorFlow only.
-    cudnn_cells = ("lstm",)
     probe = """
 import json, jax
 from importlib.util import find_spec

@@ -1,6 +1,6 @@
 """The engine for JAX: the names of `contract.Engine`."""
 
-from charrnn.training.backends.jax.native import calls
+from charrnn.training.backends.jax.native import calls, gpu_calls
 from charrnn.training.backends.jax.ops import (
     Update,
     compiled,
@@ -23,6 +23,7 @@ __all__ = [
     "compiled",
     "counter",
     "cross_entropies",
+    "gpu_calls",
     "look_up",
     "loss_and_gradients",
     "matmul",

@@ -15,14 +15,12 @@ import numpy as np
 
 from charrnn.compiled.machine import Loaded
 from charrnn.compiled.scan import Native, this_machine
-from charrnn.training.backends.compiled import Output
+from charrnn.training.backends.compiled import Output, scan_of
 from charrnn.training.backends.jax.ops import product, xp
 
 # The offsets are those of the C structures on 64-bit systems. When a handler is registered, XLA asks for the version of
 # the interface that it was written for (0.1), by an extension of the call frame.
-HANDLER = """
-define ptr @handler(ptr %frame) {
-entry:
+VERSION = """
   %extension_at = getelementptr i8, ptr %frame, i64 8
   %extension = load ptr, ptr %extension_at
   %none = icmp eq ptr %extension, null
@@ -40,24 +38,9 @@ version:
   %minor = getelementptr i8, ptr %metadata, i64 28
   store i32 1, ptr %minor
   ret ptr null
-call:
-  %inputs_count_at = getelementptr i8, ptr %frame, i64 56
-  %inputs_count = load i64, ptr %inputs_count_at
-  %inputs_at = getelementptr i8, ptr %frame, i64 72
-  %inputs = load ptr, ptr %inputs_at
-  %outputs_count_at = getelementptr i8, ptr %frame, i64 96
-  %outputs_count = load i64, ptr %outputs_count_at
-  %outputs_at = getelementptr i8, ptr %frame, i64 112
-  %outputs = load ptr, ptr %outputs_at
-  %input_table = alloca ptr, i64 %inputs_count
-  %output_table = alloca ptr, i64 %outputs_count
-  call void @addresses(ptr %inputs, i64 %inputs_count, ptr %input_table)
-  call void @addresses(ptr %outputs, i64 %outputs_count, ptr %output_table)
-  %code = inttoptr i64 ADDRESS to ptr
-  call void %code(ptr %output_table, ptr %input_table)
-  ret ptr null
-}
-
+"""
+# Fills a table with the addresses of the arrays of a call frame.
+ADDRESSES = """
 define internal void @addresses(ptr %buffers, i64 %count, ptr %table) {
 entry:
   br label %head
@@ -78,6 +61,29 @@ done:
   ret void
 }
 """
+HANDLER = f"""
+define ptr @handler(ptr %frame) {{
+entry:
+{VERSION}
+call:
+  %inputs_count_at = getelementptr i8, ptr %frame, i64 56
+  %inputs_count = load i64, ptr %inputs_count_at
+  %inputs_at = getelementptr i8, ptr %frame, i64 72
+  %inputs = load ptr, ptr %inputs_at
+  %outputs_count_at = getelementptr i8, ptr %frame, i64 96
+  %outputs_count = load i64, ptr %outputs_count_at
+  %outputs_at = getelementptr i8, ptr %frame, i64 112
+  %outputs = load ptr, ptr %outputs_at
+  %input_table = alloca ptr, i64 %inputs_count
+  %output_table = alloca ptr, i64 %outputs_count
+  call void @addresses(ptr %inputs, i64 %inputs_count, ptr %input_table)
+  call void @addresses(ptr %outputs, i64 %outputs_count, ptr %output_table)
+  %code = inttoptr i64 ADDRESS to ptr
+  call void %code(ptr %output_table, ptr %input_table)
+  ret ptr null
+}}
+{ADDRESSES}
+"""
 
 
 # The functions whose handlers XLA knows, and the handlers.
@@ -89,19 +95,24 @@ def _target(code: Native) -> str:
     if code.symbol not in _KNOWN:
         machine = this_machine()
         handler = machine.load(machine.object_code(HANDLER.replace("ADDRESS", str(code.address))))
-        capsule_of = ctypes.pythonapi.PyCapsule_New
-        capsule_of.restype, capsule_of.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
-        capsule = capsule_of(handler.address("handler"), None, None)
-        jax.ffi.register_ffi_target(f"charrnn_{code.symbol}", capsule, platform="cpu")
+        jax.ffi.register_ffi_target(f"charrnn_{code.symbol}", capsule_of(handler), platform="cpu")
         # XLA may call them as long as the process lives.
         _KNOWN[code.symbol] = code, handler
     return f"charrnn_{code.symbol}"
+
+
+def capsule_of(handler: Loaded) -> Any:
+    """Return a handler in the form in which JAX registers it."""
+    make = ctypes.pythonapi.PyCapsule_New
+    make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    return make(handler.address("handler"), None, None)
 
 
 class Calls:
     """What `charrnn.training.backends.compiled` needs of JAX."""
 
     xp = xp
+    scan_of = staticmethod(scan_of)
 
     @staticmethod
     def native(code: Native, sizes: Sequence[int], inputs: Sequence[Any], outputs: Sequence[Output]) -> list[Any]:
@@ -136,3 +147,10 @@ class Calls:
 
 
 calls = Calls()
+
+
+def gpu_calls(products: str | None) -> Any:
+    """Return how kernels are called on a GPU."""
+    from charrnn.training.backends.jax.cuda import CudaCalls
+
+    return CudaCalls(products)

@@ -41,8 +41,8 @@ def on_gpu() -> bool:
     return jax.default_backend() == "gpu"
 
 
-def compiled(function: Callable[..., Any], fused: bool = True) -> Callable[..., Any]:
-    """Return a compiled function of arrays; it is always fused."""
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a compiled function of arrays."""
     return jax.jit(function)
 
 
@@ -63,7 +63,6 @@ class Update:
         variables: Mapping[str, keras.Variable],
         optimizer: keras.optimizers.Optimizer,
         shards: Shards,
-        fused: bool = True,
     ):
         self.optimizer, self.shards = optimizer, shards
         self.variables = list(variables.values())
@@ -78,10 +77,12 @@ class Update:
 
     def __call__(self, rate: float, step: int, *arguments: Any) -> Any:
         """Take step number `step` at a learning rate; return its results, which may still be computing."""
-        # From the host: a rate on a device would have to be fetched first.
-        self.optimizer.learning_rate.assign(self.shards.everywhere_alike(np.float32(rate)))
+        known = self.optimizer.learning_rate
         weights, slots = (
-            [self.shards.everywhere_alike(variable.value) for variable in part]
+            [
+                self._rate(rate) if variable is known else self.shards.everywhere_alike(variable.value)
+                for variable in part
+            ]
             for part in (self.variables, self.optimizer.variables)
         )
         results, weights, slots = self._run(weights, slots, counter(step), *arguments)
@@ -89,6 +90,10 @@ class Update:
             for variable, value in zip(part, values, strict=True):
                 variable.assign(value)
         return results
+
+    def _rate(self, rate: float) -> Any:
+        """Return a learning rate in the form that a step reads."""
+        return np.float32(rate) if jax.process_count() == 1 else self.shards.everywhere_alike(np.float32(rate))
 
 
 def product(a: Any, b: Any, products: str | None = None) -> Any:

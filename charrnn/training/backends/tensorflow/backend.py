@@ -13,7 +13,6 @@ class TensorFlow(Backend):
     name, title = "tensorflow", "TensorFlow"
     install_for_gpu = "pip install 'charrnn[cuda]'"
     tells_why_no_gpu = several_processes = False
-    cudnn_cells = ("lstm", "gru-reset-after")
     probe = """
 import json, tensorflow as tf
 built = tf.sysconfig.get_build_info()

@@ -1,6 +1,6 @@
 """The engine for TensorFlow: the names of `contract.Engine`."""
 
-from charrnn.training.backends.tensorflow.native import calls
+from charrnn.training.backends.tensorflow.native import calls, gpu_calls
 from charrnn.training.backends.tensorflow.ops import (
     Update,
     compiled,
@@ -23,6 +23,7 @@ __all__ = [
     "compiled",
     "counter",
     "cross_entropies",
+    "gpu_calls",
     "look_up",
     "loss_and_gradients",
     "matmul",

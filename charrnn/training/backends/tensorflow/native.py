@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn.compiled.scan import Native
-from charrnn.training.backends.compiled import Output
+from charrnn.training.backends.compiled import Output, scan_of
 from charrnn.training.backends.tensorflow.ops import xp
 
 # TensorFlow reads an array where it is if its address is a multiple of this; otherwise it copies the array.
@@ -54,6 +54,7 @@ class Calls:
     """What `charrnn.training.backends.compiled` needs of TensorFlow."""
 
     xp = xp
+    scan_of = staticmethod(scan_of)
 
     @staticmethod
     def native(code: Native, sizes: Sequence[int], inputs: Sequence[Any], outputs: Sequence[Output]) -> list[Any]:
@@ -90,3 +91,7 @@ class Calls:
 
 
 calls = Calls()
+
+
+def gpu_calls(products: str | None) -> None:
+    """Return None: there are no kernels for TensorFlow."""

@@ -55,9 +55,9 @@ def on_gpu() -> bool:
     return bool(tf.config.list_logical_devices("GPU"))
 
 
-def compiled(function: Callable[..., Any], fused: bool = True) -> Callable[..., Any]:
-    """Return a compiled function of arrays; on a GPU with `fused`, XLA makes fewer kernels of it, without cuDNN."""
-    return tf.function(function, autograph=False, jit_compile=fused and on_gpu())
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a compiled function of arrays; on a GPU, XLA makes fewer kernels of it."""
+    return tf.function(function, autograph=False, jit_compile=on_gpu())
 
 
 def loss_and_gradients(
@@ -81,7 +81,6 @@ class Update:
         variables: Mapping[str, keras.Variable],
         optimizer: keras.optimizers.Optimizer,
         shards: Shards,
-        fused: bool = True,
     ):
         def run(rate: Any, *arguments: Any) -> Any:
             results, gradients = step({name: variable.value for name, variable in variables.items()}, *arguments)
@@ -89,7 +88,7 @@ class Update:
             optimizer.apply([gradients[name] for name in variables], list(variables.values()))
             return results
 
-        self._run = compiled(run, fused)
+        self._run = compiled(run)
 
     def __call__(self, rate: float, step: int, *arguments: Any) -> Any:
         """Take step number `step` at a learning rate; return its results, which may still be computing."""
