@@ -78,8 +78,8 @@ def train_events(
         val_file: Another text for validation; then no part of `corpus` is used for it.
         backend: "tensorflow" or "jax"; by default the one that KERAS_BACKEND names, or tensorflow.
         device: "auto", "cpu", "gpu", or one GPU: "gpu:0".
-        engine: What computes the cells: "compiled" code for this processor, or the "framework". "auto" compiles them,
-            unless a GPU trains or `precision` is "bf16".
+        engine: What computes the cells: "compiled" code for this processor or GPU, or the "framework". "auto" compiles
+            them where it can: not with `precision="bf16"` on a processor, nor with TensorFlow on a GPU.
         processes, process_id, coordinator: How many processes train the run together, the number of this process
             (from 0), and the HOST:PORT of process 0.
         watch: A function; it is called with the number of bytes of the text read so far, and of all (None if unknown).

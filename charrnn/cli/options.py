@@ -221,8 +221,8 @@ Engine = Annotated[
     typer.Option(
         "--engine",
         metavar="|".join(OF_TRAINING),
-        help="What computes the cells: compiled code for this processor, or the framework (TensorFlow or JAX). "
-        "auto compiles them, unless a GPU or bf16 is used.",
+        help="What computes the cells: compiled code for this processor or GPU, or the framework (TensorFlow or JAX). "
+        "auto compiles them where it can: not with bf16 on a processor, nor with TensorFlow on a GPU.",
     ),
 ]
 
