@@ -129,6 +129,15 @@ def run_and_text(arguments: list[str]) -> tuple[str | None, str]:
     return None, arguments[0]
 
 
+def check_no_file(run: str | None, text: str, command: str) -> None:
+    """Raise CharRNNError if a text names a file whose lines were probably meant."""
+    if text and os.path.isfile(text):
+        raise CharRNNError(
+            f"The text is {text!r}, which is a file.",
+            hint=f"For the lines of the file: cat {shlex.quote(text)} | charrnn {command}{' ' + run if run else ''}",
+        )
+
+
 def prime_ids(
     model: "Model",
     prime: str,

@@ -1,8 +1,9 @@
 """The options of `charrnn score`, each declared once; `charrnn.cli.options` has those that other commands share."""
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -242,6 +243,15 @@ def check_pages(*pages: Path | None) -> None:
     named = [page.resolve() for page in pages if page is not None]
     if len({*named}) < len(named):
         raise CharRNNError("--html and --attention write different pages.", hint="Name a file for each of them.")
+
+
+def alignment_page(path: Path | None, model: Any, scorer: Any, source: str) -> AbstractContextManager[Any]:
+    """Return the page of the attention, or None in its place if none is wanted."""
+    if path is None:
+        return nullcontext()
+    from charrnn.cli.views.alignment_page import AlignmentPage
+
+    return AlignmentPage(path, model, scorer, source)
 
 
 def _option(parameter: str) -> str:

@@ -112,6 +112,7 @@ def test_a_page_has_a_table_for_each_line():
     assert re.findall("<tr><th>(.)", third) == [*"abcd"]
     titles = [float(title) for title in re.findall('title="(.*?)"', first)]
     weights = load("pairs.safetensors").alignment("bad\tcafe").weights
+    assert "<h1>Attention of pairs.safetensors in stdin</h1>" in page
     assert titles == [round(weight, 2) for weight in weights.ravel().tolist() if round(weight * 10)]
     # Nothing is loaded, and nothing runs.
     assert "default-src 'none'" in page and "<script" not in page and "http:" not in page and "https:" not in page
@@ -120,9 +121,9 @@ def test_a_page_has_a_table_for_each_line():
 def test_a_text_without_a_separator_looks_at_itself():
     found = load("plain.safetensors").alignment("abcabcabc")
     assert found.source == found.target == "abcabcabc"
-    assert (not np.triu(found.weights).any() and (np.tril(found.weights, -1) > 0).sum() == 5 * 6 - 6 + 0 * 9) or True
+    # It predicts a character from those before it, with attention to 5 characters before the one that was read last.
+    assert not np.triu(found.weights).any() and not np.tril(found.weights, -7).any()
     seen = (found.weights > 0).sum(axis=1).tolist()
-    # With attention to 5 characters before the one that was read last.
     assert seen == [0, 1, 2, 3, 4, 5, 6, 6, 6]
 
 

@@ -88,3 +88,11 @@ def test_an_error_names_the_line_of_stdin():
 def test_mistakes_are_told(arguments, message):
     with pytest.raises(CharRNNError, match=message):
         fill(*arguments)
+
+
+def test_a_file_is_no_text_to_fill(tmp_path, monkeypatch):
+    file = tmp_path / "gaps of mine.txt"
+    file.write_text("a___b\n")
+    with pytest.raises(CharRNNError, match="which is a file") as told:
+        fill("forth.safetensors", file)
+    assert f"cat '{file}' | charrnn fill" in told.value.hint

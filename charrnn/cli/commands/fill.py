@@ -8,7 +8,7 @@ import typer
 
 from charrnn.cli import generating as g
 from charrnn.cli import options as o
-from charrnn.cli.arguments import loaded, run_and_text, say_if_typed
+from charrnn.cli.arguments import check_no_file, loaded, run_and_text, say_if_typed
 from charrnn.cli.console import TextWriter, notify, write_data
 from charrnn.cli.escapes import unescaped
 from charrnn.config import CANDIDATES, GAP, LONGEST_FILLING
@@ -75,6 +75,8 @@ def fill(
     from charrnn.text.lines import portions
 
     run, text = run_and_text(arguments or [])
+    if gap not in text:
+        check_no_file(run, text, "fill")
     model = loaded(run, engine, weights)
     other = None if reverse_run is None else loaded(reverse_run, engine, weights)
     of_bytes = model.text.bytes

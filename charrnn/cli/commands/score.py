@@ -56,8 +56,8 @@ def score(
     """
     from charrnn.api.given import check_unknown
     from charrnn.api.records import check_rank, chosen, ranked, records
-    from charrnn.cli.views.alignment_page import AlignmentPage
     from charrnn.cli.views.scores import Form, Page, print_text
+    from charrnn.text.sources import STDIN
 
     s.check(typed(context))
     check_unknown(unknown)
@@ -85,11 +85,11 @@ def score(
             return
         tell(found[0], by, per_day)
         bits = found[0].bits
-    found_odd = False
+    found_odd, named = False, "stdin" if source == STDIN else source
     write = form.writer()
     with (
-        Page(html, form, source, lines=not whole) if html else nullcontext() as page,
-        AlignmentPage(attention, model, scorer, source) if attention else nullcontext() as alignments,
+        Page(html, form, named, lines=not whole) if html else nullcontext() as page,
+        s.alignment_page(attention, model, scorer, named) as alignments,
     ):
         if whole:
             from charrnn.cli.views.reading import Reading
