@@ -243,6 +243,8 @@ def peer_speed(task: dict[str, Any], args: argparse.Namespace, ids: Path, within
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     environment |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "-1"} if device == "cpu" else {}
     printed = finished([python, str(PEERS / script), json.dumps(task)], within, environment)
+    if not printed.strip():
+        raise Failed("it printed nothing")
     return max(json.loads(printed.splitlines()[-1]).values())
 
 

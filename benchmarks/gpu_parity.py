@@ -77,6 +77,7 @@ def row(args: argparse.Namespace, cell: str, text: Path) -> tuple[list[str], lis
             errors = process.communicate(timeout=args.seconds)[1]
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
             errors = f"it took more than {args.seconds:.0f} s"
         log = text.parent / f"{cell}-{way}/metrics.jsonl"
         if process.returncode or not log.exists():

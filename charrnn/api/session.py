@@ -22,7 +22,7 @@ from charrnn.api.model import Model
 from charrnn.atomic import sync_folder
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.data.corpus import Dataset
-from charrnn.engines import FRAMEWORK
+from charrnn.engines import COMPILED, FRAMEWORK
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.inference import model as inference
 from charrnn.inference.plan import check
@@ -266,7 +266,8 @@ def _rounding(before: Progress, device: str, count: int) -> Iterator[Noticed]:
     """Yield a notice if a resumed run will not be the same to the bit."""
     until_now = before.device or "cpu"
     if device != until_now:
-        yield Noticed(f"Until now it was trained on a {until_now}: a {device} rounds differently.")
+        more = ", and draws other dropout masks" if before.engine == COMPILED else ""
+        yield Noticed(f"Until now it was trained on a {until_now}: a {device} rounds differently{more}.")
     elif count != before.shards:
         yield Noticed(
             f"The batch is now cut into {count} parts (before: {before.shards}), so sums are rounded differently."

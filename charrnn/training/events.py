@@ -30,7 +30,8 @@ class Began:
 class Stepped:
     """A step was taken. `step` counts from 1; `total` is None until the speed is measured.
 
-    `nats` is the loss in nats per character; None if no character of the window counted.
+    `nats` is the loss in nats per character, of this step or, on a GPU, of the newest one that it has computed; None if
+    there is no new one, as no character of the window counted.
     """
 
     step: int

@@ -54,6 +54,8 @@ class Trainer(Keeper):
         self.look = 0
         # The steps whose losses were not read yet: their numbers, losses, and how many targets counted.
         self.unread: list[tuple[int, SupportsFloat, int | None]] = []
+        # The newest loss that was read and that no event has told yet.
+        self.untold: float | None = None
 
     def events(self) -> Iterator[Event]:
         """Train to the end of the budget; the run is saved at every evaluation and at the end.
@@ -102,8 +104,6 @@ class Trainer(Keeper):
                 return "interrupted"
             yield self._one_step()
             self._agree()
-            if self.pace:
-                self.pace.stepped()
             if self._wanted()[2]:
                 self._note(total=self.step)
             if self._evaluation_is_due():
@@ -133,9 +133,9 @@ class Trainer(Keeper):
             self._agree()
             if self._wanted()[0] and self.step < self.most:
                 return
-            pace.stepped()
             if self.step <= first + COMPILING:
                 pace.restart()
+        self._read_losses()
         if not pace.steps:
             self._note(total=self.step)
             return
@@ -194,22 +194,22 @@ class Trainer(Keeper):
         return step % self.learner.steps_per_epoch == 0 and distance >= STEPS_BETWEEN_EVALUATIONS
 
     def _one_step(self) -> Stepped:
-        """Take a step; the loss of the event is that of the last step that has been computed."""
+        """Take a step; the loss of the event is the newest that was read."""
         step, total = self.step, self.progress.total
         rate = self._rate(step)
         self.unread.append((step, *self.learner.step(step, rate)))
         if self.new_plan:
             self._record_plan()
         self._note(step=step + 1)
-        nats = self._read_losses(UNDER_WAY[self.learner.device])
+        self._read_losses(UNDER_WAY[self.learner.device])
+        nats, self.untold = self.untold, None
         return Stepped(step + 1, total, self.epoch, nats, rate)
 
-    def _read_losses(self, left: int = 0) -> float | None:
-        """Read the losses of all steps but the last `left`, awaiting them; return the newest, None if none counts.
+    def _read_losses(self, left: int = 0) -> None:
+        """Read the losses of all steps but the last `left`, awaiting them.
 
         Raises Diverged. To be called before anything that depends on the losses: a log, a save, an evaluation.
         """
-        newest = None
         while len(self.unread) > left:
             step, loss, counted = self.unread.pop(0)
             nats, share, now = float(loss), self._share(counted), self.progress
@@ -218,8 +218,9 @@ class Trainer(Keeper):
                 starts = step % self.learner.steps_per_epoch == 0
                 stability = divergence.watch(now.stability, step + 1, nats, share, starts)
                 self._note(stability=stability, loss_sum=now.loss_sum + nats, loss_steps=now.loss_steps + 1)
-                newest = nats
-        return newest
+                self.untold = nats
+            if self.pace:
+                self.pace.stepped()
 
     def _share(self, counted: int | None) -> float:
         """Return the fraction of a step's targets, over all processes, that counts in its loss."""
@@ -245,6 +246,7 @@ class Trainer(Keeper):
     def _roll_back(self, failure: Diverged) -> Iterator[Event]:
         """Return to the last good state and lower the rate; both are on disk before the next step."""
         self.unread.clear()
+        self.untold = None
         self._restore(self.good)
         # The counters of the last good state: the failure may have come in an evaluation that improved them.
         stability = self.progress.stability

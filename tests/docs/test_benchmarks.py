@@ -1,5 +1,6 @@
 """That the benchmarks run and print their tables; the figures are for docs/benchmarks.md."""
 
+import os
 import random
 import subprocess
 import sys
@@ -79,34 +80,60 @@ def test_cells():
     assert all(row[2].endswith("%") for row in rows)
 
 
+def shell(script, *arguments):
+    """Run a script for a GPU on this processor; return what it prints."""
+    environment = {**os.environ, "DEVICE": "cpu", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = [BENCHMARKS / script, *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=BENCHMARKS.parent)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
 @slow
-def test_gpu_on_a_processor(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    small = ("--sizes", "1x8", "--batches", "4", "--seq", "8", "--seconds", "0.1", "--peak-size", "64")
-    few = ("--cells", "rnn", "--unroll", "2", "--precisions", "bf16")
-    (heads, *rows), result = table("gpu.py", "--device", "cpu", *few, *small)
+def test_the_checks_of_a_gpu_on_a_processor():
+    small = ("--sizes", "1x16", "--batches", "4", "--seq", "8", "--seconds", "0.1", "--peak-size", "64")
+    few = ("--cells", "rnn", "--unroll", "2", "--precisions", "bf16", "--torch", "true")
+    printed = shell("gpu_check.sh", 60, *small, *few)
+    losses, speeds = printed.partition("## Losses")[2].split("## Speed")
+    (heads, *rows) = [line.strip("| ").split(" | ") for line in losses.splitlines() if line.startswith("| ")]
+    assert heads[:3] == ["cell", "processor", "float32"]
+    assert [row[0] for row in rows] == ["lstm", "gru", "gru-reset-after", "lstm-mogrifier"]
+    # The same device and engine twice: the losses are the same. "Kernels" are compiled cells here.
+    assert all(row[3].endswith("(0.0e+00)") and len(row) == 7 for row in rows)
+    (heads, *rows) = [line.strip("| ").split(" | ") for line in speeds.splitlines() if line.startswith("| ")]
     assert heads == ["cell", "size", "precision", "contender", "characters/s", "of the peak"]
     contenders = [(row[0], row[2], row[3]) for row in rows]
     for contender in ("charrnn", "charrnn, scan", "Keras", "charrnn, scan, unroll 2"):
         assert ("lstm", "bf16", contender) in contenders
-    assert {("gru-reset-after", "bf16", "charrnn"), ("rnn", "bf16", "charrnn")} < set(contenders)
+    assert {("gru", "bf16", "charrnn"), ("rnn", "bf16", "charrnn")} < set(contenders)
     assert all(float(row[4].replace(",", "")) > 0 for row in rows)
-    # The same device twice: the losses are the same.
-    assert "relative 0.0e+00." in result.stdout
 
 
 @slow
-def test_gpu_within_its_budget_and_for_real(tmp_path, monkeypatch):
+@pytest.mark.trains
+def test_gpu_kernels_without_a_gpu(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    rows, _ = table("gpu_kernels.py", "--cells", "lstm", "--of", "gru", "--shapes", "16:2", "--seq", "4")
+    assert rows[0] == ["cell", "float32", "bf16"] and rows[1][0] == "lstm" and "no kernel: " in rows[1][1]
+    assert [row[:2] for row in rows[3:]] == [["gru 16, batch 2", "float32"], ["gru 16, batch 2", "bf16"]]
+    assert all(float(number) > 0 for row in rows[3:] for number in row[3].split(", "))
+
+
+@slow
+def test_the_trainings_on_a_gpu_on_a_processor(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog\n" * 600)
+    printed = shell("gpu_train.sh", text, 0.1, "--units", 16, "--batch", 4, "--seq", 8)
+    assert "1.4697 nats" in printed and "nats per character" in printed
+    assert "step-00000100.safetensors" in printed and printed.rstrip().endswith("the weights are equal")
+
+
+@slow
+def test_gpu_within_its_budget(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     small = ("--sizes", "1x8", "--batches", "4", "--seq", "8", "--seconds", "0.1", "--peak-size", "64")
     stopped, result = table("gpu.py", "--device", "cpu", "--budget", "0", *small)
     assert len(stopped) == 1 and "The budget was spent" in result.stdout
-
-    text = tmp_path / "text.txt"
-    text.write_text("the quick brown fox jumps over the lazy dog\n" * 60)
-    options = ("--units", "8", "--batch", "4", "--seq", "8", "--steps", "5")
-    _, result = table("gpu.py", "--device", "cpu", "--train", str(text), "--options", *options)
-    assert "1.4697 nats were not reached" in result.stdout
 
 
 @slow

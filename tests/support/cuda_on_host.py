@@ -1,8 +1,12 @@
 """Kernels for a GPU, run by the processor: their source compiled as C++, with threads for threads."""
 
+import atexit
 import ctypes
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,22 +20,40 @@ from charrnn.compiled.cuda.tiles import Tiles
 from charrnn.compiled.graph import Kind
 
 HEADER = Path(__file__).with_name("cuda_on_host.h")
+STANDARD = ("atomic", "barrier", "chrono", "cmath", "cstdint", "cstring", "memory", "thread", "vector")
+
+
+def _compile(*arguments: Any) -> None:
+    command = ["g++", "-std=c++20", "-w", "-fno-strict-aliasing", "-fPIC", "-pthread", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[:4000]
+
+
+@cache
+def _standard() -> Path:
+    """Return a folder with the headers of the standard library, compiled once: they take most of the time."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "standard.h").write_text("".join(f"#include <{name}>\n" for name in STANDARD))
+    _compile("-x", "c++-header", "-o", folder / "standard.h.gch", folder / "standard.h")
+    return folder
 
 
 class HostKernel:
-    """A kernel that can be called with arrays; what it does not write of its outputs and of its memory is NaN."""
+    """A kernel that can be called with arrays; what it does not write of its outputs and of its memory is NaN.
 
-    def __init__(self, kernel: Kernel, folder: Path):
+    slow: whether one of its CTAs is much slower than the others.
+    """
+
+    def __init__(self, kernel: Kernel, folder: Path, slow: bool = False):
         self.kernel, tiles = kernel, kernel.tiles
         # A library that is loaded must not be overwritten.
         path = folder / f"{len(list(folder.iterdir()))}.cpp"
         call = f"run_all({kernel.name}, *pointers, {tiles.across}, {tiles.down}, {tiles.threads}, {kernel.shared});"
         define = f"#define BF16 {int(kernel.bf16)}\n"
-        text = define + HEADER.read_text() + kernel.source.replace(define, "")
-        path.write_text(text + f'extern "C" void launch(const Pointers *pointers) {{ {call} }}\n')
-        command = ["g++", "-std=c++20", "-O1", "-w", "-fno-strict-aliasing", "-shared", "-fPIC", "-pthread"]
-        result = subprocess.run([*command, "-o", path.with_suffix(".so"), path], capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr[:4000]
+        text = define + "#define SLOW 1\n" * slow + HEADER.read_text() + kernel.source.replace(define, "")
+        path.write_text(f'#include "standard.h"\n{text}extern "C" void launch(const Pointers *pointers) {{ {call} }}\n')
+        _compile("-I", _standard(), "-shared", "-o", path.with_suffix(".so"), path)
         self.library = ctypes.CDLL(str(path.with_suffix(".so")))
 
     def __call__(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
@@ -46,8 +68,9 @@ class HostKernel:
 class HostFunction:
     """A direction of a scan that is called as one for the processor is (`charrnn.compiled.scan.Function`)."""
 
-    def __init__(self, function: Function, folder: Path, tiles: dict[str, int]):
+    def __init__(self, function: Function, folder: Path, tiles: dict[str, int], slow: bool):
         self.function, self.folder, self.tiles, self.layout = function, folder, tiles, function.layout
+        self.slow = slow
 
     def kernel(self, steps: int, rows: int, recording: bool) -> Kernel:
         function, of = self.function, self.tiles
@@ -58,7 +81,7 @@ class HostFunction:
     def __call__(
         self, steps: int, rows: int, recording: bool, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]
     ) -> None:
-        HostKernel(self.kernel(steps, rows, recording), self.folder)(inputs, outputs)
+        HostKernel(self.kernel(steps, rows, recording), self.folder, self.slow)(inputs, outputs)
         for argument, array in zip(self.layout.outputs, outputs, strict=True):
             if argument.array is not None and argument.array.kind is Kind.FLIP:
                 # Only its first half is a result.
@@ -70,7 +93,7 @@ SMALL = {"slice": 16, "rows": 16, "warps": 2, "at_once": 16}
 
 def host_scan(cell: Cell, units: int, emitted: Sequence[str], folder: Path, resets: bool = True, **more: Any) -> Any:
     """Return a scan that the processor runs as a GPU would, divided into `tiles`, in what takes the place of TF32."""
-    bf16, tiles = more.pop("bf16", False), {**SMALL, **more}
+    bf16, slow, tiles = more.pop("bf16", False), more.pop("slow", False), {**SMALL, **more}
     scan = CudaScan(cell, units, emitted, resets, bf16)
-    forward, backward = (HostFunction(function, folder, tiles) for function in (scan.forward, scan.backward))
+    forward, backward = (HostFunction(function, folder, tiles, slow) for function in (scan.forward, scan.backward))
     return SimpleNamespace(programs=scan.programs, forward=forward, backward=backward)

@@ -126,6 +126,9 @@ def test_the_handler_clears_the_counters_and_launches_the_kernel(monkeypatch):
 def test_what_the_driver_refuses_is_told_to_xla(refuses, monkeypatch):
     stage = Stage(monkeypatch, refuses)
     assert stage.call() == 0x99
+    # With counters that are not 0 a kernel would wait forever.
+    launched = "cuLaunchCooperativeKernel" in [what for what, *_ in stage.said]
+    assert launched == (refuses == "cuLaunchCooperativeKernel")
     assert stage.said[-1] == (
         "error",
         "A kernel of charrnn could not be launched; `--engine framework` trains without it.",
@@ -191,8 +194,10 @@ def test_a_loss_and_its_gradients_are_those_of_the_scan(cell, precision, tmp_pat
 
 @pytest.fixture
 def with_gpu(monkeypatch):
-    monkeypatch.setattr(driver, "gpu", lambda: GPU)
-    monkeypatch.setattr(driver, "nvrtc", lambda: None)
+    cuda._scan_of.cache_clear()
+    monkeypatch.setattr(driver, "gpu", lambda devices: GPU)
+    monkeypatch.setattr(driver, "code_of", lambda source, architecture: b"")
+    monkeypatch.setattr(driver, "loaded", lambda *arguments: KERNEL)
 
 
 LSTM = ModelConfig("lstm", 2, 16)
@@ -229,10 +234,10 @@ def test_exact_float32_products_are_the_frameworks(with_gpu):
 
 
 def test_a_missing_compiler_is_told(with_gpu, monkeypatch):
-    def missing():
+    def missing(*arguments):
         raise NoCuda("NVIDIA's compiler is not installed (pip install nvidia-cuda-nvrtc)")
 
-    monkeypatch.setattr(driver, "nvrtc", missing)
+    monkeypatch.setattr(driver, "code_of", missing)
     engine_name, notice = chosen()
     assert engine_name == "framework" and "pip install nvidia-cuda-nvrtc" in notice
     assert engine.gpu_calls(None).products is None and cuda.MANY_ROWS > 1024

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 import charrnn.atomic
+import charrnn.training.trainer
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.runs.checkpoint import read_checkpoint
 from charrnn.runs.folder import Run
@@ -319,22 +321,26 @@ def test_after_a_rollback_the_way_is_that_of_the_lower_rate_alone(tmp_path):
 class Late:
     """The loss of a step that a GPU still computes; `log` is told when it is awaited."""
 
-    def __init__(self, number: int, nats: float, log: list):
-        self.number, self.nats, self.log = number, nats, log
+    def __init__(self, number: int, nats: float, log: list, wait: Callable[[], None]):
+        self.number, self.nats, self.log, self.wait = number, nats, log, wait
 
     def __float__(self) -> float:
         self.log.append(("awaited", self.number))
+        self.wait()
         return self.nats
 
 
-def on_gpu(trainer: Trainer, log: list) -> Trainer:
-    """Let the trainer's learner be one on a GPU; `log` is told of steps begun, losses awaited, and states read."""
+def on_gpu(trainer: Trainer, log: list, wait: Callable[[], None] = lambda: None) -> Trainer:
+    """Let the trainer's learner be one on a GPU; `log` is told of steps begun, losses awaited, and states read.
+
+    `wait` is called where a loss is awaited.
+    """
     learner, step, state = trainer.learner, trainer.learner.step, trainer.learner.state
 
     def late_step(number, rate):
         log.append(("begun", number))
         nats, counted = step(number, rate)
-        return Late(number, nats, log), counted
+        return Late(number, nats, log, wait), counted
 
     learner.device, learner.step = "gpu", late_step
     learner.state = lambda: log.append(("saved", None)) or state()
@@ -355,9 +361,9 @@ def test_with_a_gpu_a_step_is_begun_before_the_loss_of_the_last_is_read(unbroken
         kept = read_checkpoint(one, training=True)
         assert kept.progress.device == "cpu"
         assert_same(kept, read_checkpoint(other, training=True))
-    # Of a step the loss of the one before is told, and after an evaluation's none.
+    # With a step the loss of the one before is told.
     told, known = ([event.nats for event in of(Stepped, each)] for each in (events, unbroken[1]))
-    assert told[0] is None and told[1] == known[0] and told[2] == known[1]
+    assert told == [None, *known[:-1]]
 
 
 def test_with_a_gpu_a_rollback_forgets_the_step_that_was_begun_too(tmp_path):
@@ -379,6 +385,58 @@ def test_with_a_gpu_a_rollback_forgets_the_step_that_was_begun_too(tmp_path):
     assert log.index(("begun", 14)) < log.index(("awaited", 13))
     assert_same(*(last(Run(tmp_path / name)) for name in logs))
     assert metrics(tmp_path / "cpu") == metrics(tmp_path / "gpu")
+
+
+def test_with_a_gpu_a_line_of_the_log_has_every_loss(tmp_path, monkeypatch):
+    monkeypatch.setattr(charrnn.training.trainer, "LOG_EVERY", 4)
+    for name in ("cpu", "gpu"):
+        trainer = make_trainer(tmp_path / name, replace(CONFIG, save_every=None))
+        list((on_gpu(trainer, []) if name == "gpu" else trainer).events())
+    assert metrics(tmp_path / "cpu") == metrics(tmp_path / "gpu") and len(metrics(tmp_path / "gpu")) > 10
+
+
+@pytest.mark.parametrize("evaluation", [0.0, 7.0])
+def test_with_a_gpu_minutes_are_measured_by_the_losses_that_have_come(evaluation, tmp_path):
+    totals = []
+    for name in ("cpu", "gpu"):
+        trainer = make_trainer(tmp_path / name, MINUTES)
+        timed(trainer, step=0.0 if name == "gpu" else 0.8, estimate=evaluation)
+        if name == "gpu":
+
+            def wait(trainer=trainer):
+                trainer.clock.now += 0.8
+
+            on_gpu(trainer, [], wait)
+        events = list(trainer.events())
+        assert trainer.clock.now <= 60 * MINUTES.minutes + 0.8
+        totals.append(events[-1].step)
+    assert abs(totals[0] - totals[1]) <= 2
+
+
+def test_with_a_gpu_an_interruption_reads_every_loss(tmp_path):
+    log: list = []
+    trainer = on_gpu(make_trainer(tmp_path / "run", replace(CONFIG, save_every=None)), log)
+
+    def interrupt(event):
+        trainer.interrupted = event.step == 5
+
+    assert list(after(trainer, interrupt))[-1] == Ended("interrupted", 5)
+    assert [number for what, number in log if what == "awaited"] == [0, 1, 2, 3, 4]
+    assert last(Run(tmp_path / "run")).progress.loss_steps == 5
+
+
+@pytest.mark.parametrize("step", [14, 40])
+def test_with_a_gpu_a_loss_that_is_read_at_a_save_may_be_what_is_wrong(step, tmp_path):
+    trainer, spoilt = make_trainer(tmp_path / "run"), []
+
+    def once(learner, number):
+        return float("nan") if number == step and not spoilt and not spoilt.append(step) else None
+
+    trainer.learner.spoilt = once
+    events = list(on_gpu(trainer, []).events())
+    # To the save before: step 14 is one of every seventh, step 10 had an evaluation, and step 40 is the last.
+    assert [event.step for event in of(RolledBack, events)] == [{14: 10, 40: 35}[step]]
+    assert events[-1] == Ended("budget", 40)
 
 
 # A budget of minutes

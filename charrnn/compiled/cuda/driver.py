@@ -3,6 +3,7 @@
 import ctypes
 import glob
 import os
+import re
 from collections.abc import Iterator
 from ctypes.util import find_library
 from dataclasses import dataclass
@@ -20,11 +21,15 @@ class NoCuda(Exception):
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU: its multiprocessors, the bytes of shared memory that a CTA may use, its architecture (such as sm_90)."""
+    """What the GPUs of a process have: multiprocessors, bytes of shared memory that a CTA may use, and an architecture.
+
+    architecture: such as sm_90. devices: the driver's numbers of the GPUs.
+    """
 
     processors: int
     shared: int
     architecture: str
+    devices: tuple[int, ...] = (0,)
 
 
 @cache
@@ -39,11 +44,14 @@ def nvrtc() -> ctypes.CDLL:
 
 
 def _libraries() -> Iterator[str]:
-    """Yield where the compiler may be: in NVIDIA's Python packages, or where the system looks."""
+    """Yield where the compiler may be: in NVIDIA's Python packages, the newest first, or where the system looks."""
     spec = find_spec("nvidia")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         found = glob.glob(os.path.join(folder, "**", "libnvrtc.so.*"), recursive=True)
-        yield from sorted((name for name in found if "alt" not in os.path.basename(name)), reverse=True)
+        # The newest knows the newest GPUs.
+        yield from sorted(
+            found, key=lambda name: [int(n) for n in re.findall(r"\d+", os.path.basename(name))], reverse=True
+        )
     if system := find_library("nvrtc"):
         yield system
 
@@ -88,31 +96,33 @@ def driver() -> ctypes.CDLL:
 
 
 @cache
-def gpu() -> Gpu:
-    """Return the first GPU that this process sees."""
-    library, device = driver(), ctypes.c_int()
-    _check(library.cuDeviceGet(ctypes.byref(device), 0), "cuDeviceGet")
+def gpu(devices: tuple[int, ...]) -> Gpu:
+    """Return what all of these GPUs have; NoCuda if they are too old or of different architectures."""
 
-    def attribute(number: int) -> int:
-        value = ctypes.c_int()
-        _check(library.cuDeviceGetAttribute(ctypes.byref(value), number, device), "cuDeviceGetAttribute")
-        return value.value
+    def attribute(number: int) -> list[int]:
+        values = []
+        for device in devices:
+            value = ctypes.c_int()
+            _check(driver().cuDeviceGetAttribute(ctypes.byref(value), number, device), "cuDeviceGetAttribute")
+            values.append(value.value)
+        return values
 
-    major = attribute(_MAJOR)
+    architectures = {*zip(attribute(_MAJOR), attribute(_MINOR), strict=True)}
+    if len(architectures) > 1:
+        raise NoCuda("the GPUs are of different architectures")
+    ((major, minor),) = architectures
     if major < 8:
         raise NoCuda("the GPU is older than compute capability 8.0")
-    return Gpu(attribute(_PROCESSORS), attribute(_SHARED), f"sm_{major}{attribute(_MINOR)}")
+    return Gpu(min(attribute(_PROCESSORS)), min(attribute(_SHARED)), f"sm_{major}{minor}", devices)
 
 
-def loaded(code: bytes, name: str, shared: int) -> int:
+def loaded(code: bytes, name: str, shared: int, devices: tuple[int, ...]) -> int:
     """Return the address of a kernel in loaded code, which may use `shared` bytes of shared memory; it stays loaded."""
     library, handle, kernel = driver(), ctypes.c_void_p(), ctypes.c_void_p()
     nothing = [None, None, ctypes.c_uint(0)]
     _check(library.cuLibraryLoadData(ctypes.byref(handle), code, *nothing, *nothing), "cuLibraryLoadData")
     _check(library.cuLibraryGetKernel(ctypes.byref(kernel), handle, name.encode()), "cuLibraryGetKernel")
-    count = ctypes.c_int()
-    _check(library.cuDeviceGetCount(ctypes.byref(count)), "cuDeviceGetCount")
-    for device in range(count.value):
+    for device in devices:
         _check(library.cuKernelSetAttribute(_MOST_SHARED, shared, kernel, device), "cuKernelSetAttribute")
     return int(kernel.value or 0)
 

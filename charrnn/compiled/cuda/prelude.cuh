@@ -65,7 +65,9 @@ constexpr int PIECE = 16 / sizeof(Operand), CHUNK = 4 * PIECE;
 // With the exponential function and the division of the hardware: at most 2e-7 from the sigmoid, and 4e-7 from tanh.
 __device__ __forceinline__ float f_sigmoid(float x) { return __fdividef(1.0f, 1.0f + __expf(-x)); }
 __device__ __forceinline__ float f_tanh(float x) { return 2.0f * f_sigmoid(2.0f * x) - 1.0f; }
-__device__ __forceinline__ float f_log_sigmoid(float x) { return fminf(x, 0.0f) - log1pf(expf(-fabsf(x))) + 0.0f * x; }
+__device__ __forceinline__ float f_log_sigmoid(float x) {
+  return x != x ? x : fminf(x, 0.0f) - log1pf(expf(-fabsf(x)));
+}
 // fmaxf would lose a NaN.
 __device__ __forceinline__ float f_maximum(float x, float y) { return x > y || x != x ? x : y; }
 
@@ -87,6 +89,7 @@ template <int K, int BLOCKS, int WN, int WK, bool TRANSPOSED>
 struct Product {
   static constexpr int COLUMNS = BLOCKS * SLICE, STRIDE = COLUMNS + 8, TILES = COLUMNS / 8 / WN;
   static constexpr int CHUNKS = (K + CHUNK * WK - 1) / (CHUNK * WK);
+  static_assert(TILES * 8 * WN == COLUMNS && WN * WK * 32 == THREADS, "every column and every warp has its part");
   unsigned matrix[CHUNKS][TILES][4];
 
   // The first of the numbers of K that this thread has in a chunk.

@@ -50,15 +50,14 @@ class Function:
         """Return the kernel that is divided so."""
         return Kernel(self.name, self._whole, self.name == "backward", tiles, steps, recording, self.bf16)
 
-    def launch(self, steps: int, rows: int, recording: bool) -> Launch:
+    def launch(self, steps: int, rows: int, recording: bool, gpu: driver.Gpu) -> Launch:
         """Return the kernel for a number of steps and rows, compiled and loaded."""
         key = steps, rows, recording
         if key not in self._launches:
-            gpu = driver.gpu()
             kernel = self.kernel(steps, rows, recording, gpu)
             code = driver.code_of(kernel.source, gpu.architecture)
             symbol = hashlib.sha256(kernel.source.encode()).hexdigest()
-            self._launches[key] = Launch(driver.loaded(code, kernel.name, kernel.shared), kernel, symbol)
+            self._launches[key] = Launch(driver.loaded(code, kernel.name, kernel.shared, gpu.devices), kernel, symbol)
         return self._launches[key]
 
 

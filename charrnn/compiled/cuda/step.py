@@ -74,12 +74,12 @@ class StepLines:
         access, program = self.access, self.layout.program
         awaited: list[Operand] = []
         unsent = list(access.operands)
-        for groups, product, fused in zip(
-            self.layout.phases, [*program.products, None], [*program.fused, None], strict=True
+        for place, (groups, product, fused) in enumerate(
+            zip(self.layout.phases, [*program.products, None], [*program.fused, None], strict=True)
         ):
             for group in groups:
                 self._group(group)
-            unsent = self._send_ready(unsent)
+            unsent = self._send_ready(unsent, place)
             if product is None or fused is None:
                 continue
             operand = operand_of(product)
@@ -92,11 +92,18 @@ class StepLines:
                     self._lines.append(HERE)
                 self._lines.append(access.wait(operand))
             self._product(product, fused)
-            unsent = self._send_ready(unsent)
+            unsent = self._send_ready(unsent, place + 1)
         self._store()
-        for (array, _, offset), name in self.carried.items():
-            if new := self._slots.get((array, True, offset)):
-                self._lines.append(f"EACH {name}[e] = {new}[e];")
+        self._carry()
+
+    def _carry(self) -> None:
+        """Emit the copies of what the next step finds; a new state may be an old one, so all are read first."""
+        news = {name: self._slots.get((array, True, offset)) for (array, _, offset), name in self.carried.items()}
+        changed = {name: new for name, new in news.items() if new is not None}
+        read = {
+            name: self._computed(f"{new}[e]") if new in self.carried.values() else new for name, new in changed.items()
+        }
+        self._lines += [f"EACH {name}[e] = {new}[e];" for name, new in read.items()]
 
     def _with_loads(self) -> list[str]:
         """Return the lines with the loads of inputs: at the begin, or backwards those of the next step at HERE."""
@@ -117,13 +124,18 @@ class StepLines:
         at = self._lines.index(HERE) if HERE in self._lines else len(self._lines)
         return [*self._lines[:at], *ahead, *self._lines[at + 1 :], *taken]
 
-    def _send_ready(self, unsent: Sequence[Operand]) -> list[Operand]:
-        """Emit the sending of the operands that are complete; return the others."""
-        left = []
+    def _send_ready(self, unsent: Sequence[Operand], done: int) -> list[Operand]:
+        """Emit the sending of the operands that are complete after so many products; return the others."""
+        program, left = self.layout.program, []
+        # What a product begins with is in its home before it.
+        unfinished = {(fused.home.array, fused.home.following) for fused in program.fused[done:]}
+        unread = [operand_of(product) for product in program.products[done:]]
         for operand in unsent:
             following = self.begins_with(operand)
             slots = self.access.slots(operand, following)
-            if all(slot in self._slots for slot in slots):
+            # That of the next step must not be sent before this step's was read: the count would be wrong.
+            too_early = (operand[0], following) in unfinished or (following and operand in unread)
+            if not too_early and all(slot in self._slots for slot in slots):
                 names = [self._slots[slot] for slot in slots]
                 self._lines += self.access.send(operand, names, "n + 1" if following else "n")
             else:

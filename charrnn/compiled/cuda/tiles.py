@@ -45,8 +45,9 @@ class Tiles:
 
     def warps_of(self, product: Product) -> tuple[int, int]:
         """Return among how many warps the columns of a product are divided, and its rows K."""
-        columns = 2 if product.columns // self.units * self.slice >= 32 else 1
-        return columns, self.warps // columns
+        columns = product.columns // self.units * self.slice
+        across = 2 if columns >= 32 and columns % 16 == 0 else 1
+        return across, self.warps // across
 
     def parts(self, product: Product) -> int:
         """Return the bytes of the parts of a product."""

@@ -17,6 +17,7 @@ from charrnn.compiled.cuda.scan import CudaScan, Launch
 from charrnn.compiled.cuda.tiles import NoTiles
 from charrnn.compiled.machine import Loaded
 from charrnn.compiled.scan import this_machine
+from charrnn.errors import CharRNNError
 from charrnn.training.backends.compiled import Output
 from charrnn.training.backends.jax.native import ADDRESSES, VERSION, Calls, capsule_of
 from charrnn.training.backends.jax.ops import product, xp
@@ -73,16 +74,18 @@ launch:
   %counters = load ptr, ptr %counters_at
   %set_memory = inttoptr i64 SET_MEMORY to ptr
   %result3 = call i32 %set_memory(ptr %counters, i8 0, i64 COUNTERS, ptr %stream)
+  %result12 = or i32 %result1, %result2
+  %result123 = or i32 %result12, %result3
+  %is_ready = icmp eq i32 %result123, 0
+  br i1 %is_ready, label %ready, label %failure
+ready:
   %arguments = alloca ptr
   store ptr %table, ptr %arguments
   %kernel = inttoptr i64 KERNEL to ptr
   %launch_kernel = inttoptr i64 LAUNCH to ptr
   %result4 = call i32 %launch_kernel(ptr %kernel, i32 ACROSS, i32 DOWN, i32 1, i32 THREADS, i32 1, i32 1, i32 SHARED,
                                      ptr %stream, ptr %arguments)
-  %result12 = or i32 %result1, %result2
-  %result34 = or i32 %result3, %result4
-  %result = or i32 %result12, %result34
-  %failed = icmp ne i32 %result, 0
+  %failed = icmp ne i32 %result4, 0
   br i1 %failed, label %failure, label %success
 success:
   ret ptr null
@@ -97,6 +100,8 @@ failure:
 """
 MESSAGE = "A kernel of charrnn could not be launched; `--engine framework` trains without it."
 
+# The settings of JAX with which it computes float32 products in TF32.
+AS_TF32 = (None, "default", "tensorfloat32", "TF32_TF32_F32")
 # A kernel can be made for any number of rows if it can be made for so many.
 MANY_ROWS = 4096
 
@@ -138,6 +143,11 @@ def _target(launch: Launch) -> str:
     return f"charrnn_{launch.symbol}"
 
 
+def _devices() -> tuple[int, ...]:
+    """Return the driver's numbers of the GPUs of this process."""
+    return tuple(device.local_hardware_id or 0 for device in jax.local_devices())
+
+
 @cache
 def _scan_of(cell: Cell, units: int, emitted: tuple[str, ...], resets: bool, bf16: bool, more: int) -> CudaScan:
     return CudaScan(cell, units, emitted, resets, bf16, more)
@@ -160,23 +170,34 @@ class CudaCalls:
 
     def why_not(self, cell: Cell, units: int, emitted: tuple[str, ...], resets: bool) -> tuple[str | None, bool]:
         """Return why kernels cannot compute a layer, None if they can, and whether that is to be expected."""
-        if self.products is None and jax.config.jax_default_matmul_precision in ("highest", "float32"):
+        if self.products is None and jax.config.jax_default_matmul_precision not in AS_TF32:
             return "a kernel's float32 products are those of TF32", True
         try:
             scan = self.scan_of(cell, units, emitted, resets, "float32")
-            driver.nvrtc()
+            gpu = driver.gpu(_devices())
             for function in (scan.forward, scan.backward):
-                function.kernel(1, MANY_ROWS, True, driver.gpu())
+                function.kernel(1, MANY_ROWS, True, gpu)
+                function.launch(1, 1, True, gpu)
         except NoTiles as why:
             return f"the cell {cell.name} with {units} units: {why}", True
         except NoCuda as why:
             return str(why), False
+        except Exception as error:
+            # The cell may be the user's; the framework needs no kernel.
+            return f"the cell {cell.name} could not be compiled ({type(error).__name__}: {error})", False
         return None, False
 
     def native(self, code: Any, sizes: Sequence[int], inputs: Sequence[Any], outputs: Sequence[Output]) -> list[Any]:
         """Return the outputs of a direction of a scan."""
+        if any(array.dtype != jnp.float32 for array in inputs):
+            raise CharRNNError("Kernels compute in float32 alone.", hint="Use `engine='framework'`.")
         steps, rows, recording = sizes
-        launch = code.launch(steps, rows, bool(recording))
+        try:
+            launch = code.launch(steps, rows, bool(recording), driver.gpu(_devices()))
+        except (NoCuda, NoTiles) as why:
+            raise CharRNNError(
+                f"A kernel could not be made: {why}.", hint="`engine='framework'` trains without it."
+            ) from None
         types = [jax.ShapeDtypeStruct(output.shape, jnp.float32) for output in outputs]
         types += [jax.ShapeDtypeStruct((size,), jnp.uint8) for size in launch.kernel.memory]
         found = jax.ffi.ffi_call(_target(launch), types)(*inputs)
