@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from charrnn.compiled.graph import Array, Kind, Node, reachable
-from charrnn.compiled.program import Program
+from charrnn.compiled.program import Program, Programs
 from charrnn.compiled.step import Target
 
 
@@ -147,3 +147,15 @@ class Layout:
             if fused.start is not None:
                 found[fused.start.array] = None
         return list(found)
+
+
+def layouts_of(programs: Programs, panel: int, tile: int) -> tuple[Layout, Layout]:
+    """Return the layouts forwards and backwards; what the forward pass has is given to the backward pass."""
+    step, derivative = programs.step, programs.derivative
+    given = [step.zx, *([step.keep] if step.keep is not None else []), *step.vectors.values()]
+    forward = Layout(programs.forward, given, first=list(step.states.values()), panel=panel, tile=tile)
+    read = {a for a in Layout(programs.backward, [], panel=panel, tile=tile).arrays if a.value is None}
+    recorded = [a.array for a in forward.outputs if a.array in read]
+    known = [*(array for array in given if array in read), *recorded, *derivative.incoming.values()]
+    last = list(derivative.d_states.values())
+    return forward, Layout(programs.backward, known, last=last, panel=panel, tile=tile)

@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import cache
 
 import llvmlite.ir as ir
 import numpy as np
@@ -11,7 +11,7 @@ from charrnn.cells import Cell
 from charrnn.cells.trace import Trace
 from charrnn.compiled.cache import cached, described, key
 from charrnn.compiled.emit import ScanCode
-from charrnn.compiled.layout import Layout
+from charrnn.compiled.layout import Layout, layouts_of
 from charrnn.compiled.machine import Loaded, Machine
 from charrnn.compiled.product import Products, library, panel
 from charrnn.compiled.program import programs_of
@@ -75,20 +75,8 @@ class CompiledScan:
     ):
         machine, traced = machine or this_machine(), Trace(cell, units, more=more)
         self.programs = programs = programs_of(cell, units, emitted, resets, traced)
-        step, derivative = programs.step, programs.derivative
         width = panel(machine, dtype)
-        layout = partial(Layout, panel=width, tile=machine.rows * width)
-        keep = [step.keep] if step.keep is not None else []
-        states = list(step.states.values())
-        forward = layout(programs.forward, [step.zx, *keep, *step.vectors.values()], first=states)
-        read = {a for a in layout(programs.backward, []).arrays if a.value is None}
-        recorded = [a.array for a in forward.outputs if a.array in read]
-        given = [a for a in (step.zx, *keep, *step.vectors.values()) if a in read]
-        backward = layout(
-            programs.backward,
-            [*given, *recorded, *derivative.incoming.values()],
-            last=list(derivative.d_states.values()),
-        )
+        forward, backward = layouts_of(programs, width, machine.rows * width)
 
         def make() -> bytes:
             module = ir.Module("scan")

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 from charrnn.cells import Cell
@@ -11,7 +10,7 @@ from charrnn.compiled.cuda import driver
 from charrnn.compiled.cuda.source import Kernel, check_layout
 from charrnn.compiled.cuda.tiles import Tiles, tiles_for
 from charrnn.compiled.graph import Kind
-from charrnn.compiled.layout import Argument, Layout
+from charrnn.compiled.layout import Argument, Layout, layouts_of
 from charrnn.compiled.program import programs_of
 
 
@@ -70,18 +69,7 @@ class CudaScan:
 
     def __init__(self, cell: Cell, units: int, emitted: Sequence[str], resets: bool, bf16: bool, more: int = 0):
         self.programs = programs = programs_of(cell, units, emitted, resets, Trace(cell, units, more=more))
-        step, derivative = programs.step, programs.derivative
-        layout = partial(Layout, panel=1, tile=1)
-        keep = [step.keep] if step.keep is not None else []
-        states = list(step.states.values())
-        forward = layout(programs.forward, [step.zx, *keep, *step.vectors.values()], first=states)
-        read = {a for a in layout(programs.backward, []).arrays if a.value is None}
-        recorded = [a.array for a in forward.outputs if a.array in read]
-        given = [a for a in (step.zx, *keep, *step.vectors.values()) if a in read]
-        backward = layout(
-            programs.backward,
-            [*given, *recorded, *derivative.incoming.values()],
-            last=list(derivative.d_states.values()),
-        )
+        # Packed matrices and tiles are of the processor.
+        forward, backward = layouts_of(programs, panel=1, tile=1)
         self.forward = Function("forward", forward, units, bf16)
         self.backward = Function("backward", backward, units, bf16)

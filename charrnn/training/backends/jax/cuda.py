@@ -19,7 +19,7 @@ from charrnn.compiled.machine import Loaded
 from charrnn.compiled.scan import this_machine
 from charrnn.errors import CharRNNError
 from charrnn.training.backends.compiled import Output
-from charrnn.training.backends.jax.native import ADDRESSES, VERSION, Calls, capsule_of
+from charrnn.training.backends.jax.native import ADDRESSES, ARRAYS, VERSION, Calls, capsule_of
 from charrnn.training.backends.jax.ops import product, xp
 
 # The offsets are those of the C structures on 64-bit systems (xla/ffi/api/c_api.h). The kernel has one argument: the
@@ -35,14 +35,7 @@ call:
   %api = load ptr, ptr %api_at
   %context_at = getelementptr i8, ptr %frame, i64 24
   %context = load ptr, ptr %context_at
-  %inputs_count_at = getelementptr i8, ptr %frame, i64 56
-  %inputs_count = load i64, ptr %inputs_count_at
-  %inputs_at = getelementptr i8, ptr %frame, i64 72
-  %inputs = load ptr, ptr %inputs_at
-  %outputs_count_at = getelementptr i8, ptr %frame, i64 96
-  %outputs_count = load i64, ptr %outputs_count_at
-  %outputs_at = getelementptr i8, ptr %frame, i64 112
-  %outputs = load ptr, ptr %outputs_at
+ARRAYS
   %count = add i64 %inputs_count, %outputs_count
   %table = alloca ptr, i64 %count
   %of_outputs = getelementptr ptr, ptr %table, i64 %inputs_count
@@ -126,6 +119,7 @@ def handler_of(launch: Launch) -> str:
         "THREADS": tiles.threads,
         "SHARED": launch.kernel.shared,
         "VERSION": VERSION,
+        "ARRAYS": ARRAYS,
     }
     text = HANDLER
     for name, value in facts.items():

@@ -39,6 +39,17 @@ version:
   store i32 1, ptr %minor
   ret ptr null
 """
+# The arrays of a call frame: how many, and where the table of each kind is.
+ARRAYS = """
+  %inputs_count_at = getelementptr i8, ptr %frame, i64 56
+  %inputs_count = load i64, ptr %inputs_count_at
+  %inputs_at = getelementptr i8, ptr %frame, i64 72
+  %inputs = load ptr, ptr %inputs_at
+  %outputs_count_at = getelementptr i8, ptr %frame, i64 96
+  %outputs_count = load i64, ptr %outputs_count_at
+  %outputs_at = getelementptr i8, ptr %frame, i64 112
+  %outputs = load ptr, ptr %outputs_at
+"""
 # Fills a table with the addresses of the arrays of a call frame.
 ADDRESSES = """
 define internal void @addresses(ptr %buffers, i64 %count, ptr %table) {
@@ -66,15 +77,7 @@ define ptr @handler(ptr %frame) {{
 entry:
 {VERSION}
 call:
-  %inputs_count_at = getelementptr i8, ptr %frame, i64 56
-  %inputs_count = load i64, ptr %inputs_count_at
-  %inputs_at = getelementptr i8, ptr %frame, i64 72
-  %inputs = load ptr, ptr %inputs_at
-  %outputs_count_at = getelementptr i8, ptr %frame, i64 96
-  %outputs_count = load i64, ptr %outputs_count_at
-  %outputs_at = getelementptr i8, ptr %frame, i64 112
-  %outputs = load ptr, ptr %outputs_at
-  %input_table = alloca ptr, i64 %inputs_count
+{ARRAYS}  %input_table = alloca ptr, i64 %inputs_count
   %output_table = alloca ptr, i64 %outputs_count
   call void @addresses(ptr %inputs, i64 %inputs_count, ptr %input_table)
   call void @addresses(ptr %outputs, i64 %outputs_count, ptr %output_table)
