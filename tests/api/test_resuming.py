@@ -4,11 +4,13 @@ import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 import charrnn
+import charrnn.api.session
 from charrnn.cli.app import app
 from charrnn.cli.console import as_options
 from charrnn.config import TrainConfig
@@ -45,12 +47,26 @@ def command(*arguments):
     return result.exit_code, result.stderr + (str(error) if error else "")
 
 
+def options(settings):
+    return [word for name, value in settings.items() for word in (f"--{name}", value)]
+
+
 def test_what_has_no_effect_on_the_schedule_is_refused(folder):
     trained(schedule="constant")
     for name, value in (("warmup", 5), ("decay", 0.5), ("decay_after", 1)):
         with pytest.raises(CharRNNError, match=f"`{name}` has no effect with `schedule='constant'`"):
             charrnn.resume("run", steps=1, **{name: value})
     charrnn.resume("run", steps=1, schedule="cosine", warmup=5)
+
+
+@pytest.mark.parametrize("engine, more", [("framework", ""), ("compiled", ", and draws other dropout masks")])
+def test_what_another_device_changes_is_told(engine, more, folder, monkeypatch):
+    train_fakes(monkeypatch, lambda learner, training: setattr(learner, "engine", engine))
+    assert command("text.txt", "--name", "run", "--steps", 60, *options(TINY))[0] == 0
+    backend = SimpleNamespace(title="Fake", engine=lambda: SimpleNamespace(on_gpu=lambda: True))
+    monkeypatch.setattr(charrnn.api.session, "choose", lambda: backend)
+    code, said = command("--resume", "run", "--steps", 80)
+    assert code == 0 and f"Until now it was trained on a cpu: a gpu rounds differently{more}." in said
 
 
 # Characters that the model lacks
