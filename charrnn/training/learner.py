@@ -56,7 +56,6 @@ class KerasLearner:
             config.dropout,
             config.seed,
             config.sum_gradients,
-            parts.train.resets,
         )
         self.validation = Validation(self.net, parts.val, vocab.start, shards) if parts.val else None
         self.hidden = fresh_states(self.net, self.rows)

@@ -49,7 +49,6 @@ class TrainStep:
 
     The loss is the mean over the characters of the window that count. With `sum_gradients`, the gradients are of the
     sum over time, averaged over the streams: the mean times the counted characters per stream (`seq` if all count).
-    `resets` says whether documents begin inside windows.
     """
 
     def __init__(
@@ -60,7 +59,6 @@ class TrainStep:
         dropout: float = 0.0,
         seed: int = 0,
         sum_gradients: bool = False,
-        resets: bool = False,
     ):
         self.net = net
         self.optimizer = optimizer
@@ -109,7 +107,7 @@ class TrainStep:
 class EvalStep:
     """The loss of a window without dropout or update."""
 
-    def __init__(self, net: CharRNN, shards: Shards, resets: bool = False):
+    def __init__(self, net: CharRNN, shards: Shards):
         self.net, self.shards = net, shards
         self._compiled = compiled(self._step)
 

@@ -35,7 +35,7 @@ class Validation:
                 "The validation loss cannot be estimated: no character of the part for it counts with `loss_after`.",
                 hint="Use another `val`, `val_file` or `split`.",
             )
-        self.step = EvalStep(net, self.shards, whole.reset is not None)
+        self.step = EvalStep(net, self.shards)
 
     def estimate(self) -> float:
         """Return the estimated mean cross-entropy in nats per character."""
