@@ -10,7 +10,7 @@ import numpy as np
 
 from charrnn.compiled.cuda.tiles import Tiles
 from charrnn.compiled.graph import Array, Kind
-from charrnn.compiled.layout import Layout
+from charrnn.compiled.layout import Argument, Layout
 from charrnn.compiled.step import Product
 
 # A row's columns of an array that one thread has: the array, whether of the following step, the first column.
@@ -27,6 +27,11 @@ def operand_of(product: Product) -> Operand:
     return array, offset, product.rows
 
 
+def outputs_of(layout: Layout) -> list[Argument]:
+    """Return the outputs of a kernel: what belongs to one step stays in registers."""
+    return [a for a in layout.outputs if a.array is not None and a.array.kind is not Kind.SCRATCH]
+
+
 class Access:
     """The arguments and the memory of a kernel, and the lines that read and write them.
 
@@ -38,7 +43,7 @@ class Access:
     def __init__(self, name: str, layout: Layout, backwards: bool, tiles: Tiles, steps: int, bf16: bool):
         self.name, self.backwards, self.tiles, self.steps = name, backwards, tiles, steps
         self.inputs = list(layout.inputs)
-        self.outputs = [a for a in layout.outputs if a.array is not None and a.array.kind is not Kind.SCRATCH]
+        self.outputs = outputs_of(layout)
         self.pointers = {(a.name, a.role): f"p{place}" for place, a in enumerate([*self.inputs, *self.outputs])}
         self.operands = list(dict.fromkeys(map(operand_of, layout.program.products)))
         self.sums = [array for array in layout.arrays if array.kind is Kind.SUM]

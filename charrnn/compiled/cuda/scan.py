@@ -7,9 +7,9 @@ from typing import NamedTuple
 from charrnn.cells import Cell
 from charrnn.cells.trace import Trace
 from charrnn.compiled.cuda import driver
+from charrnn.compiled.cuda.access import outputs_of
 from charrnn.compiled.cuda.source import Kernel, check_layout
 from charrnn.compiled.cuda.tiles import Tiles, tiles_for
-from charrnn.compiled.graph import Kind
 from charrnn.compiled.layout import Argument, Layout, layouts_of
 from charrnn.compiled.program import programs_of
 
@@ -35,8 +35,7 @@ class Function:
     def __init__(self, name: str, layout: Layout, units: int, bf16: bool):
         check_layout(layout, units)
         self.name, self.units, self.bf16, self._whole = name, units, bf16, layout
-        outputs = [a for a in layout.outputs if a.array is not None and a.array.kind is not Kind.SCRATCH]
-        self.layout = Arguments(list(layout.inputs), outputs)
+        self.layout = Arguments(list(layout.inputs), outputs_of(layout))
         self._launches: dict[tuple[int, int, bool], Launch] = {}
 
     def kernel(self, steps: int, rows: int, recording: bool, gpu: driver.Gpu) -> Kernel:
