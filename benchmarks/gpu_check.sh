@@ -4,17 +4,12 @@
 #
 #     benchmarks/gpu_check.sh [SECONDS [OPTION ...]]
 #
-# SECONDS (300) are those of the table of gpu.py; the OPTIONs go to it. Where there is no network, WHEELS names a folder
-# of wheels to be installed first. DEVICE (gpu) is that of `charrnn train`.
+# SECONDS (300) are those of the table of gpu.py; the OPTIONs go to it. DEVICE (gpu) is that of `charrnn train`; for WHEELS
+# see gpu_environment.sh.
 set -u
-if [ -n "${WHEELS:-}" ]; then
-    python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target /tmp/gpu_check \
-        "$WHEELS"/*.whl || exit 1
-fi
-export PYTHONPATH="$PWD:/tmp/gpu_check" PYTHONUNBUFFERED=1 KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3
+. benchmarks/gpu_environment.sh
 seconds=${1:-300}
 [ $# -gt 0 ] && shift
-device=${DEVICE:-gpu}
 command -v nvidia-smi > /dev/null && nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 python3 -m charrnn devices
 echo "## Losses"

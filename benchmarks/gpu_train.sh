@@ -7,16 +7,11 @@
 #
 # The OPTIONs go to `charrnn train`; WHEELS and DEVICE are those of gpu_check.sh.
 set -eu
-if [ -n "${WHEELS:-}" ]; then
-    python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target /tmp/gpu_check \
-        "$WHEELS"/*.whl
-fi
-export PYTHONPATH="$PWD:/tmp/gpu_check" PYTHONUNBUFFERED=1 KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3
+. benchmarks/gpu_environment.sh
 text=$1
 minutes=${2:-3}
 shift
 [ $# -gt 0 ] && shift
-device=${DEVICE:-gpu}
 echo "## $minutes minutes"
 python3 benchmarks/gpu.py --device "$device" --train "$text" --minutes "$minutes" --options "$@"
 
