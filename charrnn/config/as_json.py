@@ -20,6 +20,8 @@ _LEFT_OUT = {
     "field": None,
     "attention": None,
     "reverse": False,
+    "labels": False,
+    "label_field": None,
 }
 
 

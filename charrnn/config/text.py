@@ -24,6 +24,9 @@ class TextConfig:
     `separator` is added after each file; with `resets`, the hidden state starts again where a document begins. With
     `loss_after`, the loss counts only after the first such character of each document. With `reverse`, the model reads
     each document from its end to its beginning, or the whole text if the hidden state does not start again.
+
+    With `labels` each document is a line with a label, a tab and a text; with a `label_field` it is a record whose
+    label has this name, and whose text has the name `field`.
     """
 
     encoding: str = "utf-8"
@@ -39,6 +42,13 @@ class TextConfig:
     reset_at_documents: bool = False
     loss_after: str | None = None
     reverse: bool = False
+    labels: bool = False
+    label_field: str | None = None
+
+    @property
+    def labelled(self) -> bool:
+        """Return whether each document has a label."""
+        return self.labels or self.label_field is not None
 
     @property
     def unit(self) -> str:
@@ -53,7 +63,7 @@ class TextConfig:
     @property
     def divided(self) -> bool:
         """Return whether documents are parts of files, which their ends tell: lines, or what a marker ends."""
-        return self.one_per_line or self.documents_between is not None
+        return self.one_per_line or self.documents_between is not None or self.labelled
 
     @property
     def document_end(self) -> str | None:
@@ -61,6 +71,7 @@ class TextConfig:
         return "\n" if self.one_per_line else self.documents_between or self.separator
 
     def __post_init__(self) -> None:
+        self._check_labels()
         self._check_documents()
         self._check_bytes()
         one_of(self, "errors", ERRORS)
@@ -77,6 +88,26 @@ class TextConfig:
                 f"`encoding` is {self.encoding!r}, which Python does not know.",
                 hint="Examples: utf-8, utf-16, latin-1, cp1252.",
             ) from None
+
+    def _check_labels(self) -> None:
+        """Raise CharRNNError unless what labels are part of is said once."""
+        if self.label_field is not None and self.field is None:
+            raise CharRNNError(
+                f"`label_field={self.label_field!r}` names the label of each record, but nothing names its text.",
+                hint="Add `field='NAME'`.",
+            )
+        if self.label_field == "" or (self.labelled and self.label_field == self.field and self.field is not None):
+            raise CharRNNError("`label_field` must be the name of a field, and another one than `field`.")
+        if self.labels and self.field is not None and self.label_field is None:
+            raise CharRNNError(
+                f"`field={self.field!r}` names the text of each record, but nothing names its label.",
+                hint="Add `label_field='NAME'`.",
+            )
+        odd = ("one_per_line", "documents_between", "separator", "reset_at_documents", "loss_after", "bytes")
+        if self.labelled and (given := [named(name) for name in odd if getattr(self, name)]):
+            raise CharRNNError(
+                f"Each labelled text is a document of its own, of characters: leave out {' and '.join(given)}."
+            )
 
     def _check_documents(self) -> None:
         self._check_character("separator", r"Examples: '\n', '\x1e'.")

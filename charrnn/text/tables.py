@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePath
+from typing import NamedTuple
 
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError, did_you_mean
@@ -49,19 +50,54 @@ def _suffix(name: str) -> str:
     return PurePath(path.stem).suffix if path.suffix in _PACKED else path.suffix
 
 
-class Table:
-    """The texts under the name `config.field` in the records of a file, read in one pass.
+class Labelled(NamedTuple):
+    """A text and its label."""
 
-    The texts are prepared for a model (`prepare`). Records without a text are skipped: `notices` say so, and `lack`
-    says what is wrong with the first of them, and where it is.
+    label: str
+    text: str
+
+
+def as_written(config: TextConfig) -> TextConfig:
+    """Return how records are decoded: the settings change the texts in the records, not the records themselves."""
+    return replace(config, bytes=False, newlines="keep", normalize=None, lower=False)
+
+
+def without_surrogates(text: str) -> str:
+    """Return a text with U+FFFD in place of each half of a character."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def whole_lines(decoder: Decoder, blocks: Iterable[bytes]) -> Iterator[str]:
+    """Yield the lines of a file with their ends."""
+    begun: list[str] = []
+    for data in blocks:
+        *whole, last = decoder.feed(data).split("\n")
+        if whole:
+            begun.append(whole[0])
+            yield "".join(begun) + "\n"
+            yield from (f"{line}\n" for line in whole[1:])
+            begun.clear()
+        begun.append(last)
+    *whole, last = ("".join(begun) + decoder.close()).split("\n")
+    yield from (f"{line}\n" for line in whole)
+    if last:
+        yield last
+
+
+class Table:
+    """The texts under the name `config.field` in the records of a file, read in one pass, maybe with their labels.
+
+    The texts are prepared for a model (`prepare`). Records without a text, or without a label if labels are wanted, are
+    skipped: `notices` say so, and `lack` says what is wrong with the first of them, and where it is. `lines`: a file
+    whose name does not show the form of its records has lines of JSON.
     """
 
-    def __init__(self, config: TextConfig, where: str):
-        check_table(where, config.field or "")
+    def __init__(self, config: TextConfig, where: str, lines: bool = False):
+        if not lines:
+            check_table(where, config.field or "")
         self.config, self.where, self.field = config, where, config.field or ""
-        # The settings change the texts in the records, not the records themselves.
-        as_written = replace(config, bytes=False, newlines="keep", normalize=None, lower=False)
-        self.decoder = Decoder(as_written, where)
+        self.label_field = config.label_field
+        self.decoder = Decoder(as_written(config), where)
         self._records = self._lacking = 0
         self.lack = ""
 
@@ -73,35 +109,29 @@ class Table:
         have = "has" if self._lacking == 1 else "have"
         return [
             *self.decoder.notices,
-            f"{self._lacking:,} of {self._records:,} records of {self.where} {have} no text under {self.field!r}, and "
+            f"{self._lacking:,} of {self._records:,} records of {self.where} {have} no {self._what}, and "
             f"{'is' if self._lacking == 1 else 'are'} skipped. The first: {self.lack}.",
         ]
 
+    @property
+    def _what(self) -> str:
+        return f"text under {self.field!r}" + (
+            "" if self.label_field is None else f" with a label {self.label_field!r}"
+        )
+
     def texts(self, blocks: Iterable[bytes]) -> Iterator[str]:
         """Yield the texts of the records in a file's bytes; broken CSV is a CharRNNError that names the line."""
-        lines = self._lines(blocks)
+        return (record.text for record in self.records(blocks))
+
+    def records(self, blocks: Iterable[bytes]) -> Iterator[Labelled]:
+        """Yield the texts of the records in a file's bytes with their labels ("" without a `label_field`)."""
+        lines = whole_lines(self.decoder, blocks)
         delimiter = _DELIMITERS.get(_suffix(self.where))
-        for text in self._of_json(lines) if delimiter is None else self._of_table(lines, delimiter):
+        for label, text in self._of_json(lines) if delimiter is None else self._of_table(lines, delimiter):
             # An escape in JSON can be half of a character (a lone surrogate). Most encodings cannot have one.
-            yield prepare(text if text.isascii() else _SURROGATE.sub("\ufffd", text), self.config)
+            yield Labelled(without_surrogates(label).strip(), prepare(without_surrogates(text), self.config))
 
-    def _lines(self, blocks: Iterable[bytes]) -> Iterator[str]:
-        """Yield the lines of a file with their ends."""
-        begun: list[str] = []
-        for data in blocks:
-            *whole, last = self.decoder.feed(data).split("\n")
-            if whole:
-                begun.append(whole[0])
-                yield "".join(begun) + "\n"
-                yield from (f"{line}\n" for line in whole[1:])
-                begun.clear()
-            begun.append(last)
-        *whole, last = ("".join(begun) + self.decoder.close()).split("\n")
-        yield from (f"{line}\n" for line in whole)
-        if last:
-            yield last
-
-    def _of_json(self, lines: Iterable[str]) -> Iterator[str]:
+    def _of_json(self, lines: Iterable[str]) -> Iterator[Labelled]:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
@@ -110,17 +140,24 @@ class Table:
                 record = json.loads(line)
             except (ValueError, RecursionError):
                 record = None
-            text = record.get(self.field) if isinstance(record, dict) else None
-            if isinstance(text, str):
-                yield text
-            elif not isinstance(record, dict):
+            if not isinstance(record, dict):
                 self._skip(number, "is not a JSON object, but `field` needs one")
+                continue
+            text, label = record.get(self.field), ""
+            if self.label_field is not None:
+                named = record.get(self.label_field)
+                label = named if isinstance(named, str) else "" if named is None else json.dumps(named)
+                if not label.strip():
+                    self._skip(number, f"has no label under {self.label_field!r}, only {_shown(list(record))}")
+                    continue
+            if isinstance(text, str):
+                yield Labelled(label, text)
             elif self.field in record:
                 self._skip(number, f"has a member {self.field!r}, but it is not a text")
             else:
                 self._skip(number, f"has no member {self.field!r}, only {_shown(list(record))}")
 
-    def _of_table(self, lines: Iterator[str], delimiter: str) -> Iterator[str]:
+    def _of_table(self, lines: Iterator[str], delimiter: str) -> Iterator[Labelled]:
         first = next(lines, "")
         if delimiter == "," and ";" in first and self.field in _names(next(csv.reader([first], delimiter=";"))):
             # Spreadsheets write this delimiter in countries where numbers have a decimal comma.
@@ -133,18 +170,22 @@ class Table:
             names = _names(next(filter(None, rows), []))
             if not names:
                 return
-            if self.field not in names:
-                raise CharRNNError(
-                    f"{self.where} has no column {self.field!r}, only {_shown(names)}.",
-                    did_you_mean(self.field, names) or "The first line names the columns.",
-                )
-            column, passed = names.index(self.field), rows.line_num
+            wanted = [self.field] if self.label_field is None else [self.field, self.label_field]
+            for name in wanted:
+                if name not in names:
+                    raise CharRNNError(
+                        f"{self.where} has no column {name!r}, only {_shown(names)}.",
+                        did_you_mean(name, names) or "The first line names the columns.",
+                    )
+            columns, passed = [names.index(name) for name in wanted], rows.line_num
             for row in rows:
                 self._records += bool(row)
-                if len(row) > column:
-                    yield row[column]
-                elif row:
+                if row and len(row) <= max(columns):
                     self._skip(passed + 1, f"has only {len(row)} of {len(names)} columns")
+                elif row and self.label_field is not None and not row[columns[1]].strip():
+                    self._skip(passed + 1, f"has no label under {self.label_field!r}")
+                elif row:
+                    yield Labelled("" if self.label_field is None else row[columns[1]], row[columns[0]])
                 passed = rows.line_num
         except csv.Error as error:
             raise CharRNNError(

@@ -1,0 +1,56 @@
+"""Labelled texts: lines of LABEL, a tab, TEXT, or records with a field for the label and one for the text."""
+
+from collections.abc import Iterable, Iterator
+
+from charrnn.config import TextConfig
+from charrnn.errors import CharRNNError
+from charrnn.text.decoding import Decoder, prepare
+from charrnn.text.tables import Labelled, Table, as_written, is_table, whole_lines
+
+TAB = "\t"
+
+
+class LabelledLines:
+    """The labelled texts of a file of lines LABEL, a tab, TEXT, read in one pass; empty lines are skipped.
+
+    It has the same methods as a `Table`. No line may lack its label, because then the file has another form.
+    """
+
+    lack = ""
+
+    def __init__(self, config: TextConfig, where: str):
+        self.config, self.where = config, where
+        self.decoder = Decoder(as_written(config), where)
+
+    @property
+    def notices(self) -> list[str]:
+        """Return notices for the user about how the file was read."""
+        return self.decoder.notices
+
+    def records(self, blocks: Iterable[bytes]) -> Iterator[Labelled]:
+        """Yield the labelled texts in a file's bytes; CharRNNError for a line without a label."""
+        for number, line in enumerate(whole_lines(self.decoder, blocks), 1):
+            line = line.removesuffix("\n").removesuffix("\r")
+            if not line.strip():
+                continue
+            label, tab, text = line.partition(TAB)
+            if not tab or not label.strip():
+                raise CharRNNError(
+                    f"{self.where}:{number} has no {'label before its' if tab else 'tab, so no label before a'} tab; "
+                    "with `labels` each line is a label, a tab and a text.",
+                    hint="For records (.csv, .tsv, .jsonl) name the fields of the label and of the text: `label_field` "
+                    "and `field`.",
+                )
+            yield Labelled(label.strip(), prepare(text, self.config))
+
+
+def labelled(config: TextConfig, where: str) -> Table | LabelledLines:
+    """Return the reader of a file of labelled texts: of its records if `config` names their fields, else of lines."""
+    if config.label_field is not None:
+        return Table(config, where)
+    if is_table(where) and not where.lower().removesuffix(".gz").endswith(".tsv"):
+        raise CharRNNError(
+            f"{where} has records, but the fields of the label and of the text are not named.",
+            hint="Name them: `label_field` and `field`.",
+        )
+    return LabelledLines(config, where)
