@@ -28,8 +28,8 @@ from charrnn.inference.batch import generate
 from charrnn.inference.beam import n_best
 from charrnn.inference.ends import turned_ids
 from charrnn.inference.generation import Generation
-from charrnn.inference.lines import admitted
 from charrnn.inference.model import Model
+from charrnn.inference.reading import admitted
 from charrnn.text.decoding import prepare
 from charrnn.text.lines import portions, seen
 

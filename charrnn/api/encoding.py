@@ -8,7 +8,7 @@ import numpy as np
 
 from charrnn.api.generation import Notify, unheard
 from charrnn.api.given import check_given, check_unknown, checked_ids
-from charrnn.config import TextConfig
+from charrnn.config import ModelConfig, TextConfig
 from charrnn.errors import CharRNNError, readable_by
 from charrnn.inference import model as inference
 from charrnn.runs.folder import run_of_file
@@ -29,6 +29,11 @@ class Encoder:
     def run(self) -> str:
         """Return the name of the model's run, or the path of its file if the file does not belong to a run."""
         return run_of_file(self.path) or str(self.path)
+
+    @property
+    def config(self) -> ModelConfig:
+        """Return the model's cell and size."""
+        return self.network.config
 
     @property
     def vocab(self) -> Vocabulary:

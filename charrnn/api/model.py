@@ -13,7 +13,8 @@ from charrnn.api.generation import How, Notify, Sample, generation, unheard
 from charrnn.api.given import check_given, check_one_of, check_unknown, check_whole
 from charrnn.api.named import Corpus, lines_of, names_and_patterns
 from charrnn.api.scores import Scores
-from charrnn.config import CANDIDATES, GAP, LONGEST_FILLING, ModelConfig
+from charrnn.api.vectors import Vectors
+from charrnn.config import CANDIDATES, GAP, LONGEST_FILLING
 from charrnn.engines import AUTO, OF_USE, WEIGHTS
 from charrnn.errors import readable_by
 from charrnn.inference import model as inference
@@ -59,16 +60,11 @@ def load(
     return Model(network, path, notify)
 
 
-class Model(Scores):
+class Model(Scores, Vectors):
     """A trained model; `load` returns one. `path` is its checkpoint."""
 
     def __repr__(self) -> str:
         return f"<charrnn.Model {self.config.title}, {self.vocab.size} characters, {self.path}>"
-
-    @property
-    def config(self) -> ModelConfig:
-        """Return the model's cell and size."""
-        return self.network.config
 
     def sample(self, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]) -> str:
         """Return a new text of at most `length` characters, which continues `prime` (and does not repeat it).

@@ -103,6 +103,26 @@ def run_and_lines(arguments: list[str], command: str) -> tuple[str | None, str]:
     return run, source
 
 
+def runs_and_texts(arguments: list[str], command: str, several: bool = False) -> tuple[list[str], list[str]]:
+    """Return the runs and the texts among arguments: the texts are files, or "-" for stdin by default.
+
+    With `several`, there may be more than one text.
+    """
+    from charrnn.runs.finding import has_checkpoint
+
+    texts = [one for one in arguments if one == "-" or (os.path.isfile(one) and not one.endswith(".safetensors"))]
+    runs = [one for one in arguments if one not in texts]
+    for run in runs:
+        if not run.endswith(".safetensors") and not has_checkpoint(run):
+            raise _neither(run)
+    if len(texts) > 1 and not several:
+        raise CharRNNError(
+            f"{len(texts)} texts were named: {', '.join(texts)}; charrnn {command} reads one.",
+            hint=f"Join them: {shlex.join(['cat', *texts])} | {typed_without(texts)}",
+        )
+    return runs, texts or ["-"]
+
+
 def _neither(name: str) -> CharRNNError:
     from charrnn.runs.finding import list_runs
 

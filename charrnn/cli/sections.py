@@ -3,6 +3,7 @@
 COMMANDS = {
     "Train": ("corpus", "vocab", "train"),
     "Use": ("sample", "complete", "fill", "next", "score", "eval"),
+    "Vectors and units": ("embed",),
     "Inspect": ("runs", "inspect", "verify"),
     "Machine": ("bench", "devices", "cells", "gradcheck"),
 }
@@ -136,6 +137,13 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "Guess ranks": ("--rank", "--rank-samples", "--seed"),
         "Output": ("--per-char", "--heatmap", "--html", "--attention", "--jsonl", "--unbuffered"),
+        "How text is read": _HOW_TEXT_IS_READ,
+        "Speed": _SPEED,
+    },
+    "embed": {
+        "What is read": ("--whole", "--field"),
+        "What the vector is": ("--pool", "--layer", "--state"),
+        "Output": ("--output", "--jsonl", "--unbuffered"),
         "How text is read": _HOW_TEXT_IS_READ,
         "Speed": _SPEED,
     },

@@ -25,7 +25,17 @@ from charrnn.config.train import (
     SPLITS,
     TrainConfig,
 )
-from charrnn.config.use import CANDIDATES, GAP, LONGEST_FILLING, QUANTILES, RANK_SAMPLES, RANKS
+from charrnn.config.use import (
+    CANDIDATES,
+    GAP,
+    LAYER,
+    LONGEST_FILLING,
+    POOLS,
+    QUANTILES,
+    RANK_SAMPLES,
+    RANKS,
+    STATE,
+)
 
 __all__ = [
     "ACTIVATIONS",
@@ -39,10 +49,12 @@ __all__ = [
     "ERRORS",
     "FREE_ON_RESUME",
     "GAP",
+    "LAYER",
     "LONGEST_FILLING",
     "NEWLINES",
     "NORMAL_FORMS",
     "OPTIMIZERS",
+    "POOLS",
     "PRECISIONS",
     "QUANTILES",
     "RANKS",
@@ -52,6 +64,7 @@ __all__ = [
     "SCHEDULES",
     "SPLITS",
     "STACKS",
+    "STATE",
     "UNKNOWN",
     "Config",
     "ModelConfig",

@@ -9,10 +9,10 @@ import numpy as np
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference.model import Model
+from charrnn.inference.reading import LineReader, admitted
 from charrnn.inference.scoring import begin, score, score_after
 from charrnn.text.decoding import prepare
 from charrnn.text.lines import seen
-from charrnn.text.vocabulary import Vocabulary
 
 # The cost of a character that the model has never seen: the bits needed to name one character of Unicode.
 UNKNOWN_BITS = math.log2(0x110000 - 0x800)
@@ -69,7 +69,7 @@ class Score:
         return number
 
 
-class Scorer:
+class Scorer(LineReader):
     """Scores lines, each as a separate text that follows a line break or begins a document.
 
     `text` says how lines are read. `unknown` is one of config.UNKNOWN, or None: unknown characters are then replaced by
@@ -89,7 +89,8 @@ class Scorer:
         after: str = "",
         notify: Callable[[str], None] = lambda notice: None,
     ):
-        self.model, self.text, self.unknown, self.notify = model, text, unknown, notify
+        super().__init__(model, text, unknown)
+        self.notify = notify
         self.usual = math.nan if model.val_nats is None else model.val_nats / math.log(2)
         self.end = (model.text.document_end or "") if whole else "\n" if line_ends else ""
         if line_ends and "\n" not in model.vocab.symbols:
@@ -102,11 +103,8 @@ class Scorer:
 
         Each line follows its own text in `after`; without `after`, all follow the text that was given to the scorer.
         """
-        vocab = self.model.vocab
         read = [seen(line, self.text) + self.end for line in lines]
-        tables = [vocab.table(text) for text in read]
-        numbered = zip(read, tables, range(first, first + len(read)), strict=True)
-        ids = [self._admitted(text, table, f"line {line}") for text, table, line in numbered]
+        ids = [self.ids(text, f"line {line}") for line, text in enumerate(read, first)]
         known = [own[own >= 0] for own in ids]
         orders = [self.model.order(own) for own in known]
         known = [own[order] for own, order in zip(known, orders, strict=True)]
@@ -130,19 +128,11 @@ class Scorer:
                 read[place],
                 ids[place],
                 nats[place],
-                int((table < 0).sum()),
+                int((self.model.vocab.table(read[place]) < 0).sum()),
                 separated[place],
             )
-            for place, table in enumerate(tables)
+            for place in range(len(lines))
         ]
-
-    def ids(self, read: str, where: str) -> np.ndarray:
-        """Return the ids of a text in the form that the model reads; -1 for characters that are not read."""
-        return self._admitted(read, self.model.vocab.table(read), where)
-
-    def _admitted(self, read: str, table: np.ndarray, where: str) -> np.ndarray:
-        vocab = self.model.vocab
-        return admitted(vocab, table, read, self.unknown, where)[0] if self.unknown or vocab.has_unknown else table
 
     def ends_within(self, after: str) -> bool:
         """Return whether a text before lines contains the end of a document, after which the model forgets the text."""
@@ -186,18 +176,3 @@ class Scorer:
             bits[: len(read) if place < 0 else place + 1] = math.nan
         counted = ~np.isnan(bits)
         return Score(line, text, read, bits, int(counted.sum()), float(bits[counted].sum()), unknown, self.usual)
-
-
-def admitted(
-    vocab: Vocabulary, ids: np.ndarray, text: str, policy: str | None, where: str
-) -> tuple[np.ndarray, str | None]:
-    """Return the ids of a line after the treatment of unknown characters, and a notice about it.
-
-    In `ids`, unknown characters are -1; those that are left out remain -1. `policy` is as in `Vocabulary.admission`.
-    Messages say `where` the text is.
-    """
-    if (ids >= 0).all():
-        return ids, None
-    column = int((ids < 0).argmax()) + 1
-    stand_in, notice = vocab.admission(vocab.unknown(text), policy, where, lambda: f"column {column}")
-    return np.where(ids < 0, -1 if stand_in is None else stand_in, ids), notice

@@ -34,11 +34,11 @@ SHORTEST = 64
 def read_by(text: TextConfig, vocab: Vocabulary) -> TextConfig:
     """Return how a model reads other texts: in the same way as its training text (`text`), but in UTF-8.
 
-    If training read a field of records, the model still reads plain text, not records. A model that has never seen a
+    If training read a field of records, or labels, the model still reads plain text. A model that has never seen a
     carriage return reads CR and CRLF as line breaks.
     """
     newlines = text.newlines if "\r" in vocab.symbols else "lf"
-    return replace(text, encoding=DEFAULT_TEXT.encoding, field=None, newlines=newlines)
+    return replace(text, encoding=DEFAULT_TEXT.encoding, field=None, newlines=newlines, labels=False, label_field=None)
 
 
 class Model:

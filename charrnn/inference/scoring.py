@@ -72,24 +72,28 @@ def score_after(begun: Reader, texts: Sequence[np.ndarray]) -> list[np.ndarray]:
     """
     model = begun.stream.model
     nats = [np.zeros(0, np.float32)] * len(texts)
-    for group in _groups([len(text) for text in texts], texts_at_once(model.config, SIDE_BY_SIDE)):
+    for group in groups([len(text) for text in texts], texts_at_once(model.config, SIDE_BY_SIDE)):
         if len(group) == 1:
             alone = Reader(model)
             alone.stream.copy(begun.stream)
             alone.previous = begun.previous
             nats[group[0]] = alone.nats(texts[group[0]][:, None])[:, 0]
             continue
-        # Shorter texts are padded after their ends.
-        ids = np.zeros((len(texts[group[-1]]), len(group)), np.int64)
-        for column, text in enumerate(group):
-            ids[: len(texts[text]), column] = texts[text]
-        together = _side_by_side(model, begun, ids)
+        together = _side_by_side(model, begun, padded(texts, group))
         for column, text in enumerate(group):
             nats[text] = together[: len(texts[text]), column].copy()
     return nats
 
 
-def _groups(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+def padded(texts: Sequence[np.ndarray], group: Sequence[int]) -> np.ndarray:
+    """Return some of the texts side by side, int64 (time, texts): shorter ones are padded after their ends."""
+    ids = np.zeros((len(texts[group[-1]]), len(group)), np.int64)
+    for column, text in enumerate(group):
+        ids[: len(texts[text]), column] = texts[text]
+    return ids
+
+
+def groups(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
     """Yield groups of at most `most` places of texts to read in parallel, the longest last, without empty texts."""
     waiting = sorted((place for place, length in enumerate(lengths) if length), key=lambda place: lengths[place])
     while waiting:

@@ -15,7 +15,7 @@ ROWS = 16
 
 
 class Shards:
-    """Reads `batch` texts, at least 2, as a `Stream` does, but each core steps some of the texts.
+    """Reads `batch` texts as a `Stream` does, but each core steps some of the texts.
 
     So the operations between the matrix products use all cores too. The arrays of one shard are small enough for the
     cache of a core, and BLAS uses one thread per shard. Use it as a context manager.

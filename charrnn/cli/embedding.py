@@ -1,0 +1,57 @@
+"""The options of the commands that make vectors of texts, each declared once."""
+
+from typing import Annotated, Any
+
+import typer
+
+from charrnn.cli.options import UNKNOWN_HELP
+from charrnn.config import LAYER, POOLS
+from charrnn.errors import CharRNNError
+
+Pool = Annotated[
+    str,
+    typer.Option(
+        "--pool",
+        metavar="|".join(POOLS),
+        help="How the states after the characters of a text become one vector; first-last puts two side by side.",
+    ),
+]
+Layer = Annotated[
+    str | None,
+    typer.Option(
+        "--layer",
+        metavar="N|all",
+        help="The layer whose state is taken, from 0.",
+        show_default="the highest",
+    ),
+]
+State = Annotated[
+    str, typer.Option("--state", metavar="h|c|all", help="The field of the state; h is the output of the layer.")
+]
+Field = Annotated[
+    str | None,
+    typer.Option(
+        "--field",
+        metavar="NAME",
+        help="Read the texts under this name in records (.jsonl, .csv, .tsv; stdin has lines of JSON).",
+        show_default=False,
+    ),
+]
+Unknown = Annotated[
+    str | None,
+    typer.Option(
+        "--unknown",
+        help=UNKNOWN_HELP,
+        show_default="skip, or replace if the model was trained with --min-count",
+    ),
+]
+# What stands for all layers, and for all fields.
+ALL = "all"
+
+
+def how(pool: str, layer: str | None, state: str) -> dict[str, Any]:
+    """Return the arguments of `Model.embedder` that these options mean."""
+    if layer is not None and layer != ALL and not (layer.isascii() and layer.isdecimal()):
+        raise CharRNNError(f"--layer is {layer!r}; it must be the number of a layer, or all.")
+    number = LAYER if layer is None else None if layer == ALL else int(layer)
+    return {"pool": pool, "layer": number, "state": None if state == ALL else state}
