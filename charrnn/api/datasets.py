@@ -11,7 +11,7 @@ from charrnn.api.held_out import held_out
 from charrnn.api.settings import Settings
 from charrnn.config import CHAR_RNN_VAL, TrainConfig
 from charrnn.data.batches import fit_batch
-from charrnn.data.corpus import Dataset, dataset
+from charrnn.data.corpus import Dataset, classes_of, dataset
 from charrnn.errors import CharRNNError
 from charrnn.runs.progress import CorpusRecord
 from charrnn.text.reader import Watch, read_text
@@ -30,6 +30,8 @@ _VOCAB_HINT = (
 # A validation loss over fewer characters is noise. With fewer documents the last of them are used for validation, not
 # randomly chosen ones.
 FEW_CHARACTERS, FEW_DOCUMENTS = 1_000, 20
+# An accuracy of fewer labels is noise too.
+FEW_LABELS = 100
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def new_dataset(
     text = read_text(sources.corpus, form, sources.include, watch, keep=True)
     validation = read_text(sources.val_file, form, sources.include, watch) if sources.val_file else None
     fitted = _fitted(config, text, validation is not None, "split" in chosen.named)
-    data = dataset(text, vocabulary(sources, text, validation, trained), fitted, validation, _VOCAB_HINT)
+    vocab, classes = vocabulary(sources, text, validation, trained), classes_of(text, validation)
+    data = dataset(text, vocab, fitted, validation, _VOCAB_HINT, classes)
     returns = [notice for read in (text, validation) if read is not None for notice in read.carriage_returns()]
     of_reading = {*text.notices, *(validation.notices if validation else ())}
     for notice in data.notices:
@@ -87,10 +90,10 @@ def new_dataset(
 
 def _doubts(data: Dataset) -> Iterator[Noticed]:
     """Yield the reasons why the losses on the held-out parts will mean less than they seem to."""
-    characters = sum(part.counted() for part in held_out(data.parts.val)) if data.parts.val else FEW_CHARACTERS
-    if characters < FEW_CHARACTERS:
+    few, unit = (FEW_LABELS, "label") if data.corpus.text.labels else (FEW_CHARACTERS, data.corpus.text.config.unit)
+    characters = sum(part.counted() for part in held_out(data.parts.val)) if data.parts.val else few
+    if characters < few:
         longer = "a longer `val_file`" if data.validation else "a larger `val`, or a longer text"
-        unit = data.corpus.text.config.unit
         validate = f"{unit} is" if characters == 1 else f"{unit}s are"
         yield Noticed(
             f"Only {characters:,} {validate} used for validation: the loss depends mostly on chance, and so does the "

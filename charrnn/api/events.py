@@ -90,6 +90,7 @@ class Measured:
             "frequency_nats": self.frequency_nats,
             "compressors": dict(self.compressors),
             "repeated": self.evaluation.repeated and self.evaluation.repeated.to_json(),
+            **self.evaluation.labels_to_json(),
         }
         known = {name: value for name, value in record.items() if value not in (None, {})}
         return {"step": self.step, "part": self.part, **losses, **known}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.inference.generation import not_a_number
+from charrnn.inference.kinds import check_predicts_characters
 from charrnn.inference.model import Model
 from charrnn.inference.sampling import weights
 from charrnn.inference.scoring import Reader
@@ -35,6 +36,7 @@ def following(model: Model, ids: np.ndarray, top: int | None) -> list[Next]:
 
     Probabilities are softmax(logits) in float64; all of them add up to 1. Equal ones are in the order of their ids.
     """
+    check_predicts_characters(model)
     before = model.before(ids)
     reader = Reader(model)
     # All characters but the last are read at once. The step with the last one gives the logits.

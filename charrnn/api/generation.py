@@ -12,6 +12,7 @@ import numpy as np
 from charrnn.api.given import check_given, check_unknown, check_whole, one_or_several
 from charrnn.errors import CharRNNError
 from charrnn.inference.generation import Ending, Generation
+from charrnn.inference.kinds import check_predicts_characters
 from charrnn.inference.model import Model
 from charrnn.inference.sampling import Sampling
 from charrnn.text.decoding import prepare
@@ -190,6 +191,7 @@ def generation(model: Model, length: int, how: How, notify: Notify, flowing: boo
 
     flowing: let the last line or document of a model of these come to its end, if nothing else ends the text.
     """
+    check_predicts_characters(model)
     foreign = set(how) - set(How.__annotations__)
     if foreign:
         raise CharRNNError(

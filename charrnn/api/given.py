@@ -21,7 +21,8 @@ _KINDS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(("run", "init"), _RUN),
     **dict.fromkeys(("out", "vocab"), _PATH),
     **dict.fromkeys(
-        ("name", "backend", "device", "engine", "coordinator", "encoding", "errors", "field", "part"), _NAME
+        ("name", "backend", "device", "engine", "coordinator", "encoding", "errors", "field", "label_field", "part"),
+        _NAME,
     ),
     **dict.fromkeys(("notify", "watch"), _CALLED),
     **dict.fromkeys(("temperature", "top_p", "min_p", "typical"), (_NUMBER, "a number")),

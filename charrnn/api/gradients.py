@@ -24,15 +24,18 @@ def check_gradients(
     backend: str | None = None,
     engine: str = AUTO,
     attention: int | None = None,
+    labels: int | None = None,
 ) -> Iterator[tuple[str, str, tuple[int, ...], float]]:
     """Yield cell, parameter, its shape and the worst relative error of its gradient.
 
-    cell: None for every cell that can be used with the other settings. engine: see `charrnn.train`.
+    cell: None for every cell that can be used with the other settings. engine: see `charrnn.train`. labels: predict so
+    many labels instead of characters.
     """
     names = (
         [cell] if cell else [name for name in CELLS if fits(CELLS[name], stack) and layers > bool(CELLS[name].lowest)]
     )
-    models = [ModelConfig(name, layers, units, embedding, stack, attention) for name in names]
+    classes = None if labels is None else tuple(map(str, range(labels)))
+    models = [ModelConfig(name, layers, units, embedding, stack, attention, classes) for name in names]
     check_engine(engine)
     choose(backend)
     start(1, float64=True, device="cpu")

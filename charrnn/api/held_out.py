@@ -87,18 +87,34 @@ def measure_in(part: str, model: Model, data: Dataset, train_nats: float | None 
         _in_bytes(measure(part, model, parts, data.repeated.get(part)), data),
         compressors=compressors(data) if part == "validation" else {},
         train_nats=train_nats,
-        frequency_nats=frequency_nats(data.parts.train, parts, model.vocab.size),
-        uniform_nats=math.log(model.vocab.size),
+        frequency_nats=frequency_nats(data.parts.train, parts, model.outputs),
+        uniform_nats=math.log(model.outputs),
     )
 
 
 def measure(part: str, model: Model, parts: Sequence[Part], repeated: Repeated | None = None) -> Measured:
     """Evaluate a model exactly on the held-out `part`, which may consist of several `parts`."""
     read = held_out(parts)
-    counted = sum(part.counted() for part in read)
-    evaluation = Evaluation(counted, mean_nats(model, read), unit=model.text.unit, repeated=repeated)
+    evaluation = replace(evaluated(model, read), repeated=repeated)
     read_of = sum(map(len, read)), sum(map(len, parts))
     return Measured(part, evaluation, *read_of, loss_after=model.text.loss_after, step=model.step)
+
+
+def evaluated(model: Model, parts: Sequence[Part]) -> Evaluation:
+    """Return the exact loss of a model over parts of a text, and for labels how many are right."""
+    if model.config.classes is None:
+        return Evaluation(sum(part.counted() for part in parts), mean_nats(model, parts), unit=model.text.unit)
+    from charrnn.inference.labelling import figures
+
+    confusion, nats = figures(model, parts)
+    return Evaluation(
+        int(confusion.sum()),
+        nats,
+        unit=model.config.predicted(model.text.unit),
+        right=int(np.trace(confusion)),
+        most_frequent=int(confusion.sum(axis=1).max()),
+        confusion=tuple(map(tuple, confusion.tolist())),
+    )
 
 
 def evaluate_part(part: str, model: Model, data: Dataset, notify: Notify) -> Evaluation:
@@ -120,7 +136,7 @@ def _in_bytes(measured: Measured, data: Dataset) -> Measured:
     """Return what was measured, with the bits per byte if all of the part was predicted."""
     part, evaluation = measured.part, measured.evaluation
     corpus = data.validation if data.validation and part == "validation" else data.corpus
-    if not corpus.complete or corpus.text.config.loss_after is not None:
+    if not corpus.complete or corpus.text.config.loss_after is not None or data.classes is not None:
         return measured
     bits = evaluation.bits_per_char * evaluation.characters / _byte_count(held_out(parts_of(data)[part]), corpus)
     return replace(measured, evaluation=replace(evaluation, bits_per_byte=bits))
@@ -145,30 +161,33 @@ def _byte_count(parts: Sequence[Part], corpus: Corpus) -> float:
     return corpus.text.byte_count * here / size(corpus.text.counted)
 
 
-def frequency_nats(train: Part, parts: Sequence[Part], vocab_size: int) -> float:
+def frequency_nats(train: Part, parts: Sequence[Part], outputs: int) -> float:
     """Return the loss, in nats per character, of guessing held-out text by the frequencies of characters in `train`.
 
-    Only characters that count are used. Each character gets one extra occurrence, so that none is impossible. The loss
-    is NaN if no held-out character counts.
+    If labels are predicted, those of labels. Only what counts is used. Each character or label gets one extra
+    occurrence, so that none is impossible. The loss is NaN if nothing that is held out counts.
     """
     blocks = list(train.blocks())
     spread = np.unique(np.linspace(0, len(blocks) - 1, min(len(blocks), COUNTED_STRETCHES)).astype(int))
-    trained, held = np.ones(vocab_size), np.zeros(vocab_size)
+    trained, held = np.ones(outputs), np.zeros(outputs)
     for low, high in (blocks[place] for place in spread):
-        trained += _frequencies(train, low, high, vocab_size)
+        trained += _frequencies(train, low, high, outputs)
     for part in held_out(parts):
-        held += _frequencies(part, 0, len(part), vocab_size)
+        held += _frequencies(part, 0, len(part), outputs)
     return float(held @ np.log(trained.sum() / trained) / held.sum()) if held.sum() else math.nan
 
 
-def _frequencies(part: Part, low: int, high: int, vocab_size: int) -> np.ndarray:
-    """Return how often each id counts in a stretch of a part, (vocab,)."""
-    return np.bincount(part.ids(low, high)[part.counts(np.arange(low, high))], minlength=vocab_size)
+def _frequencies(part: Part, low: int, high: int, outputs: int) -> np.ndarray:
+    """Return how often each id, or label, counts in a stretch of a part, (outputs,)."""
+    places = np.arange(low, high)
+    return np.bincount(part.targets(places[part.counts(places)]), minlength=outputs)
 
 
 def compressors(data: Dataset) -> dict[str, float]:
     """Return the bits per character that compressors need for the validation part; {} if too few characters count."""
     corpus = data.corpus
+    if data.classes is not None:
+        return {}
     encoding = BYTES if corpus.text.config.bytes else "utf-8"
     texts = [corpus.vocab.decode(counted_ids(part)) for part in held_out(data.parts.val)]
     characters = sum(map(len, texts))

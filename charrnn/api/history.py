@@ -77,7 +77,9 @@ def evaluation_of(record: Record | None, unit: str) -> Evaluation | None:
         return None
     bits = number(record.get("bits_per_byte"))
     per_byte = math.nan if bits is None else bits
-    return Evaluation(int(characters), nats, per_byte, unit, _repeated(record.get("repeated")))
+    counts = [number(record.get(name)) for name in ("right", "most_frequent")]
+    right, most_frequent = (None if count is None else int(count) for count in counts)
+    return Evaluation(int(characters), nats, per_byte, unit, _repeated(record.get("repeated")), right, most_frequent)
 
 
 def _repeated(told: Any) -> Repeated | None:

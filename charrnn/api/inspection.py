@@ -53,7 +53,7 @@ def facts_of(target: str | None) -> dict[str, Any]:
         "format": FORMAT,
         "version": model.version,
         "step": model.step,
-        "unit": model.text.unit,
+        "unit": model.model.predicted(model.text.unit),
         "model": {**to_json(model.model), "title": model.model.title},
         "parameters": parameter_count(model.model, vocab.size),
         "layers": layers,

@@ -3,20 +3,19 @@
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Unpack
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Unpack
 
 from charrnn.api.cuts import Cuts
 from charrnn.api.encoding import Prime
 from charrnn.api.generation import How, Notify, Sample, generation, unheard
 from charrnn.api.given import check_given, check_one_of, check_unknown, check_whole
+from charrnn.api.labels import Labels
 from charrnn.api.named import Corpus, lines_of, names_and_patterns
 from charrnn.api.scores import Scores
 from charrnn.api.vectors import Vectors
 from charrnn.config import CANDIDATES, GAP, LONGEST_FILLING
 from charrnn.engines import AUTO, OF_USE, WEIGHTS
-from charrnn.errors import readable_by
+from charrnn.errors import CharRNNError, readable_by
 from charrnn.inference import model as inference
 from charrnn.inference.generation import Character, Characters, generate_one, whole
 from charrnn.runs.finding import find_checkpoint
@@ -60,7 +59,7 @@ def load(
     return Model(network, path, notify)
 
 
-class Model(Scores, Vectors):
+class Model(Scores, Vectors, Labels):
     """A trained model; `load` returns one. `path` is its checkpoint."""
 
     def __repr__(self) -> str:
@@ -260,6 +259,7 @@ class Model(Scores, Vectors):
         *,
         include: Corpus = (),
         field: str | None = None,
+        label_field: str | None = None,
         encoding: str | None = None,
         errors: str | None = None,
         unknown: str | None = None,
@@ -268,29 +268,29 @@ class Model(Scores, Vectors):
         """Return how well the model predicts a text.
 
         sources: files, folders, patterns or "-" for stdin; one or several. field: read the texts under this name in
-        records (.jsonl, .csv, .tsv). encoding, errors: how the text is decoded; by default as UTF-8, and with the
-        `errors` of training. unknown: as in `encode`. include and watch are as in `train_events`.
+        records (.jsonl, .csv, .tsv). label_field: for a model of labels, the name of the label in records; without it
+        each line is a label, a tab and a text. encoding, errors: how the text is decoded; by default as UTF-8, and with
+        the `errors` of training. unknown: as in `encode`. include and watch are as in `train_events`.
         """
-        from charrnn.api.evaluation import Evaluation
+        from charrnn.api.held_out import evaluated
         from charrnn.api.recorded import familiar
         from charrnn.data.corpus import as_ids
-        from charrnn.inference.evaluation import mean_nats
         from charrnn.text.reader import read_text
 
         check_unknown(unknown)
         named, patterns = names_and_patterns(sources, include)
         check_given(field=field)
-        config = replace(self.read_as(encoding, errors), field=field)
+        config = replace(self.read_as(encoding, errors), field=field, **self._labels(label_field))
         with readable_by("encoding", "errors"):
             text = read_text(named, config, patterns, watch)
-        corpus = as_ids(text, self.vocab, unknown)
+        corpus = as_ids(text, self.vocab, unknown, classes=self.config.classes)
         for notice in (*corpus.text.notices, *familiar(self.path, text)):
             self._notify(notice)
-        nats = mean_nats(self.network, [corpus.part])
+        evaluation = evaluated(self.network, [corpus.part])
         # Bytes that were left out or replaced, or do not count, were not predicted.
-        predicted_all = corpus.complete and self.text.loss_after is None
-        bits = nats / np.log(2) * len(corpus) / corpus.text.byte_count if predicted_all else np.nan
-        return Evaluation(corpus.part.counted(), nats, float(bits), self.text.unit)
+        if not corpus.complete or self.text.loss_after is not None or self.config.classes is not None:
+            return evaluation
+        return replace(evaluation, bits_per_byte=evaluation.bits_per_char * len(corpus) / corpus.text.byte_count)
 
     def evaluate_part(self, part: str, *, watch: "Watch | None" = None) -> "Evaluation":
         """Return how well the model predicts a held-out part of its run, as at the end of training.
@@ -302,6 +302,15 @@ class Model(Scores, Vectors):
         from charrnn.api.recorded import recorded_data
 
         return evaluate_part(part, self.network, recorded_data(self.path, watch, self._notify), self._notify)
+
+    def _labels(self, label_field: str | None) -> dict[str, Any]:
+        """Return how the labels of a text are read: only a model of labels reads them."""
+        check_given(label_field=label_field)
+        if self.config.classes is not None:
+            return {"labels": True, "label_field": label_field, "one_per_line": False}
+        if label_field is not None:
+            raise CharRNNError("`label_field` is for models of labels; this model predicts characters.")
+        return {}
 
     def _in_order(self, made: Characters, before_prime: bool) -> Characters:
         """Yield the characters of a text in the order in which people read it: of some models, when it is complete."""

@@ -1,6 +1,7 @@
 """The preparation of a new run: its settings, its text, its first weights and its folder."""
 
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def new_job(
     place.check_texts([*sources.corpus, *sources.val_file])
     place.choose()
     config, data = yield from new_dataset(sources, chosen, trained, training.watch)
+    model = replace(model, classes=data.classes)
     rare = rarity(data.corpus.text) if sources.min_count == 1 else None
     hint = None if trained else advice(len(data.parts.train), model, data.corpus.vocab.size)
     if rare:
@@ -53,7 +55,7 @@ def new_job(
     weights = None
     if trained:
         yield from map(Noticed, known_to(trained, data.corpus.text))
-        weights = yield from transferred(trained, data.corpus, config.seed)
+        weights = yield from transferred(trained, model, data.corpus, config.seed)
     shards = shard_count(config.batch, place.processes.count)
     run = training.make(name, data.corpus.text.name, out)
     return Job(run, model, config, data, shards, weights=weights)

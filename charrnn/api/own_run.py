@@ -50,7 +50,7 @@ def own_run(
     best = _best(old, path, progress)
     if best is None:
         # The best checkpoint is gone: the first evaluation of this run is its best.
-        progress = replace(progress, best_nats=None, best_step=None, evaluations_since_best=0)
+        progress = replace(progress, best_nats=None, best_accuracy=None, best_step=None, evaluations_since_best=0)
     elif training.is_first:
         run.ahead[run.best] = best.read_bytes()
     return run, progress, said

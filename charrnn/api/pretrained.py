@@ -7,6 +7,7 @@ import numpy as np
 
 from charrnn.api.events import Noticed
 from charrnn.api.settings import MODEL
+from charrnn.config import ModelConfig
 from charrnn.data.corpus import Corpus
 from charrnn.errors import CharRNNError
 from charrnn.network.parameters import check_weights
@@ -50,10 +51,12 @@ def known_to(trained: Checkpoint, text: Text) -> list[str]:
     ]
 
 
-def transferred(trained: Checkpoint, corpus: Corpus, seed: int) -> Generator[Noticed, None, dict[str, np.ndarray]]:
-    """Return the model's weights for the characters of this text; yield which are shared, new and unused."""
+def transferred(
+    trained: Checkpoint, model: ModelConfig, corpus: Corpus, seed: int
+) -> Generator[Noticed, None, dict[str, np.ndarray]]:
+    """Return the trained weights for a new model of this text; yield which characters are shared, new and unused."""
     old, new = set(trained.vocab.symbols), set(corpus.vocab.symbols)
-    used = set(corpus.text.symbols) & new
+    used = set(corpus.text.counted) & new
     yield Noticed(
         f"Starting from a trained {trained.model.cell}, which knows {len(old & used):,} characters of this text.",
         is_advice=True,
@@ -63,4 +66,4 @@ def transferred(trained: Checkpoint, corpus: Corpus, seed: int) -> Generator[Not
         if characters:
             shown = "".join(sorted(characters)[:SHOWN]) + (" …" if len(characters) > SHOWN else "")
             yield Noticed(f"  {what}: {shown} ({len(characters):,}).", is_advice=True)
-    return transfer(trained.model, trained.weights, trained.vocab, corpus.vocab, seed)
+    return transfer(model, trained.weights, trained.vocab, corpus.vocab, seed, trained.model.classes)

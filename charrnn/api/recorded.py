@@ -85,7 +85,8 @@ def recorded_data(checkpoint: Path, watch: Watch | None, notify: Notify) -> Data
                 _HINT,
             )
         texts.append(text)
-    return dataset(texts[0], header.vocab, header.training, texts[1] if texts[1:] else None)
+    other = texts[1] if texts[1:] else None
+    return dataset(texts[0], header.vocab, header.training, other, classes=header.model.classes)
 
 
 def _newest(checkpoint: Path, recorded: CorpusRecord) -> CorpusRecord:

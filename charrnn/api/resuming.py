@@ -165,7 +165,7 @@ def _resumed_data(
         "A run cannot get new characters. A new run can start from this one's weights: "
         f"`charrnn.train({_named(corpus or sources)!r}, {other}init={word!r})`"
     )
-    return dataset(text, checkpoint.vocab, config, validation, hint)
+    return dataset(text, checkpoint.vocab, config, validation, hint, checkpoint.model.classes)
 
 
 def _named(sources: Sequence[str]) -> str | list[str]:

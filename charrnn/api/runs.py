@@ -24,7 +24,8 @@ class Run:
     """A trained run, as its newest readable checkpoint describes it; unknown facts are None, and `note` says why.
 
     path: its folder. steps: how many steps it was trained. best_bits_per_char: the lowest estimate of its validation
-    loss, in bits per `unit`: "character" or, for a model of bytes, "byte". modified: when it was last saved. bytes: its
+    loss, in bits per `unit`: "character", for a model of bytes "byte", or for one of labels "label"; then
+    `best_accuracy` is the largest fraction of them that was right. modified: when it was last saved. bytes: its
     size on disk. why: if no checkpoint can be used, what is wrong and how to fix it. validation, test: the exact
     evaluations of its best checkpoint at the end of its training; None before the end. sources, sha256: of the text
     that it was trained on.
@@ -46,6 +47,7 @@ class Run:
     sha256: str | None = None
     unit: str | None = None
     why: str | None = None
+    best_accuracy: float | None = None
 
     def load(self) -> "Model":
         """Return the model of the run's best checkpoint."""
@@ -75,6 +77,7 @@ class Run:
             "sources": list(self.sources),
             "sha256": self.sha256,
             "best_bits_per_char": self.best_bits_per_char,
+            **({} if self.best_accuracy is None else {"best_accuracy": self.best_accuracy}),
             "unit": self.unit,
             "validation": self.validation and self.validation.to_json(),
             "test": self.test and self.test.to_json(),
@@ -115,21 +118,22 @@ def _told(about: Run, run: folder.Run, header: Checkpoint) -> Run:
         model=header.model,
         note=None,
         why=None,
-        unit=header.text.unit,
+        unit=header.model.predicted(header.text.unit),
         parameters=parameter_count(header.model, header.vocab.size),
         seed=None if header.training is None else header.training.seed,
     )
     progress = header.progress
     if progress is None:
         return about
-    figures = figures_of(run.log.path, progress.best_step)
+    figures, unit = figures_of(run.log.path, progress.best_step), about.unit or header.text.unit
     return replace(
         about,
         best_bits_per_char=None if progress.best_nats is None else progress.best_nats / math.log(2),
+        best_accuracy=progress.best_accuracy,
         sources=progress.corpus.sources,
         sha256=progress.corpus.sha256,
-        validation=evaluation_of(figures.get("validation"), header.text.unit),
-        test=evaluation_of(figures.get("test"), header.text.unit),
+        validation=evaluation_of(figures.get("validation"), unit),
+        test=evaluation_of(figures.get("test"), unit),
     )
 
 

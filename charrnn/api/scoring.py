@@ -9,6 +9,7 @@ from charrnn.api.generation import Notify
 from charrnn.config import TextConfig
 from charrnn.data.corpus import as_ids
 from charrnn.errors import readable_by
+from charrnn.inference.kinds import check_predicts_characters
 from charrnn.inference.model import Model
 from charrnn.inference.scoring import Stretch, score_part
 from charrnn.text.reader import Watch, read_text
@@ -20,6 +21,7 @@ class Pieces:
     def __init__(
         self, model: Model, source: str, config: TextConfig, unknown: str | None, watch: Watch | None, notify: Notify
     ):
+        check_predicts_characters(model)
         with readable_by("encoding", "errors"):
             text = read_text([source], config, watch=watch)
         self.corpus = as_ids(text, model.vocab, unknown)

@@ -20,7 +20,11 @@ from charrnn.config import (
 )
 from charrnn.errors import CharRNNError, did_you_mean
 
-MODEL, TRAIN, TEXT = (tuple(field.name for field in fields(kind)) for kind in (ModelConfig, TrainConfig, TextConfig))
+# The classes of a model come from its text.
+MODEL, TRAIN, TEXT = (
+    tuple(field.name for field in fields(kind) if field.name != "classes")
+    for kind in (ModelConfig, TrainConfig, TextConfig)
+)
 # All names that can be set; `preset` and `activation` are short forms of other settings.
 NAMES = (*MODEL, *TRAIN, *TEXT, "preset", "activation")
 # What to use instead of names that settings had.
@@ -101,9 +105,13 @@ def _inherited(text: TextConfig, changed: Collection[str]) -> dict[str, Any]:
     """
     values = {**vars(text), "encoding": DEFAULT_TEXT.encoding, "field": None}
     documents = {"one_per_line": False, "documents_between": None, "separator": None, "reset_at_documents": False}
+    if labels := {"labels", "label_field"} & set(changed):
+        documents["loss_after"] = None
+    else:
+        values["label_field"] = None
     if text.field is not None and text.documents_between == RECORD_END:
         values["documents_between"] = None
-    return values | documents if {*documents, "field"} & set(changed) else values
+    return values | documents if labels or {*documents, "field"} & set(changed) else values
 
 
 def check_effects(given: Mapping[str, Any], train: TrainConfig) -> None:

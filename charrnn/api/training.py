@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, fields, replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from charrnn.api.new_run import new_job
 from charrnn.api.resuming import resumed_job
 from charrnn.api.runs import Run, run_of
 from charrnn.api.session import Training
+from charrnn.api.settings import NAMES
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
 from charrnn.text.reader import Watch
 
@@ -210,7 +211,7 @@ def _show_settings(function: Any, shown: Any) -> None:
         inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type)
         for kind in (ModelConfig, TrainConfig, TextConfig)
         for field in fields(kind)
-        if field.default is not MISSING
+        if field.name in NAMES
     ]
     preset = inspect.Parameter("preset", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=str | None)
     function.__signature__ = inspect.signature(function).replace(parameters=[*own, preset, *settings])

@@ -185,6 +185,15 @@ Field = Annotated[
         show_default=False,
     ),
 ]
+LabelField = Annotated[
+    str | None,
+    typer.Option(
+        "--label-field",
+        metavar="NAME",
+        help="The label of each text is under this name in its record; --field names the text.",
+        show_default=False,
+    ),
+]
 Batch = Annotated[int, typer.Option("--batch", help="Batch size: sequences that are trained in parallel.")]
 Seq = Annotated[
     int, typer.Option("--seq", help="Sequence length: characters per window. Gradients flow back through one window.")

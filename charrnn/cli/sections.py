@@ -55,6 +55,8 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "--reset-at-documents",
             "--loss-after",
             "--reverse",
+            "--labels",
+            "--label-field",
             "--vocab",
             "--min-count",
             "--split",

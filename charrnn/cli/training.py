@@ -89,6 +89,14 @@ Reverse = Annotated[
         help="Read each document from its end to its beginning, or the whole text if its documents are not kept apart.",
     ),
 ]
+Labels = Annotated[
+    bool,
+    typer.Option(
+        "--labels",
+        help="Learn to predict labels of texts, not characters. Each line is a label, a tab and a text; for records, "
+        "see --label-field.",
+    ),
+]
 MinCount = Annotated[
     int,
     typer.Option(

@@ -1,6 +1,6 @@
 """The settings of a model, of its training and of its text: the only place of defaults and of their checks."""
 
-from charrnn.config.as_json import Config, from_json, mistyped, to_json
+from charrnn.config.as_json import Config, from_json, mistyped, to_json, with_tuples
 from charrnn.config.model import ACTIVATIONS, CELLS_VARIABLE, STACKS, ModelConfig
 from charrnn.config.text import (
     DEFAULT_TEXT,
@@ -74,4 +74,5 @@ __all__ = [
     "mistyped",
     "to_json",
     "with_records",
+    "with_tuples",
 ]

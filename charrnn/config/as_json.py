@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from charrnn.config.model import ModelConfig
 from charrnn.config.text import TextConfig
@@ -21,6 +21,7 @@ _LEFT_OUT = {
     "attention": None,
     "reverse": False,
     "labels": False,
+    "classes": None,
     "label_field": None,
 }
 
@@ -29,7 +30,8 @@ def mistyped(kind: type[Config], values: Mapping[str, Any]) -> str | None:
     """Return the first name whose value does not have the type of its field; an int is a valid float."""
     types = get_type_hints(kind)
     for name, value in values.items():
-        allowed = get_args(types.get(name)) or (types.get(name, type(value)),)
+        wanted = types.get(name, type(value))
+        allowed = tuple(get_origin(kind) or kind for kind in get_args(wanted) or (wanted,))
         if type(value) not in allowed and not (type(value) is int and float in allowed):
             return name
     return None
@@ -47,4 +49,9 @@ def from_json(kind: type[Config], data: dict[str, Any]) -> Config:
         raise CharRNNError(
             f"This charrnn does not know the settings {', '.join(sorted(unknown))}.", hint="Upgrade charrnn."
         )
-    return kind(**data)
+    return kind(**with_tuples(data))
+
+
+def with_tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with a tuple in place of each list of JSON."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}

@@ -74,12 +74,13 @@ class Streams:
         n = len(self.part)
         epoch, window = divmod(step, self.steps_per_epoch)
         place = (self._first(epoch)[rows] + window * self.seq + np.arange(self.seq)[:, None]) % n
-        targets, inputs = self.part.at(place), self.part.at(place - 1)
+        targets, inputs = self.part.targets(place), self.part.at(place - 1)
         reset = self.part.begins(place) if self.part.resets else None
         inputs[(place == 0) if reset is None else reset] = self.start
         if window == 0:
             inputs[0] = self.start
-        weights = None if self.part.loss_after is None else self.part.counts(place).astype(np.float32)
+        all_count = self.part.loss_after is None and self.part.classes is None
+        weights = None if all_count else self.part.counts(place).astype(np.float32)
         return Window(inputs, targets, reset, weights)
 
     def _first(self, epoch: int) -> np.ndarray:

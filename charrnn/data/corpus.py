@@ -11,8 +11,12 @@ from charrnn.data.parts import Part, select
 from charrnn.data.repeated import Repeated, repeated
 from charrnn.data.splits import Split, split
 from charrnn.errors import CharRNNError
+from charrnn.text.labelled import FIRST, is_label
 from charrnn.text.text import Text
 from charrnn.text.vocabulary import READERS_HINT, Vocabulary, nothing_left
+
+# How many labels a message names.
+SHOWN = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +34,15 @@ class Corpus:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """What a run is trained on: a text and its parts, whose validation part may be `validation`, another text."""
+    """What a run is trained on: a text and its parts, whose validation part may be `validation`, another text.
+
+    `classes` are the labels to be predicted; None if characters are.
+    """
 
     corpus: Corpus
     parts: Split
     validation: Corpus | None = None
+    classes: tuple[str, ...] | None = None
 
     @property
     def notices(self) -> list[str]:
@@ -50,14 +58,29 @@ class Dataset:
         return {part: of for part, of in found.items() if of.matters}
 
 
-def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None, hint: str = READERS_HINT) -> Corpus:
+def classes_of(*texts: Text | None) -> tuple[str, ...] | None:
+    """Return the labels of texts, sorted, each once; None if the texts are not labelled."""
+    labels = [text.labels for text in texts if text is not None and text.labels is not None]
+    return tuple(sorted(set().union(*labels))) if labels else None
+
+
+def as_ids(
+    text: Text,
+    vocab: Vocabulary,
+    unknown: str | None = None,
+    hint: str = READERS_HINT,
+    classes: tuple[str, ...] | None = None,
+) -> Corpus:
     """Return a text as ids of a vocabulary; `unknown` says how to treat characters that it lacks (`admission`).
 
-    If they are an error, its hint is `hint`.
+    If they are an error, its hint is `hint`. classes: the labels of a model, which are those that the text may have.
     """
     known = set(vocab.symbols)
     lacking = {symbol: count for symbol, count in text.counted.items() if symbol not in known}
-    table = vocab.table(text.symbols)
+    table, numbers = vocab.table(text.symbols), _numbers(text, classes)
+    if numbers is not None:
+        # No input is a label, so its id does not matter.
+        table[numbers >= 0] = 0
     whole = Part(
         text.codes,
         table,
@@ -66,6 +89,7 @@ def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None, hint: str 
         text.config.resets,
         _separator(text, vocab),
         inner=text.begins is not None,
+        classes=numbers,
     )
     where = text.names[0] if len(text.names) == 1 else "the text"
     if lacking:
@@ -78,6 +102,19 @@ def as_ids(text: Text, vocab: Vocabulary, unknown: str | None = None, hint: str 
             raise nothing_left(where)
     _check_counts(where, text, [whole], "Use a text whose documents have characters after it.")
     return Corpus(text, vocab, whole, not lacking)
+
+
+def _numbers(text: Text, classes: tuple[str, ...] | None) -> np.ndarray | None:
+    """Return the number of the label that each symbol of a text stands for, int32, -1 for a character; or None."""
+    if text.labels is None or classes is None:
+        return None
+    if odd := [label for label in text.labels if label not in classes]:
+        raise CharRNNError(
+            f"The model does not know the label {odd[0]!r}, which {text.labelled[odd[0]]:,} texts of {text.names[0]} "
+            f"have; it knows {', '.join(map(repr, classes[:SHOWN]))}{' …' if classes[SHOWN:] else ''}."
+        )
+    numbers = [classes.index(text.labels[ord(symbol) - FIRST]) if is_label(symbol) else -1 for symbol in text.symbols]
+    return np.array(numbers, np.int32)
 
 
 def _separator(text: Text, vocab: Vocabulary) -> int | None:
@@ -114,16 +151,21 @@ def _first(text: Text, character: str) -> str:
 
 
 def dataset(
-    text: Text, vocab: Vocabulary, config: TrainConfig, validation: Text | None = None, hint: str = READERS_HINT
+    text: Text,
+    vocab: Vocabulary,
+    config: TrainConfig,
+    validation: Text | None = None,
+    hint: str = READERS_HINT,
+    classes: tuple[str, ...] | None = None,
 ) -> Dataset:
     """Return the training, validation and test parts of a text; with another `validation` text, all of it trains.
 
-    `hint` is the hint of the error for characters that the vocabulary lacks.
+    `hint` is the hint of the error for characters that the vocabulary lacks. `classes` are the labels of the model.
     """
-    corpus = as_ids(text, vocab, hint=hint)
-    other = None if validation is None else as_ids(validation, vocab, hint=hint)
+    corpus = as_ids(text, vocab, hint=hint, classes=classes)
+    other = None if validation is None else as_ids(validation, vocab, hint=hint, classes=classes)
     parts = split(corpus.part, config)
     hint = "Use a longer text, another `split`, `val` or `test`."
     for name, part in (("training", [parts.train]), ("validation", parts.val), ("test", parts.test)):
         _check_counts(f"the {name} part", text, part, hint)
-    return Dataset(corpus, parts if other is None else replace(parts, val=(other.part,)), other)
+    return Dataset(corpus, parts if other is None else replace(parts, val=(other.part,)), other, classes)

@@ -23,6 +23,9 @@ class Part:
     `starts`, or after each code `line_end` if lines are documents. With `resets` a model forgets at each. With a code
     `loss_after`, only characters after the first such code in each document count in a loss. `inner` says that
     documents are parts of files, as lines are: many, and short enough to be kept whole and to be compared.
+
+    With `classes` each document ends with a code that stands for its label. `classes`, (codes,), has the number of the
+    label of each such code, and -1 for the codes of characters. A network predicts only the labels.
     """
 
     codes: np.ndarray
@@ -32,6 +35,7 @@ class Part:
     resets: bool = False
     loss_after: int | None = None
     inner: bool = False
+    classes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -44,6 +48,10 @@ class Part:
     def ids(self, low: int = 0, high: int | None = None) -> np.ndarray:
         """Return the ids of a stretch, int32, by default of all."""
         return self.at(slice(low, high))
+
+    def targets(self, places: np.ndarray | slice) -> np.ndarray:
+        """Return what a network predicts at some places: the ids there or, with classes, the labels; int32."""
+        return self.at(places) if self.classes is None else np.maximum(self.classes[self.codes[places]], 0)
 
     def begins(self, places: np.ndarray) -> np.ndarray:
         """Return for each of some places, which are not negative, whether a document begins there."""
@@ -79,6 +87,8 @@ class Part:
 
         Along the first axis each place follows the previous one, or is 0; no place is negative.
         """
+        if self.classes is not None:
+            return self.classes[self.codes[places]] >= 0
         if self.loss_after is None:
             return np.ones(places.shape, bool)
         if self.line_end is None:
@@ -94,7 +104,7 @@ class Part:
 
     def counted(self) -> int:
         """Return how many characters count in a loss."""
-        if self.loss_after is None:
+        if self.loss_after is None and self.classes is None:
             return len(self)
         return sum(int(self.counts(np.arange(low, high)).sum()) for low, high in self.blocks())
 

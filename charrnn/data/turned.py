@@ -35,13 +35,21 @@ def _turned_lines(part: Part) -> Iterator[np.ndarray]:
         yield part.codes[(n - 1 - ended - np.arange(low, high)) % n]
 
 
+def _is_ended(part: Part, end: Sequence[int]) -> bool:
+    """Return whether the last document of a part has its end: the ids `end` or, with classes, a label."""
+    n = len(part)
+    if part.classes is not None:
+        return bool(part.counts(np.arange(n - 1, n)).all())
+    return part.at(slice(max(0, n - len(end)), n)).tolist() == list(end)
+
+
 def _turned(part: Part, end: Sequence[int]) -> Iterator[np.ndarray]:
     """Yield the codes of a turned part whose documents begin at its `starts`."""
     n, begins = len(part), _starts(part)
     bounds = np.append(begins, n)
     # How many codes end each document. The last one of the part, which comes first here, may have been cut.
-    ends = np.full(len(begins), len(end))
-    if part.at(slice(max(0, n - len(end)), n)).tolist() != list(end):
+    ends = np.full(len(begins), len(end) if part.classes is None else 1)
+    if not _is_ended(part, end):
         ends[0] = 0
     for low, high in part.blocks():
         places = np.arange(low, high)

@@ -129,7 +129,7 @@ class CompiledStream(Stream):
         assert self.network is not None
         self.attention = Attention(model.config, model.weights, batch) if model.config.attention else None
         self.memory = Memory(self.network, batch, of_rows=ring_of(self.attention))
-        self.logits = np.zeros((batch, model.vocab.size), np.float32)
+        self.logits = np.zeros((batch, model.outputs), np.float32)
         self.end, self.matched = model.end, np.zeros((batch,) if batch > 1 else (), np.int64)
         self.forget()
 
@@ -145,7 +145,7 @@ class CompiledStream(Stream):
     def feed(self, ids: np.ndarray) -> np.ndarray:
         if self.end is not None:
             self.matched[...] = self.end.matched(ids).reshape(self.matched.shape)
-        logits = np.empty((*ids.shape, self.model.vocab.size), np.float32)
+        logits = np.empty((*ids.shape, self.model.outputs), np.float32)
         self._read(ids, logits)
         return logits
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
+from charrnn.inference.kinds import check_predicts_characters
 from charrnn.inference.model import Model
 from charrnn.inference.reading import LineReader, admitted
 from charrnn.inference.scoring import begin, score, score_after
@@ -89,6 +90,7 @@ class Scorer(LineReader):
         after: str = "",
         notify: Callable[[str], None] = lambda notice: None,
     ):
+        check_predicts_characters(model)
         super().__init__(model, text, unknown)
         self.notify = notify
         self.usual = math.nan if model.val_nats is None else model.val_nats / math.log(2)

@@ -78,6 +78,11 @@ class Model:
         return cls(checkpoint.model, checkpoint.vocab, checkpoint.weights, checkpoint.text, val_nats, checkpoint.step)
 
     @property
+    def outputs(self) -> int:
+        """Return how many logits the model has: one for each character or, if it predicts labels, for each label."""
+        return self.config.outputs(self.vocab.size)
+
+    @property
     def reads(self) -> TextConfig:
         """Return how the model reads a text (`read_by`)."""
         return read_by(self.text, self.vocab)
@@ -214,7 +219,7 @@ class Stream:
             Plan(cell, self.units, *layer_parameters(ops, cell, model.weights, layer), batch, model.table.dtype)
             for layer, cell in enumerate(self.layers)
         ]
-        self.logits = np.zeros((*self.plans[0].lead, model.vocab.size), self.plans[0].dtype)
+        self.logits = np.zeros((*self.plans[0].lead, model.outputs), self.plans[0].dtype)
         self.attention = Attention(model.config, model.weights, batch) if model.config.attention else None
         self.calls = self._one_step()
         # For each text: how many of its last ids begin the end of a document.
@@ -314,7 +319,7 @@ class Stream:
     def look(self, ids: np.ndarray, look: Attend) -> np.ndarray:
         """Do what `feed` does, with `look` in place of `attend`, which is called for some of the time each."""
         if not len(ids):
-            return np.zeros((*ids.shape, self.model.vocab.size), self.model.table.dtype)
+            return np.zeros((*ids.shape, self.model.outputs), self.model.table.dtype)
         if self.end is not None:
             self.matched[...] = self.end.matched(ids).reshape(self.matched.shape)
         # Attention computes as many scores as two blocks have places, for each step, and uses those of n + 1.

@@ -133,7 +133,7 @@ def score_part(model: Model, part: Part) -> Iterator[Stretch]:
             yield Stretch(low, high, nats[::-1] if backwards else nats)
         return
     start = np.array([model.vocab.start])
-    for low, bounds in _portions(part):
+    for low, bounds in portions(part):
         if len(bounds) == 1 and bounds[0] - low > BLOCK and not model.text.reverse:
             for stretch in score_part(model, replace(part.cut(low, bounds[0]), resets=False)):
                 yield Stretch(low + stretch.low, low + stretch.high, stretch.nats)
@@ -145,7 +145,7 @@ def score_part(model: Model, part: Part) -> Iterator[Stretch]:
         yield Stretch(low, bounds[-1], np.concatenate(in_order))
 
 
-def _portions(part: Part) -> Iterator[tuple[int, list[int]]]:
+def portions(part: Part) -> Iterator[tuple[int, list[int]]]:
     """Yield groups of documents to read together: where the group begins, and where each document ends."""
     begin = 0
     ends: list[int] = []

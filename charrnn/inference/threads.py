@@ -27,7 +27,7 @@ class Shards:
         bounds = [batch * shard // self.count for shard in range(self.count + 1)]
         self.rows = [slice(low, high) for low, high in pairwise(bounds)]
         self.streams = [Stream(model, rows.stop - rows.start) for rows in self.rows]
-        self.logits = np.zeros((batch, model.vocab.size), model.table.dtype)
+        self.logits = np.zeros((batch, model.outputs), model.table.dtype)
         self._patience = model.compiled.patience(batch // self.count)
 
     def __enter__(self) -> "Shards":

@@ -91,7 +91,7 @@ def forward(
         after.append(state)
         below = dict(zip(names, outputs, strict=True))
         if layer == attending(model):
-            below["h"], memory, _ = attention(xp, weights, below["h"], states[-1], reset)
+            below["h"], memory, _ = attention(xp, weights, below["h"], states[len(layers)], reset)
             memories.append(memory)
         if dropout:
             # The output reads the highest layer, even where one cell contains several layers.

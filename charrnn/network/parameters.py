@@ -113,8 +113,9 @@ def _parameters(model: ModelConfig, vocab_size: int) -> Iterator[Parameter]:
             yield Parameter("attention", "W", (units, 2 * keys + units), Role.ATTENTION, Uniform(units))
             yield Parameter("attention", "R", (model.attention + 1, keys), Role.DISTANCE, Uniform(keys))
         inputs, one_hot = units, False
-    yield Parameter("output", "W", (units, vocab_size), Role.OUTPUT, Uniform(units))
-    yield Parameter("output", "b", (vocab_size,), Role.OUTPUT_BIAS, Constant((0.0,)))
+    outputs = model.outputs(vocab_size)
+    yield Parameter("output", "W", (units, outputs), Role.OUTPUT, Uniform(units))
+    yield Parameter("output", "b", (outputs,), Role.OUTPUT_BIAS, Constant((0.0,)))
 
 
 def _of_layer(cell: Cell, layer: int, units: int, inputs: int, one_hot: bool) -> Iterator[Parameter]:

@@ -104,4 +104,4 @@ def whole(model: ModelConfig, vocab_size: int) -> Cell:
 def trace_of(model: ModelConfig, vocab_size: int) -> tuple[Cell, Trace]:
     """Return a network as a cell, and its trace."""
     cell = whole(model, vocab_size)
-    return cell, Trace(cell, model.units, {LOGITS: vocab_size})
+    return cell, Trace(cell, model.units, {LOGITS: model.outputs(vocab_size)})

@@ -20,6 +20,7 @@ from charrnn.config import (
     from_json,
     mistyped,
     to_json,
+    with_tuples,
 )
 from charrnn.errors import CharRNNError
 from charrnn.runs.container import COPY_AGAIN, PARTS, damaged, opened, pack
@@ -154,7 +155,7 @@ def _check_stack(name: object) -> None:
 
 def _config(kind: type[Config], data: dict[str, Any]) -> Config:
     """Return the settings in `data`; TypeError if one does not have the type of its field."""
-    name = mistyped(kind, data)
+    name = mistyped(kind, with_tuples(data))
     if name is not None:
         raise TypeError(f"{name!r:.40} is {data[name]!r:.40}")
     return from_json(kind, data)

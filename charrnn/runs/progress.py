@@ -8,7 +8,8 @@ from typing import Any, TypeVar, get_args, get_origin
 Record = TypeVar("Record", bound="LogPosition | CorpusRecord | Stability | Progress")
 
 # Keys that a file may lack, because it is older than they are or they do not apply: None here, and not written.
-_MAY_LACK = ("backend", "device", "engine", "include", "val_sources", "val_sha256", "schedule_step", "schedule_rate")
+_MAY_LACK = ("backend", "device", "engine", "include", "val_sources", "val_sha256", "schedule_step", "schedule_rate",
+             "best_accuracy")  # fmt: skip
 _MOST, _MOST_SHARDS = 1e300, 1_000_000
 _NEVER_NEGATIVE = ("schedule_step", "schedule_rate",
                    "bytes", "characters", "rollbacks", "step", "total", "evaluated_step", "evaluations_since_best",
@@ -59,7 +60,8 @@ class Stability:
 class Progress:
     """How far training is: after `step` of `total` steps; `total` is None until the speed for `minutes` is measured.
 
-    `best_nats` and `best_step` are the lowest validation loss and its step; `loss_sum` is the sum of the `loss_steps`
+    `best_nats` and `best_step` are the lowest validation loss and its step or, of labels, the loss at the step with the
+    `best_accuracy`, the largest fraction that was right; `loss_sum` is the sum of the `loss_steps`
     training losses since the last line of the log; `seconds` is the training time, over all processes.
     `schedule_step` is the step at which the learning-rate schedule began, if not at 0. `schedule_rate` is the rate
     from which it goes on there; None if it begins again. `engine` computed the cells.
@@ -83,6 +85,7 @@ class Progress:
     schedule_step: int | None = None
     schedule_rate: float | None = None
     engine: str | None = None
+    best_accuracy: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the object for a file: keys sorted, the guard's values among the others."""

@@ -1,5 +1,6 @@
 """Labelled texts: lines of LABEL, a tab, TEXT, or records with a field for the label and one for the text."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from charrnn.config import TextConfig
@@ -8,6 +9,36 @@ from charrnn.text.decoding import Decoder, prepare
 from charrnn.text.tables import Labelled, Table, as_written, is_table, whole_lines
 
 TAB = "\t"
+# In a text that is read, the characters from FIRST on (private ones of Unicode, which texts do not contain) are the
+# labels, in the order in which they appear, each after its document.
+FIRST, MOST = 0x100000, 1000
+_TAKEN = re.compile(f"[{chr(FIRST)}-\U0010ffff]")
+
+
+class LabelWriter:
+    """Writes labelled texts as the documents of one text: each text, and then the symbol of its label."""
+
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+        self._symbols: dict[str, str] = {}
+
+    def document(self, record: Labelled) -> str:
+        """Return a labelled text as a document; CharRNNError if there are too many different labels."""
+        symbol = self._symbols.get(record.label)
+        if symbol is None:
+            if len(self.labels) == MOST:
+                raise CharRNNError(
+                    f"There are more than {MOST:,} different labels; {record.label!r:.60} is one of them.",
+                    hint="Check which field has the labels.",
+                )
+            symbol = self._symbols[record.label] = chr(FIRST + len(self.labels))
+            self.labels.append(record.label)
+        return (record.text if record.text.isascii() else _TAKEN.sub("\ufffd", record.text)) + symbol
+
+
+def is_label(symbol: str) -> bool:
+    """Return whether a character of a labelled text is the symbol of a label."""
+    return ord(symbol) >= FIRST
 
 
 class LabelledLines:

@@ -21,6 +21,7 @@ from charrnn.text import cache
 from charrnn.text.borders import Borders
 from charrnn.text.codes import CodeWriter
 from charrnn.text.decoding import Decoder
+from charrnn.text.labelled import LabelWriter, labelled
 from charrnn.text.sources import BLOCK, STDIN, Document, comes_once, documents
 from charrnn.text.tables import Table, is_table
 from charrnn.text.text import Text
@@ -28,6 +29,8 @@ from charrnn.text.text import Text
 NOTICES = 3
 # A text with a larger share of NULs gives a notice.
 NULLS = 0.01
+# So many labelled texts are added at once.
+TOGETHER = 1024
 # Changed when the same bytes would be encoded in another way.
 _FORMAT = 4
 # A file that was changed less than this many seconds ago may change again with the same time stamp.
@@ -66,6 +69,7 @@ def read_text(
         names=tuple(facts["names"]),
         starts=np.array(facts["starts"], np.int64),
         begins=np.frombuffer(base64.b64decode(facts["begins"]), np.int64) if facts.get("begins") else None,
+        labels=tuple(facts["labels"]) if config.labelled else None,
         sha256=facts["sha256"],
         byte_count=facts["byte_count"],
         sources=recorded,
@@ -146,14 +150,17 @@ class _Reading:
         self._begins: list[np.ndarray] = []
         self._notices: list[str] = []
         self._passed_over: list[str] = []
+        self._labels = LabelWriter()
 
     def read(self, document: Document, spool: BinaryIO | None) -> None:
         """Append a document, and its bytes to the spool if there is one."""
         begin, borders = self.codes.length, Borders(self.config)
-        if self.config.field is not None:
-            if document.text_only and not is_table(document.name):
-                self._passed_over.append(document.name)
-                return
+        if self.config.field is not None and document.text_only and not is_table(document.name):
+            self._passed_over.append(document.name)
+            return
+        if self.config.labelled:
+            self._read_labelled(document, self._blocks(document, spool))
+        elif self.config.field is not None:
             self._read_records(document, borders, self._blocks(document, spool))
         else:
             decoder = Decoder(self.config, document.name)
@@ -182,6 +189,18 @@ class _Reading:
                 self.watch(self._done + on_disk, self.total)
         self._done += on_disk
 
+    def _read_labelled(self, document: Document, blocks: Iterator[bytes]) -> None:
+        """Append the labelled texts of a document."""
+        reader = labelled(self.config, document.name)
+        records = reader.records(blocks)
+        while some := list(itertools.islice(records, TOGETHER)):
+            pieces = [self._labels.document(record) for record in some]
+            begins = list(itertools.accumulate(map(len, pieces[:-1]), initial=0))
+            self.byte_count += sum(len(record.text.encode()) for record in some)
+            self._add("".join(pieces), begins, document)
+        self._notices += reader.notices
+        self.lack = self.lack or reader.lack
+
     def _read_records(self, document: Document, borders: Borders, blocks: Iterator[bytes]) -> None:
         """Append the texts of a document's records, some at a time, each as a file of its own."""
         table = Table(self.config, document.name)
@@ -209,6 +228,11 @@ class _Reading:
     def nothing(self) -> CharRNNError:
         """Return the error for files that have bytes, but no text."""
         field, marker = self.config.field, self.config.documents_between
+        if self.config.labelled:
+            return CharRNNError(
+                f"The text has no labelled text{': ' if self.lack else ''}{self.lack}.",
+                hint="Each line is a label, a tab and a text; of records, name the fields: `label_field` and `field`.",
+            )
         if self._has_characters:
             return CharRNNError(
                 f"The text has nothing but markers (`documents_between={marker!r}`), so it has no document.",
@@ -233,6 +257,7 @@ class _Reading:
             "config": to_json(self.config),
             "counts": self.codes.counts.tolist(),
             "dtype": self.codes.dtype.name,
+            **({"labels": self._labels.labels} if self.config.labelled else {}),
             "names": self._names,
             "notices": [*_brief(self._notices), *_left_out(self._passed_over, self.config)],
             "sha256": self._digest.hexdigest(),
@@ -242,9 +267,8 @@ class _Reading:
 
     def _add(self, text: str, begins: Sequence[int], document: Document) -> None:
         """Append a piece of text, in which documents begin at some places."""
-        if self.config.documents_between is not None or (
-            self.config.field is not None and not self.config.one_per_line
-        ):
+        inside = self.config.documents_between is not None or self.config.labelled
+        if inside or (self.config.field is not None and not self.config.one_per_line):
             self._begins.append(np.array(begins, np.int64) + self.codes.length)
         with cache.explained():
             self.codes.add(text, document.name)

@@ -9,6 +9,7 @@ from typing import BinaryIO
 import numpy as np
 
 from charrnn.config import DEFAULT_TEXT, TextConfig
+from charrnn.text.labelled import FIRST, is_label
 
 # The size of a block, in characters, for loops over a whole text.
 BLOCK = 1 << 20
@@ -25,6 +26,8 @@ class Text:
     files begin; it is None if documents are files or lines. `sha256` and `byte_count` are of the bytes of all files,
     unpacked; `sources` are absolute paths, or "-", "-2", … for stdin and pipes; `name` is the name of the first, safe
     as a file name; `kept` has the bytes of stdin and pipes by their names in `sources`, if they were to be kept.
+    `labels`: if the documents have labels, these in the order in which they first appear. Each document then ends with
+    the symbol of its label (`charrnn.text.labelled`), which is in `symbols`, but is no character of the text.
     """
 
     codes: np.ndarray
@@ -41,6 +44,7 @@ class Text:
     include: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     begins: np.ndarray | None = None
+    labels: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -52,7 +56,18 @@ class Text:
     @property
     def counted(self) -> dict[str, int]:
         """Return how often each character occurs."""
-        return dict(zip(self.symbols, self.counts.tolist(), strict=True))
+        counted = zip(self.symbols, self.counts.tolist(), strict=True)
+        return {symbol: count for symbol, count in counted if self.labels is None or not is_label(symbol)}
+
+    @property
+    def labelled(self) -> dict[str, int]:
+        """Return how many documents have each label; {} if the documents have none."""
+        found = {
+            int(ord(symbol) - FIRST): count
+            for symbol, count in zip(self.symbols, self.counts.tolist(), strict=True)
+            if self.labels is not None and is_label(symbol)
+        }
+        return {label: found[place] for place, label in enumerate(self.labels or ())}
 
     @property
     def inner_documents(self) -> int | None:

@@ -13,7 +13,8 @@ from charrnn.errors import NotWritten
 class Began:
     """Training begins or, after `step` steps, goes on; `path` is the run's folder.
 
-    `total` is None until the speed is measured; `best_nats` is the lowest validation loss so far, or None.
+    `total` is None until the speed is measured; `best_nats` is the lowest validation loss so far, or None. Of labels it
+    is the loss at the `best_accuracy`.
     """
 
     path: Path
@@ -24,6 +25,7 @@ class Began:
     total: int | None
     best_nats: float | None
     steps_per_epoch: int
+    best_accuracy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,11 @@ class Stepped:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The validation loss was estimated; `train_nats` is the mean since the last line of the log, None if no loss."""
+    """The validation loss was estimated; `train_nats` is the mean since the last line of the log, None if no loss.
+
+    Losses are in nats per character or, for labels, per label; `val_accuracy` is the fraction of the labels that are
+    right.
+    """
 
     step: int
     epoch: float
@@ -51,6 +57,7 @@ class Evaluated:
     val_nats: float | None
     best: bool
     weights: dict[str, np.ndarray]
+    val_accuracy: float | None = None
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Problem:
         }
         self.net = CharRNN(model, VOCAB, self.values, dtype="float64", engine=engine)
         self.ids = rng.integers(0, VOCAB + 1, (STEPS, BATCH)).astype(np.int32)
-        self.targets = rng.integers(0, VOCAB, (STEPS, BATCH)).astype(np.int32)
+        self.targets = rng.integers(0, model.outputs(VOCAB), (STEPS, BATCH)).astype(np.int32)
         self.reset = rng.random((STEPS, BATCH)) < 0.2
         # A state that the network reaches by itself: not all numbers are valid states of a cell.
         read = rng.integers(0, VOCAB + 1, (STEPS, BATCH)).astype(np.int32)

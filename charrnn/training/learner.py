@@ -16,7 +16,7 @@ from charrnn.network.parameters import initial_weights
 from charrnn.network.states import from_named, named
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.backends.engine import Shards, on_gpu
-from charrnn.training.learner_protocol import Arrays, State
+from charrnn.training.learner_protocol import Arrays, Estimate, State
 from charrnn.training.network import CharRNN
 from charrnn.training.optimizers import make_optimizer
 from charrnn.training.step import TrainStep, fresh_states
@@ -80,8 +80,8 @@ class KerasLearner:
         known, window = self._ahead or (None, None)
         return window if known == number and window else self.streams.window(number, self.rows.own)
 
-    def estimate(self) -> float | None:
-        """Return the estimated validation loss in nats per character, or None."""
+    def estimate(self) -> Estimate | None:
+        """Return the estimate on the validation part, or None."""
         return self.validation.estimate() if self.validation else None
 
     def state(self) -> State:

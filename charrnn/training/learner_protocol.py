@@ -15,6 +15,21 @@ class State(NamedTuple):
     hidden: Arrays
 
 
+class Estimate(NamedTuple):
+    """An estimate on the validation part: the loss in nats per character or, for labels, per label.
+
+    `accuracy` is the fraction of the labels that are right, None if characters are predicted.
+    """
+
+    nats: float
+    accuracy: float | None = None
+
+    @property
+    def measure(self) -> tuple[float, float]:
+        """Return what is to be small: of labels the errors, and the loss where these are equal."""
+        return (0.0 if self.accuracy is None else 1 - self.accuracy, self.nats)
+
+
 class Learner(Protocol):
     """A network that is trained step by step on its text.
 
@@ -34,8 +49,8 @@ class Learner(Protocol):
         On a GPU it may still be computing: `float` waits for the loss. The targets are those that this process reads.
         """
 
-    def estimate(self) -> float | None:
-        """Return the estimated validation loss in nats per character; None if there is no text to validate on."""
+    def estimate(self) -> Estimate | None:
+        """Return the estimate on the validation part; None if there is no text to validate on."""
 
     def state(self) -> State:
         """Return a copy of the state."""

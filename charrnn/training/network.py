@@ -12,6 +12,7 @@ from charrnn.config import ModelConfig
 from charrnn.engines import COMPILED, FRAMEWORK
 from charrnn.network.forward import forward
 from charrnn.network.parameters import parameter_shapes
+from charrnn.network.pooling import running_mean
 from charrnn.training.backends import compiled
 from charrnn.training.backends.engine import calls, gpu_calls, look_up, matmul, on_gpu, scan, xp
 
@@ -83,7 +84,10 @@ class CharRNN(keras.layers.Layer):
         gradient_wanted: bool = True,
         values: Mapping[str, Any] | None = None,
     ) -> tuple[Any, list[Any]]:
-        """Return logits and next states for the parameters' values, or for `values` if given."""
+        """Return logits and next states for the parameters' values, or for `values` if given.
+
+        With classes, the logits are the means since the beginning of each document.
+        """
         run = (
             partial(compiled.scan, calls if self.native else gpu_calls(self.products))
             if self.engine == COMPILED
@@ -92,4 +96,10 @@ class CharRNN(keras.layers.Layer):
         run = partial(run, gradient_wanted=gradient_wanted)
         values = self.values() if values is None else values
         xp = NetworkOps(self.products, self.native)
-        return forward(xp, self.model, values, ids, states, run, dropout, reset)
+        if self.model.classes is None:
+            return forward(xp, self.model, values, ids, states, run, dropout, reset)
+        *own, pool = states
+        logits, after = forward(xp, self.model, values, ids, own, run, dropout, reset)
+        # Sums of many logits are exact enough only in the parameters' own type.
+        means, pool = running_mean(NetworkOps(None, self.native), logits, pool, reset)
+        return means, [*after, pool]

@@ -44,6 +44,12 @@ def cross_entropy(logits: Any, targets: Any, weights: Any = None) -> Any:
     return xp.sum(nats if weights is None else nats * xp.reshape(weights, (-1,)))
 
 
+def hits(logits: Any, targets: Any, weights: Any) -> Any:
+    """Return for how many targets (time, batch) the highest logit is theirs, each weighted by `weights`."""
+    right = xp.equal(xp.argmax(logits, axis=-1), targets)
+    return xp.sum(xp.where(right, weights, xp.zeros_like(weights)))
+
+
 class TrainStep:
     """Truncated backpropagation through one window, and one update of the parameters.
 
@@ -111,8 +117,8 @@ class EvalStep:
         self.net, self.shards = net, shards
         self._compiled = compiled(self._step)
 
-    def __call__(self, window: Window, states: States) -> tuple[Any, States]:
-        """Return the summed weighted loss in nats and the next states."""
+    def __call__(self, window: Window, states: States) -> tuple[tuple[Any, Any], States]:
+        """Return the summed weighted loss in nats with, for labels, how many were right, and the next states."""
         values = self.shards.whole(self.net.values())
         return self._compiled(values, self.shards.place(window), states)
 
@@ -121,4 +127,6 @@ class EvalStep:
 
     def _shard(self, values: Mapping[str, Any], window: Window, states: Sequence[Any], first_row: Any) -> Any:
         logits, after = self.net.call(window.inputs, states, None, window.reset, False, values)
-        return cross_entropy(logits, window.targets, window.weights), after
+        nats = cross_entropy(logits, window.targets, window.weights)
+        right = xp.zeros_like(nats) if self.net.model.classes is None else hits(logits, window.targets, window.weights)
+        return (nats, right), after

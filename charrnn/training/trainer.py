@@ -23,6 +23,7 @@ from charrnn.training.events import (
     Stepped,
 )
 from charrnn.training.keeper import Keeper
+from charrnn.training.learner_protocol import Estimate
 from charrnn.training.pace import Pace
 from charrnn.training.plan import with_total
 
@@ -71,6 +72,7 @@ class Trainer(Keeper):
             self.progress.total,
             self.progress.best_nats,
             self.learner.steps_per_epoch,
+            self.progress.best_accuracy,
         )
         reason = None
         while reason is None:
@@ -230,17 +232,20 @@ class Trainer(Keeper):
 
     def _evaluate(self) -> Iterator[Event]:
         self._read_losses()
-        val_nats, now = self.learner.estimate(), self.progress
+        found, now = self.learner.estimate(), self.progress
+        val_nats, accuracy = (None, None) if found is None else found
         if val_nats is not None and not math.isfinite(val_nats):
             raise Diverged(f"the validation loss became {val_nats}", self.step)
-        best = val_nats is None or now.best_nats is None or val_nats < now.best_nats
+        before = None if now.best_nats is None else Estimate(now.best_nats, now.best_accuracy)
+        best = found is None or before is None or found.measure < before.measure
         self._note(evaluated_step=self.step, evaluations_since_best=0 if best else now.evaluations_since_best + 1)
         if best:
-            self._note(best_nats=val_nats, best_step=self.step, stability=replace(now.stability, rollbacks=0))
-        record = self._log(val_nats)
+            stability = replace(now.stability, rollbacks=0)
+            self._note(best_nats=val_nats, best_accuracy=accuracy, best_step=self.step, stability=stability)
+        record = self._log(val_nats, **({} if accuracy is None else {"val_accuracy": accuracy}))
         self.history = [*self.history, record][-HISTORY:]
         saved = list(self._save_or_go_on(best))
-        yield Evaluated(self.step, self.epoch, record["train_nats"], val_nats, best, self.good.weights)
+        yield Evaluated(self.step, self.epoch, record["train_nats"], val_nats, best, self.good.weights, accuracy)
         yield from saved
 
     def _roll_back(self, failure: Diverged) -> Iterator[Event]:

@@ -10,13 +10,19 @@ from charrnn.text.vocabulary import Vocabulary
 
 
 def transfer(
-    model: ModelConfig, weights: Mapping[str, np.ndarray], old: Vocabulary, new: Vocabulary, seed: int
+    model: ModelConfig,
+    weights: Mapping[str, np.ndarray],
+    old: Vocabulary,
+    new: Vocabulary,
+    seed: int,
+    classes: tuple[str, ...] | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the weights of a model trained with the vocabulary `old` for the vocabulary `new`.
 
     A character of both vocabularies keeps its input row and its output column, and so does the unknown symbol; the
-    start symbol keeps its row. A new character gets new ones, and the mean of the old output biases. All other weights
-    stay the same.
+    start symbol keeps its row. A new character gets new ones, and the mean of the old output biases. If the model
+    predicts something else than it did before, labels or characters, its output is new. All other weights stay the
+    same. `classes` are the labels that the trained model predicts.
     """
     places = {symbol: place for place, symbol in enumerate(old.symbols)}
     to = [place for place, symbol in enumerate(new.symbols) if symbol in places]
@@ -30,6 +36,8 @@ def transfer(
         trained = weights[parameter.name]
         if parameter.looked_up:
             fresh[to], fresh[new.start] = trained[of], trained[old.start]
+        elif parameter.role in (Role.OUTPUT, Role.OUTPUT_BIAS) and (classes or model.classes):
+            fresh = trained if classes == model.classes else fresh
         elif parameter.role is Role.OUTPUT:
             fresh[:, to] = trained[:, of]
         elif parameter.role is Role.OUTPUT_BIAS:

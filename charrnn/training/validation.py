@@ -9,6 +9,7 @@ from charrnn.data.batches import Window
 from charrnn.data.parts import Part
 from charrnn.errors import CharRNNError
 from charrnn.training.backends.engine import Shards
+from charrnn.training.learner_protocol import Estimate
 from charrnn.training.network import CharRNN
 from charrnn.training.step import EvalStep, fresh_states
 
@@ -32,18 +33,18 @@ class Validation:
         self.windows = [own.each(itemgetter(slice(low, low + WINDOW))) for low in range(0, length, WINDOW)]
         if not self.characters:
             raise CharRNNError(
-                "The validation loss cannot be estimated: no character of the part for it counts with `loss_after`.",
+                "The validation loss cannot be estimated: nothing that counts is in the part for it.",
                 hint="Use another `val`, `val_file` or `split`.",
             )
         self.step = EvalStep(net, self.shards)
 
-    def estimate(self) -> float:
-        """Return the estimated mean cross-entropy in nats per character."""
-        states, total = fresh_states(self.net, self.shards), 0.0
+    def estimate(self) -> Estimate:
+        """Return the estimated mean cross-entropy in nats and, for labels, how many of them are right."""
+        states, total, right = fresh_states(self.net, self.shards), 0.0, 0.0
         for window in self.windows:
-            nats, states = self.step(window, states)
-            total += float(nats)
-        return total / self.characters
+            (nats, hits), states = self.step(window, states)
+            total, right = total + float(nats), right + float(hits)
+        return Estimate(total / self.characters, None if self.net.model.classes is None else right / self.characters)
 
 
 def parallel_streams(segments: Sequence[Part], start: int, shards: int = 1) -> Window:
@@ -72,12 +73,11 @@ def parallel_streams(segments: Sequence[Part], start: int, shards: int = 1) -> W
     weights = np.zeros(shape, np.float32)
     reset = np.zeros(shape, bool)
     for column, (text, low, warm, high) in enumerate(pieces):
-        ids = text.ids(low, high)
-        targets[: len(ids), column] = ids
+        ids, places = text.ids(low, high), np.arange(low, high)
+        targets[: len(ids), column] = text.targets(places)
         inputs[1 : len(ids), column] = ids[:-1]
         if low:
             inputs[0, column] = text.ids(low - 1, low)[0]
-        places = np.arange(low, high)
         weights[warm : len(ids), column] = text.counts(places)[warm:]
         if text.resets:
             reset[: len(ids), column] = text.begins(places)

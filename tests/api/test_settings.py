@@ -60,10 +60,13 @@ OTHER = {
     "reset_at_documents": True,
     "loss_after": "\t",
     "reverse": True,
+    "labels": True,
+    "label_field": "label",
 }
 # What a setting cannot be had without.
 WITH = {
     "loss_after": {"one_per_line": True},
+    "label_field": {"field": "text"},
     "rho": {"optimizer": "rmsprop"},
     "momentum": {"optimizer": "sgd"},
     "decay": {"schedule": "exponential"},
@@ -72,7 +75,9 @@ WITH = {
 
 
 def test_every_setting_is_tried():
-    assert set(OTHER) == {field.name for kind in (ModelConfig, TrainConfig, TextConfig) for field in fields(kind)}
+    every = {field.name for kind in (ModelConfig, TrainConfig, TextConfig) for field in fields(kind)}
+    # The labels of a model come from its text.
+    assert set(OTHER) == every - {"classes"}
     assert set(OTHER) | {"preset", "activation"} == set(NAMES)
 
 

@@ -28,11 +28,12 @@ TRAIN_VALUES = {
 TEXT_VALUES = {
     "encoding": "latin-1", "errors": "replace", "newlines": "lf", "normalize": "nfkc", "lower": True, "bytes": True,
     "one_per_line": True, "documents_between": "e", "field": "text", "separator": "#", "reset_at_documents": True,
-    "loss_after": "e", "reverse": True,
+    "loss_after": "e", "reverse": True, "labels": True, "label_field": "label",
 }  # fmt: skip
 # What a value cannot be without.
 NEEDED = {
-    "loss_after": {"one_per_line": True}, "rho": {"optimizer": "rmsprop"}, "momentum": {"optimizer": "sgd"},
+    "loss_after": {"one_per_line": True}, "label_field": {"field": "text"}, "rho": {"optimizer": "rmsprop"},
+    "momentum": {"optimizer": "sgd"},
     "decay": {"schedule": "exponential"}, "decay_after": {"schedule": "exponential"},
 }  # fmt: skip
 
@@ -43,12 +44,14 @@ def configs_of(tmp_path, monkeypatch, checkpoints):
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("abcdefgh\n" * 2000)
     records = tmp_path / "corpus.jsonl"
-    records.write_text('{"text": "abcdefgh"}\n' * 2000)
+    records.write_text('{"text": "abcdefgh", "label": "a"}\n{"text": "hgfe", "label": "b"}\n' * 1000)
+    labelled = tmp_path / "labelled.txt"
+    labelled.write_text("a\tabcdefgh\nb\thgfe\n" * 1000)
 
     def run(*arguments: str) -> tuple[ModelConfig, TrainConfig, TextConfig]:
         seen = []
         train_nothing(monkeypatch, lambda job: seen.append((job.model, job.config, job.data.corpus.text.config)))
-        text = records if "--field" in arguments else corpus
+        text = records if "--field" in arguments else labelled if "--labels" in arguments else corpus
         result = CliRunner().invoke(app, ["train", str(text), *arguments], catch_exceptions=False)
         assert result.exit_code == 0, result.output
         return seen[0]
@@ -63,8 +66,10 @@ def test_without_options_the_defaults_arrive(configs_of):
 def test_every_field_has_an_option_of_its_name_and_default():
     options = {option.name: option for option in typer.main.get_command(app).get_command(None, "train").params}
     for kind, values in ((ModelConfig, MODEL_VALUES), (TrainConfig, TRAIN_VALUES), (TextConfig, TEXT_VALUES)):
-        assert {field.name for field in fields(kind)} == set(values)
-        for field in fields(kind):
+        # The labels of a model come from its text.
+        own = [field for field in fields(kind) if field.name != "classes"]
+        assert {field.name for field in own} == set(values)
+        for field in own:
             assert options[field.name].opts == ["--" + field.name.replace("_", "-")]
             assert options[field.name].default == field.default != values[field.name]
 
@@ -79,7 +84,8 @@ def test_a_value_other_than_the_default_reaches_the_trainer(name, configs_of):
     if name in TEXT_VALUES:
         form = with_records(TextConfig(**{name: value}, **needed))
         split = {"split": "documents"} if form.divided else {}
-        expected = (ModelConfig(), TrainConfig(**budget, **split), form)
+        network = ModelConfig(classes=("a", "b") if form.labelled else None)
+        expected = (network, TrainConfig(**budget, **split), form)
         assert (model, config, text) == expected
         return
     assert text == TextConfig()

@@ -206,14 +206,14 @@ def test_the_estimate_of_documents_is_their_exact_loss(by_lines, shards, vocab):
     exact = sum(alone(model, part)) / len(part)
     assert len(part) > 4096
     assert mean_nats(model, [part]) == pytest.approx(exact, abs=1e-5)
-    assert Validation(net, [part], vocab.start, shards).estimate() == pytest.approx(exact, abs=1e-5)
+    assert Validation(net, [part], vocab.start, shards).estimate().nats == pytest.approx(exact, abs=1e-5)
     # Several parts are streams of their own.
     several = [part.cut(low, high) for low, high in ((0, 150), (150, 151), (151, 700))]
     exact = sum(sum(alone(model, one)) for one in several) / 700
     assert mean_nats(model, several) == pytest.approx(exact, abs=1e-5)
-    assert Validation(net, several, vocab.start, shards).estimate() == pytest.approx(exact, abs=1e-5)
+    assert Validation(net, several, vocab.start, shards).estimate().nats == pytest.approx(exact, abs=1e-5)
     carried = Part(part.codes)
-    assert abs(Validation(net, [carried], vocab.start, shards).estimate() - exact) > 0.01
+    assert abs(Validation(net, [carried], vocab.start, shards).estimate().nats - exact) > 0.01
 
 
 # --- Sampling ---

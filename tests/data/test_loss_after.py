@@ -373,12 +373,12 @@ def test_estimate_and_exact_evaluation_count_what_counts(by_lines, monkeypatch):
     cost, number = alone(model, text)
     assert len(text) > 2600 and 400 < number < len(text) - 400
     assert mean_nats(model, [text]) == pytest.approx(cost / number, abs=1e-5)
-    assert Validation(net, [text], vocab.start, 2).estimate() == pytest.approx(cost / number, abs=1e-5)
+    assert Validation(net, [text], vocab.start, 2).estimate().nats == pytest.approx(cost / number, abs=1e-5)
     assert abs(mean_nats(model, [replace(text, loss_after=None)]) - cost / number) > 0.01
     several_parts = [text.cut(low, high) for low, high in ((0, 170), (170, 180), (180, 900))]
     cost, number = map(sum, zip(*(alone(model, part) for part in several_parts), strict=True))
     assert mean_nats(model, several_parts) == pytest.approx(cost / number, abs=1e-5)
-    assert Validation(net, several_parts, vocab.start, 1).estimate() == pytest.approx(cost / number, abs=1e-5)
+    assert Validation(net, several_parts, vocab.start, 1).estimate().nats == pytest.approx(cost / number, abs=1e-5)
     for name, value in (("BLOCK", 16), ("SIDE_BY_SIDE", 3), ("SORTED", 5), ("CHUNK", 4)):
         monkeypatch.setattr(score, name, value)
         assert mean_nats(model, several_parts) == pytest.approx(cost / number, abs=1e-5), name

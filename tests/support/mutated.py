@@ -155,6 +155,7 @@ def _sound(text: str) -> Iterator[Checkpoint]:
     model = ModelConfig("gru", 2, 2, embedding=2, stack="gated-feedback")
     yield _of(model, Vocabulary.of("ab \n", True), training=settings, progress=progress, history=history, text=lines)
     back = TextConfig(reverse=True)
+    yield _of(ModelConfig("gru", 1, 8, classes=("no", "yes")), Vocabulary.of("\n ab"), training=settings)
     yield _of(ModelConfig("lstm", 2, 8, attention=3), Vocabulary.of("\n ab"), training=settings, text=back)
 
 

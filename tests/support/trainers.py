@@ -18,7 +18,7 @@ from charrnn.runs.folder import Run
 from charrnn.runs.progress import CorpusRecord, LogPosition
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.events import Stepped
-from charrnn.training.learner_protocol import State
+from charrnn.training.learner_protocol import Estimate, State
 from charrnn.training.trainer import Trainer
 
 CONFIG = TrainConfig(
@@ -57,7 +57,7 @@ class FakeLearner:
         self.slots = {"000": np.zeros(3, np.float32)}
         self.shapes = named(state_shapes(MODEL, config.batch))
         self.validates = config.val > 0
-        self.estimates: list[float] = []
+        self.estimates: list[float | Estimate] = []
         self.counted: Callable[[int], int | None] = lambda number: None
         self.spoilt: Callable[[FakeLearner, int], float | None] = lambda learner, number: None
         self.pay: Callable[[str], None] = lambda what: None
@@ -81,11 +81,12 @@ class FakeLearner:
         other = self.spoilt(self, number + 1)
         return nats if other is None else other, self.counted(number)
 
-    def estimate(self) -> float | None:
+    def estimate(self) -> Estimate | None:
         if not self.validates:
             return None
         self.pay("estimate")
-        return self.estimates.pop(0) if self.estimates else 2.0 + 0.2 * self._felt(self.weights)
+        nats = self.estimates.pop(0) if self.estimates else 2.0 + 0.2 * self._felt(self.weights)
+        return nats if isinstance(nats, Estimate) else Estimate(nats)
 
     def state(self) -> State:
         return State(*({name: array.copy() for name, array in part.items()} for part in self._parts()))

@@ -195,7 +195,7 @@ def test_a_rate_far_too_high_is_an_error_in_words(tmp_path):
 
 def test_without_a_text_to_validate_on_there_is_no_estimate():
     assert make_learner(replace(QUICK, val=0.0)).estimate() is None
-    assert make_learner().estimate() > 0
+    assert make_learner().estimate().nats > 0
 
 
 def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path):

@@ -337,19 +337,19 @@ def test_the_estimate_is_the_exact_loss(cell, shards, vocab):
     assert counted_places(len(ids))[1] == 5
     text = Part(ids)
     # The bar is 0.005; warmed states leave next to nothing.
-    estimate = Validation(net, [text], vocab.start, shards).estimate()
+    estimate = Validation(net, [text], vocab.start, shards).estimate().nats
     assert estimate == pytest.approx(mean_nats(model, [text]), abs=1e-4)
-    assert Validation(net, [text], vocab.start, shards).estimate() == estimate
+    assert Validation(net, [text], vocab.start, shards).estimate().nats == estimate
 
     segments = [Part(row) for row in ids[:5000].reshape(5, 1000)]
     exact = mean_nats(model, segments)
-    assert Validation(net, segments, vocab.start, shards).estimate() == pytest.approx(exact, abs=1e-5)
+    assert Validation(net, segments, vocab.start, shards).estimate().nats == pytest.approx(exact, abs=1e-5)
     assert abs(exact - mean_nats(model, [text.cut(0, 5000)])) > 1e-4, (
         "beginning anew must matter, or nothing was tested"
     )
     short = [text.cut(0, 100)]
     exact = mean_nats(model, short)
-    assert Validation(net, short, vocab.start, shards).estimate() == pytest.approx(exact, abs=1e-5)
+    assert Validation(net, short, vocab.start, shards).estimate().nats == pytest.approx(exact, abs=1e-5)
 
 
 # Optimizers and schedules

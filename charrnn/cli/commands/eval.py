@@ -32,6 +32,7 @@ def eval(
     ] = None,
     include: o.Include = None,
     field: o.Field = None,
+    label_field: o.LabelField = None,
     encoding: o.EncodingOfText = None,
     errors: Annotated[
         str | None,
@@ -47,7 +48,8 @@ def eval(
 ) -> None:
     """Measure how well a model predicts a text.
 
-    Prints the bits and nats per character and the perplexity, computed over the whole text.
+    Prints the bits and nats per character and the perplexity, computed over the whole text. For a model of labels, the
+    text is labelled as in training; the fraction of the labels that is right is printed, and which were mistaken.
     """
     from charrnn.api.given import check_unknown
     from charrnn.cli.views.reading import Reading
@@ -55,7 +57,7 @@ def eval(
     check_unknown(unknown)
     given = arguments or []
     if part is not None:
-        if len(given) > 1 or include or field or encoding or errors or unknown:
+        if len(given) > 1 or include or field or label_field or encoding or errors or unknown:
             raise CharRNNError(
                 "--part evaluates a part of the run's own text, which is read as in training.",
                 hint=f"Leave out everything else: charrnn eval RUN --part {part}",
@@ -77,6 +79,7 @@ def eval(
                 sources,
                 include=include or (),
                 field=field,
+                label_field=label_field,
                 encoding=encoding,
                 errors=errors,
                 unknown=unknown,
@@ -84,6 +87,10 @@ def eval(
             )
     if as_json:
         write_data(json_text({**evaluation.to_json(), "run": model.run}))
+    elif evaluation.accuracy is not None:
+        from charrnn.cli.views.confusion import write_labels
+
+        write_labels(evaluation, model.config.classes or ())
     else:
         unit = evaluation.unit
         numbers = {

@@ -21,6 +21,10 @@ def gradcheck(
     embedding: o.Embedding = None,
     stack: o.Stack = ModelConfig.stack,
     attention: o.Attention = None,
+    labels: Annotated[
+        int | None,
+        typer.Option("--labels", metavar="N", min=2, help="Predict N labels, as train --labels.", show_default=False),
+    ] = None,
     seed: o.Seed = 0,
     backend: o.Backend = None,
     engine: o.Engine = "auto",
@@ -37,7 +41,7 @@ def gradcheck(
     facts: list[dict[str, Any]] = []
     heads = as_json
     for one, name, shape, error in check_gradients(
-        None if cell == ALL else cell, layers, units, embedding, stack, seed, backend, engine, attention
+        None if cell == ALL else cell, layers, units, embedding, stack, seed, backend, engine, attention, labels
     ):
         ok = error < LIMIT
         facts.append({"cell": one, "parameter": name, "shape": list(shape), "error": error, "ok": ok})

@@ -41,6 +41,8 @@ def train(
     reset_at_documents: t.ResetAtDocuments = DEFAULT_TEXT.reset_at_documents,
     loss_after: t.LossAfter = DEFAULT_TEXT.loss_after,
     reverse: t.Reverse = DEFAULT_TEXT.reverse,
+    labels: t.Labels = DEFAULT_TEXT.labels,
+    label_field: o.LabelField = DEFAULT_TEXT.label_field,
     min_count: t.MinCount = 1,
     batch: o.Batch = _T.batch,
     seq: o.Seq = _T.seq,

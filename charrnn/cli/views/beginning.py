@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from charrnn.api.events import Began
     from charrnn.api.session import Training
 
+# How many labels are shown.
+SHOWN = 5
 # A time of day that is at least this many seconds away is printed with its date.
 _FAR = 20 * 3600
 
@@ -59,8 +61,14 @@ def facts(training: "Training", event: "Began") -> "Iterator[str]":
     corpus, parts = training.job.data.corpus, training.job.data.parts
     unit, settings = corpus.text.config.unit, event.training
     test = f", {sum(map(len, parts.test)):,} to test" if parts.test else ""
+    labelled = corpus.text.labelled
+    if labelled:
+        most = sorted(labelled.items(), key=lambda item: -item[1])
+        shown = ", ".join(f"{printable(label)} ({count:,})" for label, count in most[:SHOWN])
+        more = f" and {len(most) - SHOWN:,} more" if most[SHOWN:] else ""
+        yield f"Labels: {len(most):,} of {sum(labelled.values()):,} texts: {shown}{more}."
     yield (
-        f"Text: {len(corpus):,} {unit}s, {len(corpus.text.symbols):,} different; "
+        f"Text: {len(corpus):,} {unit}s, {len(corpus.text.counted):,} different; "
         f"{len(parts.train):,} to train on, {sum(map(len, parts.val)):,} to validate{test}."
     )
     width = "one-hot input" if event.model.embedding is None else f"embedding {event.model.embedding}"

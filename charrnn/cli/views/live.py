@@ -39,9 +39,11 @@ class View:
         self.training, self.quiet = training, quiet
         self.bar: Bar | None = None
         self.began: Began | None = None
-        self.unit = "character"
+        # What is read, and what is predicted.
+        self.unit = self.predicted = "character"
         self.train_nats: float | None = None
         self.val_nats: float | None = None
+        self.accuracy: float | None = None
         self.last_step: Stepped | None = None
         # The number of steps that was last printed as fitting the time, and whether the time limit ends the run.
         self.told: int | None = None
@@ -78,7 +80,7 @@ class View:
             case events.Stepped():
                 self._stepped(event)
             case events.Evaluated():
-                self.val_nats = event.val_nats
+                self.val_nats, self.accuracy = event.val_nats, event.val_accuracy
                 self._evaluated(event)
                 self.speed.restart()
             case events.BudgetFixed(total, characters_per_second):
@@ -109,7 +111,8 @@ class View:
         """Print which model is trained on which text."""
         assert self.training.job is not None
         self.unit = self.training.job.data.corpus.text.config.unit
-        self.began, self.val_nats = event, event.best_nats
+        self.predicted = event.model.predicted(self.unit)
+        self.began, self.val_nats, self.accuracy = event, event.best_nats, event.best_accuracy
         self.is_timed = event.total is None
         if self.quiet >= NOTHING:
             return
@@ -199,15 +202,17 @@ class View:
         losses = [f"train {_bits(self.train_nats)}"]
         if self.training.job.data.parts.val:
             losses.append(f"val {_bits(self.val_nats)}")
+        losses += [] if self.accuracy is None else [_right(self.accuracy)]
         facts = ["compiling"] if self.last_step is None else [*self._rate, *self._epoch, *self._learning_rate]
-        return Shown(self._share(), took or time_left, losses, f"bits/{short(self.unit)}", facts)
+        return Shown(self._share(), took or time_left, losses, f"bits/{short(self.predicted)}", facts)
 
     def _plain_line(self, event: "Stepped") -> None:
         """Print how far training is, if there is no bar."""
         of = f"/{event.total:,}" if event.total else ""
         losses = [] if self.train_nats is None else [f"train {_bits(self.train_nats)}"]
         if self.val_nats is not None:
-            losses.append(f"val {_bits(self.val_nats)} bits/{short(self.unit)}")
+            losses.append(f"val {_bits(self.val_nats)} bits/{short(self.predicted)}")
+        losses += [] if self.accuracy is None else [_right(self.accuracy)]
         left = self._seconds_left()
         eta = [] if left is None else [f"{math.ceil(left / 60)} min left"]
         parts = [*self._epoch, *self._rate, *losses, *self._learning_rate, *eta]
@@ -220,10 +225,11 @@ class View:
         else:
             best = ", best" if event.best else ""
             parts[-1] += ","
-            parts.append(f"val {_bits(event.val_nats, 4)} bits{best}")
+            right = "" if event.val_accuracy is None else f", {_right(event.val_accuracy)}"
+            parts.append(f"val {_bits(event.val_nats, 4)} bits{right}{best}")
         # A line that is too long is broken between the parts only.
         self._say(" ".join(part.replace(" ", FIXED) for part in parts))
-        if self.quiet < NO_SAMPLES:
+        if self.quiet < NO_SAMPLES and self.predicted == self.unit:
             model = self.training.model(event)
             sample = model.sample(SAMPLE, temperature=TEMPERATURE, seed=event.step)
             # A model of lines finishes its last line, which may take thousands of characters.
@@ -267,6 +273,10 @@ class View:
                     self.bar.stop()
                 self.bar = None
         return self.bar is not None
+
+
+def _right(accuracy: float) -> str:
+    return f"{100 * accuracy:.1f} % right"
 
 
 def _bits(nats: float | None, digits: int = 3) -> str:

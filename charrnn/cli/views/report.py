@@ -10,6 +10,7 @@ from charrnn.cli.views.wrapping import tell
 from charrnn.runs.folder import shell_name
 
 if TYPE_CHECKING:
+    from charrnn.api.evaluation import Evaluation
     from charrnn.api.events import Ended, Measured
     from charrnn.api.session import Training
     from charrnn.errors import CharRNNError
@@ -38,6 +39,9 @@ def ended(training: "Training", event: "Ended", quiet: bool = False) -> None:
 def measured(event: "Measured", quiet: bool = False) -> None:
     """Print the result of the final evaluation of a held-out part; if `quiet`, only a warning about a bad model."""
     say = _nothing if quiet else tell
+    if event.evaluation.accuracy is not None:
+        _labels(event, quiet)
+        return
     what, which = _PARTS[event.part]
     read, counted, separator = event.characters_read, event.evaluation.characters, event.loss_after
     nats, unit = event.evaluation.nats_per_char, event.evaluation.unit
@@ -65,11 +69,42 @@ def measured(event: "Measured", quiet: bool = False) -> None:
     if guessed is not None and nats > guessed:
         baseline = f"the frequencies of the {unit}s alone ({guessed:.2f} nats)"
         tell(f"{'The' if quiet else '  The'} model predicts worse than {baseline}: {_why(event)}")
-    elif event.part == "validation" and train is not None and train < nats - MEMORISED:
+    elif train is not None and _overfits(event):
         say(
             f"  The model overfits: the training loss is {train:.2f} nats, the validation loss {nats:.2f}. "
             "More text, more --dropout or fewer --units would help."
         )
+
+
+def _overfits(event: "Measured") -> bool:
+    train, nats = event.train_nats, event.evaluation.nats_per_char
+    return event.part == "validation" and train is not None and train < nats - MEMORISED
+
+
+def _labels(event: "Measured", quiet: bool) -> None:
+    """Print how many labels of a held-out part are right; if `quiet`, only a warning about a bad model."""
+    what, which = _PARTS[event.part]
+    evaluation, repeated = event.evaluation, event.evaluation.repeated
+    if not quiet:
+        also = "" if repeated is None else f"; {repeated} also occur in the training part"
+        tell(f"{what}: {accuracy(evaluation)}{which}{also}. The loss is {evaluation.nats_per_char:.4f} nats per label.")
+    if (evaluation.right or 0) <= (evaluation.most_frequent or 0):
+        tell(
+            f"{'The' if quiet else '  The'} model is right no more often than the most frequent label would be: it "
+            "was not trained enough, or with a wrong learning rate. Train again, for longer or with another --lr."
+        )
+    elif not quiet and _overfits(event):
+        tell(
+            f"  The model is too sure of its labels: the training loss is {event.train_nats:.2f} nats, the validation "
+            f"loss {evaluation.nats_per_char:.2f}. More text or more --dropout would help, and so may --init."
+        )
+
+
+def accuracy(evaluation: "Evaluation") -> str:
+    """Return how many labels are right, beside how many would be right if all texts had the most frequent label."""
+    count, right, most = evaluation.characters, evaluation.right or 0, evaluation.most_frequent or 0
+    always = f"always the most frequent label would be {most / count:.2%}"
+    return f"{right:,} of {count:,} labels are right ({right / count:.2%}); {always}"
 
 
 def _nothing(line: str) -> None:
@@ -101,7 +136,16 @@ def leave(training: "Training", received: int | None, quiet: bool = False) -> No
         # Perhaps only another process received the signal.
         raise SystemExit(128 + (received or signal.SIGINT))
     if not quiet:
-        tell(f"Sample from it: charrnn sample {shell_name(run)}{with_cells()} --temp 0.8")
+        tell(_use(training, " --temp 0.8"))
+
+
+def _use(training: "Training", more: str = "") -> str:
+    """Return the message that names the command for the model."""
+    assert training.run is not None and training.job is not None
+    name = f"{shell_name(training.run)}{with_cells()}"
+    if training.job.model.classes is not None:
+        return f"Label lines with it: charrnn label {name} LINES"
+    return f"Sample from it: charrnn sample {name}{more}"
 
 
 def last_words(training: "Training") -> str:
@@ -112,7 +156,7 @@ def last_words(training: "Training") -> str:
     if not training.is_first:
         return "Interrupted: process 0 prints what is saved."
     if training.ended:
-        return f"The run is saved. Sample from it: charrnn sample {shell_name(run)}{with_cells()}"
+        return f"The run is saved. {_use(training)}"
     return go_on(run) if run.newest() else "Interrupted before anything was saved."
 
 

@@ -25,13 +25,13 @@ def rows(facts: dict[str, Any], width: int) -> Iterator[Row]:
     vocabulary = facts["vocabulary"]
     unknown = " and the unknown symbol" if vocabulary["unknown"] else ""
     lines = _characters(vocabulary["symbols"], facts["text"]["bytes"], width, facts["file"])
-    yield f"{facts['unit']}s", [f"{len(vocabulary['symbols']):,}{unknown}", *lines]
+    yield f"{_read(facts)}s", [f"{len(vocabulary['symbols']):,}{unknown}", *lines]
     changed = _changed(facts["text"], vars(DEFAULT_TEXT))
     if changed:
         yield "text", [_words(changed)]
     if facts["training"]:
         yield "training", list(_training(facts["training"]))
-    yield from _corpus(facts["progress"], facts["unit"])
+    yield from _corpus(facts["progress"], _read(facts))
     yield from _progress(facts["progress"], facts["history"], facts["unit"])
     yield from _figures(facts)
 
@@ -48,7 +48,7 @@ def _model(facts: dict[str, Any]) -> Iterator[Row]:
     yield "cell", [f"{model['cell']} ({CELLS[model['cell']].paper})"]
     of = f"{model['layers']} of {model['units']:,} units, {model['stack']}"
     width = "one-hot" if model["embedding"] is None else f"an embedding of {model['embedding']:,}"
-    attention = f"; attention to {model['attention']:,} {facts['unit']}s" if model.get("attention") else ""
+    attention = f"; attention to {model['attention']:,} {_read(facts)}s" if model.get("attention") else ""
     yield "layers", [f"{of}; the input is {width}{attention}"]
     yield "parameters", [f"{facts['parameters']:,}"]
 
@@ -106,6 +106,11 @@ def word(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
+def _read(facts: dict[str, Any]) -> str:
+    """Return what a model reads: characters or bytes."""
+    return "byte" if facts["text"].get("bytes") else "character"
+
+
 def _corpus(progress: dict[str, Any], unit: str) -> Iterator[Row]:
     corpus = progress.get("corpus")
     if isinstance(corpus, dict):
@@ -151,7 +156,10 @@ def _figures(facts: dict[str, Any]) -> Iterator[Row]:
             exact = f"{evaluation.bits_per_char:.4f} bits per {evaluation.unit} ({evaluation.nats_per_char:.4f} nats)"
             of = evaluation.repeated
             also = "" if of is None else f"; {printable(str(of))} also occur in the training part"
-            yield part, [f"{exact}, computed over {evaluation.characters:,} {evaluation.unit}s{also}"]
+            from charrnn.cli.views.report import accuracy
+
+            right = [] if evaluation.accuracy is None else [accuracy(evaluation)]
+            yield part, [*right, f"{exact}, computed over {evaluation.characters:,} {evaluation.unit}s{also}"]
 
 
 def duration(seconds: float) -> str:
