@@ -10,6 +10,7 @@ from charrnn.config import (
     BUDGET,
     DEFAULT_MINUTES,
     DEFAULT_TEXT,
+    LABELLED_SEQ,
     OPTIMIZERS,
     RECORD_END,
     ModelConfig,
@@ -88,6 +89,8 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
     for kind, values in ((ModelConfig, model), (TrainConfig, train), (TextConfig, changed)):
         check_types(kind, values)
     form = with_records(TextConfig(**{**_inherited(text, changed), **changed}))
+    if form.labelled:
+        train.setdefault("seq", LABELLED_SEQ)
     made = Settings(ModelConfig(**model), TrainConfig(**train), form, named)
     check_effects(given, made.train)
     if made.model.stack == "residual" and made.model.layers == 1:
@@ -99,16 +102,15 @@ def settings(given: Mapping[str, Any], text: TextConfig = DEFAULT_TEXT) -> Setti
 
 
 def _inherited(text: TextConfig, changed: Collection[str]) -> dict[str, Any]:
-    """Return which settings of another text apply to this one, where `changed` are given: not its encoding and field.
+    """Return which settings of another text apply to this one, where `changed` are given.
 
-    What is given of documents replaces all that the other text says of them.
+    Its encoding, its field and its labels do not. What is given of documents replaces all that the other text says of
+    them.
     """
-    values = {**vars(text), "encoding": DEFAULT_TEXT.encoding, "field": None}
+    values = {**vars(text), "encoding": DEFAULT_TEXT.encoding, "field": None, "labels": False, "label_field": None}
     documents = {"one_per_line": False, "documents_between": None, "separator": None, "reset_at_documents": False}
     if labels := {"labels", "label_field"} & set(changed):
         documents["loss_after"] = None
-    else:
-        values["label_field"] = None
     if text.field is not None and text.documents_between == RECORD_END:
         values["documents_between"] = None
     return values | documents if labels or {*documents, "field"} & set(changed) else values

@@ -10,6 +10,7 @@ from charrnn.cli.console import typed_cells
 from charrnn.config import (
     CELLS_VARIABLE,
     ERRORS,
+    LABELLED_SEQ,
     NEWLINES,
     NORMAL_FORMS,
     PRECISIONS,
@@ -196,7 +197,12 @@ LabelField = Annotated[
 ]
 Batch = Annotated[int, typer.Option("--batch", help="Batch size: sequences that are trained in parallel.")]
 Seq = Annotated[
-    int, typer.Option("--seq", help="Sequence length: characters per window. Gradients flow back through one window.")
+    int,
+    typer.Option(
+        "--seq",
+        help="Sequence length: characters per window. Gradients flow back through one window. With --labels the "
+        f"default is {LABELLED_SEQ}.",
+    ),
 ]
 
 Dropout = Annotated[float, typer.Option("--dropout", help="Dropout rate of the outputs of each layer.")]

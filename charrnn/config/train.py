@@ -14,6 +14,9 @@ SPLITS = ("tail", "documents", "char-rnn")
 # With --split char-rnn: the fraction of each stream that validates.
 CHAR_RNN_VAL = 0.05
 
+# With labels: the default of `seq`, as gradients from a label should reach the beginning of its document.
+LABELLED_SEQ = 256
+
 # The settings that limit a run; those of its learning-rate schedule; and those that may change when it is resumed.
 BUDGET = ("epochs", "steps", "minutes")
 SCHEDULE = ("lr", "schedule", "warmup", "decay", "decay_after")

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from charrnn.api.presets import PRESETS
 from charrnn.cli.app import app
-from charrnn.config import DEFAULT_MINUTES, ModelConfig, TextConfig, TrainConfig, with_records
+from charrnn.config import DEFAULT_MINUTES, LABELLED_SEQ, ModelConfig, TextConfig, TrainConfig, with_records
 from charrnn.errors import CharRNNError
 from charrnn.text.vocabulary import Vocabulary
 from support.fake_training import train_fakes
@@ -44,9 +44,9 @@ def configs_of(tmp_path, monkeypatch, checkpoints):
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("abcdefgh\n" * 2000)
     records = tmp_path / "corpus.jsonl"
-    records.write_text('{"text": "abcdefgh", "label": "a"}\n{"text": "hgfe", "label": "b"}\n' * 1000)
+    records.write_text('{"text": "abcdefgh", "label": "a"}\n{"text": "hgfe", "label": "b"}\n' * 2000)
     labelled = tmp_path / "labelled.txt"
-    labelled.write_text("a\tabcdefgh\nb\thgfe\n" * 1000)
+    labelled.write_text("a\tabcdefgh\nb\thgfe\n" * 2000)
 
     def run(*arguments: str) -> tuple[ModelConfig, TrainConfig, TextConfig]:
         seen = []
@@ -85,7 +85,8 @@ def test_a_value_other_than_the_default_reaches_the_trainer(name, configs_of):
         form = with_records(TextConfig(**{name: value}, **needed))
         split = {"split": "documents"} if form.divided else {}
         network = ModelConfig(classes=("a", "b") if form.labelled else None)
-        expected = (network, TrainConfig(**budget, **split), form)
+        seq = {"seq": LABELLED_SEQ} if form.labelled else {}
+        expected = (network, TrainConfig(**budget, **split, **seq), form)
         assert (model, config, text) == expected
         return
     assert text == TextConfig()

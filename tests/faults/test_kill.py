@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.harness import STEPS, Chain, differences, write_text
+from support.labelled import write_labelled
 from support.tally import SOAK, Tally, share
 
 # A third of the kills at least is to land inside a save; half of them or more try to.
@@ -47,10 +48,23 @@ def unbroken(text: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
 def test_resume_is_exact_after_every_kill(
     number: int, unbroken: Callable[[int], Chain], tmp_path: Path, tally: Tally
 ) -> None:
-    reference = unbroken(1 + number % 2)
-    chain = replace(reference, folder=tmp_path)
-    rng = random.Random(number)
-    for aim in rng.sample(list(AIMS), k=sum(AIMS.values()), counts=list(AIMS.values())):
+    _killed_and_resumed(unbroken(1 + number % 2), tmp_path, random.Random(number), AIMS, tally)
+
+
+@pytest.mark.promise(1)
+@pytest.mark.parametrize("number", range(share(1, 10)))
+def test_resume_with_labels_is_exact_after_every_kill(number: int, tmp_path: Path, tally: Tally) -> None:
+    steps = STEPS if SOAK else 40
+    reference = Chain(tmp_path / "unbroken", write_labelled(tmp_path / "texts.tsv"), 1 + number % 2, steps)
+    reference.finish()
+    aims = AIMS if SOAK else {"save": 2, "step": 1}
+    _killed_and_resumed(reference, tmp_path / "killed", random.Random(number), aims, tally)
+
+
+def _killed_and_resumed(reference: Chain, folder: Path, rng: random.Random, aims: dict[str, int], tally: Tally) -> None:
+    """Kill a run again and again, let it go to its end, and compare it with the reference."""
+    chain = replace(reference, folder=folder)
+    for aim in rng.sample(list(aims), k=sum(aims.values()), counts=list(aims.values())):
         before = chain.left_over()
         process = chain.start()
         try:

@@ -46,7 +46,10 @@ def write_text(path: Path) -> Path:
 
 @dataclass
 class Chain:
-    """A run in `folder` on `text`: an LSTM with dropout and Adam, saved every other step."""
+    """A run in `folder` on `text`: an LSTM with dropout and Adam, saved every other step.
+
+    A text that is a .tsv file has labels, which are predicted.
+    """
 
     folder: Path
     text: Path
@@ -73,7 +76,8 @@ class Chain:
             settings |= {"eval-every": 9, "save-every": 2, "keep": 2, "patience": 0, "name": "run"}
             # Longer than a window, so that what it sees comes from the checkpoint.
             settings |= {"attention": 12} if self.shards == 1 else {}
-            words = [str(self.text), *common, *(w for k, v in settings.items() for w in (f"--{k}", str(v)))]
+            labels = ["--labels"] if self.text.suffix == ".tsv" else []
+            words = [str(self.text), *labels, *common, *(w for k, v in settings.items() for w in (f"--{k}", str(v)))]
         kept = {} if keep_compiled else READ_ONLY
         return subprocess.Popen(
             [sys.executable, "-m", "charrnn", "train", *words],

@@ -50,6 +50,8 @@ def _model(facts: dict[str, Any]) -> Iterator[Row]:
     width = "one-hot" if model["embedding"] is None else f"an embedding of {model['embedding']:,}"
     attention = f"; attention to {model['attention']:,} {_read(facts)}s" if model.get("attention") else ""
     yield "layers", [f"{of}; the input is {width}{attention}"]
+    if model.get("classes"):
+        yield "labels", [", ".join(map(printable, model["classes"]))]
     yield "parameters", [f"{facts['parameters']:,}"]
 
 
