@@ -12,6 +12,7 @@ from charrnn.api.given import check_whole
 from charrnn.errors import CharRNNError
 from charrnn.inference.filling import Gap, Ids
 from charrnn.inference.generation import not_a_number
+from charrnn.inference.kinds import check_predicts_characters
 from charrnn.inference.model import Model
 
 
@@ -73,6 +74,8 @@ def fill(
     candidates, length: how many fillings of each length up to `length` each model proposes. temperature: propose texts
     that are drawn, with the random numbers of a seed; None searches for the likeliest ones.
     """
+    for model in models:
+        check_predicts_characters(model)
     if seed is not None:
         check_whole("seed", seed, 0, 2**63 - 1)
     check_whole("candidates", candidates, least=1)
