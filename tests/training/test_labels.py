@@ -117,6 +117,7 @@ def test_training_with_labels_learns_them_from_nothing_and_from_a_model_of_chara
         lambda m: m.score(["a"]),
         lambda m: m.next("a"),
         lambda m: m.complete(["a"]),
+        lambda m: m.fill("a___"),
     ):
         with pytest.raises(CharRNNError, match="predicts labels"):
             refused(model)
