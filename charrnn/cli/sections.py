@@ -110,7 +110,7 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "--keep-until",
             "--count",
         ),
-        "How characters are chosen": _HOW_CHOSEN,
+        "How characters are chosen": (*_HOW_CHOSEN, "--clamp"),
         "Which samples are kept": ("--unique", "--novel", "--novel-to", "--min-length", "--max-length"),
         "Output": ("--output", "--jsonl", "--csv", "--sort", "--ids", "--show-surprisal"),
         "How text is read": ("--unknown", "--encoding", "--cells"),
