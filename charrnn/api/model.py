@@ -14,6 +14,7 @@ from charrnn.api.generation import How, Notify, Sample, generation, unheard
 from charrnn.api.given import check_given, check_one_of, check_unknown, check_whole
 from charrnn.api.named import Corpus, lines_of, names_and_patterns
 from charrnn.api.scores import Scores
+from charrnn.api.units import Units
 from charrnn.api.vectors import Vectors
 from charrnn.config import CANDIDATES, GAP, LONGEST_FILLING
 from charrnn.engines import AUTO, OF_USE, WEIGHTS
@@ -61,7 +62,7 @@ def load(
     return Model(network, path, notify)
 
 
-class Model(Scores, Vectors):
+class Model(Scores, Vectors, Units):
     """A trained model; `load` returns one. `path` is its checkpoint."""
 
     def __repr__(self) -> str:

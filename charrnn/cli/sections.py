@@ -3,7 +3,7 @@
 COMMANDS = {
     "Train": ("corpus", "vocab", "train"),
     "Use": ("sample", "complete", "fill", "next", "score", "eval"),
-    "Vectors and units": ("embed",),
+    "Vectors and units": ("embed", "neurons"),
     "Inspect": ("runs", "inspect", "verify"),
     "Machine": ("bench", "devices", "cells", "gradcheck"),
 }
@@ -146,6 +146,10 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "Output": ("--output", "--jsonl", "--unbuffered"),
         "How text is read": _HOW_TEXT_IS_READ,
         "Speed": _SPEED,
+    },
+    "neurons": {
+        "What is shown": ("--feature", "--top", "--unit", "--html", "--show", "--json"),
+        "How text is read": ("--limit", *_HOW_TEXT_IS_READ),
     },
     "bench": {
         "Model": ("--cell", "--layers", "--units", "--embedding", "--stack", "--attention", "--cells"),
