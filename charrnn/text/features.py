@@ -28,11 +28,12 @@ from typing import NamedTuple
 import numpy as np
 
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
-_QUOTES = {"“": "”", "«": "»"}
+_QUOTES = {'"': '"', "“": "”", "«": "»"}
+_TRIPLE = '"""'
 # An empty line, and after it a line without indentation, whose first character tells.
 _BREAK = r"\n[ \t]*\n(?=[^\s])"
 _MARKS = re.compile(rf"{_BREAK}|[()\[\]{{}}]")
-_QUOTED = re.compile(rf'{_BREAK}|\\.|"""|["“”«»]', re.DOTALL)
+_QUOTED = re.compile(rf'{_BREAK}|\\.|["“”«»]', re.DOTALL)
 _VOWELS = frozenset("aeiouаеиоуыэюяαεηιουω")
 
 
@@ -89,15 +90,21 @@ def depth(text: str) -> np.ndarray:
 
 def quotes(text: str) -> np.ndarray:
     """Return whether a character is inside double quotes; text in triple quotes, as in Python, may have empty lines."""
-    inside = ""
+    # What ends the quotation, and how many straight quotes have been read in a row.
+    inside, row, end = "", 0, -1
     changes = []
     for mark in _QUOTED.finditer(text):
         shown = mark[0]
-        if inside:
-            ends = shown == inside or (shown[0] == "\n" and inside != '"""')
-            inside = "" if ends else inside
-        elif shown[0] in '"“«':
-            inside = _QUOTES.get(shown, shown)
+        row = row + 1 if mark.start() == end else 1
+        end = mark.end()
+        if shown[0] == "\n":
+            inside = inside if inside == _TRIPLE else ""
+        elif shown == '"' and row == 3 and inside in ("", _TRIPLE):
+            inside, row = "" if inside else _TRIPLE, 0
+        elif inside:
+            inside = "" if shown == inside else inside
+        else:
+            inside = _QUOTES.get(shown, "")
         changes.append((_place(mark), int(bool(inside))))
     return _held(changes, len(text)).astype(bool)
 
@@ -127,10 +134,10 @@ def indentation(text: str) -> np.ndarray:
 
 def paragraph(text: str) -> np.ndarray:
     """Return how many characters follow the last empty line; 0 at the line break that ends it."""
-    breaks = _is_break(text)
-    written = _each(text, lambda character: not character.isspace())
-    # At a line break: the last written character is before the last line break, so the line is empty.
-    empty = breaks & (_since(written) > np.concatenate([[0], column(text)[:-1] + 1])[: len(text)])
+    breaks, written = _is_break(text), np.cumsum(_each(text, lambda character: not character.isspace()))
+    # What had been written at the line break before.
+    before = np.concatenate([[0], np.maximum.accumulate(np.where(breaks, written, 0))])[: len(text)]
+    empty = breaks & (written == before)
     return _since(empty)
 
 

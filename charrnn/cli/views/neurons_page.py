@@ -43,21 +43,25 @@ class NeuronsPage(PageFile):
             text, values = as_characters(text, values)
         title = escape(printable(f"Units of {model.run} while it reads {source}"))
         script = _SCRIPT.read_text(encoding="utf-8")
-        options = "".join(f"<option>{escape(feature)}" for feature in neurons.features)
+        rare = np.isnan(neurons.correlations).all(axis=1)
+        options = "".join(
+            f'<option value="{escape(feature)}">{escape(feature)}{" (too rare here)" if no else ""}'
+            for feature, no in zip(neurons.features, rare, strict=True)
+        )
         letters = "".join(f"<b>{escape(shown, quote=False)}</b>" for shown in each_printable(text, LAYOUT))
         charts = "\n".join(map(_chart, neurons.gates)) or "<p>The cell has no gates."
         # In a script only "<" could end the element.
         data = json.dumps(_data(neurons, names, values), separators=(",", ":")).replace("<", "\\u003c")
         self.page.write(
             f"{head(script)}<title>{title}</title>\n<style>\n{_STYLE.read_text(encoding='utf-8')}</style>\n"
-            f"<h1>{title}</h1>\n<p>A unit is blue where its value is below 0, and red above. R is Pearson's "
-            f"correlation with a feature of the text, over {neurons.characters:,} characters. Arrow keys move in the list and in "
+            f"<h1>{title}</h1>\n<p>Blue: the value of the unit is below 0; red: above. R is Pearson's correlation "
+            f"with a feature of the text, over {neurons.characters:,} characters. Arrow keys move in the list and in "
             "the text.\n<main>\n<aside>\n<label for=feature>Feature</label>"
             f"<select id=feature>{options}</select>\n<label for=search>Find a unit</label>"
             "<input id=search type=search placeholder=layer0/h/ spellcheck=false autocomplete=off>\n"
             '<ul id=units role=listbox tabindex=0 aria-label="Units, the best for the feature first"></ul>\n'
-            "<small id=count></small></aside>\n<section><output id=said aria-live=polite></output>"
-            f'<div id=scale aria-label="Colours and values"></div>\n<div id=text role=application tabindex=0 '
+            "<small id=count></small></aside>\n<section><div id=head><output id=said aria-live=polite>"
+            f"</output><div id=scale></div></div>\n<div id=text role=application tabindex=0 "
             f'aria-label="Text in the colours of the unit">{letters}</div></section>\n</main>\n'
             "<h2>Gates</h2>\n<p>Each dot is a unit. To the right: the fraction of the time for which its gate is open "
             "(above 0.9). Upwards: shut (below 0.1). The dot of the chosen unit is marked.\n"
