@@ -14,6 +14,7 @@ from charrnn.errors import CharRNNError, did_you_mean, readable_by
 from charrnn.network.units import unit
 
 if TYPE_CHECKING:
+    from charrnn.inference.activations import Tell
     from charrnn.inference.neurons import Neurons
     from charrnn.text.features import Feature
     from charrnn.text.reader import Watch
@@ -23,31 +24,43 @@ class Units(Encoder):
     """The part of `charrnn.Model` that looks at single units."""
 
     def neurons(
-        self, text: Prime | Part, *, features: str | Sequence[str] | None = None, unknown: str | None = None
+        self,
+        text: Prime | Part,
+        *,
+        features: str | Sequence[str] | None = None,
+        unknown: str | None = None,
+        watch: "Tell | None" = None,
     ) -> "Neurons":
         """Return which units follow which features of a text, and how often gates are open or shut.
 
         text: a text, or a part of one (`part_of`). A model that forgets at documents reads each from its beginning. A
         long text is read in up to 64 stretches at once, each after the 256 characters before it. features: the names of
         some of `charrnn.text.features.FEATURES`, by default all. unknown: as in `encode`.
+        watch: is called with the number of characters that have been read, and that of all.
         """
         from charrnn.inference.neurons import neurons
 
-        return neurons(self.network, self._part(text, unknown), chosen(features))
+        return neurons(self.network, self._part(text, unknown), chosen(features), watch)
 
     def activations(
-        self, text: Prime | Part, units: str | Sequence[str], *, exact: bool = True, unknown: str | None = None
+        self,
+        text: Prime | Part,
+        units: str | Sequence[str],
+        *,
+        exact: bool = True,
+        unknown: str | None = None,
+        watch: "Tell | None" = None,
     ) -> np.ndarray:
         """Return the values of units after each character of a text, float32 (characters, units).
 
         units: their names, such as "layer1/c/117". exact: read the text as one stream; otherwise a long one is read in
-        stretches, as `neurons` does, which is faster. unknown: as in `encode`.
+        stretches, as `neurons` does, which is faster. unknown, watch: as in `neurons`.
         """
         from charrnn.inference.activations import STRETCHES, activations
 
         named = one_or_several("units", units, str, "the name of a unit, or several in a list")
         found = [unit(self.config, name) for name in named]
-        return activations(self.network, self._part(text, unknown), found, 1 if exact else STRETCHES)
+        return activations(self.network, self._part(text, unknown), found, 1 if exact else STRETCHES, watch)
 
     def part_of(
         self,

@@ -274,8 +274,9 @@ def held(model: "Model", clamp: list[str] | None) -> "Model":
             raise CharRNNError(
                 f"--clamp is {given!r}; it must be a unit, = and a number.", hint="Example: --clamp layer1/c/117=2.5"
             ) from None
-        if values.setdefault(name, value) != value:
+        if name in values and values[name] != value:
             raise CharRNNError(
                 f"--clamp holds {name} at {values[name]:g} and at {value:g}.", hint="Give one value for each unit."
             )
+        values[name] = value
     return clamped(model, {"clamp": values})

@@ -21,6 +21,8 @@ STRETCHES, SHORTEST, WARM = 64, 1024, 256
 # Is called after each step of a stream, with the place in the text of the character of each row; -1: it has none.
 Watch = Callable[[Stream, np.ndarray], None]
 
+Tell = Callable[[int, int], None]
+
 
 class Stretch(NamedTuple):
     """A stretch of a text: the places of its characters in the order of reading; the first `warm` do not count."""
@@ -54,9 +56,15 @@ def stretches(model: Model, part: Part, at_once: int) -> list[Stretch]:
     return found
 
 
-def read(model: Model, part: Part, watcher: Callable[[], Watch], at_once: int = STRETCHES) -> None:
-    """Read a text with NumPy; `watcher()` makes what watches the steps of one stream, on a thread of its own."""
+def read(
+    model: Model, part: Part, watcher: Callable[[], Watch], at_once: int = STRETCHES, tell: Tell | None = None
+) -> None:
+    """Read a text with NumPy; `watcher()` makes what watches the steps of one stream, on a thread of its own.
+
+    `tell` is called with the number of characters that have been read, about, and that of all.
+    """
     found = stretches(model, part, at_once)
+    done, total = 0, sum(len(stretch.places) for stretch in found)
     for group in groups([len(stretch.places) for stretch in found], texts_at_once(model.config, SIDE_BY_SIDE)):
         group.sort(key=lambda place: len(found[place].places))
         of = [found[place] for place in group]
@@ -68,18 +76,31 @@ def read(model: Model, part: Part, watcher: Callable[[], Watch], at_once: int = 
             places[: lengths[row], row] = stretch.places
             counted[stretch.warm : lengths[row], row] = stretch.places[stretch.warm :]
 
-        def go(stream: Stream, rows: slice, places: np.ndarray = places, counted: np.ndarray = counted) -> None:
+        def go(
+            stream: Stream,
+            rows: slice,
+            places: np.ndarray = places,
+            counted: np.ndarray = counted,
+            done: int = done,
+        ) -> None:
             watch = watcher()
             stream.step(np.full(stream.batch, model.vocab.start))
-            for now, count in zip(part.at(places[:, rows]), counted[:, rows], strict=True):
+            for t, (now, count) in enumerate(zip(part.at(places[:, rows]), counted[:, rows], strict=True)):
                 stream.step(now)
                 watch(stream, count)
+                if tell is not None and not rows.start:
+                    tell(min(done + t * len(places[0]), total - 1), total)
 
         with Shards(model, len(of)) as shards:
             shards.each(go)
+        done += int(lengths.sum())
+    if tell is not None:
+        tell(total, total)
 
 
-def activations(model: Model, part: Part, units: Sequence[Unit], at_once: int = 1) -> np.ndarray:
+def activations(
+    model: Model, part: Part, units: Sequence[Unit], at_once: int = 1, tell: Tell | None = None
+) -> np.ndarray:
     """Return the values of units after each character of a text, float32 (characters, units)."""
     of = list(dict.fromkeys(unit.field for unit in units))
     columns = np.array([of.index(unit.field) * model.config.units + unit.place for unit in units], np.intp)
@@ -89,7 +110,7 @@ def activations(model: Model, part: Part, units: Sequence[Unit], at_once: int = 
         rows = np.flatnonzero(places >= 0)
         out[places[rows]] = side_by_side(stream, of)[np.ix_(rows, columns)]
 
-    read(model, part, lambda: watch, at_once)
+    read(model, part, lambda: watch, at_once, tell)
     if not np.isfinite(out).all():
         raise not_a_number()
     return out

@@ -13,7 +13,7 @@ import numpy as np
 
 from charrnn.cells.gates import gates
 from charrnn.data.parts import Part
-from charrnn.inference.activations import STRETCHES, documents, read
+from charrnn.inference.activations import STRETCHES, Tell, documents, read
 from charrnn.inference.generation import not_a_number
 from charrnn.inference.model import Model, Stream
 from charrnn.inference.vectors import side_by_side
@@ -181,7 +181,7 @@ def measured(model: Model, part: Part, features: Sequence[Feature]) -> np.ndarra
     return out
 
 
-def neurons(model: Model, part: Part, features: Sequence[Feature]) -> Neurons:
+def neurons(model: Model, part: Part, features: Sequence[Feature], tell: Tell | None = None) -> Neurons:
     """Return what the units of a model do while it reads a text."""
     found = measured(model, part, features)
     all_sums: list[_Sums] = []
@@ -190,7 +190,7 @@ def neurons(model: Model, part: Part, features: Sequence[Feature]) -> Neurons:
         all_sums.append(_Sums(model, values))
         return partial(_Sums.watch, all_sums[-1])
 
-    read(model, part, partial(watcher, found), STRETCHES)
+    read(model, part, partial(watcher, found), STRETCHES, tell)
     moments = Moments(len(features), all_sums[0].units)
     for sums in all_sums:
         sums.flush()

@@ -71,7 +71,7 @@ def neurons(
     from charrnn.cli.views.activation_map import show_units
     from charrnn.cli.views.neurons import facts, table
     from charrnn.cli.views.neurons_page import NeuronsPage
-    from charrnn.cli.views.reading import Reading
+    from charrnn.cli.views.reading import Drawing, Reading
 
     given = typed(context)
     _check(given)
@@ -79,15 +79,18 @@ def neurons(
     sources = sources or ["-"]
     say_if_typed(sources)
     model = loaded(run)
-    config = model.read_as(encoding, errors or "replace")
+    config = model.read_as(encoding, errors or (model.text.errors if model.text.bytes else "replace"))
     with Reading() as reading:
         part = model.part_of(sources, config, limit=limit, unknown=unknown, watch=reading.show)
+    characters = Drawing("Characters")
     if unit:
-        values = model.activations(part, unit, exact=False)
+        with characters:
+            values = model.activations(part, unit, exact=False, watch=characters.show)
         show_units(model.vocab.decode(part.ids()), unit, values, model.text.bytes)
         return
     with NeuronsPage(html) if html else nullcontext() as page:
-        found = model.neurons(part, features=feature)
+        with characters:
+            found = model.neurons(part, features=feature, watch=characters.show)
         if page:
             page.write(model, found, part.cut(0, show), "stdin" if "-" in sources else ", ".join(sources))
     count = top or (1 if feature is None else 10)
