@@ -147,10 +147,6 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "How text is read": _HOW_TEXT_IS_READ,
         "Speed": _SPEED,
     },
-    "neurons": {
-        "What is shown": ("--feature", "--top", "--unit", "--html", "--show", "--json"),
-        "How text is read": ("--limit", *_HOW_TEXT_IS_READ),
-    },
     "bench": {
         "Model": ("--cell", "--layers", "--units", "--embedding", "--stack", "--attention", "--cells"),
         "Training": ("--batch", "--seq", "--dropout", "--precision", "--backend", "--device", "--engine"),

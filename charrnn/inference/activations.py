@@ -1,6 +1,6 @@
 """What units do while a model reads a text: their values after each character, read in several stretches at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,8 @@ from charrnn.network.units import Unit
 # A long text is read in up to so many stretches at once, none shorter than SHORTEST characters; each is read after the
 # WARM characters before it, which do not count.
 STRETCHES, SHORTEST, WARM = 64, 1024, 256
+# After so many steps all threads wait for each other, so that Ctrl-C need not wait long.
+STEPS = 64
 
 # Is called after each step of a stream, with the place in the text of the character of each row; -1: it has none.
 Watch = Callable[[Stream, np.ndarray], None]
@@ -66,36 +68,39 @@ def read(
     found = stretches(model, part, at_once)
     done, total = 0, sum(len(stretch.places) for stretch in found)
     for group in groups([len(stretch.places) for stretch in found], texts_at_once(model.config, SIDE_BY_SIDE)):
-        group.sort(key=lambda place: len(found[place].places))
-        of = [found[place] for place in group]
-        lengths = np.array([len(stretch.places) for stretch in of])
-        # Rows are shorter than the longest one, which comes last.
-        places = np.zeros((lengths[-1], len(of)), np.int64)
-        counted = np.full(places.shape, -1)
-        for row, stretch in enumerate(of):
-            places[: lengths[row], row] = stretch.places
-            counted[stretch.warm : lengths[row], row] = stretch.places[stretch.warm :]
-
-        def go(
-            stream: Stream,
-            rows: slice,
-            places: np.ndarray = places,
-            counted: np.ndarray = counted,
-            done: int = done,
-        ) -> None:
-            watch = watcher()
-            stream.step(np.full(stream.batch, model.vocab.start))
-            for t, (now, count) in enumerate(zip(part.at(places[:, rows]), counted[:, rows], strict=True)):
-                stream.step(now)
-                watch(stream, count)
-                if tell is not None and not rows.start:
-                    tell(min(done + t * len(places[0]), total - 1), total)
-
-        with Shards(model, len(of)) as shards:
-            shards.each(go)
-        done += int(lengths.sum())
+        # The longest comes last.
+        of = sorted((found[place] for place in group), key=lambda stretch: len(stretch.places))
+        for characters in _together(model, part, of, watcher):
+            if tell is not None:
+                tell(min(done + characters, total - 1), total)
+        done += sum(len(stretch.places) for stretch in of)
     if tell is not None:
         tell(total, total)
+
+
+def _together(model: Model, part: Part, of: Sequence[Stretch], watcher: Callable[[], Watch]) -> Iterator[int]:
+    """Read stretches in parallel, a few steps at a time; yield about how many characters have been read."""
+    places = np.zeros((len(of[-1].places), len(of)), np.int64)
+    counted = np.full(places.shape, -1)
+    for row, stretch in enumerate(of):
+        length = len(stretch.places)
+        places[:length, row] = stretch.places
+        counted[stretch.warm : length, row] = stretch.places[stretch.warm :]
+    with Shards(model, len(of)) as shards:
+        watches = {rows.start: watcher() for rows in shards.rows}
+        for stream in shards.streams:
+            stream.step(np.full(stream.batch, model.vocab.start))
+        steps = slice(0, 0)
+
+        def go(stream: Stream, rows: slice) -> None:
+            for ids, count in zip(part.at(places[steps, rows]), counted[steps, rows], strict=True):
+                stream.step(ids)
+                watches[rows.start](stream, count)
+
+        for low in range(0, len(places), STEPS):
+            steps = slice(low, low + STEPS)
+            shards.each(go)
+            yield min(len(places), low + STEPS) * len(of)
 
 
 def activations(

@@ -62,7 +62,7 @@ def neurons(
     encoding: o.EncodingOfText = None,
     errors: o.ErrorsOfLines = None,
 ) -> None:
-    """Show what single units do: which one follows which feature of a text.
+    """Show which units follow which features of a text.
 
     For each feature (inside quotes, position in the line, ...) the command prints how often it holds, or its mean, and
     the unit with the highest correlation, Pearson's R. For each gate it prints the fraction of the time for which it is
@@ -86,7 +86,7 @@ def neurons(
     if unit:
         with characters:
             values = model.activations(part, unit, exact=False, watch=characters.show)
-        show_units(model.vocab.decode(part.ids()), unit, values, model.text.bytes)
+        show_units(model.vocab.decode(part.ids()), unit, values, config)
         return
     with NeuronsPage(html) if html else nullcontext() as page:
         with characters:

@@ -1,13 +1,17 @@
 """The values of units on the terminal: a text in colours, blue below zero and red above, or rows of numbers."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from charrnn.cli.console import say, write_data
+from charrnn.cli.console import Writer, say
 from charrnn.cli.views.characters import shown
 from charrnn.cli.views.heat import in_colour, painted, wanted
 from charrnn.cli.views.whole import byte_count
+
+if TYPE_CHECKING:
+    from charrnn.config import TextConfig
 
 # The strongest colours mean this quantile of the magnitudes, or more; a few large values do not make the others pale.
 QUANTILE = 0.99
@@ -47,18 +51,20 @@ def as_characters(text: str, values: np.ndarray) -> tuple[str, np.ndarray]:
     return whole, values[np.cumsum([byte_count(character) for character in whole], dtype=np.intp) - 1]
 
 
-def show_units(text: str, names: Sequence[str], values: np.ndarray, of_bytes: bool) -> None:
+def show_units(text: str, names: Sequence[str], values: np.ndarray, config: "TextConfig") -> None:
     """Print a text in the colours of each unit, one after the other; where no colours are wanted, rows.
 
     values: (characters, units). A row has the character, escaped, and the value of each unit, separated by tabs.
+    `config` says how the text was read.
     """
+    write = Writer(config.encoding, errors="replace").write
     if not wanted():
         say(f"Columns: character, {', '.join(names)}. Colours are printed only to terminals, or with FORCE_COLOR=1.")
         for low in range(0, len(text), 4096):
             rows = zip(text[low : low + 4096], values[low : low + 4096].tolist(), strict=True)
-            write_data("".join("\t".join([shown(one, of_bytes), *map(_number, own)]) + "\n" for one, own in rows))
+            write("".join("\t".join([shown(one, config.bytes), *map(_number, own)]) + "\n" for one, own in rows))
         return
-    if of_bytes:
+    if config.bytes:
         text, values = as_characters(text, values)
     for name, own in zip(names, values.T, strict=True):
         scale = scale_of(own)
@@ -67,10 +73,10 @@ def show_units(text: str, names: Sequence[str], values: np.ndarray, of_bytes: bo
         before = ""
         for low in range(0, len(text), 4096):
             piece = text[low : low + 4096]
-            write_data(painted(piece, [_colour(level) for level in found[low : low + 4096]], before))
+            write(painted(piece, [_colour(level) for level in found[low : low + 4096]], before))
             before = piece[-1]
         if not text.endswith("\n"):
-            write_data("\n")
+            write("\n")
 
 
 def _number(value: float) -> str:
