@@ -10,10 +10,10 @@
 | indent | the character is one of these spaces and tabs |
 | paragraph | how many characters follow the last empty line |
 | word | how many letters and digits follow the last other character |
-| word end | a word has just ended: the character is neither a letter nor a digit, but the one before it is |
-| capital, letter, vowel, digit, space, line break, punctuation | what the character is; a line break is a space, too |
-| next line break, next space | what the next character is |
-| next same | the next character is of the same kind: a letter, a digit, a space, or punctuation |
+| word-end | a word has just ended: the character is neither a letter nor a digit, but the one before it is |
+| capital, letter, vowel, digit, space, line-break, punctuation | what the character is; a line break is a space, too |
+| next-line-break, next-space | what the next character is |
+| next-same | the next character is of the same kind: a letter, a digit, a space, or punctuation |
 
 A feature at a character depends only on the text up to it, as the state of a network does. Only the last three look at
 the character that the network predicts. The opening quote or bracket is inside, the closing one is not. What was not
@@ -186,15 +186,15 @@ FEATURES = (
     Feature("indent", indent),
     Feature("paragraph", paragraph),
     Feature("word", word),
-    Feature("word end", word_end),
+    Feature("word-end", word_end),
     Feature("capital", lambda text: _each(text, str.isupper)),
     Feature("letter", lambda text: _each(text, str.isalpha)),
     Feature("vowel", lambda text: _each(text, _is_vowel)),
     Feature("digit", lambda text: _each(text, str.isdigit)),
     Feature("space", lambda text: _each(text, str.isspace)),
-    Feature("line break", _is_break),
+    Feature("line-break", _is_break),
     Feature("punctuation", lambda text: _each(text, _is_punctuation)),
-    Feature("next line break", lambda text: _next(_is_break(text)), ahead=True),
-    Feature("next space", lambda text: _next(_each(text, str.isspace)), ahead=True),
-    Feature("next same", next_same, ahead=True),
+    Feature("next-line-break", lambda text: _next(_is_break(text)), ahead=True),
+    Feature("next-space", lambda text: _next(_each(text, str.isspace)), ahead=True),
+    Feature("next-same", next_same, ahead=True),
 )

@@ -36,17 +36,17 @@ def shown(name: str, text: str) -> str:
         ("indent", "  a b\n\tc\nd ", "11000\n10\n00"),
         ("paragraph", "ab\nc\n \nde", "12\n4\n6\n12"),
         ("word", "ab1 c-de", "12301012"),
-        ("word end", "ab1 c-de", "00010100"),
+        ("word-end", "ab1 c-de", "00010100"),
         ("capital", "aÉB1", "0110"),
         ("letter", "aé1 漢", "11001"),
         ("vowel", "aÉby я", "110001"),
         ("digit", "a1²", "011"),
         ("space", "a \tb", "0110"),
-        ("line break", "a\n\r", "0\n0"),
+        ("line-break", "a\n\r", "0\n0"),
         ("punctuation", "a.,-(1 \x00", "01111000"),
-        ("next line break", "ab\nc", "01\n0"),
-        ("next space", "a b", "100"),
-        ("next same", "ab1, .", "100000"),
+        ("next-line-break", "ab\nc", "01\n0"),
+        ("next-space", "a b", "100"),
+        ("next-same", "ab1, .", "100000"),
     ],
 )
 def test_a_feature_is_what_is_written_below_the_text(name, text, expected):
@@ -55,11 +55,11 @@ def test_a_feature_is_what_is_written_below_the_text(name, text, expected):
 
 def test_what_no_digit_shows():
     assert OF["column"]("a" * 12 + "\nb").tolist() == [*range(1, 13), 0, 1]
-    assert OF["line break"]("a\nb").tolist() == [False, True, False]
+    assert OF["line-break"]("a\nb").tolist() == [False, True, False]
     assert OF["paragraph"]("a\n\nb\n\n\nc").tolist() == [1, 2, 0, 1, 2, 0, 0, 1]
     assert OF["quotes"]('"a\nb\n').tolist() == [True] * 5
-    assert OF["word end"]("a\n").tolist() == [False, True]
-    assert OF["next same"]("a  \nb").tolist() == [False, True, True, False, False]
+    assert OF["word-end"]("a\n").tolist() == [False, True]
+    assert OF["next-same"]("a  \nb").tolist() == [False, True, True, False, False]
 
 
 @given(texts)
