@@ -50,8 +50,8 @@ class NeuronsPage(PageFile):
         )
         letters = "".join(f"<b>{escape(shown, quote=False)}</b>" for shown in each_printable(text, LAYOUT))
         charts = "\n".join(map(_chart, neurons.gates)) or "<p>The cell has no gates."
-        # In a script only "<" could end the element.
-        data = json.dumps(_data(neurons, names, values), separators=(",", ":")).replace("<", "\\u003c")
+        # Numbers and the names of units: nothing in it can end the element.
+        data = json.dumps(_data(neurons, names, values), separators=(",", ":"))
         self.page.write(
             f"{head(script)}<title>{title}</title>\n<style>\n{_STYLE.read_text(encoding='utf-8')}</style>\n"
             f"<h1>{title}</h1>\n<p>Blue: the value of the unit is below 0; red: above. R is Pearson's correlation "
