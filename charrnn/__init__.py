@@ -20,6 +20,7 @@ _HOMES = {
     "Filling": "charrnn.api.filling",
     "Model": "charrnn.api.model",
     "ModelConfig": "charrnn.config",
+    "Neurons": "charrnn.inference.neurons",
     "Next": "charrnn.api.following",
     "Rank": "charrnn.inference.guesses",
     "Run": "charrnn.api.runs",
@@ -45,6 +46,7 @@ __all__ = [
     "Filling",
     "Model",
     "ModelConfig",
+    "Neurons",
     "Next",
     "Rank",
     "Run",
@@ -82,6 +84,7 @@ if TYPE_CHECKING:
     from charrnn.errors import CharRNNError
     from charrnn.inference.guesses import Rank
     from charrnn.inference.lines import Score
+    from charrnn.inference.neurons import Neurons
 
 
 def __getattr__(name: str) -> Any:

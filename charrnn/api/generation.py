@@ -2,7 +2,7 @@
 
 import math
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import Any, TypedDict
@@ -57,8 +57,9 @@ class How(TypedDict, total=False):
     stops after them. lines, documents: stop after this many of these. allow: draw only these characters. forbid: never
     draw these. no_repeat: never write a sequence of this many characters a second time. seed: of the random numbers;
     without one each call gives another text. unknown: what to do with characters of the prime that the model has never
-    seen: "error", "skip" or "replace". For a model of bytes a str means its UTF-8; `b"\\xff"` is a byte that UTF-8
-    never has.
+    seen: "error", "skip" or "replace". clamp: hold units of the hidden state at values, {"layer1/c/117": 2.5}, from the
+    first step on (`charrnn.inference.holding`). For a model of bytes a str means its UTF-8; `b"\\xff"` is a byte that
+    UTF-8 never has.
     """
 
     temperature: float | None
@@ -75,6 +76,7 @@ class How(TypedDict, total=False):
     no_repeat: int | None
     seed: int | None
     unknown: str | None
+    clamp: Mapping[str, float] | None
 
 
 @dataclass(frozen=True, eq=False)

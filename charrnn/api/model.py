@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
+from charrnn.api.clamping import clamped
 from charrnn.api.cuts import Cuts
 from charrnn.api.encoding import Prime
 from charrnn.api.generation import How, Notify, Sample, generation, unheard
@@ -12,6 +13,7 @@ from charrnn.api.given import check_given, check_one_of, check_unknown, check_wh
 from charrnn.api.labels import Labels
 from charrnn.api.named import Corpus, lines_of, names_and_patterns
 from charrnn.api.scores import Scores
+from charrnn.api.units import Units
 from charrnn.api.vectors import Vectors
 from charrnn.config import CANDIDATES, GAP, LONGEST_FILLING
 from charrnn.engines import AUTO, OF_USE, WEIGHTS
@@ -59,7 +61,7 @@ def load(
     return Model(network, path, notify)
 
 
-class Model(Scores, Vectors, Labels):
+class Model(Scores, Vectors, Labels, Units):
     """A trained model; `load` returns one. `path` is its checkpoint."""
 
     def __repr__(self) -> str:
@@ -84,7 +86,7 @@ class Model(Scores, Vectors, Labels):
         """Yield the characters of a new text as ids; with `with_nats` also how many nats each costs the model."""
         wanted = generation(self.network, length, how, self._notify, flowing=True)
         ids = self.encode(prime, how.get("unknown"), "`prime`")
-        made = generate_one(self.network, self.network.before(ids), wanted, with_nats)
+        made = generate_one(clamped(self, how).network, self.network.before(ids), wanted, with_nats)
         return Cuts(wanted.ending, self._notify).watched_one(self._in_order(made, len(ids) > 0))
 
     def sample_many(self, count: int, length: int = 2000, *, prime: Prime = "", **which: "Unpack[Which]") -> list[str]:
@@ -121,7 +123,7 @@ class Model(Scores, Vectors, Labels):
         """
         from charrnn.api.sampling import samples_of
 
-        return samples_of(self, primes, temperatures, count, length, which, self._notify)
+        return samples_of(clamped(self, which), primes, temperatures, count, length, which, self._notify)
 
     def likeliest(self, beam: int, length: int = 2000, *, prime: Prime = "", **how: Unpack[How]) -> Sample:
         """Return the likeliest text that a beam search with `beam` candidates finds; `how` has no settings for drawing.
@@ -140,7 +142,7 @@ class Model(Scores, Vectors, Labels):
         """
         from charrnn.api.sampling import n_best
 
-        return n_best(self, beam, best, length, prime, how, self._notify)
+        return n_best(clamped(self, how), beam, best, length, prime, how, self._notify)
 
     def next(self, text: Prime = "", top: int | None = 10, *, unknown: str | None = None) -> "list[Next]":
         """Return the characters that may follow a text, with their probabilities: the `top` likeliest, None for all.
@@ -207,7 +209,7 @@ class Model(Scores, Vectors, Labels):
         from charrnn.api.completion import Answers, completing
 
         wanted = generation(self.network, length, completing(self.network, how, beam, best), self._notify)
-        return Answers(self.network, wanted, beam, best, append, how.get("unknown"), self._notify)
+        return Answers(clamped(self, how).network, wanted, beam, best, append, how.get("unknown"), self._notify)
 
     def alignment(self, text: Prime, *, unknown: str | None = None) -> "Alignment":
         """Return where the model looks while it reads a text, for a model with attention.

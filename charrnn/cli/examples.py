@@ -71,6 +71,14 @@ charrnn eval other.txt
 # Do the same with the run `corpus` and several texts, as JSON.
 charrnn eval corpus other.txt chapter.txt --json
 """,
+    "neurons": """
+# Show which unit of the newest run follows which feature of a text.
+charrnn neurons chapter.txt
+# Show the text in the colours of one unit of the run `corpus`.
+charrnn neurons corpus chapter.txt --unit layer0/h/3
+# Write a web page on which any of the best units can be chosen.
+charrnn neurons corpus chapter.txt --html neurons.html
+""",
     "runs": """
 # List the runs in the default folder, checkpoints.
 charrnn runs

@@ -1,8 +1,13 @@
 """The options of the commands that generate text, each declared once (see also `charrnn.cli.options`)."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from charrnn.errors import CharRNNError
+
+if TYPE_CHECKING:
+    from charrnn.api.model import Model
 
 Temperature = Annotated[
     float | None,
@@ -194,6 +199,16 @@ Sort = Annotated[
     bool,
     typer.Option("--sort", help="Print the most plausible samples first: those with the fewest bits per character."),
 ]
+Clamp = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--clamp",
+        metavar="UNIT=VALUE",
+        help="Hold a unit of the hidden state at this value, for example layer1/c/117=2.5. It has the value after each "
+        "step, also while the prime is read. May be given several times.",
+        show_default=False,
+    ),
+]
 Csv = Annotated[
     bool, typer.Option("--csv", help="Print a table of comma-separated values, with the bits of each sample.")
 ]
@@ -242,3 +257,26 @@ ShowAttention = Annotated[
 Unbuffered = Annotated[
     bool, typer.Option("--unbuffered", help="Complete and print each line immediately, for pipes that stay open.")
 ]
+
+
+def held(model: "Model", clamp: list[str] | None) -> "Model":
+    """Return a model that holds the units of --clamp at their values; raise CharRNNError for other words."""
+    if not clamp:
+        return model
+    from charrnn.api.clamping import clamped
+
+    values: dict[str, float] = {}
+    for given in clamp:
+        name, _, typed = (part.strip() for part in given.partition("="))
+        try:
+            value = float(typed)
+        except ValueError:
+            raise CharRNNError(
+                f"--clamp is {given!r}; it must be a unit, = and a number.", hint="Example: --clamp layer1/c/117=2.5"
+            ) from None
+        if name in values and values[name] != value:
+            raise CharRNNError(
+                f"--clamp holds {name} at {values[name]:g} and at {value:g}.", hint="Give one value for each unit."
+            )
+        values[name] = value
+    return clamped(model, {"clamp": values})

@@ -3,7 +3,7 @@
 COMMANDS = {
     "Train": ("corpus", "vocab", "train"),
     "Use": ("sample", "complete", "fill", "next", "score", "eval"),
-    "Vectors and units": ("embed",),
+    "Vectors and units": ("embed", "neurons"),
     "Inspect": ("runs", "inspect", "verify"),
     "Machine": ("bench", "devices", "cells", "gradcheck"),
 }
@@ -112,7 +112,7 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "--keep-until",
             "--count",
         ),
-        "How characters are chosen": _HOW_CHOSEN,
+        "How characters are chosen": (*_HOW_CHOSEN, "--clamp"),
         "Which samples are kept": ("--unique", "--novel", "--novel-to", "--min-length", "--max-length"),
         "Output": ("--output", "--jsonl", "--csv", "--sort", "--ids", "--show-surprisal"),
         "How text is read": ("--unknown", "--encoding", "--cells"),

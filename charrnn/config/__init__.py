@@ -35,6 +35,8 @@ from charrnn.config.use import (
     QUANTILES,
     RANK_SAMPLES,
     RANKS,
+    READ_LIMIT,
+    SHOWN,
     STATE,
 )
 
@@ -61,9 +63,11 @@ __all__ = [
     "QUANTILES",
     "RANKS",
     "RANK_SAMPLES",
+    "READ_LIMIT",
     "RECORD_END",
     "SCHEDULE",
     "SCHEDULES",
+    "SHOWN",
     "SPLITS",
     "STACKS",
     "STATE",

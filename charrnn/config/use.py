@@ -8,6 +8,8 @@ RANK_SAMPLES = 10_000
 QUANTILES = (0.99, 0.999, 0.9999)
 # What marks the gap in a text that is filled; how many fillings of each length are tried; and the greatest length.
 GAP, CANDIDATES, LONGEST_FILLING = "___", 20, 20
+# How much of a text is read to see what units do, and how much of it a page shows.
+READ_LIMIT, SHOWN = 200_000, 2_000
 # How the states after the characters of a text become one vector; the first is the default.
 # charrnn.inference.vectors.POOLS computes them.
 POOLS = ("mean", "last", "max", "first-last")

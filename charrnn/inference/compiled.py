@@ -46,7 +46,7 @@ class Compiled:
 
     def patience(self, rows: int = 1) -> int | None:
         """Return how many steps NumPy makes first with this many texts; None if it makes all."""
-        if self.model.engine == "numpy" or self.model.table.dtype != np.float32:
+        if self.model.engine == "numpy" or self.model.table.dtype != np.float32 or self.model.held:
             return None
         if self.model.engine == "compiled":
             return 0

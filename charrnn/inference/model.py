@@ -20,6 +20,7 @@ from charrnn.network.attention import Attend, attend, attending
 from charrnn.network.forward import forward, from_product, input_table, layer_parameters
 from charrnn.network.parameters import check_weights, layer_name, parameters
 from charrnn.network.stacks import layers_of
+from charrnn.network.units import Unit
 from charrnn.runs.checkpoint import read_checkpoint
 from charrnn.text.vocabulary import Vocabulary
 
@@ -65,6 +66,8 @@ class Model:
         self.weights = dict(weights)
         # One of `engines.OF_USE` and one of WEIGHTS: who computes, and how the matrices of products are stored.
         self.engine, self.form = NUMPY, WEIGHTS[0]
+        # Units, and the value at which each is held (`charrnn.inference.holding`).
+        self.held: Mapping[Unit, float] = {}
         # Is called with a message for the user.
         self.notify: Callable[[str], None] = lambda notice: None
         self.table = input_table(ops, config, self.weights)
@@ -219,6 +222,8 @@ class Stream:
             Plan(cell, self.units, *layer_parameters(ops, cell, model.weights, layer), batch, model.table.dtype)
             for layer, cell in enumerate(self.layers)
         ]
+        for unit, value in model.held.items():
+            self.plans[unit.field.layer].hold(unit.field.name, unit.place, value)
         self.logits = np.zeros((*self.plans[0].lead, model.outputs), self.plans[0].dtype)
         self.attention = Attention(model.config, model.weights, batch) if model.config.attention else None
         self.calls = self._one_step()

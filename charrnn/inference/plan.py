@@ -94,7 +94,7 @@ class Plan:
         self.matrices, self.vectors = matrices, vectors
         self.calls: list[Call] = []
         self.arrays: dict[Node, np.ndarray] = {}
-        trace = Trace(cell, units)
+        self.trace = trace = Trace(cell, units)
         for node in (trace.zx, *trace.state):
             self.arrays[node] = self._buffer(node.width)
         self.zx = self.arrays[trace.zx]
@@ -114,6 +114,10 @@ class Plan:
                 for node, was in zip(trace.new, trace.state, strict=True)
             ]
         )
+
+    def hold(self, field: str, place: int, value: float) -> None:
+        """Let a unit of a field of the state have this value after each step, before anything else reads it."""
+        self.calls.append((np.copyto, (getattr(self.state, field)[..., place], self._constant(value))))
 
     def _store(self, moves: list[tuple[np.ndarray, np.ndarray, bool]]) -> None:
         """Add the calls that copy the new state over the old one; moves are (from, to, whether from an old state)."""

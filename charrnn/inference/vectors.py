@@ -95,13 +95,13 @@ def _together(
         own, own_lengths = out[rows], lengths[rows]
         stream.copy(begun.stream)
         stream.step(np.repeat(begun.previous[0], stream.batch))
-        state = _side_by_side(stream, fields)
+        state = side_by_side(stream, fields)
         own[own_lengths == 0] = state[own_lengths == 0][:, None]
         # How many texts have ended before each character, as the longest come last.
         over = np.searchsorted(own_lengths, np.arange(len(ids) + 1), side="right")
         for t, now in enumerate(ids[: own_lengths[-1], rows]):
             stream.step(now)
-            kind.add(own, t, _side_by_side(stream, fields), slice(over[t], None), slice(over[t], over[t + 1]))
+            kind.add(own, t, side_by_side(stream, fields), slice(over[t], None), slice(over[t], over[t + 1]))
         kind.finish(own, own_lengths)
 
     with Shards(model, count) as shards:
@@ -111,7 +111,7 @@ def _together(
     return out.reshape(count, -1)
 
 
-def _side_by_side(stream: Stream, fields: Sequence[Field]) -> np.ndarray:
+def side_by_side(stream: Stream, fields: Sequence[Field]) -> np.ndarray:
     """Return the values of fields of a stream's state, (texts, fields x units)."""
     found = [np.reshape(value, (stream.batch, -1)) for value in values(stream.states, fields)]
     return found[0] if len(found) == 1 else np.concatenate(found, axis=1)

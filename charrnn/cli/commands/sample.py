@@ -39,6 +39,7 @@ def sample(
     allow: g.Allow = None,
     forbid: g.Forbid = None,
     no_repeat: g.NoRepeat = None,
+    clamp: g.Clamp = None,
     unique: g.Unique = False,
     novel: g.Novel = False,
     novel_to: g.NovelTo = None,
@@ -63,7 +64,7 @@ def sample(
     from charrnn.cli.views.sample_files import files_of
     from charrnn.cli.views.samples import Form, Output
 
-    model = loaded(run, engine, weights)
+    model = g.held(loaded(run, engine, weights), clamp)
     of_bytes, of_lines = model.text.bytes, model.text.one_per_line
     stops = each_unescaped(until, of_bytes)
     if no_prime and not prime and prime_file is None:
@@ -103,8 +104,7 @@ def sample(
                     hint="To print several texts of a search, use --best.",
                 )
             how["temperature"] = heats[0]
-            found = (model.n_best(beam, best or 1, length, prime=begun, **how) for begun in primes)
-            out.samples(chain.from_iterable(found))
+            out.samples(chain.from_iterable(model.n_best(beam, best or 1, length, prime=one, **how) for one in primes))
         elif best is not None:
             raise best_of_drawn()
         elif out.streams and many == 1 and not (headed or any(which.values()) or apart):

@@ -39,14 +39,21 @@ def coloured(text: str, bits: Sequence[float], before: str = "") -> str:
 
     A surprising line break or tab is shown as a coloured ↵ or →, followed by the line break or tab itself.
     """
-    runs = groupby(_cells(text, bits, before), key=itemgetter(0))
-    return "".join(_painted(colour, "".join(shown for _, shown in cells)) for colour, cells in runs)
+    return painted(text, [_COLOURS[level(cost)] for cost in bits], before)
 
 
-def _cells(text: str, bits: Sequence[float], before: str) -> Iterator[tuple[str, str]]:
+def painted(text: str, colours: Sequence[str], before: str = "") -> str:
+    """Return a text for the terminal, each character in a colour: a sequence that begins it, "" for none.
+
+    Line breaks, tabs and `before` are as in `coloured`.
+    """
+    runs = groupby(_cells(text, colours, before), key=itemgetter(0))
+    return "".join(in_colour(colour, "".join(shown for _, shown in cells)) for colour, cells in runs)
+
+
+def _cells(text: str, colours: Sequence[str], before: str) -> Iterator[tuple[str, str]]:
     """Yield pairs of a colour and the text that is shown in it."""
-    for character, cost in zip(each_printable(text, LAYOUT, before), bits, strict=True):
-        colour = _COLOURS[level(cost)]
+    for character, colour in zip(each_printable(text, LAYOUT, before), colours, strict=True):
         if character not in _MARKS:
             yield colour, character
         else:
@@ -56,13 +63,14 @@ def _cells(text: str, bits: Sequence[float], before: str) -> Iterator[tuple[str,
             yield "", character
 
 
-def _painted(colour: str, shown: str) -> str:
+def in_colour(colour: str, shown: str) -> str:
+    """Return a text in a colour, "" for none."""
     return f"{colour}{shown}{_RESET}" if colour else shown
 
 
 def legend() -> str:
     """Return one line, without a line break, that shows the levels with their bits."""
-    return "bits: " + " ".join(_painted(colour, f" {label} ") for colour, label in zip(_COLOURS, LABELS, strict=True))
+    return "bits: " + " ".join(in_colour(colour, f" {label} ") for colour, label in zip(_COLOURS, LABELS, strict=True))
 
 
 def wanted() -> bool:

@@ -1,7 +1,9 @@
 """A file that becomes a web page of ours: it replaces an older page, but no other file, and not before it is needed."""
 
 from abc import ABC, abstractmethod
+from base64 import b64encode
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -11,10 +13,16 @@ from charrnn.errors import CharRNNError
 
 # Our pages begin with this, so that they can be recognized.
 BEGIN = '<!doctype html>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n'
-# Nothing is loaded from anywhere, and no script runs.
-HEAD = f"""\
-{BEGIN}<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-"""
+
+
+def head(script: str | None = None) -> str:
+    """Return the beginning of a page that loads nothing from anywhere, and runs no script but this one."""
+    allowed = "" if script is None else f"; script-src 'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"
+    policy = f"default-src 'none'; style-src 'unsafe-inline'{allowed}"
+    return f'{BEGIN}<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+
+
+HEAD = head()
 
 
 class PageFile(ABC):

@@ -76,9 +76,11 @@ class Reading:
 
 
 class Drawing(Reading):
-    """Shows how many samples have been drawn, in the same way as `Reading` shows bytes."""
+    """Shows how many samples have been drawn, or another number, in the same way as `Reading` shows bytes."""
 
-    what = "Sampling"
+    def __init__(self, what: str = "Sampling") -> None:
+        super().__init__()
+        self.what = what
 
     def _line(self, done: int, total: int | None) -> str:
         return f"{self.what}: {done:,} of {total:,} …"
