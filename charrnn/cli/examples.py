@@ -65,6 +65,26 @@ tail -f app.log | charrnn score log --unbuffered --threshold 4
 # Write a web page that shows where the model was surprised.
 charrnn score corpus chapter.txt --html chapter.html
 """,
+    "embed": """
+# Write the vectors of all lines of a file, for NumPy.
+charrnn embed corpus titles.txt -o titles.npy
+# Print the vectors of two models side by side, which read in opposite directions.
+cat titles.txt | charrnn embed corpus backward
+# Print one vector for each of two files, made of all layers and states.
+charrnn embed corpus --whole corpus.txt other.txt --layer all --state all
+""",
+    "similar": """
+# Print the ten lines of a file that are most similar to a text.
+charrnn similar corpus --in titles.txt 'green bottles'
+# Print the most similar line to each line of another file.
+cat candidates.txt | charrnn similar corpus --in titles.txt --top 1 --whiten
+""",
+    "map": """
+# Draw a map of lines. Each is a label, a tab and a text.
+charrnn map corpus pairs.txt --labels --plot map.png
+# Print the places of all lines on a map of another kind.
+charrnn map corpus titles.txt --method tsne
+""",
     "eval": """
 # Measure how well the newest run predicts another text.
 charrnn eval other.txt

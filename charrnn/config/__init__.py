@@ -30,10 +30,12 @@ from charrnn.config.use import (
     GAP,
     LAYER,
     LONGEST_FILLING,
+    MAPS,
     POOLS,
     QUANTILES,
     RANK_SAMPLES,
     RANKS,
+    SIMILAR,
     STATE,
 )
 
@@ -51,6 +53,7 @@ __all__ = [
     "GAP",
     "LAYER",
     "LONGEST_FILLING",
+    "MAPS",
     "NEWLINES",
     "NORMAL_FORMS",
     "OPTIMIZERS",
@@ -62,6 +65,7 @@ __all__ = [
     "RECORD_END",
     "SCHEDULE",
     "SCHEDULES",
+    "SIMILAR",
     "SPLITS",
     "STACKS",
     "STATE",

@@ -13,3 +13,7 @@ GAP, CANDIDATES, LONGEST_FILLING = "___", 20, 20
 POOLS = ("mean", "last", "max", "first-last")
 # Whose states: of the highest layer, and the field of its state.
 LAYER, STATE = -1, "h"
+# How many of the most similar lines are shown.
+SIMILAR = 10
+# How vectors become places on a map; the first is the default.
+MAPS = ("pca", "tsne")
