@@ -10,11 +10,14 @@ from charrnn.api.texts import labelled_texts, texts
 from charrnn.api.vectors import Joined, in_portions
 from charrnn.config import MAPS, TextConfig
 from charrnn.errors import CharRNNError
+from charrnn.inference.vectors import check_finite
 
 # For more vectors t-SNE would take too long; fewer than the least ones are no map.
 MOST, LEAST = 20_000, 3
 # What t-SNE takes for the number of neighbours of a vector, where there are enough of them.
 PERPLEXITY = 30.0
+# With fewer vectors than this, t-SNE uses one thread: several would wait for each other for longer than they compute.
+ONE_THREAD = 5000
 # A number of the vectors varies if its standard deviation is more than this part of the largest one.
 VARIES = 1e-5
 
@@ -97,8 +100,7 @@ def mapped(vectors: np.ndarray, method: str, seed: int) -> Map:
     if len(vectors) < LEAST:
         there = "is 1" if len(vectors) == 1 else f"are {len(vectors)}"
         raise CharRNNError(f"A map needs at least {LEAST} lines; there {there}.")
-    if not np.isfinite(vectors).all():
-        raise CharRNNError("The model's vectors are not finite numbers: its training has probably diverged.")
+    check_finite(vectors)
     deviations = vectors.std(axis=0, dtype=np.float64)
     varies = deviations > VARIES * np.abs(vectors).max()
     # Without scikit-learn's warnings about vectors that are all equal: they are all in one place.
@@ -122,9 +124,12 @@ def _pca(vectors: np.ndarray, seed: int) -> Map:
 
 def _tsne(vectors: np.ndarray, seed: int) -> np.ndarray:
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     perplexity = min(PERPLEXITY, (len(vectors) - 1) / 3)
     start = "pca" if vectors.shape[1] > 1 else "random"
     tsne = TSNE(perplexity=perplexity, init=start, random_state=seed)
-    points: np.ndarray = tsne.fit_transform(vectors).astype(np.float64)
+    # The places do not depend on the number of threads.
+    with threadpool_limits(1 if len(vectors) < ONE_THREAD else None, user_api="openmp"):
+        points: np.ndarray = tsne.fit_transform(vectors).astype(np.float64)
     return points

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from charrnn.inference.vectors import check_finite
 from charrnn.text.cache import explained, spool
 
 # Cosines are rounded to this part of 1: the vectors of equal texts differ by rounding if other texts are read beside
@@ -16,7 +17,7 @@ EQUAL = 1e-5
 # A direction in which the vectors hardly vary is not stretched beyond one with this part of the largest variance.
 FLOOR = 1e-6
 # About so many numbers are compared at once.
-NUMBERS = 1 << 22
+NUMBERS = 1 << 20
 
 
 class Found(NamedTuple):
@@ -56,9 +57,12 @@ class Nearest:
 
     def search(self, vectors: np.ndarray, top: int) -> list[Found]:
         """Return for each vector the `top` nearest ones of the collection; of equally near ones, the first."""
-        units = self._units(vectors)
         nothing = np.zeros(0, np.int64)
-        found = [Found(nothing, nothing)] * len(units)
+        found = [Found(nothing, nothing)] * len(vectors)
+        if not self.count:
+            return found
+        check_finite(self._sum)
+        units = self._units(vectors)
         # What a vector must exceed to be found.
         least = np.full(len(units), np.iinfo(np.int64).min)
         for first, block in self._blocks(max(1, NUMBERS // max(self.width, len(units)))):
@@ -87,7 +91,7 @@ class Nearest:
 
     @cached_property
     def _mean(self) -> np.ndarray:
-        return self._origin + self._sum / max(1, self.count)
+        return self._origin + self._sum / self.count
 
     @cached_property
     def _whitening(self) -> np.ndarray:

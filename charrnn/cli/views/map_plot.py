@@ -50,12 +50,14 @@ def _figure(found: "Map", labels: Sequence[str] | None, method: str, source: str
     count = len(found.points)
     figure = Figure(figsize=(8, 6), layout="constrained")
     axes = figure.subplots()
-    size = float(np.clip(30_000 / count, 4, 30))
+    few = count < 3000
     how: dict[str, Any] = {
-        "s": size,
-        "alpha": 0.8 if count < 3000 else 0.5,
-        "linewidths": 0,
-        "rasterized": count > 3000,
+        "s": float(np.clip(60_000 / count, 8, 30)),
+        "alpha": 0.8 if few else 0.6,
+        "linewidths": 0.3 if few else 0,
+        "edgecolors": "white",
+        # Many marks would make a large file.
+        "rasterized": not few,
     }
     if labels is None:
         axes.scatter(*found.points.T, marker="o", **how)

@@ -52,10 +52,11 @@ class VectorFile:
 
     def finish(self) -> None:
         """Write the header, which says how many vectors there are."""
-        facts = {"descr": "<f4", "fortran_order": False, "shape": (self.count, self.width)}
+        # As NumPy writes it.
+        facts = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({self.count}, {self.width}), }}"
         begin = MAGIC + bytes([1, 0]) + (HEADER - 10).to_bytes(2, "little")
         self.file.seek(0)
-        self.file.write(begin + f"{facts!r}".ljust(HEADER - 11).encode() + b"\n")
+        self.file.write(begin + facts.ljust(HEADER - 11).encode() + b"\n")
 
 
 @contextmanager
