@@ -64,7 +64,7 @@ class Search:
         found = self._nearest.search(self.joined.embed(queries, first, "query"), top)
         return [
             [
-                Similar(round(steps * STEP, 6), place + 1, self._text(place))
+                Similar(round(steps * STEP, 5), place + 1, self._text(place))
                 for place, steps in zip(nearest.places.tolist(), nearest.steps.tolist(), strict=True)
             ]
             for nearest in found

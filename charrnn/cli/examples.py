@@ -65,13 +65,19 @@ tail -f app.log | charrnn score log --unbuffered --threshold 4
 # Write a web page that shows where the model was surprised.
 charrnn score corpus chapter.txt --html chapter.html
 """,
+    "eval": """
+# Measure how well the newest run predicts another text.
+charrnn eval other.txt
+# Do the same with the run `corpus` and several texts, as JSON.
+charrnn eval corpus other.txt chapter.txt --json
+""",
     "embed": """
 # Write the vectors of all lines of a file, for NumPy.
 charrnn embed corpus titles.txt -o titles.npy
 # Print the vectors of two models side by side, which read in opposite directions.
 cat titles.txt | charrnn embed corpus backward
-# Print one vector for each of two files, made of all layers and states.
-charrnn embed corpus --whole corpus.txt other.txt --layer all --state all
+# Print a vector for each of two files.
+charrnn embed corpus --whole corpus.txt other.txt --layer all
 """,
     "similar": """
 # Print the ten lines of a file that are most similar to a text.
@@ -84,12 +90,6 @@ cat candidates.txt | charrnn similar corpus --in titles.txt --top 1 --whiten
 charrnn map corpus pairs.txt --labels --plot map.png
 # Print the places of all lines on a map of another kind.
 charrnn map corpus titles.txt --method tsne
-""",
-    "eval": """
-# Measure how well the newest run predicts another text.
-charrnn eval other.txt
-# Do the same with the run `corpus` and several texts, as JSON.
-charrnn eval corpus other.txt chapter.txt --json
 """,
     "runs": """
 # List the runs in the default folder, checkpoints.

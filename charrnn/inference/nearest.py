@@ -11,7 +11,7 @@ from charrnn.text.cache import explained, spool
 
 # Cosines are rounded to this part of 1: the vectors of equal texts differ by rounding if other texts are read beside
 # them, and equal texts must be equally near.
-STEP = 1e-6
+STEP = 1e-5
 # Two vectors are equal if they differ by less than this part of the mean vector.
 EQUAL = 1e-5
 # A direction in which the vectors hardly vary is not stretched beyond one with this part of the largest variance.
@@ -37,20 +37,15 @@ class Nearest:
     def __init__(self, width: int, whiten: bool = False):
         self.width, self.whiten, self.count = width, whiten, 0
         self._file = spool()
-        # Sums of the differences from the first mean: sums of large numbers would lose their small differences.
-        self._origin, self._sum = np.zeros(width), np.zeros(width)
+        self._sum = np.zeros(width)
         self._products = np.zeros((width, width) if whiten else (0, 0))
 
     def add(self, vectors: np.ndarray) -> None:
         """Add vectors, float32 (vectors, width), after the others."""
-        if not len(vectors):
-            return
-        if not self.count:
-            self._origin = vectors.mean(axis=0, dtype=np.float64)
-        differences = vectors - self._origin
-        self._sum += differences.sum(axis=0)
+        self._sum += vectors.sum(axis=0, dtype=np.float64)
         if self.whiten:
-            self._products += differences.T @ differences
+            wide = vectors.astype(np.float64)
+            self._products += wide.T @ wide
         self.count += len(vectors)
         with explained():
             self._file.write(np.ascontiguousarray(vectors, np.float32).tobytes())
@@ -91,13 +86,12 @@ class Nearest:
 
     @cached_property
     def _mean(self) -> np.ndarray:
-        return self._origin + self._sum / self.count
+        return self._sum / self.count
 
     @cached_property
     def _whitening(self) -> np.ndarray:
         """Return the matrix that whitens centred vectors, (width, width)."""
-        mean = self._sum / self.count
-        variances, axes = np.linalg.eigh(self._products / self.count - np.outer(mean, mean))
+        variances, axes = np.linalg.eigh(self._products / self.count - np.outer(self._mean, self._mean))
         largest = max(variances[-1], np.finfo(np.float32).tiny)
         matrix: np.ndarray = axes / np.sqrt(np.maximum(variances, FLOOR * largest))
         return matrix

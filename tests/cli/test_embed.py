@@ -12,6 +12,7 @@ from charrnn.api.model import load
 from charrnn.cli.app import app
 from charrnn.cli.views import vectors
 from charrnn.errors import CharRNNError
+from charrnn.text import lines
 from support.commands import COMMAND, charrnn_in
 from support.embedded import LINES, write_models
 
@@ -46,8 +47,8 @@ def embedded(*arguments, stdin=""):
     return np.loadtxt(io.StringIO(printed), np.float32, delimiter="\t", ndmin=2)
 
 
-def expected(model, lines=LINES, **how):
-    return load(f"{model}.safetensors").embed(lines, **how)
+def expected(model, texts=LINES, **how):
+    return load(f"{model}.safetensors").embed(texts, **how)
 
 
 def assert_same(found, wanted):
@@ -93,7 +94,8 @@ def test_the_bytes_of_a_file_of_vectors(tmp_path):
 def test_few_numbers_are_printed_at_once(monkeypatch):
     monkeypatch.setattr(vectors, "NUMBERS", 40)
     records = run("forth.safetensors", "text.txt", "--jsonl").stdout.splitlines()
-    assert [json.loads(line)["line"] for line in records] == list(range(1, 11))
+    found = [json.loads(line) for line in records]
+    assert [(record["line"], record["text"]) for record in found] == list(enumerate(LINES, 1))
 
 
 def test_the_vectors_of_two_models_are_side_by_side():
@@ -148,6 +150,11 @@ def test_unknown_characters():
     assert_same(of("azb"), expected("forth", ["ab"]))
     assert_same(of("azb", "--unknown", "skip"), expected("forth", ["ab"]))
     assert_same(of("azb", "--unknown", "replace"), expected("forth", ["a b"]))
+
+
+@pytest.mark.parametrize("portion", [1, 8192])
+def test_an_error_names_the_line(portion, monkeypatch):
+    monkeypatch.setattr(lines, "PORTION", portion)
     with pytest.raises(CharRNNError, match="Line 2 has characters that the model does not know: 'z'"):
         run("forth.safetensors", "--unknown", "error", stdin="ab\nazb\n")
 
@@ -164,10 +171,10 @@ def test_bytes_are_embedded(tmp_path):
 
 def test_lines_of_another_encoding_and_line_end(tmp_path):
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9\r\nab\xff")
-    for options, lines in (((), ["caf", "ab"]), (("--encoding", "latin-1"), ["café", "abÿ"])):
+    for options, wanted in (((), ["caf", "ab"]), (("--encoding", "latin-1"), ["café", "abÿ"])):
         result = run("forth.safetensors", tmp_path / "latin.txt", "--jsonl", *options)
         records = [json.loads(line) for line in result.stdout.splitlines()]
-        assert_same(np.array([record["vector"] for record in records]), expected("forth", lines))
+        assert_same(np.array([record["vector"] for record in records]), expected("forth", wanted))
         assert ("are not UTF-8, the first in line 1" in result.stderr) == (not options)
 
 
@@ -180,9 +187,9 @@ def test_no_line_has_no_vector(tmp_path):
 
 def test_only_a_file_of_vectors_is_replaced(tmp_path):
     file = tmp_path / "v.npy"
-    for lines in (["a"], ["a", "b"]):
-        run("forth.safetensors", "-o", file, stdin="\n".join(lines))
-        assert np.load(file).shape == (len(lines), 16)
+    for count in (1, 2):
+        run("forth.safetensors", "-o", file, stdin="a\n" * count)
+        assert np.load(file).shape == (count, 16)
     before = file.read_bytes()
     # An error in the middle leaves the old file.
     with pytest.raises(CharRNNError):

@@ -11,6 +11,7 @@ from charrnn.api.similar import Search
 from charrnn.api.vectors import Joined
 from charrnn.cli.app import app
 from charrnn.errors import CharRNNError
+from charrnn.text import lines
 from support.commands import COMMAND, charrnn_in
 from support.embedded import LINES, write_models
 from support.models import write_model
@@ -38,8 +39,8 @@ def rows(found, numbered=False):
     """Return what is printed for the lines that were found."""
     return "".join(
         (f"{query}\t" if numbered else "") + f"{one.similarity:.4f}\t{one.line}\t{one.text}\n"
-        for query, lines in enumerate(found, 1)
-        for one in lines
+        for query, similar in enumerate(found, 1)
+        for one in similar
     )
 
 
@@ -62,7 +63,7 @@ def test_lines_are_those_of_the_model(options, how):
     # Queries from stdin are numbered, also a single one.
     assert run(*arguments, stdin="egg\n").stdout == rows(wanted[:1], True)
     records = [json.loads(line) for line in run(*arguments, "--jsonl", *queries).stdout.splitlines()]
-    assert records == [{"query": n, **one.to_json()} for n, lines in enumerate(wanted, 1) for one in lines]
+    assert records == [{"query": n, **one.to_json()} for n, found in enumerate(wanted, 1) for one in found]
 
 
 def test_lines_come_from_stdin_or_from_records(models):
@@ -124,6 +125,16 @@ def test_words_that_are_no_run_are_queries(checkpoints, models):
         assert run(odd, "--in", models / "text.txt", "--top", "2").stdout.count("\n") == 2
 
 
+@pytest.mark.parametrize("portion", [1, 8192])
+def test_an_error_names_the_line_or_the_query(portion, models, monkeypatch):
+    monkeypatch.setattr(lines, "PORTION", portion)
+    arguments = ("forth.safetensors", "--unknown", "error", "--top", "1")
+    with pytest.raises(CharRNNError, match="Query 2 has characters that the model does not know"):
+        run(*arguments, "--in", "text.txt", stdin="egg\nz\n")
+    with pytest.raises(CharRNNError, match="Line 3 has characters that the model does not know"):
+        run(*arguments, "egg", "--in", "-", stdin="egg\nab\nz\n")
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -145,9 +156,7 @@ def test_mistakes_are_told(arguments, message):
 def test_what_the_shell_sees(models):
     missing = charrnn_in(models, "similar", "forth.safetensors", "egg")
     assert missing.returncode == 1
-    assert missing.stderr.startswith(
-        "charrnn: charrnn similar needs --in LINES.\n  Give it: charrnn similar --in LINES."
-    )
+    assert missing.stderr.startswith("charrnn: charrnn similar needs --in FILE.\n  Give it: charrnn similar --in FILE.")
     script = '"$0" similar forth.safetensors --in text.txt egg > /dev/full'
     full = charrnn_in(models, "-c", script, COMMAND, command="sh")
     assert (full.returncode, full.stderr) == (1, "charrnn: No space left on device.\n")

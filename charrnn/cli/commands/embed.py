@@ -39,10 +39,11 @@ def embed(
     encoding: o.EncodingOfText = None,
     errors: o.ErrorsOfLines = None,
 ) -> None:
-    """Make a vector of each line: the state of the network while it reads the line.
+    """Make a vector of each line.
 
-    Vectors of similar lines are similar. Each line is read without those before it. The vectors are printed in the
-    order of the lines, as tab-separated numbers, or written to a file with --output.
+    The vector is made of the states of the network while it reads the line. Vectors of similar lines are similar. Each
+    line is read without those before it. The vectors are printed in the order of the lines, as tab-separated numbers,
+    or written to a file with --output.
     """
     from charrnn.api.texts import check_whole_texts, texts, whole_texts
     from charrnn.cli.views.vectors import Rows, check_printed, vector_file

@@ -18,7 +18,7 @@ def similar(
     lines: Annotated[
         str,
         typer.Option(
-            "--in", metavar="LINES", help="The text file whose lines are searched, compressed or not; - is stdin."
+            "--in", metavar="FILE", help="The text file whose lines are searched, compressed or not; - is stdin."
         ),
     ],
     arguments: Annotated[
