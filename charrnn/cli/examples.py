@@ -74,7 +74,7 @@ charrnn eval corpus other.txt chapter.txt --json
     "embed": """
 # Write the vectors of all lines of a file, for NumPy.
 charrnn embed corpus titles.txt -o titles.npy
-# Print the vectors of two models side by side, which read in opposite directions.
+# Put the vectors of two models side by side.
 cat titles.txt | charrnn embed corpus backward
 # Print a vector for each of two files.
 charrnn embed corpus --whole corpus.txt other.txt --layer all
