@@ -18,7 +18,7 @@ MOST, LEAST = 20_000, 3
 PERPLEXITY = 30.0
 # With fewer vectors than this, t-SNE uses one thread: several would wait for each other for longer than they compute.
 ONE_THREAD = 5000
-# A number of the vectors varies if its standard deviation is more than this part of the largest one.
+# A number of the vectors varies if its standard deviation is more than this part of the largest number of all.
 VARIES = 1e-5
 
 

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,9 @@ class Search:
 
     def __exit__(self, *exception: object) -> None:
         self._nearest.close()
-        self._texts.close()
+        # What a full disk did not take is not needed any more.
+        with suppress(OSError):
+            self._texts.close()
 
     @property
     def count(self) -> int:

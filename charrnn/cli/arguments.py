@@ -128,7 +128,7 @@ def runs_and_texts(arguments: list[str], command: str, several: bool = False) ->
     return runs, texts or ["-"]
 
 
-def runs_and_queries(arguments: list[str], command: str) -> tuple[list[str], list[str]]:
+def runs_and_queries(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Return the runs that come first among arguments, and the typed texts after them."""
     from charrnn.runs.finding import has_checkpoint, list_runs
 

@@ -1,6 +1,7 @@
 """The nearest of many vectors, which are kept on disk: exact search by the cosine of the angle between two vectors."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from typing import NamedTuple
 
@@ -74,7 +75,9 @@ class Nearest:
 
     def close(self) -> None:
         """Remove the vectors from the disk."""
-        self._file.close()
+        # What a full disk did not take is not needed any more.
+        with suppress(OSError):
+            self._file.close()
 
     def _blocks(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
         """Yield the vectors of the collection in blocks, each with the place of its first one."""

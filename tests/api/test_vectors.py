@@ -11,6 +11,7 @@ from charrnn.api import mapping
 from charrnn.api.model import load
 from charrnn.api.vectors import Joined
 from charrnn.errors import CharRNNError
+from charrnn.text import cache
 from charrnn.text.lines import PORTION
 from support.embedded import LINES, MODELS, write_models
 
@@ -108,7 +109,9 @@ def test_texts_of_similar_lines_are_returned_as_they_were(models):
     assert found[0].text.encode("latin-1").decode() == "☞"
 
 
-def test_lines_of_several_portions_are_searched(models):
+@pytest.mark.parametrize("in_memory", [1000, cache.IN_MEMORY])
+def test_lines_of_several_portions_are_searched(models, in_memory, monkeypatch):
+    monkeypatch.setattr(cache, "IN_MEMORY", in_memory)
     lines = [*(f"{'abcdefgh'[n % 8]}{'hgfedcba'[n // 8 % 8]} {'a' * (n % 11)}" for n in range(PORTION)), "dead cab"]
     (found,) = models["forth"].similar(["dead cab"], lines, top=1, whiten=True)
     assert (found[0].line, found[0].similarity, found[0].text) == (PORTION + 1, 1.0, "dead cab")

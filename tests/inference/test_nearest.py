@@ -1,11 +1,14 @@
 """The search for the nearest vectors, against one that sorts the cosines of all vectors, computed one by one."""
 
+import os
+
 import numpy as np
 import pytest
 
 from charrnn.errors import CharRNNError
 from charrnn.inference import nearest
 from charrnn.inference.nearest import Found, Nearest
+from charrnn.text import cache
 
 WIDTH = 6
 
@@ -118,3 +121,23 @@ def test_vectors_that_are_not_numbers_are_told(whiten):
     vectors[3, 2] = np.nan
     with pytest.raises(CharRNNError, match="not finite"):
         collection(vectors, whiten).search(drawn(1), 3)
+
+
+def test_large_collections_are_on_disk(monkeypatch):
+    monkeypatch.setattr(cache, "IN_MEMORY", 1000)
+    vectors = drawn(200)
+    found = collection(vectors, whiten=False)
+    assert found._file._rolled
+    assert [one.places[0] for one in found.search(vectors[::7], 1)] == list(range(0, 200, 7))
+    found.close()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is always full")
+@pytest.mark.parametrize("count", [10, 10_000])
+def test_a_full_disk_is_told(count, monkeypatch):
+    monkeypatch.setattr(nearest, "spool", lambda: open("/dev/full", "r+b"))  # noqa: SIM115
+    full = Nearest(WIDTH)
+    with pytest.raises(CharRNNError, match=r"The cache .* cannot be written: No space left on device"):
+        full.add(drawn(count))
+        full.search(drawn(1), 1)
+    full.close()

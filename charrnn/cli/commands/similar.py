@@ -63,7 +63,7 @@ def similar(
     from charrnn.text.decoding import prepare
     from charrnn.text.lines import portions
 
-    runs, typed = runs_and_queries(arguments or [], "similar")
+    runs, typed = runs_and_queries(arguments or [])
     if not typed and lines == "-":
         raise CharRNNError(
             "The lines and the texts to compare them with cannot both be read from stdin.",
