@@ -26,6 +26,7 @@ _HOMES = {
     "Run": "charrnn.api.runs",
     "Sample": "charrnn.api.generation",
     "Score": "charrnn.inference.lines",
+    "Similar": "charrnn.api.similar",
     "TextConfig": "charrnn.config",
     "Threshold": "charrnn.api.calibration",
     "TrainConfig": "charrnn.config",
@@ -52,6 +53,7 @@ __all__ = [
     "Run",
     "Sample",
     "Score",
+    "Similar",
     "TextConfig",
     "Threshold",
     "TrainConfig",
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
     from charrnn.api.model import Model, load
     from charrnn.api.runs import Run, list_runs
     from charrnn.api.session import Training
+    from charrnn.api.similar import Similar
     from charrnn.api.training import resume, resume_events, train, train_events
     from charrnn.config import ModelConfig, TextConfig, TrainConfig
     from charrnn.errors import CharRNNError

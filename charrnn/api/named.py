@@ -26,15 +26,16 @@ def names_and_patterns(sources: Corpus, include: Corpus) -> tuple[list[str], lis
     return named, patterns
 
 
-def lines_of(lines: Iterable[str], of_bytes: bool) -> list[str]:
+def lines_of(lines: Iterable[str], of_bytes: bool, parameter: str = "lines") -> list[str]:
     """Return lines as a list; for a model of bytes, each line as its UTF-8, one character per byte.
 
-    Raise CharRNNError for a single str: each of its characters would be taken for a line.
+    Raise CharRNNError, which names the parameter, for what is no list of lines; a single str is none either: each of
+    its characters would be taken for a line.
     """
     if isinstance(lines, str):
         raise CharRNNError(
             "A list of lines was expected, but a single text was given.",
             hint="Put the text in a list, or split it into lines.",
         )
-    found = one_or_several("lines", lines, str, "a list of lines, each a str")
+    found = one_or_several(parameter, lines, str, "a list of lines, each a str")
     return [prepare(line, TextConfig(bytes=True)) for line in found] if of_bytes else found

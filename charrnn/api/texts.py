@@ -7,7 +7,7 @@ from charrnn.api.generation import Notify
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError, readable_by
 from charrnn.text.labelled import labelled
-from charrnn.text.lines import PORTION, portions
+from charrnn.text.lines import PORTION, portions, telling_blocks
 from charrnn.text.sources import one_document
 from charrnn.text.tables import Labelled, Table
 
@@ -24,10 +24,10 @@ def texts(
         yield from portions(source, config, as_they_come, notify)
         return
     document = one_document(source)
-    table = Table(replace(config, field=field), document.name, lines=True)
+    table = Table(replace(config, field=field), document.name, lines=True, at_once=as_they_come)
     portion: list[str] = []
     with readable_by("encoding", "errors"):
-        for text in table.texts(data for data, _ in document.blocks(as_they_come)):
+        for text in table.texts(telling_blocks(document, as_they_come)):
             _check_complete(table)
             portion.append(text)
             if as_they_come or len(portion) == PORTION:

@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -33,6 +33,11 @@ def loaded(run: str | None, engine: str = AUTO, weights: str = WEIGHTS[0]) -> "M
     if run is None:
         tell_which(model.run, model.path.name, model.network.step)
     return model
+
+
+def all_loaded(runs: Sequence[str], engine: str = AUTO, weights: str = WEIGHTS[0]) -> "list[Model]":
+    """Return the models of several RUN|FILE; without any, the model of the newest run, whose name is printed."""
+    return [loaded(run, engine, weights) for run in runs or (None,)]
 
 
 def tell_which(run: str, file: str, step: int | None) -> None:
@@ -121,6 +126,27 @@ def runs_and_texts(arguments: list[str], command: str, several: bool = False) ->
             hint=f"Join them: {shlex.join(['cat', *texts])} | {typed_without(texts)}",
         )
     return runs, texts or ["-"]
+
+
+def runs_and_queries(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Return the runs that come first among arguments, and the typed texts after them."""
+    from charrnn.runs.finding import has_checkpoint, list_runs
+
+    runs: list[str] = []
+    for one in arguments:
+        if not one.endswith(".safetensors") and not has_checkpoint(one):
+            break
+        runs.append(one)
+    queries = arguments[len(runs) :]
+    for query in queries:
+        if os.path.isfile(query):
+            raise CharRNNError(
+                f"The query is {query!r}, which is a file.",
+                hint=f"To use its lines as queries: cat {shlex.quote(query)} | {typed_without([query])}",
+            )
+    if queries and not runs and (near := did_you_mean(queries[0], [run.name for run in list_runs()])):
+        say(f"There is no run {printable(queries[0])!r}; it is read as a query. {printable(near)}")
+    return runs, queries
 
 
 def _neither(name: str) -> CharRNNError:

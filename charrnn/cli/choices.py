@@ -4,9 +4,11 @@ from charrnn.api.presets import PRESETS
 from charrnn.config import (
     ACTIVATIONS,
     ERRORS,
+    MAPS,
     NEWLINES,
     NORMAL_FORMS,
     OPTIMIZERS,
+    POOLS,
     PRECISIONS,
     RANKS,
     SCHEDULES,
@@ -25,9 +27,11 @@ CHOICES = {
     "--encoding": ("utf-8", "utf-16", "latin-1", "cp1252"),
     "--errors": ERRORS,
     "--newlines": NEWLINES,
+    "--method": MAPS,
     "--normalize": NORMAL_FORMS,
     "--optimizer": OPTIMIZERS,
     "--part": ("validation", "test"),
+    "--pool": POOLS,
     "--precision": PRECISIONS,
     "--preset": tuple(PRESETS),
     "--schedule": SCHEDULES,
@@ -38,4 +42,4 @@ CHOICES = {
 }
 
 # The options whose value is the name of a file or folder, in addition to those that Typer reads as a path.
-FILES = ("--calibrate", "--cells", "--check", "--novel-to", "--output", "--prime-file", "--val-file")
+FILES = ("--calibrate", "--cells", "--check", "--in", "--novel-to", "--output", "--prime-file", "--val-file")

@@ -1,13 +1,26 @@
 """The options of the commands that make vectors of texts, each declared once."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.cli.arguments import all_loaded
 from charrnn.cli.options import UNKNOWN_HELP
 from charrnn.config import LAYER, POOLS
 from charrnn.errors import CharRNNError
 
+if TYPE_CHECKING:
+    from charrnn.api.vectors import Joined
+
+RunsAndLines = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[RUN|FILE]... [TEXT]",
+        help="Runs or checkpoints (default: the newest run), then a text file, compressed or not (default: stdin). "
+        "The vectors of several models are put side by side.",
+    ),
+]
 Pool = Annotated[
     str,
     typer.Option(
@@ -55,3 +68,12 @@ def how(pool: str, layer: str | None, state: str) -> dict[str, Any]:
         raise CharRNNError(f"--layer is {layer!r}; it must be the number of a layer, or all.")
     number = LAYER if layer is None else None if layer == ALL else int(layer)
     return {"pool": pool, "layer": number, "state": None if state == ALL else state}
+
+
+def joined(
+    runs: Sequence[str], engine: str, weights: str, encoding: str | None, errors: str | None, **how: Any
+) -> "Joined":
+    """Return what makes the vectors of some models, side by side; `how` as in `Joined`."""
+    from charrnn.api.vectors import Joined
+
+    return Joined(all_loaded(runs, engine, weights), encoding, errors, **how)

@@ -71,6 +71,26 @@ charrnn eval other.txt
 # Do the same with the run `corpus` and several texts, as JSON.
 charrnn eval corpus other.txt chapter.txt --json
 """,
+    "embed": """
+# Write the vectors of all lines of a file, for NumPy.
+charrnn embed corpus titles.txt -o titles.npy
+# Put the vectors of two models side by side.
+cat titles.txt | charrnn embed corpus backward
+# Print a vector for each of two files.
+charrnn embed corpus --whole corpus.txt other.txt --layer all
+""",
+    "similar": """
+# Print the ten lines of a file that are most similar to a text.
+charrnn similar corpus --in titles.txt 'green bottles'
+# Print the most similar line to each line of another file.
+cat candidates.txt | charrnn similar corpus --in titles.txt --top 1 --whiten
+""",
+    "map": """
+# Draw a map of lines. Each is a label, a tab and a text.
+charrnn map corpus pairs.txt --labels --plot map.png
+# Print the places of all lines on a map of another kind.
+charrnn map corpus titles.txt --method tsne
+""",
     "neurons": """
 # Show which unit of the newest run follows which feature of a text.
 charrnn neurons chapter.txt

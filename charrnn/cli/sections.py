@@ -3,7 +3,7 @@
 COMMANDS = {
     "Train": ("corpus", "vocab", "train"),
     "Use": ("sample", "complete", "fill", "next", "score", "eval"),
-    "Vectors and units": ("embed", "neurons"),
+    "Vectors and units": ("embed", "similar", "map", "neurons"),
     "Inspect": ("runs", "inspect", "verify"),
     "Machine": ("bench", "devices", "cells", "gradcheck"),
 }
@@ -146,6 +146,20 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "What is read": ("--whole", "--field"),
         "What the vector is": ("--pool", "--layer", "--state"),
         "Output": ("--output", "--jsonl", "--unbuffered"),
+        "How text is read": _HOW_TEXT_IS_READ,
+        "Speed": _SPEED,
+    },
+    "similar": {
+        "What is searched": ("--in", "--field", "--top"),
+        "What is similar": ("--whiten", "--pool", "--layer", "--state"),
+        "Output": ("--jsonl",),
+        "How text is read": _HOW_TEXT_IS_READ,
+        "Speed": _SPEED,
+    },
+    "map": {
+        "What is drawn": ("--plot", "--method", "--seed", "--jsonl"),
+        "What is read": ("--labels", "--field", "--label-field"),
+        "What the vector is": ("--pool", "--layer", "--state"),
         "How text is read": _HOW_TEXT_IS_READ,
         "Speed": _SPEED,
     },

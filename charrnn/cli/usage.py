@@ -77,6 +77,8 @@ def _said(error: Any, command: str, options: Sequence[str], typed: Sequence[str]
             return f"{error.option_name} needs a value.", f"Give one: {command} {error.option_name} VALUE. {helps}"
         case "MissingParameter":
             what = (error.param.metavar or error.param.make_metavar(error.ctx).strip("[]")).rstrip(".")
+            if error.param.param_type_name == "option":
+                what = f"{max(error.param.opts, key=len)} {what}"
             return f"{command} needs {what}.", f"Give it: {command} {what}. {helps}"
         case "BadParameter":
             about = error.param and getattr(error.param, "help", None)

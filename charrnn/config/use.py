@@ -15,3 +15,7 @@ READ_LIMIT, SHOWN = 200_000, 2_000
 POOLS = ("mean", "last", "max", "first-last")
 # Whose states: of the highest layer, and the field of its state.
 LAYER, STATE = -1, "h"
+# How many of the most similar lines are shown.
+SIMILAR = 10
+# How vectors become places on a map; the first is the default.
+MAPS = ("pca", "tsne")

@@ -20,9 +20,12 @@ class LineReader:
     def __init__(self, model: Model, text: TextConfig, unknown: str | None = None):
         self.model, self.text, self.unknown = model, text, unknown
 
-    def read(self, lines: Sequence[str], first: int = 1) -> list[np.ndarray]:
-        """Return the ids of each line in the order in which the model reads them; lines are numbered from `first`."""
-        found = [self.ids(seen(line, self.text), f"line {number}") for number, line in enumerate(lines, first)]
+    def read(self, lines: Sequence[str], first: int = 1, what: str = "line") -> list[np.ndarray]:
+        """Return the ids of each line in the order in which the model reads them.
+
+        Messages number the lines from `first`, and say `what` they are.
+        """
+        found = [self.ids(seen(line, self.text), f"{what} {number}") for number, line in enumerate(lines, first)]
         known = [ids[ids >= 0] for ids in found]
         return [ids[self.model.order(ids)] for ids in known]
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from charrnn.errors import CharRNNError
 from charrnn.inference.attention import texts_at_once
 from charrnn.inference.model import Model, Stream
 from charrnn.inference.scoring import SIDE_BY_SIDE, Reader, groups, padded
@@ -81,6 +82,15 @@ def vectors(begun: Reader, texts: Sequence[np.ndarray], pool: str, fields: Seque
         ids, places = padded(texts, group), np.array(group)
         result[places] = _together(model, begun, ids, np.array([lengths[place] for place in group]), pool, fields)
     return result
+
+
+def check_finite(numbers: np.ndarray) -> None:
+    """Raise CharRNNError if vectors, or their sum, are not finite."""
+    if not np.isfinite(numbers).all():
+        raise CharRNNError(
+            "The vectors have numbers that are not finite: the training of the model has probably diverged.",
+            hint="Use an earlier checkpoint, or train again with a lower `lr`.",
+        )
 
 
 def _together(

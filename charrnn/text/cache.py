@@ -226,6 +226,6 @@ def explained() -> Iterator[None]:
     except OSError as error:
         raise CharRNNError(
             f"The cache {folder()} cannot be written: {error.strerror or error}.",
-            hint="charrnn encodes large texts there. Free some space, or name another folder: "
+            hint="charrnn keeps large texts and vectors there. Free some space, or name another folder: "
             "CHARRNN_CACHE=FOLDER charrnn …",
         ) from error

@@ -17,7 +17,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 # How much of a document is looked at to tell its encoding.
-_HEAD = 1024
+HEAD = 1024
 # Raw bytes as text: byte b is the character U+00b.
 BYTES = "latin-1"
 # Text waits for the next block if it has no place to cut it: at most this many characters.
@@ -32,7 +32,7 @@ class Decoder:
     `head` bytes are there to be looked at, or all.
     """
 
-    def __init__(self, config: TextConfig, where: str, head: int = _HEAD):
+    def __init__(self, config: TextConfig, where: str, head: int = HEAD):
         self.config, self.where, self.head = config, where, head
         self.notices: list[str] = []
         self._head: bytes | None = b""
@@ -50,7 +50,7 @@ class Decoder:
             if len(self._head) < self.head and not last:
                 return ""
             data, self._head = self._head, None
-            self.encoding, mark = self._recognised(data[:_HEAD])
+            self.encoding, mark = self._recognised(data[:HEAD])
             self._decoder = codecs.getincrementaldecoder(self.encoding)(self.config.errors)
             self._fed, data = len(mark), data[len(mark) :]
         return self._prepared(self._decoded(data, last), last)

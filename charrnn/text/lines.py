@@ -56,7 +56,7 @@ def lines(
     decoder = Decoder(as_written, document.name, head=1)
     begun: list[str] = []
     passed = 0
-    for data in _blocks(document, as_they_come, config.bytes):
+    for data in telling_blocks(document, as_they_come, config.bytes):
         text = decoder.feed(data)
         if notify and _were_replaced(data, text, config):
             line = passed + text[: text.index("\ufffd")].count("\n") + 1
@@ -85,7 +85,7 @@ def without_returns(lines: list[str], config: TextConfig) -> list[str]:
     return [line.removesuffix("\r") for line in lines] if config.newlines == "lf" else lines
 
 
-def _blocks(document: Document, as_they_come: bool, raw: bool) -> Iterator[bytes]:
+def telling_blocks(document: Document, as_they_come: bool, raw: bool = False) -> Iterator[bytes]:
     """Yield a document's bytes in blocks; the first one is long enough to tell the encoding, or has a whole line."""
     head: bytes | None = b""
     for data, _ in document.blocks(as_they_come, raw):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError, did_you_mean
-from charrnn.text.decoding import Decoder, prepare
+from charrnn.text.decoding import HEAD, Decoder, prepare
 
 # The endings of names; before the form of the records is read from a name, the ending of a packed file is removed.
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".lzma")
@@ -89,15 +89,16 @@ class Table:
 
     The texts are prepared for a model (`prepare`). Records without a text, or without a label if labels are wanted, are
     skipped: `notices` say so, and `lack` says what is wrong with the first of them, and where it is. `lines`: a file
-    whose name does not show the form of its records has lines of JSON.
+    whose name does not show the form of its records has lines of JSON. `at_once`: the first record is read before more
+    of the file is there; its first block tells the encoding.
     """
 
-    def __init__(self, config: TextConfig, where: str, lines: bool = False):
+    def __init__(self, config: TextConfig, where: str, lines: bool = False, at_once: bool = False):
         if not lines:
             check_table(where, config.field or "")
         self.config, self.where, self.field = config, where, config.field or ""
         self.label_field = config.label_field
-        self.decoder = Decoder(as_written(config), where)
+        self.decoder = Decoder(as_written(config), where, 1 if at_once else HEAD)
         self._records = self._lacking = 0
         self.lack = ""
 

@@ -146,7 +146,7 @@ class Vocabulary:
         """
         policy = policy or ("replace" if self.has_unknown else "error")
         if policy == "error":
-            subject = where.capitalize() if re.fullmatch(r"line [\d,]+|the \w+", where) else where
+            subject = where.capitalize() if re.fullmatch(r"(line|query) [\d,]+|the \w+", where) else where
             raise CharRNNError(
                 f"{subject} has characters that the model does not know: {self._shown(unknown)}, first at {first()}.",
                 hint=hint,

@@ -34,7 +34,8 @@ def test_a_page_is_plain_and_fits_the_terminal(name):
 
 def test_the_list_of_commands_is_in_sections_and_whole():
     page = helped()
-    assert re.findall(r"^(\w+):$", page, re.M) == ["Train", "Use", "Inspect", "Machine", "Options", "Examples"]
+    titles = ["Train", "Use", "Vectors and units", "Inspect", "Machine", "Options", "Examples"]
+    assert re.findall(r"^([A-Z][\w ]+):$", page, re.M) == titles
     listed = dict(re.findall(r"^  (\w+) +(\S.*)$", page.partition("Options:")[0], re.M))
     # The first line of the page has the form of a command, too.
     listed.pop("Train")

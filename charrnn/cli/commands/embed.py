@@ -7,21 +7,14 @@ import typer
 
 from charrnn.cli import embedding as e
 from charrnn.cli import options as o
-from charrnn.cli.arguments import loaded, runs_and_texts, say_if_typed
+from charrnn.cli.arguments import runs_and_texts, say_if_typed
 from charrnn.cli.console import notify
 from charrnn.config import POOLS, STATE
 from charrnn.engines import AUTO, WEIGHTS
 
 
 def embed(
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[RUN|FILE]... [TEXT]",
-            help="Runs or checkpoints (default: the newest run), then a text file, compressed or not (default: stdin). "
-            "The vectors of several models are put side by side.",
-        ),
-    ] = None,
+    arguments: e.RunsAndLines = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -46,38 +39,27 @@ def embed(
     encoding: o.EncodingOfText = None,
     errors: o.ErrorsOfLines = None,
 ) -> None:
-    """Make a vector of each line: the state of the network while it reads the line.
+    """Make a vector of each line.
 
-    Vectors of similar lines are similar. Each line is read without those before it. The vectors are printed in the
-    order of the lines, as tab-separated numbers, or written to a file with --output.
+    The vector is made of the states of the network while it reads the line. Vectors of similar lines are similar. Each
+    line is read without those before it. The vectors are printed in the order of the lines, as tab-separated numbers,
+    or written to a file with --output.
     """
-    import numpy as np
-
     from charrnn.api.texts import check_whole_texts, texts, whole_texts
-    from charrnn.cli.views.vectors import Rows, vector_file
+    from charrnn.cli.views.vectors import Rows, check_printed, vector_file
 
+    check_printed("--output", "writes the vectors to a file", output, jsonl=jsonl, unbuffered=unbuffered)
     runs, sources = runs_and_texts(arguments or [], "embed", several=whole)
     check_whole_texts(whole, field)
-    models = [loaded(run, engine, weights) for run in runs] or [loaded(None, engine, weights)]
-    configs = [model.read_as(encoding, errors or "replace") for model in models]
-    how = e.how(pool, layer, state)
-    embedders = [model.embedder(config, unknown=unknown, **how) for model, config in zip(models, configs, strict=True)]
+    joined = e.joined(runs, engine, weights, encoding, errors, unknown=unknown, **e.how(pool, layer, state))
     say_if_typed(sources, "Reading lines from the terminal; Ctrl-D ends them.")
-    read = (
-        whole_texts(sources, configs[0], notify) if whole else texts(sources[0], configs[0], field, unbuffered, notify)
-    )
-
-    def made():  # type: ignore[no-untyped-def]
-        first = 1
-        for lines in read:
-            yield first, lines, np.concatenate([embedder.embed(lines, first) for embedder in embedders], axis=1)
-            first += len(lines)
-
+    text = joined.text
+    read = whole_texts(sources, text, notify) if whole else texts(sources[0], text, field, unbuffered, notify)
     if output is None:
-        rows = Rows(jsonl, configs[0])
-        for first, lines, vectors in made():
-            rows.write(vectors, lines, first)
+        rows = Rows(jsonl, text)
+        for lines, vectors in joined.each(read):
+            rows.write(vectors, lines)
         return
-    with vector_file(output, sum(embedder.width for embedder in embedders)) as file:
-        for _, _, vectors in made():
+    with vector_file(output, joined.width) as file:
+        for _, vectors in joined.each(read):
             file.write(vectors)

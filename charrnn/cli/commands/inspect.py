@@ -29,10 +29,11 @@ def inspect(
     --json then prints a list.
     """
     from charrnn.api.inspection import inspect as inspected
-    from charrnn.cli.views import plot as pictures
+    from charrnn.cli.views.picture import check_picture
+    from charrnn.cli.views.plot import MARK
 
     if plot is not None:
-        pictures.check_picture(plot)
+        check_picture(plot, MARK)
     if len(runs or ()) > 1:
         _compare(runs or [], plot, as_json)
     else:

@@ -1,46 +1,20 @@
 """The losses of one or several training runs as a picture, drawn by matplotlib."""
 
-import io
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from charrnn.api.history import Losses, Record, Series, losses, number
-from charrnn.atomic import check_replaceable, replacing
 from charrnn.cli.console import printable
+from charrnn.cli.views.picture import draw_picture
 from charrnn.errors import CharRNNError
 
-SUFFIXES = (".png", ".svg", ".pdf")
-# The metadata of our pictures contain this, so that they can be recognized.
-_MARK = "charrnn inspect --plot"
+# Of its pictures (`check_picture`).
+MARK = "charrnn inspect --plot"
 # The same in all pictures; people who cannot distinguish red and green can distinguish blue and orange.
 _TRAIN, _VALIDATION, _RATE = "tab:blue", "tab:orange", "0.45"
 # For several runs: they can be distinguished in a print without colours too.
 _MARKERS, _STYLES = "osD^vP*X", ("-", "--", ":", "-.")
-
-
-def check_picture(path: Path) -> None:
-    """Raise CharRNNError if no picture can be written to this path; called before anything is read."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise CharRNNError(f"--plot {path}: the name of a picture must end with one of {', '.join(SUFFIXES)}.")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise CharRNNError(
-            "--plot needs matplotlib, which is not installed.", hint="Install it: pip install 'charrnn[plot]'"
-        ) from None
-    try:
-        check_replaceable(path, "picture", lambda before: _MARK.encode() in before.read_bytes())
-    except OSError as error:
-        raise _not_written(path, error) from error
-
-
-def _not_written(path: Path, error: OSError) -> CharRNNError:
-    return CharRNNError(
-        f"The picture cannot be written to {path}: {error.strerror or error}.",
-        hint="Name a file in a folder that exists and is writeable.",
-    )
 
 
 def write_picture(path: Path, history: list[Record], title: str, unit: str = "character") -> None:
@@ -48,35 +22,14 @@ def write_picture(path: Path, history: list[Record], title: str, unit: str = "ch
     found = losses(history)
     if not found.train and not found.validation:
         raise CharRNNError(f"{title} has no training history, so there is nothing to plot.")
-    _write(path, lambda: _figure(history, found, title, unit))
+    draw_picture(path, lambda: _figure(history, found, title, unit), MARK)
 
 
 def write_comparison(path: Path, curves: Sequence[tuple[str, Series]], loss: str, unit: str) -> None:
     """Draw the losses of several runs, each a name and its points, in one picture, with different lines and marks."""
     if not any(series for _, series in curves):
         raise CharRNNError("These runs have no training history, so there is nothing to plot.")
-    _write(path, lambda: _comparison(curves, loss, unit))
-
-
-def _write(path: Path, draw: Callable[[], Any]) -> None:
-    import matplotlib
-
-    # Text is stored as text in an SVG, and the same history gives the same file.
-    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "charrnn"}
-    settings |= {f"figure.constrained_layout.{side}_pad": 0.12 for side in "wh"}
-    kind = path.suffix.lower()[1:]
-    with matplotlib.rc_context(settings), warnings.catch_warnings(), io.BytesIO() as picture:
-        # The font may lack a character of a run's name; then a box is drawn.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        undated = {} if kind == "png" else {"Date" if kind == "svg" else "CreationDate": None}
-        about = {"Software" if kind == "png" else "Creator": _MARK, **undated}
-        draw().savefig(picture, format=kind, dpi=150, metadata=about)
-        data = picture.getvalue()
-    try:
-        with replacing(path) as file:
-            file.write(data)
-    except OSError as error:
-        raise _not_written(path, error) from error
+    draw_picture(path, lambda: _comparison(curves, loss, unit), MARK)
 
 
 def _figure(history: list[Record], found: Losses, title: str, unit: str) -> Any:
