@@ -63,6 +63,8 @@ class Model:
         self.val_nats = val_nats
         # The number of training steps, None if that is not known.
         self.step = step
+        # The SHA-256 of the header and the weights of its file, "" if it has none.
+        self.digest = ""
         self.weights = dict(weights)
         # One of `engines.OF_USE` and one of WEIGHTS: who computes, and how the matrices of products are stored.
         self.engine, self.form = NUMPY, WEIGHTS[0]
@@ -78,7 +80,9 @@ class Model:
         checkpoint = read_checkpoint(path)
         check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
         val_nats = None if checkpoint.progress is None else checkpoint.progress.best_nats
-        return cls(checkpoint.model, checkpoint.vocab, checkpoint.weights, checkpoint.text, val_nats, checkpoint.step)
+        model = cls(checkpoint.model, checkpoint.vocab, checkpoint.weights, checkpoint.text, val_nats, checkpoint.step)
+        model.digest = checkpoint.digest
+        return model
 
     @property
     def outputs(self) -> int:
