@@ -15,3 +15,5 @@ READ_LIMIT, SHOWN = 200_000, 2_000
 POOLS = ("mean", "last", "max", "first-last")
 # Whose states: of the highest layer, and the field of its state.
 LAYER, STATE = -1, "h"
+# How the weights of a probe are kept small; the first is the default.
+PENALTIES = ("l2", "l1")
