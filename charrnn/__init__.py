@@ -18,10 +18,13 @@ _HOMES = {
     "CharRNNError": "charrnn.errors",
     "Evaluation": "charrnn.api.evaluation",
     "Filling": "charrnn.api.filling",
+    "Labelling": "charrnn.api.labelling",
     "Model": "charrnn.api.model",
     "ModelConfig": "charrnn.config",
     "Neurons": "charrnn.inference.neurons",
     "Next": "charrnn.api.following",
+    "Probe": "charrnn.api.probing",
+    "ProbeReport": "charrnn.api.probe_report",
     "Rank": "charrnn.inference.guesses",
     "Run": "charrnn.api.runs",
     "Sample": "charrnn.api.generation",
@@ -35,6 +38,7 @@ _HOMES = {
     "inspect": "charrnn.api.inspection",
     "list_runs": "charrnn.api.runs",
     "load": "charrnn.api.model",
+    "probe": "charrnn.api.fitting",
     "resume": "charrnn.api.training",
     "resume_events": "charrnn.api.training",
     "train": "charrnn.api.training",
@@ -45,10 +49,13 @@ __all__ = [
     "CharRNNError",
     "Evaluation",
     "Filling",
+    "Labelling",
     "Model",
     "ModelConfig",
     "Neurons",
     "Next",
+    "Probe",
+    "ProbeReport",
     "Rank",
     "Run",
     "Sample",
@@ -63,6 +70,7 @@ __all__ = [
     "inspect",
     "list_runs",
     "load",
+    "probe",
     "resume",
     "resume_events",
     "train",
@@ -75,10 +83,14 @@ if TYPE_CHECKING:
     from charrnn.api.calibration import Threshold
     from charrnn.api.evaluation import Evaluation
     from charrnn.api.filling import Filling
+    from charrnn.api.fitting import probe
     from charrnn.api.following import Next
     from charrnn.api.generation import Sample
     from charrnn.api.inspection import inspect
+    from charrnn.api.labelling import Labelling
     from charrnn.api.model import Model, load
+    from charrnn.api.probe_report import ProbeReport
+    from charrnn.api.probing import Probe
     from charrnn.api.runs import Run, list_runs
     from charrnn.api.session import Training
     from charrnn.api.similar import Similar

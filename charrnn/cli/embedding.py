@@ -7,7 +7,7 @@ import typer
 
 from charrnn.cli.arguments import all_loaded
 from charrnn.cli.options import UNKNOWN_HELP
-from charrnn.config import LAYER, POOLS
+from charrnn.config import LAYER, PENALTIES, POOLS
 from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
@@ -58,6 +58,34 @@ Unknown = Annotated[
         show_default="skip, or replace if the model was trained with --min-count",
     ),
 ]
+# Of a probe
+Train = Annotated[
+    str | None,
+    typer.Option(
+        "--train",
+        metavar="TEXTS",
+        help="Labelled texts: lines of LABEL, a tab and TEXT, or records (--label-field).",
+        show_default=False,
+    ),
+]
+Test = Annotated[
+    str | None,
+    typer.Option(
+        "--test",
+        metavar="TEXTS",
+        help="Labelled texts on which the probe is measured.",
+        show_default="a fifth of the texts of --train, chosen at random",
+    ),
+]
+Penalty = Annotated[
+    str,
+    typer.Option(
+        "--penalty",
+        metavar="|".join(PENALTIES),
+        help="How the weights are kept small; with l1 many units get no weight.",
+    ),
+]
+
 # What stands for all layers, and for all fields.
 ALL = "all"
 

@@ -91,6 +91,20 @@ charrnn map corpus pairs.txt --labels --plot map.png
 # Print the places of all lines on a map of another kind.
 charrnn map corpus titles.txt --method tsne
 """,
+    "probe": """
+# Does the newest run know the mood of reviews? Lines are LABEL, tab, TEXT.
+charrnn probe --train reviews.tsv
+# Use all layers of the run `corpus`, and write the probe to a file.
+charrnn probe corpus --train reviews.tsv --layer all -o mood.safetensors
+# Do the same with two models that read in opposite directions.
+charrnn probe corpus backward --train reviews.tsv
+""",
+    "label": """
+# Label each line of a file with a probe, or with a run of train --labels.
+charrnn label mood.safetensors lines.txt
+# Label lines as they come, with the probabilities of all labels.
+tail -f app.log | charrnn label mood.safetensors --unbuffered --jsonl
+""",
     "neurons": """
 # Show which unit of the newest run follows which feature of a text.
 charrnn neurons chapter.txt

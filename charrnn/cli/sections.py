@@ -3,7 +3,7 @@
 COMMANDS = {
     "Train": ("corpus", "vocab", "train"),
     "Use": ("sample", "complete", "fill", "next", "score", "eval"),
-    "Vectors and units": ("embed", "similar", "map", "neurons"),
+    "Vectors and units": ("embed", "similar", "map", "probe", "label", "neurons"),
     "Inspect": ("runs", "inspect", "verify"),
     "Machine": ("bench", "devices", "cells", "gradcheck"),
 }
@@ -160,6 +160,14 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "What is drawn": ("--plot", "--method", "--seed", "--jsonl"),
         "What is read": ("--labels", "--field", "--label-field"),
         "What the vector is": ("--pool", "--layer", "--state"),
+        "How text is read": _HOW_TEXT_IS_READ,
+        "Speed": _SPEED,
+    },
+    "probe": {
+        "What is read": ("--train", "--test", "--label-field", "--field"),
+        "What the vector is": ("--pool", "--layer", "--state"),
+        "Regression": ("--penalty", "--seed"),
+        "Output": ("--output", "--json"),
         "How text is read": _HOW_TEXT_IS_READ,
         "Speed": _SPEED,
     },

@@ -19,3 +19,5 @@ LAYER, STATE = -1, "h"
 SIMILAR = 10
 # How vectors become places on a map; the first is the default.
 MAPS = ("pca", "tsne")
+# How the weights of a probe are kept small; the first is the default.
+PENALTIES = ("l2", "l1")

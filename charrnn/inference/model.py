@@ -56,13 +56,14 @@ class Model:
         text: TextConfig = DEFAULT_TEXT,
         val_nats: float | None = None,
         step: int | None = None,
+        digest: str = "",
     ):
         self.config = config
         self.vocab = vocab
         self.text = text
         self.val_nats = val_nats
-        # The number of training steps, None if that is not known.
-        self.step = step
+        # The number of training steps, and the SHA-256 of the file's header and weights; None and "" if not known.
+        self.step, self.digest = step, digest
         self.weights = dict(weights)
         # One of `engines.OF_USE` and one of WEIGHTS: who computes, and how the matrices of products are stored.
         self.engine, self.form = NUMPY, WEIGHTS[0]
@@ -78,7 +79,8 @@ class Model:
         checkpoint = read_checkpoint(path)
         check_weights(checkpoint.weights, checkpoint.model, checkpoint.vocab.size, str(path))
         val_nats = None if checkpoint.progress is None else checkpoint.progress.best_nats
-        return cls(checkpoint.model, checkpoint.vocab, checkpoint.weights, checkpoint.text, val_nats, checkpoint.step)
+        facts = (checkpoint.model, checkpoint.vocab, checkpoint.weights, checkpoint.text)
+        return cls(*facts, val_nats, checkpoint.step, checkpoint.digest)
 
     @property
     def outputs(self) -> int:

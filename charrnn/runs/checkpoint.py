@@ -38,7 +38,8 @@ class Checkpoint:
 
     `weights` are float32, named as in `network`; `slots` are the optimizer's, `state` is the hidden state (both of any
     real dtype). `progress` is None if nothing was trained; `history` is JSON: no NaN, no infinity. `version` is the
-    version of charrnn that wrote the file.
+    version of charrnn that wrote the file. `digest` is the SHA-256 of the header and the weights of the file that was
+    read, "" if none was.
     """
 
     model: ModelConfig
@@ -51,6 +52,7 @@ class Checkpoint:
     state: dict[str, np.ndarray] = field(default_factory=dict)
     text: TextConfig = DEFAULT_TEXT
     version: str = __version__
+    digest: str = ""
 
     @property
     def step(self) -> int | None:
@@ -93,7 +95,8 @@ def read_checkpoint(path: Path, *, training: bool = False) -> Checkpoint:
         for name, array in container.arrays(whole=training).items():
             part, _, rest = name.partition("/")
             parts[part][rest] = array
-    return replace(checkpoint, weights=parts["model"], slots=parts["optimizer"], state=parts["state"])
+        digest = container.digest
+    return replace(checkpoint, weights=parts["model"], slots=parts["optimizer"], state=parts["state"], digest=digest)
 
 
 def read_header(path: Path) -> Checkpoint:

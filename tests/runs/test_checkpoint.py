@@ -16,8 +16,10 @@ from charrnn import atomic as durable
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
 from charrnn.errors import CharRNNError
 from charrnn.runs import container as module
+from charrnn.runs import tensors
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, read_header, serialise, write_checkpoint
 from charrnn.runs.progress import CorpusRecord, Progress
+from charrnn.runs.tensors import Kind
 from charrnn.text.vocabulary import Vocabulary
 from support.models import write_model
 
@@ -197,8 +199,8 @@ def test_every_byte_is_under_a_digest(path):
 
 def test_the_default_reader_reads_only_the_header_and_the_weights(path, monkeypatch):
     size, read = path.stat().st_size, []
-    original = module._fill
-    monkeypatch.setattr(module, "_fill", lambda file, view: (read.append(len(view)), original(file, view)))
+    original = Kind.fill
+    monkeypatch.setattr(Kind, "fill", lambda kind, file, view: (read.append(len(view)), original(kind, file, view)))
     read_checkpoint(path)
     assert sum(read) == size - (8 + 128 + 10 + 3 + 24)
     read.clear()
@@ -232,9 +234,9 @@ def test_zeroed_and_swapped_blocks_are_refused(path, training):
 
 def test_a_header_that_claims_too_much_is_not_allocated(path, monkeypatch):
     data = path.read_bytes()
-    for claim in (2**63, 8 * 10**12, module.MAX_HEADER + 1, len(data) - 7):
+    for claim in (2**63, 8 * 10**12, tensors.MAX_HEADER + 1, len(data) - 7):
         assert "its header has" in refused(path, struct.pack("<Q", claim) + data[8:]).message
-    monkeypatch.setattr(module, "MAX_HEADER", 100)
+    monkeypatch.setattr(tensors, "MAX_HEADER", 100)
     assert "at most 100" in refused(path, data).message
     with pytest.raises(CharRNNError, match="limit"):
         serialise(golden())

@@ -17,6 +17,7 @@ from charrnn.text.reader import read_text
 from charrnn.text.vocabulary import Vocabulary
 from support.commands import COMMAND
 from support.models import write_model
+from support.probes import write_mean_probe
 from support.untrained import train_nothing
 
 # Those that start a backend or change the user's files, which tests of their own do, and that which downloads.
@@ -58,6 +59,10 @@ def lay_out(folder: Path) -> Path:
         progress = Progress(record, step=1, best_nats=2.0)
         attention = 9 if name == "sums" else None
         write_model(folder / f"checkpoints/{name}/best.safetensors", characters, kept, progress, attention)
+    reviews = "".join(f"{mood}\t{mood} number {n}\n" for n in range(12) for mood in ("good", "bad"))
+    (folder / "reviews.tsv").write_text(reviews)
+    (folder / "lines.txt").write_text("a good one\na bad one\n")
+    write_mean_probe(folder / "mood.safetensors", folder / "checkpoints/corpus/best.safetensors")
     # The newest run, whichever it is, knows what the others do.
     shutil.copytree(folder / "checkpoints/corpus", folder / "elsewhere/corpus")
     return folder
