@@ -4,16 +4,18 @@
 
 Both are the real commands on an untrained LSTM with a vocabulary of 65 and lines of 40 characters, each timed from its
 start to its end: embed writes a .npy file, score writes to a file. They take turns; the table has medians
-(lowest-highest), and the ratio of the two rates of each turn. Then come the largest difference of the vectors of 200
+(lowest-highest), the ratio of the two rates of each turn, and that of the processor times, which other programs on the
+machine change less: more than 100% means that embed needs less. Then come the largest difference of the vectors of 200
 lines from those of each line read alone, and the peak memory of embed for a tenth of the lines and for all.
 """
 
 import argparse
+import resource
 import subprocess
 import tempfile
 from pathlib import Path
-from statistics import median
 from time import perf_counter
+from typing import NamedTuple
 
 import machine
 import numpy as np
@@ -35,12 +37,21 @@ def written(folder: Path, lines: int) -> Path:
     return path
 
 
-def seconds(command: list[str], output: Path | None = None) -> float:
-    """Return how long a command takes that writes to a file, or only messages if there is none."""
-    began = perf_counter()
+class Spent(NamedTuple):
+    """How long a command took, and how much time of the processor, in seconds."""
+
+    elapsed: float
+    computed: float
+
+
+def spent(command: list[str], output: Path | None = None) -> Spent:
+    """Return what a command takes that writes to a file, or only messages if there is none."""
+    began, before = perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     with open(output or "/dev/null", "wb") as file:
         subprocess.run(command, stdout=file, stderr=subprocess.DEVNULL, check=True)
-    return perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    computed = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Spent(perf_counter() - began, computed)
 
 
 def main() -> None:
@@ -60,22 +71,22 @@ def main() -> None:
             return [CHARRNN, "embed", model, text, "-o", str(vectors), *options]
 
         # Once before, so that the code is compiled and the files are in memory.
-        seconds([CHARRNN, "score", model, few], folder / "scores")
-        print("| vectors | embed, lines/s | score, lines/s | embed to score |\n|---|---|---|---|")
+        spent([CHARRNN, "score", model, few], folder / "scores")
+        print(
+            "| vectors | embed, lines/s | score, lines/s | embed to score | in processor time |\n|---|---|---|---|---|"
+        )
         for pooled, options in POOLED.items():
             pairs = []
             for _ in range(args.repeats):
-                embed = seconds(embedding(many, *options))
-                score = seconds([CHARRNN, "score", model, many], folder / "scores")
-                pairs.append((args.lines / embed, args.lines / score))
-            rates = [spread([pair[place] for pair in pairs], ",.0f") for place in (0, 1)]
-            ratios = [embed / score for embed, score in pairs]
-            print(f"| {pooled} | {' | '.join(rates)} | {spread(ratios, '.0%')} |", flush=True)
+                embed = spent(embedding(many, *options))
+                pairs.append((embed, spent([CHARRNN, "score", model, many], folder / "scores")))
+            rates = [spread([args.lines / pair[place].elapsed for pair in pairs], ",.0f") for place in (0, 1)]
+            ratios = [spread([score[of] / embed[of] for embed, score in pairs], ".0%") for of in (0, 1)]
+            print(f"| {pooled} | {' | '.join([*rates, *ratios])} |", flush=True)
         print(f"\nLargest difference from lines that are read alone: {difference(model, many, vectors):.1e}.")
         for text in (few, many):
             lines = Path(text).read_bytes().count(b"\n")
-            memory = median(peak_memory(embedding(text)) for _ in range(3))
-            print(f"Memory of embedding {lines:,} lines: {memory:,.0f} MB.", flush=True)
+            print(f"Memory of embedding {lines:,} lines: {peak_memory(embedding(text)):,.0f} MB.", flush=True)
 
 
 def difference(model: str, text: str, vectors: Path) -> float:
