@@ -6,6 +6,7 @@ import numpy as np
 
 from charrnn.api.encoding import Encoder
 from charrnn.api.given import check_unknown
+from charrnn.api.labelling import Labelling, labellings
 from charrnn.api.named import lines_of
 from charrnn.config import TextConfig
 from charrnn.inference.kinds import check_predicts_labels
@@ -28,14 +29,12 @@ class Labeller:
 class Labels(Encoder):
     """The part of `charrnn.Model` that gives labels to texts, if the model was trained with labels."""
 
-    def label(self, lines: Iterable[str], *, unknown: str | None = None) -> list[str]:
-        """Return the likeliest label of each line. unknown: as in `score`.
+    def label(self, lines: Iterable[str], *, unknown: str | None = None) -> list[Labelling]:
+        """Return each line with its likeliest label, and the probabilities of all labels. unknown: as in `score`.
 
         Raise CharRNNError if the model was trained without labels.
         """
-        labeller = self.labeller(unknown=unknown)
-        given = labeller.probabilities(lines_of(lines, self.text.bytes))
-        return [labeller.labels[place] for place in given.argmax(axis=1).tolist()]
+        return list(labellings(self.labeller(unknown=unknown), lines_of(lines, self.text.bytes)))
 
     def labeller(self, text: TextConfig | None = None, *, unknown: str | None = None) -> Labeller:
         """Return a `Labeller`, for some lines at a time; it reads them as `text` says, by default as in training."""

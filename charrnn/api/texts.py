@@ -67,7 +67,9 @@ def labelled_texts(
     field, label_field: the names of the text and of the label in each record (.jsonl, .csv, .tsv). Raise CharRNNError
     if there is no labelled text.
     """
-    read = replace(config, field=field, labels=True, label_field=label_field, one_per_line=False)
+    # What else the settings change in a text, is changed when a model reads it.
+    as_read = TextConfig(encoding=config.encoding, errors=config.errors, newlines="lf")
+    read = replace(as_read, field=field, labels=True, label_field=label_field)
     document = one_document(source)
     reader = labelled(read, document.name)
     with readable_by("encoding", "errors"):

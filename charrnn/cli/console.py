@@ -114,7 +114,7 @@ def _as_command(call: re.Match[str]) -> str:
     words = ["charrnn", "train"]
     for name, value in sorted({**named, **given}.items(), key=lambda item: item[0] != "corpus"):
         for one in value if isinstance(value, list) else [value]:
-            words += [*([] if name == "corpus" else [_option(name)]), str(one)]
+            words += [*([] if name == "corpus" else [_option(name)]), *([] if one is True else [str(one)])]
     return shlex.join(words) + with_cells()
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from charrnn.data.parts import Part
 from charrnn.inference.attention import texts_at_once
 from charrnn.inference.generation import not_a_number
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
 from charrnn.inference.scoring import SIDE_BY_SIDE, groups
+from charrnn.inference.stream import Stream
 from charrnn.inference.threads import Shards
 from charrnn.inference.vectors import side_by_side
 from charrnn.network.units import Unit

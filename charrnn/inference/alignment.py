@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from charrnn.cells import Array
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
+from charrnn.inference.stream import Stream
 from charrnn.network.attention import Memory, attend
 
 

@@ -7,8 +7,9 @@ import numpy as np
 
 from charrnn.inference.attention import texts_at_once
 from charrnn.inference.generation import Allowed, Generation, Sample, Text, not_a_number
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
 from charrnn.inference.sampling import cross_entropy, pick_each
+from charrnn.inference.stream import Stream
 from charrnn.inference.threads import Shards
 
 # How many texts are generated in parallel: more would gain little speed, and need more memory.

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from charrnn.inference.generation import Ending, Sample, not_a_number
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
+from charrnn.inference.stream import Stream
 
 _Ids = tuple[int, ...]
 

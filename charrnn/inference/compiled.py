@@ -11,8 +11,9 @@ from charrnn.engines import cannot_compile
 from charrnn.errors import CharRNNError
 from charrnn.inference import ops
 from charrnn.inference.attention import Attention
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
 from charrnn.inference.sampling import COLDEST, HOTTEST, Sampling
+from charrnn.inference.stream import Stream
 from charrnn.network.forward import layer_parameters
 from charrnn.network.parameters import layer_name, useful_products
 from charrnn.network.stacks import layers_of

@@ -11,8 +11,9 @@ import numpy as np
 from charrnn.errors import CharRNNError
 from charrnn.inference.compiled import CompiledStream
 from charrnn.inference.ends import End
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
 from charrnn.inference.sampling import Sampling, cross_entropy, pick
+from charrnn.inference.stream import Stream
 
 # How many random numbers are drawn at once for a text.
 _DRAWS = 64

@@ -19,7 +19,7 @@ def check_predicts_labels(model: Model) -> tuple[str, ...]:
     if model.config.classes is None:
         raise CharRNNError(
             "This model predicts characters, not labels.",
-            hint="Train one with labels: `charrnn.train('reviews.tsv', labels=True)`",
+            hint="Train one with `labels`, or make a probe of this one: charrnn probe RUN --train TEXTS -o FILE",
         )
     return model.config.classes
 

@@ -8,8 +8,9 @@ import numpy as np
 from charrnn.data.parts import Part
 from charrnn.inference import ops
 from charrnn.inference.attention import texts_at_once
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
 from charrnn.inference.scoring import SIDE_BY_SIDE, groups, padded, portions
+from charrnn.inference.stream import Stream
 from charrnn.inference.threads import Shards
 
 

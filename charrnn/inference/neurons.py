@@ -15,7 +15,8 @@ from charrnn.cells.gates import gates
 from charrnn.data.parts import Part
 from charrnn.inference.activations import STRETCHES, Tell, documents, read
 from charrnn.inference.generation import not_a_number
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
+from charrnn.inference.stream import Stream
 from charrnn.inference.vectors import side_by_side
 from charrnn.network.stacks import layers_of
 from charrnn.network.units import fields, unit_names

@@ -8,8 +8,9 @@ import numpy as np
 
 from charrnn.data.parts import BLOCK, Part
 from charrnn.inference.attention import texts_at_once
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
 from charrnn.inference.sampling import cross_entropy
+from charrnn.inference.stream import Stream
 from charrnn.inference.threads import Shards
 
 # At most CHUNK characters are read at once, and fewer if their logits would be more than LOGITS numbers.

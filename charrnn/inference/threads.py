@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from charrnn.cores import usable_cores
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
+from charrnn.inference.stream import Stream
 
 # With fewer rows than this, another thread is not worthwhile.
 ROWS = 16

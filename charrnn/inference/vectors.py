@@ -7,8 +7,9 @@ import numpy as np
 
 from charrnn.errors import CharRNNError
 from charrnn.inference.attention import texts_at_once
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
 from charrnn.inference.scoring import SIDE_BY_SIDE, Reader, groups, padded
+from charrnn.inference.stream import Stream
 from charrnn.inference.threads import Shards
 from charrnn.network.units import Field, values
 

@@ -15,7 +15,7 @@ from charrnn.cli.app import app
 from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference import model as inference
-from charrnn.inference.model import Stream
+from charrnn.inference.stream import Stream
 from charrnn.text.vocabulary import Vocabulary
 from support.commands import HEAVY, loaded_by
 from support.models import random_weights, write_model

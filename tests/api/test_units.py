@@ -9,7 +9,7 @@ import charrnn
 from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference import model as inference
-from charrnn.inference.model import Stream
+from charrnn.inference.stream import Stream
 from charrnn.text.vocabulary import Vocabulary
 from support.models import random_weights
 

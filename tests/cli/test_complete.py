@@ -18,7 +18,8 @@ from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference.beam import beam_search
 from charrnn.inference.generation import Ending
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
+from charrnn.inference.stream import Stream
 from charrnn.text import lines as records
 from charrnn.text.vocabulary import Vocabulary
 from support.commands import COMMAND, HEAVY, loaded_by

@@ -35,7 +35,7 @@ def run(*arguments, stdin: str = ""):
 
 def test_eval_counts_the_right_labels_and_shows_the_mistakes(folder):
     texts = [line.split("\t")[1] for line in (folder / "texts.tsv").read_text().splitlines()]
-    given = load("model.safetensors").label(texts)
+    given = [one.label for one in load("model.safetensors").label(texts)]
     right = sum(label_of(text) == label for text, label in zip(texts, given, strict=True))
     shown = run("eval", "model.safetensors", "texts.tsv").stdout
     assert (

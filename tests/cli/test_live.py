@@ -65,7 +65,9 @@ class FakeTraining:
     def __init__(self, folder: Path, text: str = "a sample\nof two lines", first: bool = True, form=DEFAULT_TEXT):
         parts = SimpleNamespace(train=range(900), val=[range(60), range(40)], test=[range(30), range(20)])
         corpus = FakeCorpus(range(1050))
-        corpus.text = SimpleNamespace(config=form, symbols="abcdefghijklm")
+        corpus.text = SimpleNamespace(
+            config=form, symbols="abcdefghijklm", counted=dict.fromkeys("abcdefghijklm", 9), labelled={}
+        )
         data = SimpleNamespace(corpus=corpus, parts=parts)
         corpus.text.sources = ("/home/me/toy.txt",)
         self.job = SimpleNamespace(data=data, config=SETTINGS, model=MODEL, resumed=None)

@@ -14,8 +14,9 @@ from charrnn.compiled.machine import Machine
 from charrnn.compiled.network import CompiledNetwork, Memory
 from charrnn.config import STACKS, ModelConfig
 from charrnn.inference.compiled import compiled_network, ring_of
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
 from charrnn.inference.sampling import COLDEST, Sampling, pick
+from charrnn.inference.stream import Stream
 from charrnn.network.stacks import fits
 from charrnn.text.vocabulary import Vocabulary
 from support.models import random_weights

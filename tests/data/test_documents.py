@@ -15,8 +15,9 @@ from charrnn.data.parts import Part
 from charrnn.inference import scoring as score
 from charrnn.inference.evaluation import mean_nats
 from charrnn.inference.generation import Ending, Generation, sample_text
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
 from charrnn.inference.sampling import Sampling
+from charrnn.inference.stream import Stream
 from charrnn.network.states import initial_states
 from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
 from charrnn.text.vocabulary import Vocabulary

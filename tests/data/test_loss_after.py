@@ -26,7 +26,8 @@ from charrnn.data.splits import Split, split
 from charrnn.errors import CharRNNError
 from charrnn.inference import scoring as score
 from charrnn.inference.evaluation import mean_nats
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
+from charrnn.inference.stream import Stream
 from charrnn.network.states import initial_states
 from charrnn.runs.checkpoint import read_checkpoint
 from charrnn.runs.folder import Run

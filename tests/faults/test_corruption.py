@@ -159,7 +159,7 @@ def test_golden_files_load_for_ever(tally: Tally) -> None:
         tally.check(found.step == 30 and len(found.history) == 3, f"{path.name}: {found.progress}")
         model = Model.load(path)
         expected = np.load(path.with_suffix(".logits.npy"))
-        from charrnn.inference.model import Stream
+        from charrnn.inference.stream import Stream
 
         ids = np.concatenate([[model.vocab.start], np.arange(model.vocab.size)])[:, None]
         logits = Stream(model).feed(ids)[:, 0]

@@ -11,8 +11,9 @@ from charrnn.config import DEFAULT_TEXT, ModelConfig, TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference.beam import beam_search, n_best
 from charrnn.inference.generation import Ending, Generation, generate_one
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
 from charrnn.inference.sampling import Sampling
+from charrnn.inference.stream import Stream
 from charrnn.text.vocabulary import Vocabulary
 from support.models import gone_on, random_weights
 

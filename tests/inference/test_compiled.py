@@ -12,9 +12,10 @@ from charrnn.errors import CharRNNError
 from charrnn.inference.batch import generate
 from charrnn.inference.compiled import Compiled, CompiledStream
 from charrnn.inference.generation import Ending, Generation, generate_one
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
 from charrnn.inference.sampling import Sampling
 from charrnn.inference.scoring import Reader, score
+from charrnn.inference.stream import Stream
 from charrnn.inference.threads import Shards
 from charrnn.text.vocabulary import Vocabulary
 from support.models import random_weights

@@ -14,8 +14,9 @@ from charrnn.errors import CharRNNError
 from charrnn.inference.batch import generate
 from charrnn.inference.evaluation import mean_nats
 from charrnn.inference.generation import Character, Ending, Generation, Sample, generate_one, sample_text
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
 from charrnn.inference.sampling import Sampling
+from charrnn.inference.stream import Stream
 from charrnn.text.vocabulary import Vocabulary
 from support.chi_squared import follows, probabilities
 from support.models import gone_on, random_weights

@@ -15,7 +15,7 @@ from charrnn.inference import guesses
 from charrnn.inference import model as inference
 from charrnn.inference.guesses import Guesses, Rank, draw
 from charrnn.inference.lines import Score, Scorer
-from charrnn.inference.model import Stream
+from charrnn.inference.stream import Stream
 from charrnn.text.vocabulary import Vocabulary
 from support.models import random_weights
 

@@ -12,7 +12,8 @@ from charrnn.inference.batch import generate
 from charrnn.inference.beam import beam_search
 from charrnn.inference.generation import Ending, Generation, generate_one, whole
 from charrnn.inference.holding import holding, is_value
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
+from charrnn.inference.stream import Stream
 from charrnn.network.forward import forward
 from charrnn.network.states import initial_states
 from charrnn.network.units import unit

@@ -11,8 +11,9 @@ from charrnn.data.parts import Part
 from charrnn.errors import CharRNNError
 from charrnn.inference import activations as reading
 from charrnn.inference.activations import activations
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
 from charrnn.inference.neurons import FEWEST, Moments, neurons
+from charrnn.inference.stream import Stream
 from charrnn.network.parameters import parameter_shapes
 from charrnn.network.stacks import layers_of
 from charrnn.network.units import fields, unit, unit_names, values

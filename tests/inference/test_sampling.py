@@ -10,8 +10,9 @@ import pytest
 
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
 from charrnn.inference.sampling import Sampling, pick, pick_each, weights
+from charrnn.inference.stream import Stream
 from charrnn.text.vocabulary import Vocabulary
 from support.chi_squared import follows, probabilities
 from support.models import random_weights

@@ -18,7 +18,8 @@ from charrnn.inference import scoring as score
 from charrnn.inference import threads as shards
 from charrnn.inference.evaluation import mean_nats
 from charrnn.inference.lines import UNKNOWN_BITS, Scorer
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
+from charrnn.inference.stream import Stream
 from charrnn.inference.threads import Shards
 from charrnn.text.vocabulary import Vocabulary
 from support.models import random_weights
@@ -128,12 +129,12 @@ def test_texts_side_by_side_are_as_texts_alone(lengths, cores, side_by_side, blo
 def test_lengths_of_many_orders(monkeypatch):
     lengths = [0, 1, 10_000, 2, 1, 100, 0, 1000, 1001, 10, 3]
     model, texts = model_of(), texts_of(lengths)
-    groups = list(score._groups(lengths, score.SIDE_BY_SIDE))
+    groups = list(score.groups(lengths, score.SIDE_BY_SIDE))
     assert sorted(chain(*groups)) == [place for place, length in enumerate(lengths) if length]
     assert all(lengths[group[-1]] == max(lengths[place] for place in group) for group in groups)
     # What is filled up behind shorter texts takes memory too: with few characters at once, the long are read alone.
     monkeypatch.setattr(score, "BLOCK", 3000)
-    assert [len(group) for group in score._groups(lengths, score.SIDE_BY_SIDE)] == [1, 2, 6]
+    assert [len(group) for group in score.groups(lengths, score.SIDE_BY_SIDE)] == [1, 2, 6]
     found = score.score(model, started(model), texts)
     for text, nats in zip(texts, found, strict=True):
         expected = sum(plain(model, started(model).tolist(), text))

@@ -6,8 +6,9 @@ import pytest
 from charrnn.config import POOLS, ModelConfig, TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.inference import vectors as pooled
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
 from charrnn.inference.scoring import begin
+from charrnn.inference.stream import Stream
 from charrnn.network.units import Field, fields, unit, unit_names, values
 from charrnn.text.vocabulary import Vocabulary
 from support.models import random_weights

@@ -9,7 +9,8 @@ from charrnn.config import ModelConfig
 from charrnn.inference import ops
 from charrnn.inference.alignment import alignments
 from charrnn.inference.attention import texts_at_once
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
+from charrnn.inference.stream import Stream
 from charrnn.network.attention import Memory, attend, attending, key_width
 from charrnn.network.states import initial_states, named, state_shapes
 from support.models import random_weights

@@ -5,7 +5,8 @@ import pytest
 
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
+from charrnn.inference.stream import Stream
 from charrnn.network.states import initial_states
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.backends.engine import compiled, xp

@@ -8,7 +8,8 @@ import pytest
 from charrnn.cells import CELLS
 from charrnn.config import STACKS, ModelConfig
 from charrnn.errors import CharRNNError
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
+from charrnn.inference.stream import Stream
 from charrnn.network.parameters import initial_weights, parameter_shapes
 from charrnn.network.stacks import fits, layers_of
 from charrnn.network.states import initial_states

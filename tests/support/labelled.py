@@ -8,7 +8,8 @@ import numpy as np
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
 from charrnn.data.corpus import Dataset, classes_of, dataset
 from charrnn.inference import ops
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
+from charrnn.inference.stream import Stream
 from charrnn.text.reader import read_text
 from charrnn.text.vocabulary import Vocabulary
 from support.models import random_weights

@@ -104,10 +104,11 @@ def test_training_with_labels_learns_them_from_nothing_and_from_a_model_of_chara
         assert run.best_accuracy == pytest.approx(run.validation.accuracy)
         model = run.load()
         texts = ["abab", "yab", "abxy", ""]
-        assert model.label(texts) == [label_of(text) for text in texts]
+        assert [one.label for one in model.label(texts)] == [label_of(text) for text in texts]
         found = model.evaluate(path)
         lines = [line.split("\t") for line in path.read_text().splitlines()]
-        right = sum(given == true for given, (true, _) in zip(model.label([t for _, t in lines]), lines, strict=True))
+        given = model.label([text for _, text in lines])
+        right = sum(one.label == true for one, (true, _) in zip(given, lines, strict=True))
         assert (found.characters, found.right) == (300, right)
         assert np.array(found.confusion).sum() == 300
         assert model.evaluate_part("validation").right == run.validation.right

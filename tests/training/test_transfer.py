@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from charrnn.config import ModelConfig
-from charrnn.inference.model import Model, Stream
+from charrnn.inference.model import Model
+from charrnn.inference.stream import Stream
 from charrnn.network.parameters import initial_weights, parameter_shapes
 from charrnn.runs.checkpoint import read_checkpoint
 from charrnn.text.vocabulary import Vocabulary
