@@ -164,3 +164,48 @@ def test_strangers(tmp_path):
     assert heads == ["rank", "last eight replaced", "shuffled"] and len(rows) == 8
     # A stranger has pairs of characters that the text has not.
     assert all(0.9 < float(area) <= 1 for row in rows for area in row[1:])
+
+
+def test_languages(tmp_path):
+    for code, word in (("de", "Datei"), ("fr", "fichier"), ("pt_BR", "arquivo"), ("sv", "fil")):
+        folder = tmp_path / "package" / "locale" / code / "LC_MESSAGES"
+        folder.mkdir(parents=True)
+        entries = [
+            f'msgid "file {number}"\nmsgstr ""\n"{word} {number} "\n"{word} und so weiter\\n"\n'
+            for number in range(600)
+        ]
+        entries += [
+            'msgid "kept"\nmsgstr "kept"\n',
+            'msgid "a"\nmsgid_plural "b"\nmsgstr[0] "in all"\nmsgstr[1] "in all"\n',
+        ]
+        (folder / "django.po").write_text("\n".join(entries), encoding="utf-8")
+    script = [sys.executable, BENCHMARKS / "languages.py", tmp_path / "package", tmp_path / "lines"]
+    subprocess.run(script, check=True, capture_output=True)
+    test, train = ((tmp_path / "lines" / f"{part}.tsv").read_text().splitlines() for part in ("test", "train"))
+    # Only 500 to 599 and so on are long enough in Swedish; what all languages have, and what is not translated, is out.
+    counts = [[line.split("\t")[0] for line in part].count("de") for part in (test, train)]
+    assert counts == [300, 200] and not set(test) & set(train)
+    lines = (tmp_path / "lines" / "lines.txt").read_text().splitlines()
+    assert "Datei 5 Datei und so weiter" in {*lines, *(line.split("\t")[1] for line in test)}
+    assert not {"in all", "kept"} & set(lines) and not {line.split("\t")[1] for line in test} & set(lines)
+
+
+@slow
+def test_labels(tmp_path):
+    rng = random.Random(0)
+    for part in ("train", "test"):
+        words = ["".join(rng.choices("abcd", k=8)) for _ in range(400)]
+        rows = "".join(f"{'a' in word},{word}\n" for word in words)
+        (tmp_path / f"{part}.csv").write_text(f"label,text\n{rows}")
+    files = (str(tmp_path / "train.csv"), str(tmp_path / "test.csv"))
+    more = ("--more", "--steps", "4", "--units", "8", "--batch", "8", "--seq", "16")
+    result = subprocess.run(
+        [sys.executable, BENCHMARKS / "labels.py", *files, *more], capture_output=True, text=True, check=True
+    )
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("Machine: ") and [line.split()[0] for line in lines[2:]] == [
+        "nothing-1",
+        "most",
+        "n-grams",
+    ]
+    assert " of 400 " in lines[2] and float(lines[4].split()[-1].rstrip("%")) > 90

@@ -28,13 +28,16 @@ def test_each_dependency_is_pinned_to_its_lowest_version(tmp_path):
         dev = ["seven>=7"]
     """)
     done = lowest(tmp_path / "pyproject.toml")
-    assert done.stdout.split() == ["one==1.2", "two-three==2.0", "jax==0.8", "five==5", "eight==8", "six==6"], done.stderr
+    assert done.stdout.split() == ["one==1.2", "two-three==2.0", "jax==0.8", "five==5", "eight==8", "six==6"], (
+        done.stderr
+    )
 
 
 @pytest.mark.parametrize("bound", ["one", "one==1.2", "one<2", "one>1.2", "one~=1.2"])
 def test_what_has_no_lowest_version_is_an_error(bound, tmp_path):
     (tmp_path / "pyproject.toml").write_text(
-        f'[project]\ndependencies = ["{bound}"]\noptional-dependencies = {{jax = [], plot = [], probe = [], zstd = []}}\n'
+        f'[project]\ndependencies = ["{bound}"]\n'
+        "optional-dependencies = {jax = [], plot = [], probe = [], zstd = []}\n"
     )
     done = lowest(tmp_path / "pyproject.toml")
     assert done.returncode != 0 and repr(bound) in done.stderr and done.stdout == ""
