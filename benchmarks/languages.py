@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # By the name of its folder in a catalogue, and as it is called here.
-LANGUAGES = {"de": "de", "es": "es", "fr": "fr", "it": "it", "nl": "nl", "pl": "pl", "pt_BR": "pt", "sv": "sv"}
+LANGUAGES = {"de": "de", "es": "es", "fi": "fi", "fr": "fr", "pl": "pl", "ru": "ru", "sv": "sv", "tr": "tr"}
 TO_FIT, TO_CHECK, LONG = 200, 300, 25
 _ENTRY = re.compile(r'(msgid|msgid_plural|msgctxt|msgstr(?:\[\d+\])?) (".*")$')
 

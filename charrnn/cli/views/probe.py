@@ -22,7 +22,8 @@ _LABEL = 16
 class TextsRead(Drawing):
     """Shows how many texts have been read, in the same way as `Reading` shows bytes."""
 
-    what = "Reading texts"
+    def __init__(self) -> None:
+        super().__init__("Reading texts")
 
     def show(self, done: int, total: int | None) -> None:
         """Show that `done` of `total` texts have been read; after the last one, say what takes the rest of the time."""
