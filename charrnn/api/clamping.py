@@ -9,7 +9,7 @@ from charrnn.api.generation import How
 from charrnn.api.given import unfit
 from charrnn.errors import CharRNNError
 from charrnn.inference.holding import holding, is_value
-from charrnn.network.units import unit
+from charrnn.network.units import Unit, unit
 
 AnyModel = TypeVar("AnyModel", bound=Encoder)
 
@@ -21,11 +21,13 @@ def clamped(model: AnyModel, how: How) -> AnyModel:
         return model
     if not isinstance(clamp, Mapping):
         raise unfit("clamp", clamp, "a dict of the names of units and their values, such as {'layer0/h/3': 0.5}")
-    held = {}
+    held: dict[Unit, float] = {}
     for name, value in clamp.items():
         found = unit(model.config, str(name))
         if not is_value(model.network, value):
-            raise CharRNNError(f"`clamp` holds {name} at {value!r}; it must be a finite number.")
+            raise CharRNNError(f"`clamp` holds {name} at {value!r}; it must be a number that float32 can hold.")
+        if held.get(found, value) != value:
+            raise CharRNNError(f"`clamp` holds {found} at {held[found]:g} and at {value:g}.", hint="Give one value.")
         held[found] = float(value)
     changed = copy(model)
     changed.network = holding(model.network, held)

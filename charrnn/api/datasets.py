@@ -78,7 +78,7 @@ def new_dataset(
     for notice in data.notices:
         # The notices after those of reading list the unknown characters. With `min_count` they are no surprise.
         yield Noticed(notice, is_advice=sources.min_count > 1 and notice not in of_reading)
-    yield from map(Noticed, [*returns, *_empty_documents(text), *_no_marker(text)])
+    yield from map(Noticed, [*returns, *_empty_documents(text), *_no_marker(text), *_odd_labels(text, validation)])
     if (fitted.batch, fitted.seq) != (config.batch, config.seq):
         yield Noticed(
             f"The text is short ({len(text):,} characters): training with `batch={fitted.batch}` `seq={fitted.seq}` "
@@ -120,6 +120,26 @@ def _empty_documents(text: "Text") -> list[str]:
         f"{empty:,} of {lines:,} lines are empty, and each is a document: about {100 * empty / lines:.0f} % of the "
         f"samples will be empty. grep -v '{pattern}' removes them."
     ]
+
+
+def _odd_labels(text: "Text", validation: "Text | None") -> list[str]:
+    """Return notices about labels of single texts, and about labels that only the validation text has."""
+    single = [label for label, count in text.labelled.items() if count == 1]
+    unseen = [label for label in (validation.labelled if validation else {}) if label not in text.labelled]
+    found = []
+    if single:
+        more = "" if len(single) == 1 else f", and {len(single) - 1:,} others are rare too"
+        found.append(
+            f"Only one text has the label {single[0]!r}{more}. If the first line of the file names columns, give these "
+            "names: `label_field` and `field`."
+        )
+    if unseen:
+        more = "" if len(unseen) == 1 else f" and {len(unseen) - 1:,} others"
+        found.append(
+            f"The validation text has the label {unseen[0]!r}{more}, which no training text has: the model cannot "
+            "learn it."
+        )
+    return found
 
 
 def _no_marker(text: "Text") -> list[str]:

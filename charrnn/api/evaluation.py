@@ -59,6 +59,7 @@ class Evaluation:
             "unit": self.unit,
             "repeated": self.repeated and self.repeated.to_json(),
             **self.labels_to_json(),
+            **({"confusion": [list(row) for row in self.confusion]} if self.confusion else {}),
         }
 
     def labels_to_json(self) -> dict[str, Any]:

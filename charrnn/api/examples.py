@@ -78,7 +78,8 @@ class Examples:
 
 def notices(train: Examples, held_out: Examples) -> Iterator[str]:
     """Yield what makes the figures of held-out texts less meaningful than they look."""
-    lacking = [label for label in held_out.labels if label not in set(train.labels)]
+    has = set(train.labels)
+    lacking = [label for label in held_out.labels if label not in has]
     if lacking:
         yield (
             f"{len(lacking):,} of the {len(held_out.labels):,} held-out texts have a label that no training text has "

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 class Run:
     """A trained run, as its newest readable checkpoint describes it; unknown facts are None, and `note` says why.
 
-    path: its folder. steps: how many steps it was trained. best_bits_per_char: the lowest estimate of its validation
-    loss, in bits per `unit`: "character", for a model of bytes "byte", or for one of labels "label"; then
-    `best_accuracy` is the largest fraction of them that was right. modified: when it was last saved. bytes: its
-    size on disk. why: if no checkpoint can be used, what is wrong and how to fix it. validation, test: the exact
-    evaluations of its best checkpoint at the end of its training; None before the end. sources, sha256: of the text
-    that it was trained on.
+    path: its folder. steps: how many steps it was trained. best_bits_per_char: the estimate of its validation loss at
+    its best step, in bits per `unit`: "character", for a model of bytes "byte", for one of labels "label".
+    best_accuracy: of labels, the largest fraction that was right. modified: when it was last saved. bytes: its size on
+    disk. why: if no checkpoint can be used, what is wrong and how to fix it. validation, test: the exact evaluations of
+    its best checkpoint at the end of its training; None before the end. sources, sha256: of the text that it was
+    trained on.
     """
 
     name: str

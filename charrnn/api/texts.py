@@ -71,7 +71,7 @@ def labelled_texts(
     as_read = TextConfig(encoding=config.encoding, errors=config.errors, newlines="lf")
     read = replace(as_read, field=field, labels=True, label_field=label_field)
     document = one_document(source)
-    reader = labelled(read, document.name)
+    reader = labelled(read, document.name, lines=True)
     with readable_by("encoding", "errors"):
         found = list(reader.records(data for data, _ in document.blocks()))
     for notice in reader.notices:

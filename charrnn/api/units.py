@@ -59,6 +59,8 @@ class Units(Encoder):
         from charrnn.inference.activations import STRETCHES, activations
 
         named = one_or_several("units", units, str, "the name of a unit, or several in a list")
+        if not named:
+            raise CharRNNError("`units` is empty; it must be the name of a unit, or several in a list.")
         found = [unit(self.config, name) for name in named]
         return activations(self.network, self._part(text, unknown), found, 1 if exact else STRETCHES, watch)
 
@@ -80,6 +82,8 @@ class Units(Encoder):
             check_whole("limit", limit, least=1)
         # Each character is read, whether its loss counts or not.
         config = replace(text or self.read_as(), loss_after=None)
+        if self.config.classes is not None:
+            return self._lines(sources, config, limit, unknown, watch)
         with readable_by("encoding", "errors"):
             corpus = as_ids(read_text(sources, config, watch=watch), self.vocab, unknown)
         for notice in corpus.text.notices:
@@ -88,6 +92,18 @@ class Units(Encoder):
             return corpus.part
         self._notify(f"The first {limit:,} of {len(corpus):,} {self.text.unit}s are read (`limit`).")
         return corpus.part.cut(0, limit)
+
+    def _lines(
+        self, sources: Sequence[str], config: TextConfig, limit: int | None, unknown: str | None, watch: "Watch | None"
+    ) -> Part:
+        """Return the lines of files, each as a document without its end, as a model of labels reads texts."""
+        from charrnn.text.reader import read_text
+
+        with readable_by("encoding", "errors"):
+            whole = read_text(sources, config, watch=watch).decode(0, limit)
+        lines = [self.encode(line, unknown, "the text") for line in whole.split("\n") if line]
+        starts = np.cumsum([0, *(len(ids) for ids in lines[:-1])])
+        return Part(np.concatenate([np.zeros(0, np.int32), *lines]), starts=starts, resets=True)
 
     def _part(self, text: Prime | Part, unknown: str | None) -> Part:
         """Return a text as a part, with the beginnings of its documents."""

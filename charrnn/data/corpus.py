@@ -110,8 +110,9 @@ def _numbers(text: Text, classes: tuple[str, ...] | None) -> np.ndarray | None:
         return None
     if odd := [label for label in text.labels if label not in classes]:
         raise CharRNNError(
-            f"The model does not know the label {odd[0]!r}, which {text.labelled[odd[0]]:,} texts of {text.names[0]} "
-            f"have; it knows {', '.join(map(repr, classes[:SHOWN]))}{' …' if classes[SHOWN:] else ''}."
+            f"The model does not know the label {odd[0]!r}, which {text.names[0]} has; it knows "
+            f"{', '.join(map(repr, classes[:SHOWN]))}{' …' if classes[SHOWN:] else ''}.",
+            hint="A model cannot get new labels. A new one can be trained with them, from its weights: use `init`.",
         )
     numbers = [classes.index(text.labels[ord(symbol) - FIRST]) if is_label(symbol) else -1 for symbol in text.symbols]
     return np.array(numbers, np.int32)

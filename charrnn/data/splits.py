@@ -61,11 +61,17 @@ def _tail(whole: Part, val: Fraction, test: Fraction) -> Split:
 
 
 def _document_begin(whole: Part, place: int) -> int:
-    """Return the place itself or, where documents are parts of files, the next beginning of one if it is near."""
+    """Return the place itself or, where documents are parts of files, the next beginning of one if it is near.
+
+    Where documents have labels, the place is always the beginning of one.
+    """
     if (whole.line_end is None and not whole.inner) or not 0 < place < len(whole):
         return place
     near = np.arange(place, min(place + BLOCK, len(whole)))
     begins = whole.begins(near)
+    if not begins.any() and whole.classes is not None and whole.starts is not None:
+        # Half of a document has no label.
+        return int(whole.starts[np.searchsorted(whole.starts, place) - 1])
     return int(near[begins.argmax()]) if begins.any() else place
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from charrnn.config import TextConfig
 from charrnn.errors import CharRNNError
 from charrnn.text.decoding import Decoder, prepare
-from charrnn.text.tables import Labelled, Table, as_written, is_table, whole_lines
+from charrnn.text.tables import Labelled, Table, as_written, is_table, is_tsv, whole_lines
 
 TAB = "\t"
 # In a text that is read, the characters from FIRST on (private ones of Unicode, which texts do not contain) are the
@@ -68,18 +68,21 @@ class LabelledLines:
             if not tab or not label.strip():
                 raise CharRNNError(
                     f"{self.where}:{number} has no {'label before its' if tab else 'tab, so no label before a'} tab; "
-                    "with `labels` each line is a label, a tab and a text.",
+                    "each line must be a label, a tab and a text.",
                     hint="For records (.csv, .tsv, .jsonl) name the fields of the label and of the text: `label_field` "
                     "and `field`.",
                 )
             yield Labelled(label.strip(), prepare(text, self.config))
 
 
-def labelled(config: TextConfig, where: str) -> Table | LabelledLines:
-    """Return the reader of a file of labelled texts: of its records if `config` names their fields, else of lines."""
+def labelled(config: TextConfig, where: str, lines: bool = False) -> Table | LabelledLines:
+    """Return the reader of a file of labelled texts: of its records if `config` names their fields, else of lines.
+
+    lines: records whose form the name of the file does not show are lines of JSON.
+    """
     if config.label_field is not None:
-        return Table(config, where)
-    if is_table(where) and not where.lower().removesuffix(".gz").endswith(".tsv"):
+        return Table(config, where, lines)
+    if is_table(where) and not is_tsv(where):
         raise CharRNNError(
             f"{where} has records, but the fields of the label and of the text are not named.",
             hint="Name them: `label_field` and `field`.",

@@ -33,6 +33,11 @@ def has_rows(name: str) -> bool:
     return _suffix(name) in _DELIMITERS
 
 
+def is_tsv(name: str) -> bool:
+    """Return whether a file is a table with tabs, according to its name."""
+    return _suffix(name) == ".tsv"
+
+
 def check_table(name: str, field: str) -> None:
     """Raise CharRNNError if the name of a file does not show the form of its records."""
     if is_table(name):
@@ -117,7 +122,7 @@ class Table:
     @property
     def _what(self) -> str:
         return f"text under {self.field!r}" + (
-            "" if self.label_field is None else f" with a label {self.label_field!r}"
+            "" if self.label_field is None else f", or no label {self.label_field!r}"
         )
 
     def texts(self, blocks: Iterable[bytes]) -> Iterator[str]:

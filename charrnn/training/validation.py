@@ -1,6 +1,7 @@
 """The estimate of the validation loss during training: parallel streams, each warmed on the characters before it."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from operator import itemgetter
 
 import numpy as np
@@ -16,8 +17,9 @@ from charrnn.training.step import EvalStep, fresh_states
 STREAMS = 64
 WARM = 256
 WINDOW = 128
-# The most characters of one stream that count: it limits the time of an estimate, however large the text is.
-LONGEST = 2048
+# The most characters of one stream that count: it limits the time of an estimate, however large the text is. Of
+# documents with labels more are read, as each has a single label.
+LONGEST, LONGEST_LABELLED = 2048, 16384
 
 
 class Validation:
@@ -50,12 +52,15 @@ class Validation:
 def parallel_streams(segments: Sequence[Part], start: int, shards: int = 1) -> Window:
     """Return one long window with weights, all (time, streams), multiples of WINDOW and of `shards`.
 
-    Of several segments, each is a stream. One segment is cut into up to STREAMS streams. Each stream begins WARM
-    characters early with weight 0, except the first, which begins with the text and counts from there. Characters that
-    do not count in the loss have weight 0 too, and so have streams that only fill the last shard.
+    Of several segments, each is a stream. Of documents with labels, streams are whole ones (`whole_documents`). Another
+    single segment is cut into up to STREAMS streams. Each stream begins WARM characters early with weight 0, except the
+    first, which begins with the text and counts from there. Characters that do not count in the loss have weight 0 too,
+    and so have streams that only fill the last shard.
     """
     if len(segments) > 1:
         pieces = [(segment, 0, 0, min(len(segment), LONGEST + WARM)) for segment in segments]
+    elif segments[0].classes is not None:
+        pieces = [(segments[0], low, 0, high) for low, high in whole_documents(segments[0])]
     else:
         (text,) = segments
         n = len(text)
@@ -85,3 +90,25 @@ def parallel_streams(segments: Sequence[Part], start: int, shards: int = 1) -> W
     if resets:
         inputs[reset] = start
     return Window(inputs, targets, reset if resets else None, weights)
+
+
+def whole_documents(part: Part) -> list[tuple[int, int]]:
+    """Return the bounds of up to STREAMS stretches of whole documents with labels, of about the same length.
+
+    They are the whole part or, of a large one, are spread over it: each then has at most LONGEST_LABELLED characters,
+    unless its first document is longer.
+    """
+    begins = np.union1d(0, [] if part.starts is None else part.starts).astype(np.int64)
+    ends = np.append(begins[1:], len(part))
+    # The last document may have been cut.
+    whole = part.counts(ends - 1)
+    begins, ends = begins[whole], ends[whole]
+    count = min(STREAMS, len(begins))
+    firsts = np.unique(np.searchsorted(begins, len(part) * np.arange(count) // max(1, count)))
+    firsts = firsts[firsts < len(begins)]
+    limit = LONGEST_LABELLED if len(part) > STREAMS * LONGEST_LABELLED else len(part)
+    bounds = []
+    for first, after in pairwise([*firsts.tolist(), len(begins)]):
+        fitting = int(np.searchsorted(ends[first:after], begins[first] + limit, side="right"))
+        bounds.append((int(begins[first]), int(ends[first + max(1, fitting) - 1])))
+    return bounds

@@ -12,6 +12,7 @@ from charrnn.cli.views.confusion import confusion
 from charrnn.errors import CharRNNError
 from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
 from support.labelled import LABELS, label_of, model_of, write_labelled
+from support.untrained import train_nothing
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,35 @@ def test_inspect_names_the_labels():
 def test_what_needs_characters_is_refused(arguments):
     with pytest.raises(CharRNNError, match=r"predicts labels \(low, mid, top\), not characters"):
         run(arguments[0], "model.safetensors", *arguments[1:], stdin="a\n")
+
+
+def test_units_of_a_model_of_labels_are_those_of_each_line(folder):
+    (folder / "lines.txt").write_text("ab\nxyc\n\nb\n")
+    model = load("model.safetensors")
+    part = model.part_of(["lines.txt"])
+    assert model.vocab.decode(part.ids()) == "abxycb" and part.starts.tolist() == [0, 2, 5]
+    found = model.activations(part, ["layer1/h/2"])[:, 0]
+    alone = np.concatenate([model.activations(text, ["layer1/h/2"])[:, 0] for text in ("ab", "xyc", "b")])
+    assert np.abs(found - alone).max() < 1e-6
+    with pytest.raises(CharRNNError, match="`units` is empty"):
+        model.activations("ab", [])
+
+
+def test_odd_labels_are_told_before_training(folder, monkeypatch):
+    train_nothing(monkeypatch)
+    monkeypatch.setenv("CHARRNN_CHECKPOINTS", str(folder / "runs"))
+    (folder / "headed.tsv").write_text("label\ttext\n" + (folder / "texts.tsv").read_text())
+    assert "Only one text has the label 'label'. If the first line" in run("train", "headed.tsv", "--labels").stderr
+    (folder / "val.tsv").write_text("new\tabc\nnew\tb\n")
+    told = run("train", "texts.tsv", "--labels", "--val-file", "val.tsv").stderr
+    assert "The validation text has the label 'new', which no training text has" in told
+
+
+def test_records_with_labels_may_come_from_stdin(folder):
+    lines = [line.split("\t") for line in (folder / "texts.tsv").read_text().splitlines()][:9]
+    given = "".join(json.dumps({"l": label, "t": text}) + "\n" for label, text in lines)
+    shown = run("map", "model.safetensors", "--label-field", "l", "--field", "t", stdin=given).stdout.splitlines()
+    assert [line.split("\t")[-1] for line in shown] == [label for label, _ in lines]
 
 
 def test_vectors_of_a_model_of_labels_can_be_had():

@@ -1,6 +1,9 @@
 """Labelled texts: what is read of lines and of records, and the text that training reads."""
 
+import bz2
+import gzip
 import json
+import lzma
 from itertools import pairwise
 
 import numpy as np
@@ -99,6 +102,13 @@ def test_a_missing_column_is_told(tmp_path):
         read_text([path], LINES)
 
 
+def test_packed_lines_are_read(tmp_path):
+    for ending, pack in (("gz", gzip.compress), ("xz", lzma.compress), ("bz2", bz2.compress)):
+        path = tmp_path / f"a.tsv.{ending}"
+        path.write_bytes(pack(b"a\tone\nb\ttwo\n"))
+        assert documents(read_text([path], LINES)) == [("a", "one"), ("b", "two")]
+
+
 def test_there_is_a_limit_to_different_labels(tmp_path, monkeypatch):
     monkeypatch.setattr(labelled, "MOST", 3)
     path = tmp_path / "a.txt"
@@ -136,5 +146,5 @@ def test_the_ids_of_a_labelled_text_tell_its_classes(tmp_path):
     assert part.counts(places).tolist() == [False, False, True, False, True, True]
     assert part.targets(places)[[2, 4, 5]].tolist() == [1, 0, 1] and part.counted() == 3
     assert part.begins(places).tolist() == [True, False, False, True, False, True]
-    with pytest.raises(CharRNNError, match="does not know the label 'z', which 2 texts"):
+    with pytest.raises(CharRNNError, match="does not know the label 'z', which "):
         as_ids(text, Vocabulary.of("abc"), classes=("a", "b"))

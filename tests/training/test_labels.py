@@ -1,24 +1,31 @@
 """Training with labels: what is predicted, how well, that a run resumes exactly, and the use of the model."""
 
 import json
+import random
 import shutil
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import charrnn
-from charrnn.config import TrainConfig
+from charrnn.config import TextConfig, TrainConfig
+from charrnn.data.splits import Split
 from charrnn.errors import CharRNNError
 from charrnn.inference.labelling import figures
+from charrnn.inference.model import Model
 from charrnn.runs.checkpoint import Checkpoint, read_checkpoint
 from charrnn.runs.folder import Run
 from charrnn.runs.progress import CorpusRecord
+from charrnn.training import validation
 from charrnn.training.events import Evaluated, Stepped
 from charrnn.training.learner import KerasLearner
 from charrnn.training.learner_protocol import Estimate
 from charrnn.training.trainer import Trainer
-from charrnn.training.validation import Validation
-from support.labelled import MODEL, data_of, label_of, model_of, write_labelled
+from charrnn.training.validation import Validation, whole_documents
+from support.labelled import LABELS, MODEL, data_of, label_of, model_of, write_labelled
+from support.models import random_weights
 from support.shards import shards_of
 from support.trainers import Clock, assert_same, make_trainer, of, steps
 
@@ -31,6 +38,7 @@ def path(tmp_path_factory):
 # `make test` runs these with JAX too.
 pytestmark = pytest.mark.backend
 
+TEXT = TextConfig(labels=True)
 CONFIG = TrainConfig(
     batch=4, seq=7, dropout=0.3, steps=36, warmup=5, eval_every=9, save_every=6, keep=100, patience=None, seed=3,
     split="documents", val=0.3,
@@ -133,3 +141,55 @@ def test_one_label_alone_is_refused(tmp_path):
     alone.write_text("same\tabc\n" * 50)
     with pytest.raises(CharRNNError, match="All texts have the label 'same'"):
         charrnn.train(alone, labels=True, steps=1, out=tmp_path)
+
+
+def long_documents(tmp_path, lengths, config):
+    """Return labelled texts of these lengths, as training reads them, all of them to validate on."""
+    rng, path = random.Random(4), tmp_path / "long.tsv"
+    texts = ["".join(rng.choices("abxyc", k=length)) for length in lengths]
+    labels = [*rng.choices(LABELS, k=len(texts)), *LABELS]
+    path.write_text("".join(f"{label}\t{text}\n" for label, text in zip(labels, [*texts, "a", "b", "c"], strict=True)))
+    data = data_of(path, config)
+    return data, data.corpus.part
+
+
+@pytest.mark.parametrize("lengths", [[2500] * 30, [5000, 3, 20000, 1, 300] * 4, [7] * 900])
+@pytest.mark.parametrize("most", [16384, 400])
+def test_only_whole_documents_are_judged_in_an_estimate(lengths, most, tmp_path, monkeypatch):
+    monkeypatch.setattr(validation, "LONGEST_LABELLED", most)
+    config = replace(CONFIG, split="tail", val=0.0)
+    data, part = long_documents(tmp_path, lengths, config)
+    model = Model(MODEL, data.corpus.vocab, random_weights(MODEL, data.corpus.vocab.size, "float32"), TEXT)
+    bounds = whole_documents(part)
+    begins = {0, *part.starts.tolist()}
+    assert all(low in begins and (high in begins or high == len(part)) for low, high in bounds)
+    assert all(before[1] <= after[0] for before, after in pairwise(bounds)) and len(bounds) <= 64
+    kept = sum(high - low for low, high in bounds)
+    assert kept == len(part) if len(part) <= 64 * most else min(lengths) * 20 < kept <= len(part)
+    # What is judged is judged as the model in use judges it.
+    learner = KerasLearner(MODEL, data.corpus.vocab, config, Split(part, (part,)), 1, model.weights)
+    found = Validation(learner.net, (part,), data.corpus.vocab.start, 1).estimate()
+    confusion, nats = figures(model, [part.cut(low, high) for low, high in bounds])
+    assert found.nats == pytest.approx(nats, abs=1e-4)
+    assert found.accuracy == pytest.approx(np.trace(confusion) / confusion.sum(), abs=1e-6)
+
+
+def test_a_tail_begins_with_a_document(tmp_path):
+    config = replace(CONFIG, split="tail", val=0.3)
+    data, part = long_documents(tmp_path, [5] * 40 + [12000], config)
+    val, train = data.parts.val[0], data.parts.train
+    assert train.counts(np.arange(len(train) - 1, len(train))).all()
+    assert len(train) in part.starts and val.counted() + train.counted() == part.counted() == 44
+
+
+def test_labels_work_with_attention(path, tmp_path):
+    model = replace(MODEL, attention=5)
+    data = data_of(path, CONFIG)
+    weights = random_weights(model, data.corpus.vocab.size, "float32")
+    learner = KerasLearner(model, data.corpus.vocab, CONFIG, data.parts, 1, weights)
+    found = learner.estimate()
+    confusion, nats = figures(Model(model, data.corpus.vocab, weights, TEXT), data.parts.val)
+    assert found.nats == pytest.approx(nats, abs=1e-5) and confusion.sum() > 50
+    for step in range(3):
+        loss, counted = learner.step(step, 0.01)
+        assert np.isfinite(float(loss)) and counted is not None

@@ -86,7 +86,8 @@ def eval(
                 watch=reading.show,
             )
     if as_json:
-        write_data(json_text({**evaluation.to_json(), "run": model.run}))
+        labels = {} if model.config.classes is None else {"labels": list(model.config.classes)}
+        write_data(json_text({**evaluation.to_json(), **labels, "run": model.run}))
     elif evaluation.accuracy is not None:
         from charrnn.cli.views.confusion import write_labels
 

@@ -24,7 +24,8 @@ def runs(
 ) -> None:
     """List the runs, newest first.
 
-    Shows for each run the steps, the cell and size, the best bits per character or byte, the age, and the size on disk.
+    Shows for each run the steps, the cell and size, how good its best checkpoint is, the age, and the size on disk. How
+    good it is: the bits per character or byte or, of labels, how many are right.
     """
     from charrnn.api.runs import list_runs
     from charrnn.runs.folder import runs_folder
@@ -33,7 +34,7 @@ def runs(
     if as_json:
         write_data(json_text([run.to_json() for run in found], indent=2))
     elif found:
-        heads = ("run", "steps", "model", "best bits", "trained", "on disk")
+        heads = ("run", "steps", "model", "best", "trained", "on disk")
         write_data(aligned([heads, *map(_row, found)], "<><>>>", columns_of(sys.stdout), wrapping=2))
         for run in found:
             if run.why:
@@ -42,12 +43,19 @@ def runs(
         tell(f"There is no run in {printable(str(out or runs_folder()))} yet. Train one: charrnn train corpus.txt")
 
 
+def _best(run: "Run") -> str:
+    """Return how good a run is: its bits or, if it predicts labels, how many are right."""
+    if run.best_accuracy is not None:
+        return f"{run.best_accuracy:.1%} right"
+    return "-" if run.best_bits_per_char is None else f"{run.best_bits_per_char:.3f} /{short(run.unit or '')}"
+
+
 def _row(run: "Run") -> tuple[str, ...]:
     return (
         printable(run.name),
         "-" if run.steps is None else f"{run.steps:,}",
         run.note or (run.model.title if run.model else "-"),
-        "-" if run.best_bits_per_char is None else f"{run.best_bits_per_char:.3f} /{short(run.unit or '')}",
+        _best(run),
         age(time.time() - run.modified.timestamp()),
         size(run.bytes),
     )

@@ -67,10 +67,17 @@ def facts(training: "Training", event: "Began") -> "Iterator[str]":
         shown = ", ".join(f"{printable(label)} ({count:,})" for label, count in most[:SHOWN])
         more = f" and {len(most) - SHOWN:,} more" if most[SHOWN:] else ""
         yield f"Labels: {len(most):,} of {sum(labelled.values()):,} texts: {shown}{more}."
-    yield (
-        f"Text: {len(corpus):,} {unit}s, {len(corpus.text.counted):,} different; "
-        f"{len(parts.train):,} to train on, {sum(map(len, parts.val)):,} to validate{test}."
-    )
+        test = f", {sum(part.counted() for part in parts.test):,} to test" if parts.test else ""
+        yield (
+            f"Text: {sum(corpus.text.counted.values()):,} {unit}s, {len(corpus.text.counted):,} different; "
+            f"{parts.train.counted():,} texts to train on, {sum(part.counted() for part in parts.val):,} to "
+            f"validate{test}."
+        )
+    else:
+        yield (
+            f"Text: {len(corpus):,} {unit}s, {len(corpus.text.symbols):,} different; "
+            f"{len(parts.train):,} to train on, {sum(map(len, parts.val)):,} to validate{test}."
+        )
     width = "one-hot input" if event.model.embedding is None else f"embedding {event.model.embedding}"
     attention = f", attention to {event.model.attention:,} {unit}s" if event.model.attention else ""
     parameters = parameter_count(event.model, event.vocab_size)

@@ -83,11 +83,14 @@ def _overfits(event: "Measured") -> bool:
 
 def _labels(event: "Measured", quiet: bool) -> None:
     """Print how many labels of a held-out part are right; if `quiet`, only a warning about a bad model."""
-    what, which = _PARTS[event.part]
+    what = _PARTS[event.part][0]
     evaluation, repeated = event.evaluation, event.evaluation.repeated
     if not quiet:
         also = "" if repeated is None else f"; {repeated} also occur in the training part"
-        tell(f"{what}: {accuracy(evaluation)}{which}{also}. The loss is {evaluation.nats_per_char:.4f} nats per label.")
+        unused = "; these texts were not used to choose anything" if event.part == "test" else ""
+        tell(
+            f"{what}: {accuracy(evaluation)}{unused}{also}. The loss is {evaluation.nats_per_char:.4f} nats per label."
+        )
     if (evaluation.right or 0) <= (evaluation.most_frequent or 0):
         tell(
             f"{'The' if quiet else '  The'} model is right no more often than the most frequent label would be: it "

@@ -145,7 +145,9 @@ def _progress(progress: dict[str, Any], history: list[Record], unit: str) -> Ite
         words += [] if seconds is None else [duration(seconds)]
         yield "trained", [", ".join(words)]
     if nats is not None and best_step is not None:
-        yield "best", [f"{nats / math.log(2):.4f} bits per {unit} in validation, at step {best_step:,}"]
+        accuracy = number(progress.get("best_accuracy"))
+        right = "" if accuracy is None else f"{accuracy:.1%} right and "
+        yield "best", [f"{right}{nats / math.log(2):.4f} bits per {unit} in validation, at step {best_step:,}"]
     went_back = [f"to step {record['step']:,}: {record['rollback']}" for record in history if record.get("rollback")]
     if went_back:
         yield "went back", _first(went_back, "times")
