@@ -26,7 +26,8 @@ Pool = Annotated[
     typer.Option(
         "--pool",
         metavar="|".join(POOLS),
-        help="How the states after the characters of a text become one vector; first-last puts two side by side.",
+        help="How the states after the characters of a text become one vector: their mean, the last one, the largest "
+        "value of each unit, or the first and the last one side by side.",
     ),
 ]
 Layer = Annotated[
@@ -34,12 +35,18 @@ Layer = Annotated[
     typer.Option(
         "--layer",
         metavar="N|all",
-        help="The layer whose state is taken, from 0.",
+        help="The layer whose state is taken, from 0; all puts those of all layers side by side.",
         show_default="the highest",
     ),
 ]
 State = Annotated[
-    str, typer.Option("--state", metavar="h|c|all", help="The field of the state; h is the output of the layer.")
+    str,
+    typer.Option(
+        "--state",
+        metavar="h|c|all",
+        help="The field of the state: h is the output of the layer, c the memory of an LSTM; all puts all of them side "
+        "by side.",
+    ),
 ]
 Field = Annotated[
     str | None,

@@ -254,9 +254,6 @@ ShowAttention = Annotated[
         "that were trained with --attention.",
     ),
 ]
-Unbuffered = Annotated[
-    bool, typer.Option("--unbuffered", help="Complete and print each line immediately, for pipes that stay open.")
-]
 
 
 def held(model: "Model", clamp: list[str] | None) -> "Model":

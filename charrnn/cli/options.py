@@ -76,6 +76,9 @@ Unknown = Annotated[
     ),
 ]
 
+Unbuffered = Annotated[
+    bool, typer.Option("--unbuffered", help="Print the result of each line immediately, for pipes that stay open.")
+]
 AsJsonl = Annotated[bool, typer.Option("--jsonl", help="Print one line of JSON for each result.")]
 
 # Model

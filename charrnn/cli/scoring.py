@@ -120,9 +120,6 @@ AttentionPage = Annotated[
         show_default=False,
     ),
 ]
-Unbuffered = Annotated[
-    bool, typer.Option("--unbuffered", help="Score and print each line immediately, for pipes that stay open.")
-]
 
 # Options that cannot be combined, by the names of their parameters: one, the others, and the message.
 _EXCLUDED: tuple[tuple[str, tuple[str, ...], str], ...] = (

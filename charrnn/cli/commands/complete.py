@@ -40,7 +40,7 @@ def complete(
     check: g.Check = None,
     show_attention: g.ShowAttention = False,
     jsonl: o.AsJsonl = False,
-    unbuffered: g.Unbuffered = False,
+    unbuffered: o.Unbuffered = False,
 ) -> None:
     """Complete each line of a text.
 

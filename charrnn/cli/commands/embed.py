@@ -29,9 +29,7 @@ def embed(
         bool, typer.Option("--whole", help="Make a vector of each whole text file, not of each of its lines.")
     ] = False,
     field: e.Field = None,
-    unbuffered: Annotated[
-        bool, typer.Option("--unbuffered", help="Print the vector of each line immediately, for pipes that stay open.")
-    ] = False,
+    unbuffered: o.Unbuffered = False,
     cells: o.Cells = None,
     engine: o.EngineOfUse = AUTO,
     weights: o.Weights = WEIGHTS[0],

@@ -40,9 +40,7 @@ def label(
         bool,
         typer.Option("--jsonl", help="Print one line of JSON for each line, with the probabilities of all labels."),
     ] = False,
-    unbuffered: Annotated[
-        bool, typer.Option("--unbuffered", help="Label and print each line immediately, for pipes that stay open.")
-    ] = False,
+    unbuffered: o.Unbuffered = False,
     cells: o.Cells = None,
     engine: o.EngineOfUse = AUTO,
     weights: o.Weights = WEIGHTS[0],

@@ -33,15 +33,7 @@ def map(
         bool, typer.Option("--labels", help="Each line is a label, a tab and a text; the label gives the colour.")
     ] = False,
     field: e.Field = None,
-    label_field: Annotated[
-        str | None,
-        typer.Option(
-            "--label-field",
-            metavar="NAME",
-            help="With --field: the label of each record has this name; it gives the colour.",
-            show_default=False,
-        ),
-    ] = None,
+    label_field: o.LabelField = None,
     jsonl: o.AsJsonl = False,
     pool: e.Pool = POOLS[0],
     layer: e.Layer = None,

@@ -37,7 +37,7 @@ def score(
     html: s.Html = None,
     attention: s.AttentionPage = None,
     jsonl: o.AsJsonl = False,
-    unbuffered: s.Unbuffered = False,
+    unbuffered: o.Unbuffered = False,
     cells: o.Cells = None,
     engine: o.EngineOfUse = AUTO,
     weights: o.Weights = WEIGHTS[0],

@@ -4,12 +4,15 @@ from typing import TYPE_CHECKING
 
 from charrnn.cli.console import printable, write_data
 from charrnn.cli.views.table import aligned
+from charrnn.cli.views.wrapping import cells
 
 if TYPE_CHECKING:
     from charrnn.api.evaluation import Evaluation
 
 # With more labels than this, only the most frequent mistakes are shown.
 LABELS, MISTAKES = 12, 10
+# Columns of a label in a table.
+WIDEST = 16
 
 
 def write_labels(evaluation: "Evaluation", labels: tuple[str, ...]) -> None:
@@ -26,9 +29,19 @@ def write_labels(evaluation: "Evaluation", labels: tuple[str, ...]) -> None:
     write_data("".join(f"{name:<26}{value}\n" for name, value in rows) + "\n" + confusion(evaluation.confusion, labels))
 
 
+def short_label(label: str) -> str:
+    """Return a label in a form that fits a table."""
+    text: str = printable(label)
+    if cells(text) <= WIDEST:
+        return text
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, WIDEST - 1).rstrip() + "…"
+
+
 def confusion(counts: "tuple[tuple[int, ...], ...]", labels: tuple[str, ...]) -> str:
     """Return a table with a row for each true label and a column for each given one, or the most frequent mistakes."""
-    names = [printable(label) for label in labels]
+    names = list(map(short_label, labels))
     if len(labels) <= LABELS:
         rows = [(name, *(f"{count:,}" for count in row)) for name, row in zip(names, counts, strict=True)]
         return aligned([("true, given:", *names), *rows], "<" + ">" * len(names))

@@ -1,13 +1,12 @@
 """What a probe found, as tables; and the progress of reading its texts."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from charrnn.cli.console import printable, say
-from charrnn.cli.views.confusion import confusion
+from charrnn.cli.views.confusion import confusion, short_label
 from charrnn.cli.views.reading import Drawing
 from charrnn.cli.views.table import aligned
-from charrnn.cli.views.wrapping import cells
 
 if TYPE_CHECKING:
     from charrnn.api.measures import Area
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
 
 # So many of the strongest units are shown.
 UNITS = 10
-# Columns of a label in a table.
-_LABEL = 16
 
 
 class TextsRead(Drawing):
@@ -57,7 +54,7 @@ def _ratings(report: "ProbeReport") -> str:
     ]
     if report.ngrams is not None:
         rows.append(_rating("no model: n-grams of characters", report.ngrams))
-    rows.append(_rating(f"no model: always {_cut(report.majority_label)}", report.majority))
+    rows.append(_rating(f"no model: always {short_label(report.majority_label)}", report.majority))
     return aligned(rows, "<>>>>")
 
 
@@ -75,7 +72,7 @@ def _area(area: "Area | None") -> list[str]:
 def _units(report: "ProbeReport") -> str:
     rows = [["STRONGEST UNITS", "WEIGHT", "LABEL"]]
     for unit in report.units[:UNITS]:
-        rows.append([_name(unit, report), f"{unit.weight:+.4f}", _cut(unit.label)])
+        rows.append([_name(unit, report), f"{unit.weight:+.4f}", short_label(unit.label)])
     return aligned(rows, "<><")
 
 
@@ -83,13 +80,3 @@ def _name(unit: "ProbedUnit", report: "ProbeReport") -> str:
     """Return the name of a unit, with its run if there are several, and with its half of the vector if it has two."""
     parts = [printable(unit.run) if len(report.runs) > 1 else "", unit.part or "", unit.unit]
     return " ".join(filter(None, parts))
-
-
-def _cut(label: str) -> str:
-    """Return a label in a form that fits a table."""
-    text: Any = printable(label)
-    if cells(text) <= _LABEL:
-        return text
-    from rich.cells import set_cell_size
-
-    return set_cell_size(text, _LABEL - 1).rstrip() + "…"
