@@ -65,7 +65,8 @@ def test_json_has_the_probabilities_of_all_labels():
 def test_a_model_of_labels_labels_lines_too():
     model = load("labels.safetensors")
     rows = [row.split("\t", 2) for row in label("labels.safetensors", "lines.txt").stdout.splitlines()]
-    assert [row[0] for row in rows] == model.label(LINES) and {row[0] for row in rows} <= set(LABELS)
+    assert [row[0] for row in rows] == [one.label for one in model.label(LINES)]
+    assert {row[0] for row in rows} <= set(LABELS)
     assert [row[2] for row in rows] == LINES
     with pytest.raises(CharRNNError, match="predicts characters, not labels"):
         label("model.safetensors", "lines.txt")
