@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from charrnn.cells import Array
 
+# So many steps are pooled at once.
+STEPS = 256
+
 
 class Pool(NamedTuple):
     """What was pooled of the present document before a window: the sum of the logits, and of how many.
@@ -27,8 +30,18 @@ def running_mean(xp: Any, logits: Array, pool: Pool, reset: Array | None) -> tup
     """Return the mean of the logits from the beginning of each document up to each step, and the pool after the last.
 
     logits: (time, batch, classes). reset: (time, batch), true where a document begins, or None. No gradient goes into
-    the pool: that is the truncation of backpropagation.
+    the pool before a window: that is the truncation of backpropagation.
     """
+    means = []
+    for low in range(0, logits.shape[0], STEPS):
+        high = low + STEPS
+        some, pool = _means(xp, logits[low:high], pool, None if reset is None else reset[low:high])
+        means.append(some)
+    return (means[0] if len(means) == 1 else xp.concatenate(means, axis=0)), pool
+
+
+def _means(xp: Any, logits: Array, pool: Pool, reset: Array | None) -> tuple[Array, Pool]:
+    """Do what `running_mean` does, for a few steps: memory grows with the square of their number."""
     # The number of the document of each step: 0 for the document that the pool is of.
     first = xp.zeros_like(logits[..., 0])
     document = xp.transpose(first if reset is None else xp.cumsum(xp.where(reset, xp.ones_like(first), first), axis=0))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from charrnn.inference import ops
+from charrnn.network import pooling
 from charrnn.network.pooling import Pool, running_mean
 
 TIME, BATCH, CLASSES = 40, 5, 3
@@ -28,8 +29,10 @@ class Namespace:
         return getattr(ops, name, None) or getattr(np, name)
 
 
+@pytest.mark.parametrize("steps", [256, 16])
 @pytest.mark.parametrize("resets", [0.0, 0.1, 0.6, None])
-def test_means_are_those_of_a_loop_in_one_window_and_in_several(resets):
+def test_means_are_those_of_a_loop_in_one_window_and_in_several(resets, steps, monkeypatch):
+    monkeypatch.setattr(pooling, "STEPS", steps)
     rng = np.random.default_rng(4)
     logits = rng.normal(size=(TIME, BATCH, CLASSES))
     reset = None if resets is None else rng.random((TIME, BATCH)) < resets
