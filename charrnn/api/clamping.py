@@ -25,7 +25,7 @@ def clamped(model: AnyModel, how: How) -> AnyModel:
     for name, value in clamp.items():
         found = unit(model.config, str(name))
         if not is_value(model.network, value):
-            raise CharRNNError(f"`clamp` holds {name} at {value!r}; it must be a number that float32 can hold.")
+            raise CharRNNError(f"`clamp` holds {name} at {value!r}; it must be a finite number that float32 can hold.")
         if held.get(found, value) != value:
             raise CharRNNError(f"`clamp` holds {found} at {held[found]:g} and at {value:g}.", hint="Give one value.")
         held[found] = float(value)
