@@ -54,10 +54,10 @@ def test_resume_is_exact_after_every_kill(
 @pytest.mark.promise(1)
 @pytest.mark.parametrize("number", range(share(1, 10)))
 def test_resume_with_labels_is_exact_after_every_kill(number: int, tmp_path: Path, tally: Tally) -> None:
-    steps = STEPS if SOAK else 40
+    steps = STEPS if SOAK else 24
     reference = Chain(tmp_path / "unbroken", write_labelled(tmp_path / "texts.tsv"), 1 + number % 2, steps)
     reference.finish()
-    aims = AIMS if SOAK else {"save": 2, "step": 1}
+    aims = AIMS if SOAK else {"save": 1, "step": 1}
     _killed_and_resumed(reference, tmp_path / "killed", random.Random(number), aims, tally)
 
 

@@ -35,8 +35,9 @@ def path(tmp_path_factory):
     return write_labelled(tmp_path_factory.mktemp("labelled") / "texts.tsv")
 
 
+pytestmark = pytest.mark.trains
 # `make test` runs these with JAX too.
-pytestmark = pytest.mark.backend
+both = pytest.mark.backend
 
 TEXT = TextConfig(labels=True)
 CONFIG = TrainConfig(
@@ -56,6 +57,7 @@ def trainer_of(path, folder, reverse: bool = False, resumed: Checkpoint | None =
     )
 
 
+@both
 @pytest.mark.parametrize("reverse", [False, True])
 def test_the_estimate_is_what_the_model_says_of_the_validation_part(path, reverse):
     data, model = data_of(path, CONFIG, reverse), model_of(path, reverse, dtype="float32")
@@ -67,6 +69,7 @@ def test_the_estimate_is_what_the_model_says_of_the_validation_part(path, revers
     assert found.accuracy == pytest.approx(np.trace(confusion) / confusion.sum(), abs=1e-6)
 
 
+@both
 def test_a_resumed_run_repeats_the_unbroken_one_to_the_bit(path, tmp_path):
     unbroken, again = tmp_path / "unbroken", tmp_path / "again"
     events = list(trainer_of(path, unbroken).events())
@@ -182,6 +185,7 @@ def test_a_tail_begins_with_a_document(tmp_path):
     assert len(train) in part.starts and val.counted() + train.counted() == part.counted() == 44
 
 
+@both
 def test_labels_work_with_attention(path, tmp_path):
     model = replace(MODEL, attention=5)
     data = data_of(path, CONFIG)

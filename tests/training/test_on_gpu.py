@@ -38,7 +38,7 @@ def trained(model: ModelConfig) -> dict[str, np.ndarray]:
     for number in range(3):
         loss, states = step(window, states, number, 0.01)
         losses.append(float(loss))
-    losses.append(float(EvalStep(net, step.shards)(window, states)[0]))
+    losses.append(float(EvalStep(net, step.shards)(window, states)[0][0]))
     return {"losses": np.array(losses), **net.read()}
 
 
