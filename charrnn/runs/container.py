@@ -72,7 +72,8 @@ class Container:
         outer = self._entries.pop("__metadata__", None)
         if not isinstance(outer, dict) or not isinstance(outer.get("charrnn"), str):
             raise CharRNNError(
-                "is a safetensors file, but not a charrnn checkpoint.", "Name a file that charrnn train wrote."
+                "is a safetensors file, but not a charrnn checkpoint.",
+                "Name a file that charrnn train wrote. (A probe is used by charrnn label.)",
             )
         self.metadata = CHECKPOINT.json(outer["charrnn"])
         number = self.metadata.get("format")

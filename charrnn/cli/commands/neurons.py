@@ -18,7 +18,7 @@ def neurons(
     arguments: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN|FILE] [TEXT]",
+            metavar="[RUN|FILE] [TEXT]...",
             help="A run or checkpoint (default: the newest run), then text files or folders (default: stdin).",
         ),
     ] = None,
