@@ -35,12 +35,7 @@ class Validation:
         self.windows = [own.each(itemgetter(slice(low, low + WINDOW))) for low in range(0, length, WINDOW)]
         if not self.characters:
             raise CharRNNError(
-                "The validation loss cannot be estimated: no "
-                + (
-                    "text with a label is in the part for it."
-                    if segments[0].classes is not None
-                    else "character of the part for it counts with `loss_after`."
-                ),
+                "The validation loss cannot be estimated: no character of the part for it counts with `loss_after`.",
                 hint="Use another `val`, `val_file` or `split`.",
             )
         self.step = EvalStep(net, self.shards)
