@@ -8,6 +8,7 @@ from typing import Any
 
 from charrnn.api.history import PARTS, Record, evaluation_of, number
 from charrnn.cli.console import printable
+from charrnn.cli.views.report import accuracy
 from charrnn.config import BUDGET, DEFAULT_RATES, DEFAULT_TEXT, TrainConfig
 
 # A row shows at most this many lines.
@@ -145,8 +146,8 @@ def _progress(progress: dict[str, Any], history: list[Record], unit: str) -> Ite
         words += [] if seconds is None else [duration(seconds)]
         yield "trained", [", ".join(words)]
     if nats is not None and best_step is not None:
-        accuracy = number(progress.get("best_accuracy"))
-        right = "" if accuracy is None else f"{accuracy:.1%} right and "
+        share = number(progress.get("best_accuracy"))
+        right = "" if share is None else f"{share:.1%} right and "
         yield "best", [f"{right}{nats / math.log(2):.4f} bits per {unit} in validation, at step {best_step:,}"]
     went_back = [f"to step {record['step']:,}: {record['rollback']}" for record in history if record.get("rollback")]
     if went_back:
@@ -160,8 +161,6 @@ def _figures(facts: dict[str, Any]) -> Iterator[Row]:
             exact = f"{evaluation.bits_per_char:.4f} bits per {evaluation.unit} ({evaluation.nats_per_char:.4f} nats)"
             of = evaluation.repeated
             also = "" if of is None else f"; {printable(str(of))} also occur in the training part"
-            from charrnn.cli.views.report import accuracy
-
             right = [] if evaluation.accuracy is None else [accuracy(evaluation)]
             yield part, [*right, f"{exact}, computed over {evaluation.characters:,} {evaluation.unit}s{also}"]
 
