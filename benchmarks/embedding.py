@@ -45,7 +45,7 @@ class Spent(NamedTuple):
 
 
 def spent(command: list[str], output: Path | None = None) -> Spent:
-    """Return what a command takes that writes to a file, or only messages if there is none."""
+    """Return how long a command takes: one that writes to a file, or one that prints only messages."""
     began, before = perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     with open(output or "/dev/null", "wb") as file:
         subprocess.run(command, stdout=file, stderr=subprocess.DEVNULL, check=True)

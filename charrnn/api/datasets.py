@@ -128,7 +128,7 @@ def _odd_labels(text: "Text", validation: "Text | None") -> list[str]:
     unseen = [label for label in (validation.labelled if validation else {}) if label not in text.labelled]
     found = []
     if single:
-        more = "" if len(single) == 1 else f", and {len(single) - 1:,} others are rare too"
+        more = "" if len(single) == 1 else f", and so it is with {len(single) - 1:,} other labels"
         found.append(
             f"Only one text has the label {single[0]!r}{more}. If the first line of the file names columns, give these "
             "names: `label_field` and `field`."

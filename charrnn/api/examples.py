@@ -42,7 +42,9 @@ class Examples:
         counts = Counter(self.labels)
         if len(counts) == 1:
             raise CharRNNError(
-                f"All {len(self.labels):,} texts have the same label, {self.labels[0]!r}; two labels are the least.",
+                f"All {len(self.labels):,} texts have the same label, {self.labels[0]!r}; two labels are the least."
+                if self.labels[1:]
+                else f"There is only one text, and so only one label, {self.labels[0]!r}; two labels are the least.",
                 hint="Check which field has the labels.",
             )
         single = sorted(label for label, count in counts.items() if count == 1)
