@@ -37,11 +37,11 @@ class Terminal:
         self._reader.start()
 
     def resize(self, columns: int) -> int:
-        """Give the terminal another width; return how many bytes had been written until then."""
-        self.feed()
+        """Give the terminal another width; return how many bytes had been written until then, read or not."""
+        self.sync()
         self._set_size(columns)
         self.screen.resize(ROWS, columns)
-        return len(self.raw)
+        return self.sync()
 
     def wait_for(self, condition: Callable[[bytes], object], what: str = "", alive: Callable[[], bool] = lambda: True):
         """Wait until what has been written fulfils a condition, as long as who writes it is alive."""
@@ -57,13 +57,14 @@ class Terminal:
             new, self._fed = self.raw[self._fed :], len(self.raw)
         self._stream.feed(new)
 
-    def sync(self) -> None:
-        """Show all that has been written so far; `descriptor` must still be open."""
+    def sync(self) -> int:
+        """Show all that has been written so far, return how many bytes; `descriptor` must still be open."""
         self._syncs += 1
         mark = f"\x1b]0;sync {self._syncs}\x07".encode()
         os.write(self.descriptor, mark)
         self.wait_for(lambda raw: mark in raw, "sync")
         self.feed()
+        return self.raw.index(mark) + len(mark)
 
     def lines(self) -> list[str]:
         """Return the lines that are to be seen, without the empty ones below."""
