@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.api.events import Noticed
+from charrnn.api.history import figures_of
 from charrnn.api.own_run import older_checkpoint, own_run, read_older
 from charrnn.api.recorded import check_ordinary, shown
 from charrnn.api.replanning import check_unfinished, replanned
@@ -14,10 +15,10 @@ from charrnn.api.settings import NAMES, check_effects, check_names, check_types,
 from charrnn.config import BUDGET, FREE_ON_RESUME, TrainConfig
 from charrnn.data.corpus import Dataset, dataset
 from charrnn.errors import CharRNNError, readable_by
-from charrnn.runs.checkpoint import Checkpoint
+from charrnn.runs.checkpoint import Checkpoint, read_header
 from charrnn.runs.finding import find_run
 from charrnn.runs.folder import Run, call_name
-from charrnn.runs.progress import CorpusRecord
+from charrnn.runs.progress import CorpusRecord, Progress
 from charrnn.text.reader import read_text
 from charrnn.text.text import Text
 from charrnn.training.backends.choice import DEFAULT
@@ -61,7 +62,8 @@ def resumed_job(
     trained, settings = checkpoint.training, dict(given)
     own_name = settings.pop("name", None) if older else None
     changed = _changed(trained, settings)
-    check_unfinished(what, word, trained, progress, changed)
+    if changed or older is not None or is_measured(run, trained, progress):
+        check_unfinished(what, word, trained, progress, changed)
     data = yield from _resumed_data(
         training, run, checkpoint, progress.corpus, trained, corpus, allow_changed_text, word
     )
@@ -87,6 +89,17 @@ def resumed_job(
     shards = kept_shards(config.batch, progress, place.processes.count)
     resumed = replace(checkpoint, progress=planned)
     return Job(run, checkpoint.model, config, data, shards, resumed=resumed, new_plan=about_rate is not None)
+
+
+def is_measured(run: Run, trained: TrainConfig, progress: Progress) -> bool:
+    """Return whether the log has the exact figures of the best checkpoint, or no text was held out for them.
+
+    A run that was killed after its last step may not have them; resuming it measures them.
+    """
+    if not (trained.val or trained.test or progress.corpus.val_sha256):
+        return True
+    best = run.best if run.best.is_file() else run.newest()
+    return best is None or bool(figures_of(run.log.path, read_header(best).step))
 
 
 def _run_in(name: str, out: Path | None) -> Run:

@@ -51,6 +51,7 @@ def losses(path):
     return [
         (line["step"], line["train_nats"], line["val_nats"])
         for line in map(json.loads, (path / "metrics.jsonl").read_text().splitlines())
+        if "part" not in line
     ]
 
 

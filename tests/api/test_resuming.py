@@ -176,6 +176,18 @@ def test_without_a_budget_the_recorded_one_is_finished(folder):
             charrnn.resume("run", **budget)
 
 
+def test_a_run_that_was_killed_before_its_exact_evaluation_is_measured(folder):
+    trained()
+    log = Path("checkpoints/run/metrics.jsonl")
+    complete = log.read_bytes()
+    log.write_bytes(b"".join(line for line in complete.splitlines(keepends=True) if b'"part"' not in line))
+    before, _ = totals()
+    assert charrnn.resume("run").validation is not None
+    assert log.read_bytes() == complete and totals()[0] == before
+    with pytest.raises(CharRNNError, match="reached the end of its budget"):
+        charrnn.resume("run")
+
+
 @pytest.mark.parametrize(
     ("budget", "says"),
     [
