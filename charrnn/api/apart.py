@@ -160,11 +160,12 @@ def child(writing: int) -> None:
     """Train as stdin says, and tell the events to a descriptor; does not return."""
     began = time.perf_counter()
     _die_first()
-    with open(0, "rb", closefd=False) as stdin, open(writing, "wb") as pipe:
-        call = pickle.load(stdin)
+    # Never closed: a thread may be waiting for its next line.
+    stdin = sys.stdin.buffer
+    with open(writing, "wb") as pipe:
         failed = None
         try:
-            _train(call, began, stdin, pipe)
+            _train(pickle.load(stdin), began, stdin, pipe)
         except CharRNNError as error:
             failed = error.message, error.hint
         except Exception as error:
