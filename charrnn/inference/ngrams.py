@@ -1,4 +1,4 @@
-"""An n-gram model of characters, the baseline of a network: interpolated Kneser-Ney with three discounts for each order.
+"""N-gram models of characters, the baseline of networks: interpolated Kneser-Ney, with three discounts for each order.
 
 S. F. Chen and J. Goodman, "An empirical study of smoothing techniques for language modeling", Computer Speech and
 Language 13 (1999), section 3: "modified Kneser-Ney". The lowest order is interpolated with the uniform distribution.
@@ -84,7 +84,7 @@ def _sequence(train: Part, held: Sequence[Part], start: int) -> tuple[_Sequence,
 
 
 def _with_starts(part: Part, start: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the ids of a part, with a start symbol before each document, and whether each counts; both (characters,)."""
+    """Yield stretches of a part, as ids with a start symbol before each document, and whether each of them counts."""
     for low, high in part.blocks():
         places = np.arange(low, high)
         begins = np.flatnonzero(part.begins(places) if part.resets else places == 0)
@@ -148,7 +148,7 @@ class _Model:
         self.grams += rows.character[is_trained]
         self.grams.sort()
         begins = _runs(self.grams)
-        # How often each n-gram occurs, and after how many different characters; this is not needed of the highest order.
+        # How often each n-gram occurs, and after how many different characters; not needed of the highest order.
         self.counts = _lengths(begins, len(self.grams))
         self.preceded: np.ndarray | None = None
         self.grams = self.grams[begins]
@@ -213,7 +213,7 @@ class _Model:
 
 
 class _Interpolation(NamedTuple):
-    """The terms of an order: the discounted share of each character, and the share of the lower orders; (characters,)."""
+    """For each character: its discounted share in an order, and the share that is left to the lower orders."""
 
     own: np.ndarray
     left: np.ndarray
