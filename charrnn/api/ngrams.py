@@ -19,7 +19,7 @@ from charrnn.inference.ngrams import predicted
 TRAINED = 20_000_000
 # At the end of training, n-gram models are trained if all characters together are at most so many: it takes about a
 # second (`benchmarks/ngrams.py`). The size decides, not a clock, so that every machine logs the same figures.
-QUICK = 3_000_000
+QUICK = 2_000_000
 # Characters on which the speed is measured. Longer texts take longer for each character.
 _MEASURED, _LONGER = 50_000, 1.5
 
