@@ -97,8 +97,8 @@ def test_the_best_order_is_said_and_recorded(capsys, data):
     told(capsys, 2.0)
     said = told(capsys, 2.0, ngrams=found)
     assert (
-        f"  An n-gram model that was trained on the same training part: {found.nats_per_char / math.log(2):.3f} bits "
-        f"per character, with order {found.order}, the best of the orders 1 to 8 there.\n" in said
+        f"  The best n-gram model trained on the same training part (order {found.order} of 1 to 8) needs "
+        f"{found.nats_per_char / math.log(2):.3f} bits per character.\n" in said
     )
     assert "n-gram" not in told(capsys, 2.0)
     event = Measured("validation", Evaluation(9_000, 2.0), 9_000, 9_000, ngrams=found)

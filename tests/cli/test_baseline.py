@@ -130,7 +130,7 @@ def test_of_a_long_text_the_end_is_used_and_told(monkeypatch):
 def test_what_only_counts_after_a_character_is_told():
     result = run("text.txt", "--one-per-line", "--loss-after", r"\t", "--order", "2")
     found = charrnn.baseline("text.txt", order=2, one_per_line=True, loss_after="\t")
-    assert f"predict {found.characters:,} characters that count in all {found.held_out:,} held-out" in result.stderr
+    assert f"predict {found.characters:,} that count among all {found.held_out:,} held-out" in result.stderr
     assert found.characters * 5 < found.held_out
 
 

@@ -56,9 +56,9 @@ def baseline(
     """Measure how well n-gram models predict a text.
 
     The models are trained on the part of the text on which `charrnn train` would train a network with the same options,
-    and predict the part on which it would validate it. So their bits per character can be compared. A network that is
-    no better than they are has learned nothing that needs a network. The models are interpolated Kneser-Ney, with
-    three discounts for each order. bzip2 and xz, which see only the held-out text, are shown too.
+    and predict the part on which it would validate it. So their bits per character can be compared with those of the
+    network, which should need fewer. The models are interpolated Kneser-Ney, with three discounts for each order. bzip2
+    and xz, which see only the held-out text, are shown too.
     """
     from charrnn.api.baseline import baseline as measure
     from charrnn.cli.views.baseline import shown, tell_what

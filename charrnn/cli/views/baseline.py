@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 def tell_what(found: "Baseline") -> None:
     """Print on what the models were trained, and what they predict."""
-    unit = found.unit
-    trained, read = f"{found.training:,}", f"all {found.held_out:,}"
+    trained, read = f"{found.training:,}", f"all {found.held_out:,}" if found.held_out > 1 else "1"
     if found.trained < found.training:
         trained = f"the last {found.trained:,} of {trained}"
     if found.read < found.held_out:
         read = f"the first {found.read:,} of {found.held_out:,}"
-    counted = "" if found.characters == found.read else f"{found.characters:,} {unit}s that count in "
-    tell(
-        f"Kneser-Ney n-gram models, trained on {trained} {unit}s, predict {counted}{read} held-out {unit}s."
-        + (" Compressors see only these." if found.compressors else "")
-    )
+    if found.characters < found.read:
+        read = f"{found.characters:,} that count among {read}"
+    trained += f" {found.unit}{'' if found.training == 1 else 's'}"
+    read += f" held-out {found.unit}{'' if found.held_out == 1 else 's'}"
+    also = " Compressors see only these." if found.compressors else ""
+    tell(f"Kneser-Ney n-gram models, trained on {trained}, predict {read}.{also}")
 
 
 def shown(found: "Baseline") -> str:
