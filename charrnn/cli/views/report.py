@@ -68,8 +68,8 @@ def measured(event: "Measured", quiet: bool = False) -> None:
         say(f"  For comparison, compressors that see only the held-out text, in bits per {unit}: {sizes}.")
     if event.ngrams:
         say(
-            f"  The best n-gram model trained on the same training part (order {event.ngrams.order} of 1 to {NGRAM_ORDER}) "
-            f"needs {event.ngrams.bits_per_char:.3f} bits per {unit}."
+            f"  The best n-gram model trained on the same training part (order {event.ngrams.order} of 1 to "
+            f"{NGRAM_ORDER}) needs {event.ngrams.bits_per_char:.3f} bits per {unit}."
         )
     train, guessed = event.train_nats, event.frequency_nats
     if guessed is not None and nats > guessed:
