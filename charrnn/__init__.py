@@ -15,12 +15,14 @@ __version__ = "0.1.0"
 # Where each public name is defined.
 _HOMES = {
     "Alignment": "charrnn.api.alignment",
+    "Baseline": "charrnn.api.baseline",
     "CharRNNError": "charrnn.errors",
     "Evaluation": "charrnn.api.evaluation",
     "Filling": "charrnn.api.filling",
     "Labelling": "charrnn.api.labelling",
     "Model": "charrnn.api.model",
     "ModelConfig": "charrnn.config",
+    "NGrams": "charrnn.api.ngrams",
     "Neurons": "charrnn.inference.neurons",
     "Next": "charrnn.api.following",
     "Probe": "charrnn.api.probing",
@@ -34,6 +36,7 @@ _HOMES = {
     "Threshold": "charrnn.api.calibration",
     "TrainConfig": "charrnn.config",
     "Training": "charrnn.api.session",
+    "baseline": "charrnn.api.baseline",
     "events": "charrnn.api",
     "inspect": "charrnn.api.inspection",
     "list_runs": "charrnn.api.runs",
@@ -46,12 +49,14 @@ _HOMES = {
 }
 __all__ = [
     "Alignment",
+    "Baseline",
     "CharRNNError",
     "Evaluation",
     "Filling",
     "Labelling",
     "Model",
     "ModelConfig",
+    "NGrams",
     "Neurons",
     "Next",
     "Probe",
@@ -66,6 +71,7 @@ __all__ = [
     "TrainConfig",
     "Training",
     "__version__",
+    "baseline",
     "events",
     "inspect",
     "list_runs",
@@ -80,6 +86,7 @@ __all__ = [
 if TYPE_CHECKING:
     from charrnn.api import events
     from charrnn.api.alignment import Alignment
+    from charrnn.api.baseline import Baseline, baseline
     from charrnn.api.calibration import Threshold
     from charrnn.api.evaluation import Evaluation
     from charrnn.api.filling import Filling
@@ -89,6 +96,7 @@ if TYPE_CHECKING:
     from charrnn.api.inspection import inspect
     from charrnn.api.labelling import Labelling
     from charrnn.api.model import Model, load
+    from charrnn.api.ngrams import NGrams
     from charrnn.api.probe_report import ProbeReport
     from charrnn.api.probing import Probe
     from charrnn.api.runs import Run, list_runs

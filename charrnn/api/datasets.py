@@ -79,11 +79,6 @@ def new_dataset(
         # The notices after those of reading list the unknown characters. With `min_count` they are no surprise.
         yield Noticed(notice, is_advice=sources.min_count > 1 and notice not in of_reading)
     yield from map(Noticed, [*returns, *_empty_documents(text), *_no_marker(text), *_odd_labels(text, validation)])
-    if (fitted.batch, fitted.seq) != (config.batch, config.seq):
-        yield Noticed(
-            f"The text is short ({len(text):,} characters): training with `batch={fitted.batch}` `seq={fitted.seq}` "
-            f"instead of {config.batch} and {config.seq}."
-        )
     yield from _doubts(data)
     return fitted, data
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from charrnn.api.evaluation import Evaluation
 from charrnn.api.json_text import finite
+from charrnn.api.ngrams import NGrams
 from charrnn.training.events import (
     Began,
     BudgetFixed,
@@ -60,7 +61,8 @@ class Measured:
     """The best checkpoint was evaluated exactly on a held-out `part`, "validation" or "test".
 
     Only the first `characters_read` of all `characters` of the part are read, if it is long. `compressors` are the bits
-    per character that compressors need for the same text. `train_nats` is the last training loss, in nats per
+    per character that compressors need for the same text. `ngrams` is the n-gram model of the best order that was
+    trained on the training part, unless that part is large. `train_nats` is the last training loss, in nats per
     character. `frequency_nats` is the loss of guessing by the frequencies of the characters in the training part, and
     `uniform_nats` the loss of guessing without any knowledge. `step` is the step of the checkpoint. If `loss_after` is
     a character, only the text after it counts.
@@ -76,6 +78,7 @@ class Measured:
     frequency_nats: float | None = None
     uniform_nats: float | None = None
     step: int | None = None
+    ngrams: NGrams | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record of it in the log (`charrnn.api.history.figures_of`)."""
@@ -89,6 +92,7 @@ class Measured:
             "bits_per_byte": finite(self.evaluation.bits_per_byte),
             "frequency_nats": self.frequency_nats,
             "compressors": dict(self.compressors),
+            "ngrams": self.ngrams and self.ngrams.to_json(),
             "repeated": self.evaluation.repeated and self.evaluation.repeated.to_json(),
             **self.evaluation.labels_to_json(),
         }

@@ -15,11 +15,11 @@ from charrnn.api.evaluation import Evaluation
 from charrnn.api.events import Measured
 from charrnn.api.generation import Notify
 from charrnn.api.history import number
+from charrnn.api.ngrams import best_quick, seconds_of_ngrams
 from charrnn.config import ModelConfig
 from charrnn.data.corpus import Corpus, Dataset
 from charrnn.data.parts import Part
 from charrnn.data.repeated import Repeated
-from charrnn.data.splits import Split
 from charrnn.errors import CharRNNError
 from charrnn.inference.evaluation import mean_nats
 from charrnn.inference.model import Model
@@ -27,7 +27,6 @@ from charrnn.inference.scoring import Reader
 from charrnn.network.parameters import initial_weights
 from charrnn.runs.folder import Run
 from charrnn.text.decoding import BYTES
-from charrnn.text.vocabulary import Vocabulary
 
 COMPRESSED_AT_ONCE = 1 << 20
 # At most this many held-out characters are evaluated exactly; `Model.evaluate` has no such limit.
@@ -38,9 +37,9 @@ COUNTED_STRETCHES = 64
 COMPRESSIBLE = 5_000
 
 
-def seconds_needed(model: ModelConfig, vocab: Vocabulary, parts: Split) -> float:
+def seconds_needed(model: ModelConfig, data: Dataset) -> float:
     """Return an estimate of the seconds that the exact evaluation at the end will take, from a few characters."""
-    read = [held_out(part) for part in (parts.val, parts.test) if part]
+    vocab, read = data.corpus.vocab, [held_out(parts) for parts in parts_of(data).values()]
     if not read:
         return 1.0
     network = Model(model, vocab, initial_weights(model, vocab.size, 0))
@@ -51,7 +50,8 @@ def seconds_needed(model: ModelConfig, vocab: Vocabulary, parts: Split) -> float
     began = perf_counter()
     reader.nats(ids)
     # The 1.5 seconds are for the start and end of the process, reading the best checkpoint, and the compressors.
-    return 1.5 + (perf_counter() - began) / 200 * sum(max(map(len, parts)) for parts in read) * 1.1
+    evaluation = (perf_counter() - began) / 200 * sum(max(map(len, parts)) for parts in read) * 1.1
+    return 1.5 + evaluation + (seconds_of_ngrams(data, held_out(data.parts.val)) if data.parts.val else 0.0)
 
 
 def held_out(parts: Sequence[Part]) -> list[Part]:
@@ -86,6 +86,7 @@ def measure_in(part: str, model: Model, data: Dataset, train_nats: float | None 
     return replace(
         _in_bytes(measure(part, model, parts, data.repeated.get(part)), data),
         compressors=compressors(data) if part == "validation" else {},
+        ngrams=best_quick(data, held_out(parts)) if part == "validation" else None,
         train_nats=train_nats,
         frequency_nats=frequency_nats(data.parts.train, parts, model.outputs),
         uniform_nats=math.log(model.outputs),

@@ -37,7 +37,7 @@ def new_job(
         )
     trained = trained_model(init, given) if init is not None else None
     chosen = settings(given, trained.text if trained else DEFAULT_TEXT)
-    model = trained.model if trained else chosen.model
+    model, asked = trained.model if trained else chosen.model, chosen.train
     if sources.drop_unused and not trained:
         raise CharRNNError("`drop_unused` needs a model to start from.", hint="Name one with `init`.")
     if training.is_first:
@@ -45,6 +45,11 @@ def new_job(
     place.check_texts([*sources.corpus, *sources.val_file])
     place.choose()
     config, data = yield from new_dataset(sources, chosen, trained, training.watch)
+    if (config.batch, config.seq) != (asked.batch, asked.seq):
+        yield Noticed(
+            f"The text is short ({len(data.corpus.text):,} characters): training with `batch={config.batch}` "
+            f"`seq={config.seq}` instead of {asked.batch} and {asked.seq}."
+        )
     model = replace(model, classes=data.classes)
     rare = rarity(data.corpus.text) if sources.min_count == 1 else None
     hint = None if trained else advice(len(data.parts.train), model, data.corpus.vocab.size)

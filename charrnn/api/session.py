@@ -247,7 +247,7 @@ class Training:
             job.resumed,
             job.new_plan,
             clock=lambda: perf_counter() - self.began,
-            reserve=seconds_needed(job.model, corpus.vocab, job.data.parts) if self.is_first else 0.0,
+            reserve=seconds_needed(job.model, job.data) if self.is_first else 0.0,
             processes=self.place.processes,
         )
 

@@ -23,6 +23,12 @@ charrnn vocab books --include '*.txt'
 # Show the characters of a text that the run `corpus` does not know.
 charrnn vocab other.txt --against corpus
 """,
+    "baseline": """
+# How well do n-gram models predict the part on which train would validate?
+charrnn baseline corpus.txt
+# The same for names, each on its own line, with orders up to 5, as JSON.
+charrnn baseline names.txt --one-per-line --order 5 --json
+""",
     "train": """
 # Train for three minutes. The run is named after the text: corpus.
 charrnn train corpus.txt --minutes 3

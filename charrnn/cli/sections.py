@@ -1,7 +1,7 @@
 """The sections of `--help`, with their commands and options. Options in no section come last, under "Options"."""
 
 COMMANDS = {
-    "Train": ("corpus", "vocab", "train"),
+    "Train": ("corpus", "vocab", "baseline", "train"),
     "Use": ("sample", "complete", "fill", "next", "score", "eval"),
     "Vectors and units": ("embed", "similar", "map", "probe", "label", "neurons"),
     "Inspect": ("runs", "inspect", "verify"),
@@ -98,6 +98,15 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "How text is read": (
             *("--include", "--encoding", "--errors", "--newlines", "--normalize", "--lower", "--bytes"),
             *("--field", "--documents-between", "--cells"),
+        ),
+    },
+    "baseline": {
+        "What is shown": ("--order", "--json"),
+        "What is held out": ("--split", "--val", "--val-file", "--test", "--seed", "--batch"),
+        "How text is read": (
+            *("--include", "--encoding", "--errors", "--newlines", "--normalize", "--lower", "--bytes"),
+            *("--field", "--one-per-line", "--documents-between", "--separator", "--reset-at-documents"),
+            *("--loss-after", "--reverse", "--vocab", "--min-count"),
         ),
     },
     "sample": {

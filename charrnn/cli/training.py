@@ -1,4 +1,4 @@
-"""The options of `train` alone, each declared once (`charrnn.cli.options` has those that other commands share)."""
+"""The options of `train`, each declared once; `charrnn.cli.options` has those that most commands share."""
 
 from pathlib import Path
 from typing import Annotated

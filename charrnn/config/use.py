@@ -17,6 +17,8 @@ POOLS = ("mean", "last", "max", "first-last")
 LAYER, STATE = -1, "h"
 # How many of the most similar lines are shown.
 SIMILAR = 10
+# The highest order of the n-gram models that a text is compared with, and the highest that may be asked for.
+NGRAM_ORDER, HIGHEST_ORDER = 8, 12
 # How vectors become places on a map; the first is the default.
 MAPS = ("pca", "tsne")
 # How the weights of a probe are kept small; the first is the default.

@@ -82,6 +82,7 @@ def test_the_figures_end_the_log_and_are_listed(folder):
     assert lines[2]["nats_per_char"] == events["validation"].evaluation.nats_per_char
     assert (lines[2]["characters"], lines[2]["characters_read"], lines[3]["characters"]) == (300, 300, 600)
     assert lines[2]["frequency_nats"] == events["validation"].frequency_nats
+    assert lines[2]["ngrams"] == events["validation"].ngrams.to_json() and "ngrams" not in lines[3]
     (listed,) = charrnn.list_runs()
     assert listed.test.bits_per_byte == pytest.approx(listed.test.bits_per_char)
     assert (listed.validation, listed.test) == tuple(events[part].evaluation for part in ("validation", "test"))

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,13 @@ import pytest
 from charrnn.api import held_out
 from charrnn.api.evaluation import Evaluation
 from charrnn.api.events import Measured
+from charrnn.api.ngrams import NGrams, best, best_quick, is_quick, ngram_models, seconds_of_ngrams
 from charrnn.cli.views import report
+from charrnn.config import TrainConfig
+from charrnn.data.corpus import Dataset, dataset
 from charrnn.data.parts import Part
 from charrnn.runs.folder import Run
+from charrnn.text.reader import read_text
 from charrnn.text.vocabulary import Vocabulary
 from support.models import write_model
 
@@ -73,3 +78,46 @@ def test_what_was_read_once_is_not_known_by_heart(epoch, known, monkeypatch, tmp
     write_model(tmp_path / "best.safetensors", Vocabulary.of("ab"))
     (train_nats,) = held_out.measured(Run(tmp_path), None, [{"train_nats": 0.5, "epoch": epoch}])
     assert train_nats == (0.5 if known else None)
+
+
+@pytest.fixture
+def data(tmp_path) -> Dataset:
+    (tmp_path / "text.txt").write_text("abracadabra, cadabra. " * 30)
+    text = read_text([str(tmp_path / "text.txt")])
+    return dataset(text, Vocabulary.of(text.symbols), TrainConfig(test=0.25))
+
+
+def test_the_best_order_is_said_and_recorded(capsys, data):
+    found = best_quick(data, data.parts.val)
+    models = ngram_models(data, {"validation": data.parts.val, "test": data.parts.test})
+    nats = [model.nats_per_char for model in models["validation"]]
+    assert found == models["validation"][nats.index(min(nats))] and found.order > 1
+    # Each part has its own figures.
+    assert models["test"] == ngram_models(data, {"": data.parts.test})[""] != models["validation"]
+    told(capsys, 2.0)
+    said = told(capsys, 2.0, ngrams=found)
+    assert (
+        f"  The best n-gram model trained on the same training part (order {found.order} of 1 to 8) needs "
+        f"{found.nats_per_char / math.log(2):.3f} bits per character.\n" in said
+    )
+    assert "n-gram" not in told(capsys, 2.0)
+    event = Measured("validation", Evaluation(9_000, 2.0), 9_000, 9_000, ngrams=found)
+    assert event.to_json()["ngrams"] == found.to_json()
+    assert found.to_json()["bits_per_char"] == pytest.approx(found.nats_per_char / math.log(2))
+    assert "ngrams" not in Measured("validation", Evaluation(9_000, 2.0), 9_000, 9_000).to_json()
+
+
+def test_the_size_decides_whether_n_grams_are_counted(data, monkeypatch):
+    characters = len(data.parts.train) + len(data.parts.val[0])
+    monkeypatch.setattr("charrnn.api.ngrams.QUICK", characters)
+    assert is_quick(data, data.parts.val) and best_quick(data, data.parts.val) is not None
+    assert seconds_of_ngrams(data, data.parts.val) > 0
+    monkeypatch.setattr("charrnn.api.ngrams.QUICK", characters - 1)
+    assert best_quick(data, data.parts.val) is None and seconds_of_ngrams(data, data.parts.val) == 0
+    # Models of labels predict no characters.
+    monkeypatch.undo()
+    assert best_quick(replace(data, classes=("a", "b")), data.parts.val) is None and best_quick(data, ()) is None
+
+
+def test_of_equal_orders_the_lowest_is_the_best():
+    assert best([NGrams(1, 2.0, 5), NGrams(2, 1.5, 9), NGrams(3, 1.5, 12)]).order == 2

@@ -73,6 +73,19 @@ def test_corpus():
 
 
 @slow
+def test_ngrams(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog\n" * 60)
+    (heads, *rows), _ = table("ngrams.py", str(text), "--random", "5_000")
+    assert heads[0] == "text" and [row[:3] for row in rows] == [
+        ["text.txt", "2,376", "2,376"],
+        ["random.txt", "4,500", "4,500"],
+    ]
+    # Nothing is learned of random letters: a letter needs log2(26) bits.
+    assert float(rows[1][6]) > 4.6 and float(rows[0][6]) < 0.5
+
+
+@slow
 def test_vocabulary():
     small = ("--shape", "1x8:4:8", "--characters", "4000", "--repeats", "1", "--seconds", "0.2")
     (heads, *rows), _ = table("vocabulary.py", "--sizes", "5", "300", *small)

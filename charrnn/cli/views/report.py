@@ -7,6 +7,7 @@ from charrnn.api.json_text import json_text
 from charrnn.cli.console import printable, show_error, with_cells, write_data
 from charrnn.cli.signals import show_cursor
 from charrnn.cli.views.wrapping import tell
+from charrnn.config import NGRAM_ORDER
 from charrnn.runs.folder import shell_name
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ def measured(event: "Measured", quiet: bool = False) -> None:
     if event.compressors:
         sizes = ", ".join(f"{name} {bits:.3f}" for name, bits in event.compressors.items())
         say(f"  For comparison, compressors that see only the held-out text, in bits per {unit}: {sizes}.")
+    if event.ngrams:
+        say(
+            f"  The best n-gram model trained on the same training part (order {event.ngrams.order} of 1 to "
+            f"{NGRAM_ORDER}) needs {event.ngrams.bits_per_char:.3f} bits per {unit}."
+        )
     train, guessed = event.train_nats, event.frequency_nats
     if guessed is not None and nats > guessed:
         baseline = f"the frequencies of the {unit}s alone ({guessed:.2f} nats)"
