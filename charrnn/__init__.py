@@ -26,6 +26,7 @@ _HOMES = {
     "Probe": "charrnn.api.probing",
     "ProbeReport": "charrnn.api.probe_report",
     "Rank": "charrnn.inference.guesses",
+    "Report": "charrnn.api.report",
     "Run": "charrnn.api.runs",
     "Sample": "charrnn.api.generation",
     "Score": "charrnn.inference.lines",
@@ -39,6 +40,7 @@ _HOMES = {
     "list_runs": "charrnn.api.runs",
     "load": "charrnn.api.model",
     "probe": "charrnn.api.fitting",
+    "report": "charrnn.api.report",
     "resume": "charrnn.api.training",
     "resume_events": "charrnn.api.training",
     "train": "charrnn.api.training",
@@ -57,6 +59,7 @@ __all__ = [
     "Probe",
     "ProbeReport",
     "Rank",
+    "Report",
     "Run",
     "Sample",
     "Score",
@@ -71,6 +74,7 @@ __all__ = [
     "list_runs",
     "load",
     "probe",
+    "report",
     "resume",
     "resume_events",
     "train",
@@ -91,6 +95,7 @@ if TYPE_CHECKING:
     from charrnn.api.model import Model, load
     from charrnn.api.probe_report import ProbeReport
     from charrnn.api.probing import Probe
+    from charrnn.api.report import Report, report
     from charrnn.api.runs import Run, list_runs
     from charrnn.api.session import Training
     from charrnn.api.similar import Similar

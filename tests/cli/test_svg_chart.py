@@ -43,10 +43,17 @@ def test_names_are_escaped():
     assert "&lt;/svg&gt;&lt;script&gt;" in figure and "&lt;x&gt;" in figure and "<title>&lt;" in figure
 
 
-@pytest.mark.parametrize("points", [[(5, 2.0)], [(0, 0.0)], [(1e-9, 1e12), (2e-9, 1e12)], [(1, -5.0), (2, 1e6)]])
+@pytest.mark.parametrize(
+    "points", [[(5, 2.0)], [(0, 0.0)], [(1e-9, 1e12), (2e-9, 1e12)], [(1, -5.0), (2, 1e6)], [(1, 1e-9), (2, 1e-9)]]
+)
 def test_odd_ranges_are_drawn(points):
     figure = line_chart([("a", points)], "steps", "bits")
     assert all(0 <= x <= 640 and 0 <= y <= 300 for x, y in circles(figure)) and len(circles(figure)) == len(points)
+
+
+def test_small_values_are_not_a_flat_line():
+    (_, low), (_, high) = circles(line_chart([("rate", [(1, 1e-5), (2, 9e-4)])], "steps", "rate"))
+    assert low - high > 200
 
 
 def test_lines_of_several_series_differ_in_colour_and_dashes():

@@ -100,11 +100,11 @@ class _Axes:
         return step / self.x_high * (self.columns - 1), down * (HEIGHT - 1)
 
 
-def span(values: list[float]) -> tuple[float, float]:
-    """Return the lowest and the highest value, moved apart if they are equal."""
+def span(values: list[float], least: float = 1e-2) -> tuple[float, float]:
+    """Return the lowest and the highest value, moved apart by at least this distance if they are equal."""
     low, high = min(values), max(values)
     # In proportion to the values: for large ones a fixed distance would be too small.
-    apart = max(1e-2, abs(high) * 1e-2)
+    apart = max(least, abs(high) * 1e-2)
     return (low - apart, high + apart) if high - low < apart else (low, high)
 
 

@@ -35,7 +35,7 @@ def _variables(colours: Sequence[str]) -> str:
 STYLE = (
     f":root{{{_variables(_LIGHT)}}}\n@media(prefers-color-scheme:dark){{:root{{{_variables(_DARK)}}}}}\n"
     ".chart{margin:1em 0;max-width:56em}.chart>svg{display:block;width:100%;height:auto}\n"
-    ".chart figcaption{display:flex;flex-wrap:wrap;gap:0 2ch}.chart figcaption b{flex-basis:100%}\n"
+    ".chart figcaption{display:flex;flex-wrap:wrap;gap:0 2ch}.chart figcaption b{flex-basis:100%;font-weight:bold}\n"
     ".chart figcaption span{overflow-wrap:anywhere;min-width:0}\n"
     ".chart figcaption svg{width:32px;height:10px;margin-right:.7ch}\n"
     ".chart text{font-size:12px;fill:currentColor;stroke:none}.chart line{stroke:currentColor;stroke-opacity:.18}\n"
@@ -83,8 +83,8 @@ class _Axes:
             return
         xs = [x for x, _ in points]
         low, high = min(xs), max(xs)
-        self.x_low, self.x_high = span([0.0 if 0 <= low <= high / 2 else low, high])
-        self.y_low, self.y_high = span([self._scaled(y) for _, y in points])
+        self.x_low, self.x_high = _span([0.0 if 0 <= low <= high / 2 else low, high])
+        self.y_low, self.y_high = _span([self._scaled(y) for _, y in points])
         self.height = _HEIGHT - _TOP - _BOTTOM
         self.y_ticks = list(self._logarithmic() if log_y else ticks(self.y_low, self.y_high, self.height + 1, _TICKS))
         self.left = 8 + _CHARACTER * max((len(text) for _, text in self.y_ticks), default=1)
@@ -157,6 +157,11 @@ def thinned(points: Sequence[Point]) -> Sequence[Point]:
         extremes = {min(stretch, key=lambda at: points[at][1]), max(stretch, key=lambda at: points[at][1])}
         kept += [points[at] for at in sorted(extremes)]
     return kept
+
+
+def _span(values: list[float]) -> tuple[float, float]:
+    """Return the lowest and the highest value, not equal; learning rates are all small."""
+    return span(values, least=0.0 if any(values) else 1.0)
 
 
 def _finite(points: Sequence[Point], above_zero: bool) -> list[Point]:
