@@ -28,6 +28,7 @@ _HOMES = {
     "Probe": "charrnn.api.probing",
     "ProbeReport": "charrnn.api.probe_report",
     "Rank": "charrnn.inference.guesses",
+    "Report": "charrnn.api.report",
     "Run": "charrnn.api.runs",
     "Sample": "charrnn.api.generation",
     "Score": "charrnn.inference.lines",
@@ -42,6 +43,7 @@ _HOMES = {
     "list_runs": "charrnn.api.runs",
     "load": "charrnn.api.model",
     "probe": "charrnn.api.fitting",
+    "report": "charrnn.api.report",
     "resume": "charrnn.api.training",
     "resume_events": "charrnn.api.training",
     "train": "charrnn.api.training",
@@ -62,6 +64,7 @@ __all__ = [
     "Probe",
     "ProbeReport",
     "Rank",
+    "Report",
     "Run",
     "Sample",
     "Score",
@@ -77,6 +80,7 @@ __all__ = [
     "list_runs",
     "load",
     "probe",
+    "report",
     "resume",
     "resume_events",
     "train",
@@ -99,6 +103,7 @@ if TYPE_CHECKING:
     from charrnn.api.ngrams import NGrams
     from charrnn.api.probe_report import ProbeReport
     from charrnn.api.probing import Probe
+    from charrnn.api.report import Report, report
     from charrnn.api.runs import Run, list_runs
     from charrnn.api.session import Training
     from charrnn.api.similar import Similar

@@ -45,17 +45,29 @@ def losses(history: list[Record]) -> Losses:
 def history_of(recorded: list[Record], log: Path | None) -> list[Record]:
     """Return the history that a checkpoint recorded, or that of the log if the log has more lines."""
     recorded = [record for record in recorded if _has_step(record)]
-    # Reading a FIFO would wait.
-    logged = _read(log) if log is not None and log.is_file() else []
+    logged = [] if log is None else _read(log)
     return logged if len(logged) > len(recorded) else recorded
 
 
+def samples_of(log: Path) -> list[tuple[int, str]]:
+    """Return the samples in a log, each with the step of its evaluation; older runs have none."""
+    found = [(record["step"], record.get("sample")) for record in _lines(log)]
+    return [(step, sample) for step, sample in found if isinstance(sample, str)]
+
+
 def _read(log: Path) -> list[Record]:
-    """Return the history of training in a log, without the exact figures at its end."""
+    """Return the history of training in a log as checkpoints record it: without its samples."""
+    return [{name: value for name, value in record.items() if name != "sample"} for record in _lines(log)]
+
+
+def _lines(log: Path) -> list[Record]:
+    """Return the records of training in a log, without the exact figures at its end."""
     try:
-        return [record for record in _records(log.read_bytes()) if "part" not in record]
+        # Reading a FIFO would wait.
+        records = _records(log.read_bytes()) if log.is_file() else []
     except OSError:
         return []
+    return [record for record in records if "part" not in record]
 
 
 def figures_of(log: Path, step: int | None) -> dict[str, Record]:

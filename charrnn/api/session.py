@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -19,6 +20,7 @@ from charrnn.api.hardware import Place
 from charrnn.api.held_out import measured, seconds_needed
 from charrnn.api.json_text import finite
 from charrnn.api.model import Model
+from charrnn.api.preview import preview
 from charrnn.atomic import sync_folder
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.data.corpus import Dataset
@@ -249,6 +251,7 @@ class Training:
             clock=lambda: perf_counter() - self.began,
             reserve=seconds_needed(job.model, job.data) if self.is_first else 0.0,
             processes=self.place.processes,
+            draw=partial(preview, job.model, corpus.vocab, text),
         )
 
 

@@ -131,6 +131,12 @@ charrnn inspect
 # Show one checkpoint, as JSON.
 charrnn inspect checkpoints/corpus/best.safetensors --json
 """,
+    "report": """
+# Write a web page about the newest run, named after it.
+charrnn report
+# Write one about the run `corpus`, in place of an older one.
+charrnn report corpus --html corpus-report.html --force
+""",
     "verify": """
 # Check that all checkpoints of two runs are intact.
 charrnn verify corpus names

@@ -4,7 +4,7 @@ COMMANDS = {
     "Train": ("corpus", "vocab", "baseline", "train"),
     "Use": ("sample", "complete", "fill", "next", "score", "eval"),
     "Vectors and units": ("embed", "similar", "map", "probe", "label", "neurons"),
-    "Inspect": ("runs", "inspect", "verify"),
+    "Inspect": ("runs", "inspect", "report", "verify"),
     "Machine": ("bench", "devices", "cells", "gradcheck"),
 }
 

@@ -42,15 +42,24 @@ class Reader:
     def nats(self, ids: np.ndarray) -> np.ndarray:
         """Return the cost of each of the next characters in nats, float32 (time, batch), the shape of `ids`."""
         nats = np.empty(ids.shape, np.float32)
+        for low, logits in self.logits(ids):
+            targets = ids[low : low + len(logits)]
+            nats[low : low + len(logits)] = cross_entropy(logits, targets)
+        return nats
+
+    def logits(self, ids: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the logits of the next characters, some (time, batch, vocab) at a time, with where each piece begins.
+
+        ids: the characters, (time, batch); all must be asked for.
+        """
         for low in range(0, len(ids), self.chunk):
             targets = ids[low : low + self.chunk]
             if self.patience is not None and self.patience <= 0:
                 self.stream, self.patience = self.model.compiled.faster(self.stream), None
             self.patience = None if self.patience is None else self.patience - len(targets)
             inputs = np.concatenate([self.previous, targets[:-1]])
-            nats[low : low + self.chunk] = cross_entropy(self.stream.feed(inputs), targets)
+            yield low, self.stream.feed(inputs)
             self.previous = targets[-1:]
-        return nats
 
 
 def begin(model: Model, before: np.ndarray) -> Reader:

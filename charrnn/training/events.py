@@ -48,7 +48,7 @@ class Evaluated:
     """The validation loss was estimated; `train_nats` is the mean since the last line of the log, None if no loss.
 
     Losses are in nats per character or, for labels, per label; `val_accuracy` is the fraction of the labels that are
-    right.
+    right. `sample` is a short text that the model drew, None for labels or if it could not draw one.
     """
 
     step: int
@@ -58,6 +58,7 @@ class Evaluated:
     best: bool
     weights: dict[str, np.ndarray]
     val_accuracy: float | None = None
+    sample: str | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ from charrnn.training.divergence import Diverged
 from charrnn.training.learner_protocol import Learner, State
 from charrnn.training.plan import planned_total, rate_at
 
+# Draws a text from weights after a number of steps; the last argument is the validation loss in nats, if it is known.
+Draw = Callable[[dict[str, np.ndarray], int, float | None], str | None]
+
 
 class Keeper:
     """A run in training, without the training loop (`training/trainer.py`).
@@ -26,7 +29,7 @@ class Keeper:
     model, vocab, config, text and corpus are recorded in every checkpoint. `resumed` is the checkpoint to go on from;
     the learner need not have its state yet. `new_plan` says that the plan (`training/plan.py`) differs from the plan
     in that file. `clock` returns the seconds since the command began; `reserve` seconds of `minutes` are kept for the
-    caller's work after training.
+    caller's work after training. `draw` makes the samples of the evaluations; None makes none.
     """
 
     def __init__(
@@ -43,11 +46,12 @@ class Keeper:
         clock: Callable[[], float] = time.perf_counter,
         reserve: float = 0.0,
         processes: Processes = ALONE,
+        draw: Draw | None = None,
     ):
         self.run, self.learner, self.processes = run, learner, processes
         self.model, self.vocab, self.config, self.text = model, vocab, config, text
         self.new_plan = new_plan
-        self.clock, self.reserve = clock, reserve
+        self.clock, self.reserve, self.draw = clock, reserve, draw
         self.unsaved = False
         self.history: list[dict[str, Any]] = []
         total = planned_total(config, learner.steps_per_epoch)
@@ -77,7 +81,8 @@ class Keeper:
         rate = rate_at(self.config, self.progress, step, self.learner.steps_per_epoch)
         return self.progress.stability.rate_scale * rate
 
-    def _log(self, val_nats: float | None, **more: Any) -> dict[str, Any]:
+    def _log(self, val_nats: float | None, sample: str | None = None, **more: Any) -> dict[str, Any]:
+        """Write a line of the log; return its record without the sample, which is too long for every checkpoint."""
         steps = self.progress.loss_steps
         record = {
             "step": self.step,
@@ -88,7 +93,7 @@ class Keeper:
             "seconds": round(self.seconds_before + self.clock(), 3),
             **more,
         }
-        self.run.log.append(record)
+        self.run.log.append(record if sample is None else {**record, "sample": sample})
         self._note(loss_sum=0.0, loss_steps=0)
         return record
 

@@ -84,9 +84,13 @@ class KerasLearner:
         """Return the estimate on the validation part, or None."""
         return self.validation.estimate() if self.validation else None
 
+    def read(self) -> Arrays:
+        """Return a copy of the weights."""
+        return self.net.read()
+
     def state(self) -> State:
         """Return a copy of the state."""
-        return State(self.net.read(), self._slots(), named(self.rows.gathered(self.hidden)))
+        return State(self.read(), self._slots(), named(self.rows.gathered(self.hidden)))
 
     def _slots(self) -> Arrays:
         """Return the optimizer's variables by their place: Keras's own names depend on how many layers were made."""

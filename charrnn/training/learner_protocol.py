@@ -52,6 +52,9 @@ class Learner(Protocol):
     def estimate(self) -> Estimate | None:
         """Return the estimate on the validation part; None if there is no text to validate on."""
 
+    def read(self) -> Arrays:
+        """Return a copy of the weights."""
+
     def state(self) -> State:
         """Return a copy of the state."""
 

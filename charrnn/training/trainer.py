@@ -2,8 +2,11 @@
 
 import math
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, SupportsFloat
+
+import numpy as np
 
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.runs.progress import Progress
@@ -145,6 +148,7 @@ class Trainer(Keeper):
         if self.learner.estimate() is not None:
             pace.skip()
             self.learner.estimate()
+        self._sample(None)
         yield from self._save_or_go_on()
         pace.evaluated()
         total = self.processes.first(int(min(pace.fitting(self.step, self._evaluation_distance()), self.most)))
@@ -242,11 +246,23 @@ class Trainer(Keeper):
         if best:
             stability = replace(now.stability, rollbacks=0)
             self._note(best_nats=val_nats, best_accuracy=accuracy, best_step=self.step, stability=stability)
-        record = self._log(val_nats, **({} if accuracy is None else {"val_accuracy": accuracy}))
+        sample = self._sample(val_nats)
+        record = self._log(val_nats, sample, **({} if accuracy is None else {"val_accuracy": accuracy}))
         self.history = [*self.history, record][-HISTORY:]
         saved = list(self._save_or_go_on(best))
-        yield Evaluated(self.step, self.epoch, record["train_nats"], val_nats, best, self.good.weights, accuracy)
+        yield Evaluated(
+            self.step, self.epoch, record["train_nats"], val_nats, best, self.good.weights, accuracy, sample
+        )
         yield from saved
+
+    def _sample(self, val_nats: float | None) -> str | None:
+        """Return a sample of the model in the process that writes the log; None if it cannot draw one."""
+        if self.draw is None or not self.processes.is_first:
+            return None
+        # Whatever is wrong, training goes on: the guard finds weights that diverged.
+        with suppress(Exception), np.errstate(all="ignore"):
+            return self.draw(self.learner.read(), self.step, val_nats)
+        return None
 
     def _roll_back(self, failure: Diverged) -> Iterator[Event]:
         """Return to the last good state and lower the rate; both are on disk before the next step."""

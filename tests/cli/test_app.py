@@ -281,7 +281,10 @@ def test_what_a_run_leaves_behind(trained):
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [(record["step"], record.get("part")) for record in records] == [(3, None), (6, None), (6, "validation")]
     for record in records[:2]:
-        assert list(record) == ["step", "epoch", "train_nats", "val_nats", "learning_rate", "seconds"]
+        assert list(record) == ["step", "epoch", "train_nats", "val_nats", "learning_rate", "seconds", "sample"]
+        # The live view shows what the log keeps.
+        shown = "".join(f"  | {line}\n" for line in record["sample"].splitlines())
+        assert shown and shown in trained[1].stderr
     listed = json.loads(charrnn_in(trained[0], "runs", "--json").stdout)
     assert [(run["name"], run["steps"], run["units"]) for run in listed if run["name"] == "toy"] == [("toy", 6, 16)]
     (toy,) = (run for run in listed if run["name"] == "toy")

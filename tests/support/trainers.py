@@ -88,6 +88,9 @@ class FakeLearner:
         nats = self.estimates.pop(0) if self.estimates else 2.0 + 0.2 * self._felt(self.weights)
         return nats if isinstance(nats, Estimate) else Estimate(nats)
 
+    def read(self) -> dict[str, np.ndarray]:
+        return {name: array.copy() for name, array in self.weights.items()}
+
     def state(self) -> State:
         return State(*({name: array.copy() for name, array in part.items()} for part in self._parts()))
 

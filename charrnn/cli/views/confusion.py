@@ -7,6 +7,8 @@ from charrnn.cli.views.table import aligned
 from charrnn.cli.views.wrapping import cells
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from charrnn.api.evaluation import Evaluation
 
 # With more labels than this, only the most frequent mistakes are shown.
@@ -45,10 +47,17 @@ def confusion(counts: "tuple[tuple[int, ...], ...]", labels: tuple[str, ...]) ->
     if len(labels) <= LABELS:
         rows = [(name, *(f"{count:,}" for count in row)) for name, row in zip(names, counts, strict=True)]
         return aligned([("true, given:", *names), *rows], "<" + ">" * len(names))
-    mistakes = sorted(
-        (-count, names[true], names[given])
+    mistakes = most_frequent(counts)[:MISTAKES]
+    shown = ((f"{count:,}", names[true], names[given]) for count, true, given in mistakes)
+    return aligned([("count", "true", "given"), *shown], "><<")
+
+
+def most_frequent(counts: "Sequence[Sequence[int]]") -> list[tuple[int, int, int]]:
+    """Return the mistakes, the most frequent first: how often, and the numbers of the true and of the given label."""
+    mistakes = [
+        (count, true, given)
         for true, row in enumerate(counts)
         for given, count in enumerate(row)
         if count and given != true
-    )
-    return aligned([("count", "true", "given"), *((f"{-n:,}", *which) for n, *which in mistakes[:MISTAKES])], "><<")
+    ]
+    return sorted(mistakes, key=lambda mistake: -mistake[0])

@@ -26,7 +26,6 @@ table{width:100%;border-collapse:collapse;table-layout:fixed}
 th,td{padding:.15em 1ch;text-align:right;vertical-align:top}
 th{font-weight:inherit;color:var(--faint)}th:last-child,td:last-child{text-align:left}
 th:first-child{width:6ch}th:nth-child(2){width:9ch}td:first-child{color:var(--faint)}
-b{font-weight:inherit}.n::before{content:"↵";color:var(--faint)}
 """
 _NIGHT = "--paper:#17171b;--ink:#d6d6dc;--faint:#8c8c98;--rule:#34343c"
 
@@ -40,10 +39,13 @@ def _rules(papers: Sequence[str], turn: int, below: str, above: str) -> str:
     )
 
 
-_CSS = (
-    f"{_STYLE}{_rules(_LIGHT, 6, '#000', '#fff')}"
-    f"@media(prefers-color-scheme:dark){{\n:root{{{_NIGHT}}}\n{_rules(_DARK, 5, '#fff', '#000')}}}\n"
+# The style of the characters of a heat map; the page says what colour is faint.
+MARKS = (
+    'b{font-weight:inherit}.n::before{content:"↵";color:var(--faint)}\n'
+    f"{_rules(_LIGHT, 6, '#000', '#fff')}"
+    f"@media(prefers-color-scheme:dark){{\n{_rules(_DARK, 5, '#fff', '#000')}}}\n"
 )
+_CSS = f"{_STYLE}@media(prefers-color-scheme:dark){{:root{{{_NIGHT}}}}}\n{MARKS}"
 
 
 class HeatPage:
@@ -56,17 +58,15 @@ class HeatPage:
         self._write = file.write
         self._end = "</table>" if lines else "</div>"
         title = escape(printable(f"Surprisal of {source} by {model}"))
-        levels = "".join(f"<span class=h{number}>{escape(label)}</span>" for number, label in enumerate(LABELS))
         self._write(
             f"{HEAD}<title>{title}</title>\n<style>\n{_CSS}</style>\n"
-            f"<header><h1>{title}</h1><p>bits{levels}</p></header>\n<main>"
+            f"<header><h1>{title}</h1><p>{scale()}</p></header>\n<main>"
             + ("<table>\n<tr><th>line<th>bits/char<th>text\n" if lines else "<div>")
         )
 
     def text(self, text: str, bits: Sequence[float]) -> None:
         """Write the next piece of the text, with the bits of each character (NaN: not measured)."""
-        for character, cost in zip(each_printable(text, LAYOUT), bits, strict=True):
-            self._write(_character(character, cost))
+        self._write(marked(text, bits))
 
     def line(self, number: int, bits_per_char: float, text: str, bits: Sequence[float]) -> None:
         """Write a record, including its line end if that was measured."""
@@ -78,6 +78,17 @@ class HeatPage:
         """Write the totals, which the page shows above the text, and the end of the page; the file stays open."""
         totals = f"characters {characters:,} · bits per character {measured(bits_per_char, 4)} · unknown {unknown:,}"
         self._write(f"{self._end}</main>\n<footer>{totals}</footer>\n")
+
+
+def scale() -> str:
+    """Return the levels with their bits, as a piece of a line."""
+    return "bits" + "".join(f"<span class=h{number}>{escape(label)}</span>" for number, label in enumerate(LABELS))
+
+
+def marked(text: str, bits: Sequence[float]) -> str:
+    """Return a text with each character in the colour of its bits; the page needs MARKS."""
+    characters = zip(each_printable(text, LAYOUT), bits, strict=True)
+    return "".join(_character(character, cost) for character, cost in characters)
 
 
 def _character(shown: str, cost: float) -> str:

@@ -12,15 +12,12 @@ from charrnn.cli.views import beginning
 from charrnn.cli.views.speed import Speed
 from charrnn.cli.views.units import clock, short
 from charrnn.cli.views.wrapping import FIXED, columns_of, wrapped
-from charrnn.text.decoding import readable
 
 if TYPE_CHECKING:
     from charrnn.api.events import Began, Evaluated, Event, Stepped
     from charrnn.api.session import Training
     from charrnn.cli.views.bar import Bar, Shown
 
-SAMPLE = 200
-TEMPERATURE = 0.7
 # Plain lines come this often, in seconds, between evaluations.
 LINE_EVERY = 30.0
 # After KNOWN_AFTER seconds of training the speed is known well enough to predict the end of the run. The prediction is
@@ -229,12 +226,8 @@ class View:
             parts.append(f"val {_bits(event.val_nats, 4)} bits{right}{best}")
         # A line that is too long is broken between the parts only.
         self._say(" ".join(part.replace(" ", FIXED) for part in parts))
-        if self.quiet < NO_SAMPLES and self.predicted == self.unit:
-            model = self.training.model(event)
-            sample = model.sample(SAMPLE, temperature=TEMPERATURE, seed=event.step)
-            # A model of lines finishes its last line, which may take thousands of characters.
-            sample = sample if len(sample) <= 2 * SAMPLE else sample[: 2 * SAMPLE] + " …"
-            for line in readable(sample, model.text).splitlines():
+        if self.quiet < NO_SAMPLES and event.sample is not None:
+            for line in event.sample.splitlines():
                 self._say(printable(line), "  | ")
 
     def _say(self, line: str, prefix: str | None = None) -> None:

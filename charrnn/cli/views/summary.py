@@ -34,7 +34,7 @@ def rows(facts: dict[str, Any], width: int) -> Iterator[Row]:
         yield "training", list(_training(facts["training"]))
     yield from _corpus(facts["progress"], _read(facts))
     yield from _progress(facts["progress"], facts["history"], facts["unit"])
-    yield from _figures(facts)
+    yield from figures(facts)
 
 
 def _model(facts: dict[str, Any]) -> Iterator[Row]:
@@ -154,7 +154,8 @@ def _progress(progress: dict[str, Any], history: list[Record], unit: str) -> Ite
         yield "went back", _first(went_back, "times")
 
 
-def _figures(facts: dict[str, Any]) -> Iterator[Row]:
+def figures(facts: dict[str, Any]) -> Iterator[Row]:
+    """Yield the exact figures of each held-out part."""
     for part in PARTS:
         evaluation = evaluation_of(facts[part], facts["unit"])
         if evaluation is not None:
