@@ -160,9 +160,9 @@ def test_mistakes_are_counted():
 
 def test_whatever_the_record_compares_is_compared():
     record = {"bits_per_char": 2.0, "frequency_nats": math.log(2) * 4, "compressors": {"xz": 3.0, "odd": "x"}}
-    record |= {"ngram": {"5-gram": 2.5}, "repeated": {"pieces": 3, "count": 9, "kind": "lines"}, "characters": 9}
+    record |= {"ngrams": {"order": 5, "bits_per_char": 2.5, "ngrams": 99}, "repeated": {"pieces": 3, "count": 9, "kind": "lines"}, "characters": 9}
     assert compared(record) == {
-        "this model": 2.0, "5-gram": 2.5, "xz": 3.0, "frequencies of single characters": 4.0,
+        "this model": 2.0, "5-grams": 2.5, "xz": 3.0, "frequencies of single characters": 4.0,
     }  # fmt: skip
     assert compared({}) == {}
 
