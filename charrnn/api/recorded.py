@@ -78,7 +78,7 @@ def recorded_data(checkpoint: Path, watch: Watch | None, notify: Notify) -> Data
         try:
             text = read_text(sources, header.text, recorded.include or (), watch)
         except CharRNNError as error:
-            raise CharRNNError(f"`part` needs the text of the run. {error.message}", _HINT) from None
+            raise CharRNNError(f"The text of the run is needed. {error.message}", _HINT) from None
         if text.sha256 != sha256:
             raise CharRNNError(
                 f"{', '.join(sources)} has changed since the run began: its SHA-256 is {text.sha256}, it was {sha256}.",

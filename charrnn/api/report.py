@@ -23,8 +23,9 @@ from charrnn.inference.model import Model as Network
 from charrnn.runs.folder import Run
 from charrnn.text.reader import Watch
 
-# How many characters of held-out text are shown, and among how many mistakes are counted.
-SHOWN, READ = 2_000, 20_000
+# How many characters of held-out text are shown, and among how many mistakes are counted; a large network takes about
+# a millisecond for each.
+SHOWN, READ = 2_000, 5_000
 # How many pairs of characters are reported.
 PAIRS = 20
 # How many characters of labelled texts are labelled.
@@ -118,7 +119,7 @@ def report(
         losses(history),
         [(step, rate) for step, rate in rates if rate is not None],
         samples,
-        {part: compared(facts[part]) for part in PARTS if facts[part]},
+        {part: compared(facts[part], facts["unit"]) for part in PARTS if facts[part]},
         missing=tuple(missing),
         **held,
     )
@@ -143,11 +144,11 @@ def changed(facts: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def compared(record: Record) -> dict[str, float]:
+def compared(record: Record, unit: str = "character") -> dict[str, float]:
     """Return the bits per unit in the log's record of a held-out part, by what needs them, the fewest first."""
     found = {"this model": number(record.get("bits_per_char"))}
     frequency = number(record.get("frequency_nats"))
-    found["frequencies of single characters"] = None if frequency is None else frequency / math.log(2)
+    found[f"frequencies of the {unit}s"] = None if frequency is None else frequency / math.log(2)
     others = record.get("compressors")
     if isinstance(others, dict):
         found |= {str(name): number(bits) for name, bits in others.items()}

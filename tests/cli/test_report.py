@@ -160,11 +160,12 @@ def test_mistakes_are_counted():
 
 def test_whatever_the_record_compares_is_compared():
     record = {"bits_per_char": 2.0, "frequency_nats": math.log(2) * 4, "compressors": {"xz": 3.0, "odd": "x"}}
-    record |= {"ngrams": {"order": 5, "bits_per_char": 2.5, "ngrams": 99}, "repeated": {"pieces": 3, "count": 9, "kind": "lines"}, "characters": 9}
+    record |= {"ngrams": {"order": 5, "bits_per_char": 2.5, "ngrams": 99}, "characters": 9}
+    record["repeated"] = {"pieces": 3, "count": 9, "kind": "lines"}
     assert compared(record) == {
-        "this model": 2.0, "5-grams": 2.5, "xz": 3.0, "frequencies of single characters": 4.0,
+        "this model": 2.0, "5-grams": 2.5, "xz": 3.0, "frequencies of the characters": 4.0,
     }  # fmt: skip
-    assert compared({}) == {}
+    assert compared({}) == {} and compared({"frequency_nats": 0.0}, "label") == {"frequencies of the labels": 0.0}
 
 
 def test_the_samples_that_say_most():
@@ -197,6 +198,8 @@ def test_without_the_text_the_page_says_why(here, what):
         os.remove("toy.txt")
     page = page_of("toy")
     assert ("does not exist" if what == "gone" else "has changed since the run began") in page
+    told = CliRunner().invoke(app, ["report", "toy", "--html", "page.html", "--force"]).stderr
+    assert "How the model reads held-out text is not shown." in told
     assert "Surprisal</h2>" not in page and "Mistakes</h2>" not in page and "Samples</h2>" in page
     assert charrnn.report("toy").stretch is None
 

@@ -43,3 +43,5 @@ def report(
         if run is None:
             tell_which(found.name, path.name, found.facts["step"])
         page.write(found)
+    for why in found.missing:
+        notify(why)
