@@ -129,24 +129,70 @@ def test_what_cannot_be_measured_is_refused(runs, checkpoints, arguments, option
     assert said in str(caught.value)
 
 
-@pytest.mark.trains
-def test_what_a_run_reads(runs):
-    told = []
-    how = {"reach": 9, "positions": 5}
-    start, trained = charrnn.gradient_flow("forth", **how, tell=lambda *progress: told.append(progress))
-    assert (start.start, start.step, trained.start, trained.step) == (True, None, False, 40)
-    assert start.norms != trained.norms and start.positions == 5 and start.seed == CONFIG.seed
-    assert told[-1][0] == told[-1][1] and [done for done, _ in told] == sorted({done for done, _ in told})
-    # The beginning of the validation part is the beginning of a text: no position is so near to it.
-    held = charrnn.gradient_flow("forth", text=runs / "held.txt", **how)
-    assert held == [start, trained]
-    # The weights of the start are those of an untrained network with this seed.
-    sizes = {"layers": 1, "units": 6, "seed": CONFIG.seed}
-    (untrained,) = charrnn.gradient_flow(cell="gru", text=runs / "text.txt", **how, **sizes)
-    same = charrnn.gradient_flow("forth", text=runs / "text.txt", **how)[0]
-    assert untrained.norms == same.norms != start.norms
-    # From the end: the text turned, read by the same weights.
+@pytest.fixture
+def networks(runs, monkeypatch):
+    """Return a function that returns the networks whose gradients would be followed."""
+
+    def of(*names, **how):
+        found = []
+        monkeypatch.setattr("charrnn.api.gradient_flow._flows", lambda network, *more: found.append(network) or ())
+        monkeypatch.setattr("charrnn.api.gradient_flow.start", lambda *arguments, **how: 1)
+        monkeypatch.setattr("charrnn.api.gradient_flow._engine", lambda *arguments: "framework")
+        assert charrnn.gradient_flow(*names, reach=9, positions=5, **how) == []
+        return found
+
+    return of
+
+
+def same(one, other):
+    return all(np.array_equal(array, like) for array, like in zip(one.window[:3], other.window[:3], strict=True))
+
+
+def test_a_run_reads_its_validation_part(networks, runs):
+    (own,), (given,) = networks("forth"), networks("forth", text=runs / "held.txt")
+    assert same(own, given) and own.window.inputs.shape == (256 + 9, 5)
+    assert not same(own, networks("forth", text=runs / "text.txt")[0])
+    assert (own.run, own.step, own.seed) == ("forth", 40, CONFIG.seed)
+    (runs / "text.txt").write_text("changed")
+    with pytest.raises(CharRNNError, match="has changed"):
+        networks("forth")
+
+
+def test_a_run_that_reads_from_the_end_does_so_here_too(networks, runs):
     (runs / "turned.txt").write_text((runs / "held.txt").read_text()[::-1])
-    assert charrnn.gradient_flow("back", **how)[1].norms == (
-        charrnn.gradient_flow("forth", text=runs / "turned.txt", **how)[1].norms
+    assert same(networks("back")[0], networks("forth", text=runs / "turned.txt")[0])
+
+
+def test_untrained_networks_read_a_text_or_random_characters(networks, runs):
+    one, other = networks(cell=["gru", "rnn"], text=runs / "text.txt", units=6, layers=1, seed=3)
+    assert same(one, networks("forth", text=runs / "text.txt")[0]) and same(one, other)
+    assert (one.model, other.model, one.vocab_size) == (MODEL, ModelConfig("rnn", 1, 6), len(CHARACTERS))
+    assert one.trained is None and one.seed == 3
+    (first,), (again,), (another,) = (networks(cell="gru", seed=seed) for seed in (1, 1, 2))
+    assert same(first, again) and not same(first, another)
+    assert len(np.unique(first.window.inputs)) > 60
+
+
+def test_what_the_vocabulary_lacks(networks, runs):
+    (runs / "odd.txt").write_text("abc" * 20 + "Z" + "abc" * 20)
+    with pytest.raises(CharRNNError, match="'Z'"):
+        networks("forth", text=runs / "odd.txt")
+    told = []
+    assert networks("forth", text=runs / "odd.txt", unknown="skip", notify=told.append) and "Z" in told[0]
+    (runs / "empty.txt").write_text("")
+    with pytest.raises(CharRNNError):
+        networks(cell="rnn", text=runs / "empty.txt")
+
+
+@pytest.mark.trains
+def test_a_run_at_its_start_and_after_training(runs):
+    told = []
+    start, trained = charrnn.gradient_flow(
+        "forth", reach=9, positions=5, tell=lambda *progress: told.append(progress), engine="framework"
     )
+    assert (start.start, start.step, trained.start, trained.step) == (True, None, False, 40)
+    assert start.positions == 5 and start.seed == CONFIG.seed and start.lags == tuple(range(1, 10))
+    assert min(start.norms[0.1]) > 0 and start.norms != trained.norms
+    # There is one layer, so it is all of the state.
+    assert start.layers == {"layer0": start.norms[0.5]} and trained.layers == {"layer0": trained.norms[0.5]}
+    assert told[-1][0] == told[-1][1] and [done for done, _ in told] == sorted({done for done, _ in told})
