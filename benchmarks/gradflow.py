@@ -1,6 +1,6 @@
 """How far back gradients reach in six cells, at the start and after training: prints a Markdown table, draws a picture.
 
-    python benchmarks/gradflow.py FOLDER [--plot docs/gradients/cells.png]
+    python benchmarks/gradflow.py FOLDER [--plot docs/cells/gradients.png]
 
 Writes into FOLDER the text, which charrnn makes of the Python modules of this machine, and a run for each cell. All
 cells have one layer of 64 units and the same settings. The budget is a number of steps, so the table does not depend on
@@ -8,6 +8,7 @@ the speed of the machine. Runs that are there already are not trained again.
 """
 
 import argparse
+import math
 from pathlib import Path
 
 import machine
@@ -32,20 +33,19 @@ def main() -> None:
     args = parser.parse_args()
     text = args.folder / "python.txt"
     args.folder.mkdir(parents=True, exist_ok=True)
-    get_corpus("python", known_corpora()["python"], text, SIZE)
+    if not text.exists():
+        get_corpus("python", known_corpora()["python"], text, SIZE)
     print(machine.describe("charrnn", "numpy", "tensorflow", "keras"))
     for cell in args.cells:
         if not (args.folder / cell / "best.safetensors").exists():
             charrnn.train(text, name=cell, out=args.folder, cell=cell, steps=args.steps, **SETTINGS)
     flows = charrnn.gradient_flow(*(args.folder / cell for cell in args.cells), reach=args.reach)
     print(f"1x{SETTINGS['units']}, batch {SETTINGS['batch']}, seq {SETTINGS['seq']}, {args.steps} steps:\n")
-    print(
-        "| cell | reach at the start | after training | per step at the start | after training | bits per character |"
-    )
+    print("| cell | reach at the start | reach after training | factor at the start | after training | bits |")
     print("|---|---|---|---|---|---|")
     for cell, start, trained in zip(args.cells, flows[::2], flows[1::2], strict=True):
         (facts,) = charrnn.inspect(args.folder / cell)
-        bits = facts["validation"]["nats_per_char"] / 0.6931471805599453 if facts["validation"] else float("nan")
+        bits = facts["validation"]["nats_per_char"] / math.log(2)
         reaches = " | ".join(_reach(flow) for flow in (start, trained))
         print(f"| {cell} | {reaches} | {start.factor:.3f} | {trained.factor:.3f} | {bits:.3f} |")
     if args.plot:

@@ -86,7 +86,7 @@ def _figure(flows: Sequence[GradientFlow]) -> Any:
     axes.set_yscale("log")
     top = max(value for flow in flows for value in flow.relative[_HIGH])
     axes.set_ylim(bottom=1e-8, top=max(3.0, 3 * top))
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, flows[0].lags[-1])
     axes.set_xlabel("steps back, k")
     axes.set_ylabel(_TITLE)
     axes.legend(frameon=False, fontsize="small")
