@@ -35,22 +35,7 @@ def measured(monkeypatch):
 
 def test_the_table_and_the_chart(measured):
     lines = run("--cell", "rnn").stdout.splitlines()
-    assert lines[0].split() == [
-        "network",
-        "reach",
-        "10%-90%",
-        "per",
-        "step",
-        "k",
-        "=",
-        "1",
-        "k",
-        "=",
-        "10",
-        "k",
-        "=",
-        "20",
-    ]
+    assert lines[0].split() == ["network", "reach", "10%-90%", "factor", "k=1", "k=10", "k=20"]
     assert lines[1].split() == ["corpus,", "start", "7", "7-7", "0.500", "3", "0.002", "2e-06"]
     assert lines[2].split() == ["corpus,", "step", "400", "20+", "20+-20+", "0.900", "3", "0.39", "0.14"]
     assert lines[4].startswith("norm of the gradient, relative to k = 1   A corpus, start")
@@ -122,6 +107,13 @@ def test_some_points_are_marked():
     assert drawn.count("A") == drawn.count("B") == 5
     columns = {mark: {line.index(mark) for line in drawn.splitlines() if mark in line} for mark in "AB"}
     assert not columns["A"] & columns["B"]
+
+
+def test_a_narrow_terminal_is_enough(monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert max(map(len, view.shown([flow((0.99,), lags=200, start=True), flow((0.97,), lags=200)]).splitlines())) <= 60
 
 
 def test_a_wide_terminal_is_filled(monkeypatch):

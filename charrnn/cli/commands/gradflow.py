@@ -63,7 +63,8 @@ def gradflow(
 
     The loss of the prediction at a position has a gradient with respect to the state k steps before. The command prints
     how its norm changes with k: the median over many positions, divided by the norm at k = 1. The reach is the largest
-    k at which the norm is still at least 1 % of that. A run is shown at the start of training, with new weights, and
+    k at which the norm is still at least 1 % of that, with its quantiles; the factor is the mean change in a step. A
+    run is shown at the start of training, with new weights, and
     after it. The state is what the network remembers: all fields of all layers.
     """
     from charrnn.api.gradient_flow import SIZES, gradient_flow

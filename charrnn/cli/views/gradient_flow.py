@@ -35,10 +35,9 @@ def check_count(count: int) -> None:
 def shown(flows: Sequence[GradientFlow]) -> str:
     """Return the table and the chart, as wide as the terminal, in colour if stdout gets colours."""
     width = max(NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns) if sys.stdout.isatty() else WIDTH
-    lags = flows[0].lags
-    at = [k for k in (*_SHOWN, lags[-1]) if k <= lags[-1]]
-    at = list(dict.fromkeys(at))
-    rows = [("network", "reach", f"{_LOW:.0%}-{_HIGH:.0%}", "per step", "k = 1", *(f"k = {k}" for k in at))]
+    last = flows[0].lags[-1]
+    at = sorted({*(k for k in _SHOWN if k < last), last})
+    rows = [("network", "reach", f"{_LOW:.0%}-{_HIGH:.0%}", "factor", "k=1", *(f"k={k}" for k in at))]
     for flow in flows:
         relative = [_number(flow.relative[_MEDIAN][k - 1]) for k in at]
         between = f"{_reach(flow, _LOW)}-{_reach(flow, _HIGH)}"
