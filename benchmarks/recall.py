@@ -58,7 +58,7 @@ class Compiled(NamedTuple):
 
 def compiled(net: Any, config: TrainConfig) -> Compiled:
     """Return the work on a network, `charrnn.training.network.CharRNN`."""
-    from charrnn.network.forward import initial_states
+    from charrnn.network.states import initial_states
     from charrnn.training.backends.engine import Shards, Update, compiled, loss_and_gradients, xp
     from charrnn.training.optimizers import make_optimizer
     from charrnn.training.step import cross_entropy

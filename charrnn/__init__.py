@@ -19,6 +19,7 @@ _HOMES = {
     "CharRNNError": "charrnn.errors",
     "Evaluation": "charrnn.api.evaluation",
     "Filling": "charrnn.api.filling",
+    "GradientFlow": "charrnn.api.gradient_reach",
     "Labelling": "charrnn.api.labelling",
     "Model": "charrnn.api.model",
     "ModelConfig": "charrnn.config",
@@ -39,6 +40,7 @@ _HOMES = {
     "Training": "charrnn.api.session",
     "baseline": "charrnn.api.baseline",
     "events": "charrnn.api",
+    "gradient_flow": "charrnn.api.gradient_flow",
     "inspect": "charrnn.api.inspection",
     "list_runs": "charrnn.api.runs",
     "load": "charrnn.api.model",
@@ -55,6 +57,7 @@ __all__ = [
     "CharRNNError",
     "Evaluation",
     "Filling",
+    "GradientFlow",
     "Labelling",
     "Model",
     "ModelConfig",
@@ -76,6 +79,7 @@ __all__ = [
     "__version__",
     "baseline",
     "events",
+    "gradient_flow",
     "inspect",
     "list_runs",
     "load",
@@ -97,6 +101,8 @@ if TYPE_CHECKING:
     from charrnn.api.fitting import probe
     from charrnn.api.following import Next
     from charrnn.api.generation import Sample
+    from charrnn.api.gradient_flow import gradient_flow
+    from charrnn.api.gradient_reach import GradientFlow
     from charrnn.api.inspection import inspect
     from charrnn.api.labelling import Labelling
     from charrnn.api.model import Model, load

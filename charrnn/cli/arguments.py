@@ -113,6 +113,17 @@ def runs_and_texts(arguments: list[str], command: str, several: bool = False) ->
 
     With `several`, there may be more than one text.
     """
+    runs, texts = runs_and_files(arguments)
+    if len(texts) > 1 and not several:
+        raise CharRNNError(
+            f"{len(texts)} texts were named: {', '.join(texts)}; charrnn {command} reads one.",
+            hint=f"Join them: {shlex.join(['cat', *texts])} | {typed_without(texts)}",
+        )
+    return runs, texts or ["-"]
+
+
+def runs_and_files(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Return the runs and the texts among arguments: the texts are files, or "-" for stdin."""
     from charrnn.runs.finding import has_checkpoint
 
     texts = [one for one in arguments if one == "-" or (os.path.isfile(one) and not one.endswith(".safetensors"))]
@@ -120,12 +131,7 @@ def runs_and_texts(arguments: list[str], command: str, several: bool = False) ->
     for run in runs:
         if not run.endswith(".safetensors") and not has_checkpoint(run):
             raise _neither(run)
-    if len(texts) > 1 and not several:
-        raise CharRNNError(
-            f"{len(texts)} texts were named: {', '.join(texts)}; charrnn {command} reads one.",
-            hint=f"Join them: {shlex.join(['cat', *texts])} | {typed_without(texts)}",
-        )
-    return runs, texts or ["-"]
+    return runs, texts
 
 
 def runs_and_queries(arguments: list[str]) -> tuple[list[str], list[str]]:

@@ -143,6 +143,14 @@ charrnn verify corpus names
 # Check whether two runs have the same weights.
 charrnn verify corpus elsewhere/corpus --equal
 """,
+    "gradflow": """
+# Show how far back the gradients of the newest run reach.
+charrnn gradflow
+# Compare untrained networks of three cells, and draw a picture.
+charrnn gradflow --cell rnn,lstm,gru --layers 1 --plot gradients.png
+# Compare two runs on the same text.
+charrnn gradflow corpus names chapter.txt --reach 50
+""",
     "bench": """
 # Measure how fast this machine trains and samples a model.
 charrnn bench --layers 2 --units 512

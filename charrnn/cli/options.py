@@ -156,6 +156,14 @@ ErrorsOfLines = Annotated[
         show_default="replace",
     ),
 ]
+ErrorsOfText = Annotated[
+    str | None,
+    typer.Option(
+        "--errors",
+        help=f"What to do with bytes that are invalid in the encoding: {', '.join(ERRORS)} (by U+FFFD). Default: as in "
+        "training.",
+    ),
+]
 Errors = Annotated[
     str,
     typer.Option(

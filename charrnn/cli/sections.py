@@ -4,7 +4,7 @@ COMMANDS = {
     "Train": ("corpus", "vocab", "baseline", "train"),
     "Use": ("sample", "complete", "fill", "next", "score", "eval"),
     "Vectors and units": ("embed", "similar", "map", "probe", "label", "neurons"),
-    "Inspect": ("runs", "inspect", "report", "verify"),
+    "Inspect": ("runs", "inspect", "report", "verify", "gradflow"),
     "Machine": ("bench", "devices", "cells", "gradcheck"),
 }
 
@@ -179,6 +179,13 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "Output": ("--output", "--json"),
         "How text is read": _HOW_TEXT_IS_READ,
         "Speed": _SPEED,
+    },
+    "gradflow": {
+        "What is measured": ("--reach", "--positions"),
+        "Untrained networks": ("--cell", "--layers", "--units", "--embedding", "--stack", "--attention", "--seed"),
+        "Output": ("--plot", "--json"),
+        "How text is read": ("--field", *_HOW_TEXT_IS_READ),
+        "Speed": ("--backend", "--engine"),
     },
     "bench": {
         "Model": ("--cell", "--layers", "--units", "--embedding", "--stack", "--attention", "--cells"),

@@ -23,3 +23,5 @@ NGRAM_ORDER, HIGHEST_ORDER = 8, 12
 MAPS = ("pca", "tsne")
 # How the weights of a probe are kept small; the first is the default.
 PENALTIES = ("l2", "l1")
+# How far back the gradient of a loss is followed, and from how many positions of a text.
+REACH, POSITIONS = 200, 64

@@ -6,10 +6,14 @@ In training, what a classifier has pooled of its document is part of it too.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from charrnn.cells.cell import Clocked
 from charrnn.config import ModelConfig
 from charrnn.network.attention import Memory, memory_shapes
 from charrnn.network.pooling import Pool, pool_shapes
 from charrnn.network.stacks import layers_of
+
+# The fields that count, whatever the parameters are: nothing of a gradient with respect to them reaches a parameter.
+_COUNTERS: dict[type[Any], str] = {Clocked: "k", Memory: "seen", Pool: "count"}
 
 
 def state_shapes(model: ModelConfig, batch: int) -> list[Any]:
@@ -43,6 +47,12 @@ def from_named(model: ModelConfig, fields: Mapping[str, Any]) -> list[Any]:
         type(state)(*(fields[f"{place}/{field}"] for field in state._fields))
         for place, state in _placed(state_shapes(model, 1))
     ]
+
+
+def counters(model: ModelConfig) -> list[str]:
+    """Return the names of the fields that no parameter changes: of a clockwork network "layer0/k", ..."""
+    placed = _placed(state_shapes(model, 1))
+    return [f"{place}/{_COUNTERS[type(state)]}" for place, state in placed if type(state) in _COUNTERS]
 
 
 def _placed(states: Sequence[Any]) -> Iterator[tuple[str, Any]]:

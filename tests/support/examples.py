@@ -25,6 +25,7 @@ ONLY_PARSED = (
     "charrnn bench",
     "charrnn devices",
     "charrnn gradcheck",
+    "charrnn gradflow",
     "charrnn corpus tinyshakespeare",
     "charrnn --install-completion",
 )

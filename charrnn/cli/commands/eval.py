@@ -34,14 +34,7 @@ def eval(
     field: o.Field = None,
     label_field: o.LabelField = None,
     encoding: o.EncodingOfText = None,
-    errors: Annotated[
-        str | None,
-        typer.Option(
-            "--errors",
-            help="What to do with bytes that are invalid in the encoding: strict, replace (by U+FFFD). Default: as in "
-            "training.",
-        ),
-    ] = None,
+    errors: o.ErrorsOfText = None,
     cells: o.Cells = None,
     unknown: o.Unknown = None,
     as_json: o.AsJson = False,

@@ -1,11 +1,14 @@
-"""The losses of training runs as a chart that is drawn with characters."""
+"""Charts that are drawn with characters: of the losses of training runs, and of other curves."""
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from charrnn.api.history import Losses, Series
 
 HEIGHT, NARROWEST = 14, 60
+# Below the highest value, a logarithmic scale has at most so many decades: a curve of more would flatten all others.
+DECADES = 8
 VALIDATION, BEST, SEVERAL = "●", "★", "*"
 # The marks of several runs in one chart: letters can be distinguished without colour.
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -21,6 +24,20 @@ _RUN_COLOURS = ("36", "33", "35", "32", "34", "31")
 Cells = dict[tuple[int, int], tuple[str, str]]
 
 
+class Scales(NamedTuple):
+    """What the axes of a chart show: the name of the horizontal one, and whether the vertical one is logarithmic."""
+
+    x: str = "steps"
+    logarithmic: bool = False
+
+    def placed(self, series: Series) -> Series:
+        """Return points as they are placed on linear axes; a logarithmic one shows no number that is not positive."""
+        return [(x, math.log10(y)) for x, y in series if y > 0] if self.logarithmic else series
+
+
+_LINEAR = Scales()
+
+
 def draw(losses: Losses, width: int, colour: bool, unit: str = "character") -> list[str]:
     """Return the lines of a chart in bits per `unit`, `width` (>= NARROWEST) columns wide; none without points."""
     points = [*losses.train, *losses.validation]
@@ -33,24 +50,48 @@ def draw(losses: Losses, width: int, colour: bool, unit: str = "character") -> l
     return [_legend(losses, width, colour, unit), *axes.lines(cells, colour)]
 
 
-def draw_together(curves: Sequence[tuple[str, Series]], width: int, colour: bool, title: str) -> list[str]:
-    """Return the lines of one chart of several runs, each a name and its losses; their marks are LETTERS."""
-    points = [point for _, series in curves for point in series]
+def draw_together(
+    curves: Sequence[tuple[str, Series]],
+    width: int,
+    colour: bool,
+    title: str,
+    scales: Scales = _LINEAR,
+    marked: int | None = None,
+) -> list[str]:
+    """Return the lines of one chart of several curves, each a name and its points; their marks are LETTERS.
+
+    marked: how many points of each curve have its mark, about; None: all. On a logarithmic scale points that are more
+    than DECADES below the highest one are left out.
+    """
+    named = [(name, scales.placed(series)) for name, series in curves]
+    points = [point for _, series in named for point in series]
     if not points:
         return []
-    axes = _Axes(points, width)
+    if scales.logarithmic:
+        lowest = max(y for _, y in points) - DECADES
+        named = [(name, [point for point in series if point[1] >= lowest]) for name, series in named]
+        points = [point for point in points if point[1] >= lowest]
+    axes = _Axes(points, width, scales)
     cells: Cells = {}
     marks: Cells = {}
     legend = [(title, "")]
-    for number, (letter, (name, series)) in enumerate(zip(LETTERS, curves, strict=False)):
+    for number, (letter, (name, series)) in enumerate(zip(LETTERS, named, strict=False)):
         own = _RUN_COLOURS[number % len(_RUN_COLOURS)]
         cells |= axes.line(series, own)
-        placed = axes.marks(series, letter, own)
+        placed = axes.marks(_some(series, marked, number, len(named)), letter, own)
         marks |= placed | {place: (SEVERAL, "1") for place in placed.keys() & marks.keys()}
         legend.append((f"{letter} {name}", own))
     if any(mark == SEVERAL for mark, _ in marks.values()):
         legend.append((f"{SEVERAL} several", "1"))
     return [*_wrapped(legend, width, colour), *axes.lines(cells | marks, colour)]
+
+
+def _some(series: Series, marked: int | None, number: int, curves: int) -> Series:
+    """Return the points of curve `number` that are marked; those of several curves are not below each other."""
+    if marked is None or len(series) <= marked:
+        return series
+    distance = len(series) // marked
+    return series[distance * number // curves :: distance]
 
 
 def _wrapped(legend: list[tuple[str, str]], width: int, colour: bool) -> Iterator[str]:
@@ -69,12 +110,14 @@ def _wrapped(legend: list[tuple[str, str]], width: int, colour: bool) -> Iterato
 
 
 class _Axes:
-    """The scales of a chart of points, `width` columns wide: from step 0, and from the lowest to the highest loss."""
+    """The axes of a chart of points, `width` columns wide: from 0, and from the lowest to the highest value."""
 
-    def __init__(self, points: Series, width: int):
-        self.y_low, self.y_high = span([bits for _, bits in points])
-        self.x_high = max(1, *(step for step, _ in points))
-        self.y_ticks = {row: text for row, text in ticks(self.y_low, self.y_high, HEIGHT, 6)}
+    def __init__(self, points: Series, width: int, scales: Scales = _LINEAR):
+        self.scales = scales
+        self.y_low, self.y_high = span([y for _, y in points])
+        self.x_high = max(1, *(x for x, _ in points))
+        marks = _decades if scales.logarithmic and self.y_high - self.y_low >= 1 else _values
+        self.y_ticks = dict(marks(self.y_low, self.y_high, scales))
         self.margin = max(map(len, self.y_ticks.values()))
         self.columns = width - self.margin - 2
 
@@ -92,12 +135,12 @@ class _Axes:
             marks = (cells.get((row, column), (" ", "")) for column in range(self.columns))
             drawn = "".join(_coloured(mark, own, colour) for mark, own in marks)
             lines.append(f"{tick or '':>{self.margin}} {'┤' if tick else '│'}{drawn}".rstrip())
-        return lines + _x_axis(self.x_high, self.columns, self.margin)
+        return lines + _x_axis(self.x_high, self.columns, self.margin, self.scales.x)
 
-    def _place(self, step: int, bits: float) -> tuple[float, float]:
+    def _place(self, x: int, y: float) -> tuple[float, float]:
         """Return the column and the row of a point, not rounded."""
-        down = (self.y_high - bits) / (self.y_high - self.y_low)
-        return step / self.x_high * (self.columns - 1), down * (HEIGHT - 1)
+        down = (self.y_high - y) / (self.y_high - self.y_low)
+        return x / self.x_high * (self.columns - 1), down * (HEIGHT - 1)
 
 
 def span(values: list[float], least: float = 1e-2) -> tuple[float, float]:
@@ -106,6 +149,22 @@ def span(values: list[float], least: float = 1e-2) -> tuple[float, float]:
     # In proportion to the values: for large ones a fixed distance would be too small.
     apart = max(least, abs(high) * 1e-2)
     return (low - apart, high + apart) if high - low < apart else (low, high)
+
+
+def _values(low: float, high: float, scales: Scales) -> list[tuple[int, str]]:
+    """Return ticks of the vertical axis, each with its row from below, at round numbers."""
+    if scales.logarithmic:
+        return [(round((y - low) / (high - low) * (HEIGHT - 1)), f"{10**y:.2g}") for y in (low, (low + high) / 2, high)]
+    return ticks(low, high, HEIGHT, 6)
+
+
+def _decades(low: float, high: float, scales: Scales) -> list[tuple[int, str]]:
+    """Return ticks of a logarithmic axis at powers of ten."""
+    exponents = range(math.ceil(low), math.floor(high) + 1)
+    apart = -(-len(exponents) // 8)
+    few = [exponent for exponent in exponents if exponent % apart == 0]
+    # Rounded as places of points are, from above.
+    return [(HEIGHT - 1 - round((high - y) / (high - low) * (HEIGHT - 1)), f"{10.0**y:g}") for y in few]
 
 
 def ticks(low: float, high: float, places: int, most: int, least: float = 0.0) -> list[tuple[int, str]]:
@@ -135,7 +194,7 @@ def _line(places: list[tuple[float, float]]) -> dict[tuple[int, int], str]:
     return {cell: chr(_BLANK + dots) for cell, dots in cells.items()}
 
 
-def _x_axis(x_high: int, columns: int, margin: int) -> list[str]:
+def _x_axis(x_high: int, columns: int, margin: int, name: str) -> list[str]:
     axis, labels = ["─"] * columns, [" "] * columns
     free = 0
     for column, text in ticks(0, x_high, columns, columns // (len(_short(x_high, 0)) + 8), least=1.0):
@@ -144,7 +203,7 @@ def _x_axis(x_high: int, columns: int, margin: int) -> list[str]:
         if free <= begin:
             labels[begin : begin + len(text)] = text
             free = begin + len(text) + 1
-    title = " steps "
+    title = f" {name} "
     named = title.join("".join(labels).rsplit(" " * len(title), 1))
     return [" " * margin + " └" + "".join(axis), (" " * (margin + 2) + named).rstrip()]
 
