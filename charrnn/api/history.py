@@ -53,7 +53,7 @@ def history_of(recorded: list[Record], log: Path | None) -> list[Record]:
 def _read(log: Path) -> list[Record]:
     """Return the history of training in a log, without the exact figures at its end."""
     try:
-        return [record for record in _records(log.read_bytes()) if "part" not in record]
+        return [record for record in records(log.read_bytes()) if "part" not in record]
     except OSError:
         return []
 
@@ -63,7 +63,7 @@ def figures_of(log: Path, step: int | None) -> dict[str, Record]:
     try:
         with open(log, "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
-            found = _records(file.read())
+            found = records(file.read())
     except OSError:
         return {}
     return {record["part"]: record for record in found if record["step"] == step and record.get("part") in PARTS}
@@ -92,7 +92,7 @@ def _repeated(told: Any) -> Repeated | None:
     return Repeated(int(pieces), int(count), kind)
 
 
-def _records(data: bytes) -> list[Record]:
+def records(data: bytes) -> list[Record]:
     """Return the records of a log; other lines, such as one that is still being written, are left out."""
     records = []
     for line in data.splitlines():

@@ -52,6 +52,12 @@ class Learner(Protocol):
     def estimate(self) -> Estimate | None:
         """Return the estimate on the validation part; None if there is no text to validate on."""
 
+    def gradient_norms(self, number: int) -> dict[str, float]:
+        """Return the norms of the gradients of step `number`, the next one, by parameter, before any clipping.
+
+        Nothing changes. If several processes train together, all must call it.
+        """
+
     def state(self) -> State:
         """Return a copy of the state."""
 

@@ -88,6 +88,9 @@ class FakeLearner:
         nats = self.estimates.pop(0) if self.estimates else 2.0 + 0.2 * self._felt(self.weights)
         return nats if isinstance(nats, Estimate) else Estimate(nats)
 
+    def gradient_norms(self, number: int) -> dict[str, float]:
+        return {name: 1.0 + number for name in self.weights}
+
     def state(self) -> State:
         return State(*({name: array.copy() for name, array in part.items()} for part in self._parts()))
 
