@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from charrnn.api.events import Ended, Evaluated, Event, Noticed, RolledBack, Stepped
 from charrnn.api.history import Record, number, records
+from charrnn.data.parts import Part, select
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.inference.distributions import distributions
 from charrnn.training.tensorboard import EventFiles, load
@@ -36,8 +37,7 @@ class Board:
         assert training.job is not None
         self.training, self.trainer, self.named = training, trainer, folder
         self.run, data = training.job.run, training.job.data
-        part = data.parts.val[0] if data.parts.val else data.parts.train
-        self.part = part.cut(0, min(len(part), READ))
+        self.part = _beginning(data.parts.val[0] if data.parts.val else data.parts.train)
         self.predicted = training.job.model.predicted(data.corpus.text.config.unit)
         self.characters = trainer.config.batch * trainer.config.seq
         self.files: EventFiles | None = None
@@ -146,6 +146,13 @@ class Board:
         if sample:
             files.text("sample", sample, step, "a text that the model wrote")
         files.flush()
+
+
+def _beginning(part: Part) -> Part:
+    """Return the first READ characters of a part, without the symbols of labels, which no model reads."""
+    part = part.cut(0, min(len(part), READ))
+    classes = part.classes
+    return part if classes is None else select(part, lambda low, high: classes[part.codes[low:high]] < 0)
 
 
 def check_folder(folder: Path | None, resumes: bool) -> None:

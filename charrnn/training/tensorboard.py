@@ -1,5 +1,6 @@
 """Event files of TensorBoard: what is written at each step, by TensorFlow's own writer; nothing is there twice."""
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -65,6 +66,7 @@ class EventFiles:
             for path in files:
                 self._cut(path, step)
             if files:
+                _wait_for_a_later_name(files[-1])
                 self._tell_readers(step)
             known = set(folder.glob(OURS))
             self._writer = tf.summary.create_file_writer(str(folder), filename_suffix=ENDING)
@@ -76,9 +78,11 @@ class EventFiles:
         self._write(tag, np.float32(value), step, SCALAR, what)
 
     def histogram(self, tag: str, values: np.ndarray, step: int, what: str) -> None:
-        """Write how often values of any shape are in each of BINS intervals of the same width."""
-        counts, edges = np.histogram(values.astype(np.float64), BINS)
-        self._write(tag, np.stack([edges[:-1], edges[1:], counts], axis=1), step, HISTOGRAM, what)
+        """Write how many of the finite values are in each of BINS intervals of the same width; nothing if none is."""
+        finite = values[np.isfinite(values)].astype(np.float64)
+        if len(finite):
+            counts, edges = np.histogram(finite, BINS)
+            self._write(tag, np.stack([edges[:-1], edges[1:], counts], axis=1), step, HISTOGRAM, what)
 
     def text(self, tag: str, text: str, step: int, what: str) -> None:
         """Write a text that is shown as it is: in Markdown, lines that are indented."""
@@ -131,15 +135,15 @@ class EventFiles:
         """Tell a TensorBoard that is open to forget all after `step`."""
         import tensorflow as tf
 
-        # Its name sorts between the older files and the next one: the readers go from file to file in this order.
-        path = self.folder / f"events.out.tfevents.{int(time.time()):010d}.{ENDING}"
+        # Its name is between those of the older files and the next one.
+        path = self.folder / f"{_name_now()}.{ENDING}"
         begins = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
+        begins_again = tf.compat.v1.Event(wall_time=time.time(), step=step + 1, session_log=begins)
         with tf.io.TFRecordWriter(str(path)) as file:
-            for event in (
-                tf.compat.v1.Event(wall_time=time.time(), file_version="brain.Event:2"),
-                tf.compat.v1.Event(wall_time=time.time(), step=step + 1, session_log=begins),
-            ):
-                file.write(event.SerializeToString())
+            file.write(tf.compat.v1.Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+            # The readers ignore the first such event.
+            for _ in range(2):
+                file.write(begins_again.SerializeToString())
 
     @contextmanager
     def _written(self) -> Iterator[None]:
@@ -148,5 +152,22 @@ class EventFiles:
         try:
             yield
         except (OSError, tf.errors.OpError) as error:
-            why = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
-            raise NotWritten(f"TensorBoard's files in {self.folder} could not be written: {why.strip()}.") from error
+            why = f"TensorBoard's files in {self.folder} could not be written: {_reason(error)}."
+            raise NotWritten(why, hint="Free some space, or name another folder with `tensorboard_dir`.") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what the system said; TensorFlow has it inside of a long message."""
+    known = [os.strerror(number) for number in errno.errorcode]
+    return next((words for words in known if words in str(error)), str(error).partition("\n")[0])
+
+
+def _name_now() -> str:
+    """Return how the name of a file begins that TensorFlow makes now; readers go from file to file by name."""
+    return f"events.out.tfevents.{int(time.time()):010d}."
+
+
+def _wait_for_a_later_name(path: Path) -> None:
+    """Wait for the next second if a file was made in this one, as the seconds order the files."""
+    if path.name.startswith(_name_now()):
+        time.sleep(1 - time.time() % 1)
