@@ -19,7 +19,7 @@ _CALLED: tuple[Any, str] = (Callable, "a function")
 # What parameters must be, by name; a name means the same in every function.
 _KINDS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(("run", "init"), _RUN),
-    **dict.fromkeys(("out", "vocab"), _PATH),
+    **dict.fromkeys(("out", "vocab", "tensorboard_dir"), _PATH),
     **dict.fromkeys(
         ("name", "backend", "device", "engine", "coordinator", "encoding", "errors", "field", "label_field", "part"),
         _NAME,
@@ -30,7 +30,7 @@ _KINDS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(("allow", "forbid", "append", "after"), (_TEXT, "a str, or bytes")),
     **dict.fromkeys(("prime", "text"), ((*_TEXT, np.ndarray), "a str, bytes, or an array of ids")),
     "keep_until": (bool, "True or False"),
-    **dict.fromkeys(("unique", "novel", "sort", "keep_until"), (bool, "True or False")),
+    **dict.fromkeys(("unique", "novel", "sort", "keep_until", "tensorboard"), (bool, "True or False")),
     "data": (bytes, "bytes"),
 }
 _NEVER_NONE = ("prime", "text", "data", "device", "engine")

@@ -64,10 +64,10 @@ def _lines(log: Path) -> list[Record]:
     """Return the records of training in a log, without the exact figures at its end."""
     try:
         # Reading a FIFO would wait.
-        records = _records(log.read_bytes()) if log.is_file() else []
+        found = records(log.read_bytes()) if log.is_file() else []
     except OSError:
         return []
-    return [record for record in records if "part" not in record]
+    return [record for record in found if "part" not in record]
 
 
 def figures_of(log: Path, step: int | None) -> dict[str, Record]:
@@ -75,7 +75,7 @@ def figures_of(log: Path, step: int | None) -> dict[str, Record]:
     try:
         with open(log, "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
-            found = _records(file.read())
+            found = records(file.read())
     except OSError:
         return {}
     return {record["part"]: record for record in found if record["step"] == step and record.get("part") in PARTS}
@@ -104,7 +104,7 @@ def _repeated(told: Any) -> Repeated | None:
     return Repeated(int(pieces), int(count), kind)
 
 
-def _records(data: bytes) -> list[Record]:
+def records(data: bytes) -> list[Record]:
     """Return the records of a log; other lines, such as one that is still being written, are left out."""
     records = []
     for line in data.splitlines():

@@ -21,6 +21,7 @@ from charrnn.api.held_out import measured, seconds_needed
 from charrnn.api.json_text import finite
 from charrnn.api.model import Model
 from charrnn.api.preview import preview
+from charrnn.api.tensorboard import Board, check_folder
 from charrnn.atomic import sync_folder
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.data.corpus import Dataset
@@ -38,6 +39,7 @@ from charrnn.training.backends.choice import choose
 from charrnn.training.backends.engines import choose_engine
 from charrnn.training.backends.jax import distributed
 from charrnn.training.backends.start import cut, start
+from charrnn.training.tensorboard import check_installed
 from charrnn.training.trainer import Trainer
 
 
@@ -68,12 +70,21 @@ class Training:
     may be called from a signal handler. A run that never took a step leaves no trace, however it ends.
     """
 
-    def __init__(self, prepare: Prepare, place: Place, watch: Watch | None, began: float | None = None):
+    def __init__(
+        self,
+        prepare: Prepare,
+        place: Place,
+        watch: Watch | None,
+        began: float | None = None,
+        tensorboard: bool = False,
+        tensorboard_dir: Path | None = None,
+    ):
         """Keep the arguments; nothing is prepared yet.
 
         watch: is called with the number of bytes of a text read so far, and of all. began: the time (`perf_counter`)
-        from which `minutes` counts; by default now.
+        from which `minutes` counts; by default now. tensorboard, tensorboard_dir: as in `train_events`.
         """
+        self.tensorboard, self.tensorboard_dir = tensorboard or tensorboard_dir is not None, tensorboard_dir
         self.place = place
         self.watch = watch
         self.began = perf_counter() if began is None else began
@@ -169,6 +180,8 @@ class Training:
     def _all(self, prepare: Prepare) -> Generator[Event, None, None]:
         backend = os.environ.get("KERAS_BACKEND")
         try:
+            if self.tensorboard:
+                check_installed()
             self.job = job = yield from prepare(self)
             yield from self._train(job)
             if self.is_first and self._trainer and self.ended and self.ended.reason != "interrupted":
@@ -185,6 +198,8 @@ class Training:
     def _train(self, job: Job) -> Iterator[Event]:
         """Load the backend and train."""
         processes, text = self.place.processes, job.data.corpus.text
+        if self.tensorboard and self.is_first:
+            check_folder(self.tensorboard_dir, job.resumed is not None)
         for source, file in text.kept.items():
             path = job.run.kept(source)
             job.run.held[path.name] = job.run.ahead[path] = file
@@ -194,7 +209,7 @@ class Training:
             yield Loading(choose().title, processes.count - 1)
             count = self._start(job)
             if processes.count > 1:
-                processes.check_alike(_facts(job))
+                processes.check_alike(_facts(job, self.tensorboard))
             on_gpu = choose().engine().on_gpu()
             device = "gpu" if on_gpu else "cpu"
             if device == "gpu":
@@ -208,7 +223,8 @@ class Training:
                 yield Noticed(notice)
             trainer = self._make_trainer(job, count, engine)
             trainer.interrupted, trainer.save_wanted = self._stopping, self._saving
-            for event in trainer.events():
+            board = Board(self, trainer, self.tensorboard_dir) if self.tensorboard else trainer
+            for event in board.events():
                 if isinstance(event, Stepped):
                     # From now on there is something to stop.
                     self._trainer = trainer
@@ -277,7 +293,7 @@ def _rounding(before: Progress, device: str, count: int) -> Iterator[Noticed]:
         )
 
 
-def _facts(job: Job) -> dict[str, str]:
+def _facts(job: Job, tensorboard: bool) -> dict[str, str]:
     """Return digests of everything that must be the same in all processes; the place of a text may differ."""
     corpus, record, resumed = job.data.corpus, corpus_record(job.data), job.resumed
     weights = (resumed and resumed.weights) or job.weights or {}
@@ -285,6 +301,7 @@ def _facts(job: Job) -> dict[str, str]:
         "text": [record.sha256, record.val_sha256],
         "settings": [*map(str, (job.model, job.config, corpus.text.config)), corpus.vocab.to_json()],
         "checkpoint": resumed and resumed.progress and resumed.progress.to_json(),
+        "`tensorboard`": tensorboard,
         "weights": {name: _digest(weight) for name, weight in weights.items()},
     }
     return {what: _digest(json.dumps(fact).encode()) for what, fact in facts.items()}

@@ -61,6 +61,8 @@ def train_events(
     processes: int | None = None,
     process_id: int | None = None,
     coordinator: str | None = None,
+    tensorboard: bool = False,
+    tensorboard_dir: str | Path | None = None,
     watch: Watch | None = None,
     began: float | None = None,
     **settings: Any,
@@ -83,6 +85,9 @@ def train_events(
             them where it can: not with `precision="bf16"` on a processor, nor with TensorFlow on a GPU.
         processes, process_id, coordinator: How many processes train the run together, the number of this process
             (from 0), and the HOST:PORT of process 0.
+        tensorboard: Write files for TensorBoard in the folder `tensorboard` of the run. It needs TensorFlow, also if
+            JAX trains.
+        tensorboard_dir: Another folder for them, of this run alone.
         watch: A function; it is called with the number of bytes of the text read so far, and of all (None if unknown).
         began: The time (`time.perf_counter`) from which `minutes` counts; by default now.
         **settings: Any field of `ModelConfig`, `TrainConfig` and `TextConfig`, such as `units=256` or `minutes=3`, and
@@ -96,7 +101,15 @@ def train_events(
             not be saved at its end. The iteration raises these errors. Only errors of the hardware and values of a
             wrong type are raised by the call itself.
     """
-    check_given(name=name, out=out, init=init, vocab=vocab, watch=watch)
+    check_given(
+        name=name,
+        out=out,
+        init=init,
+        vocab=vocab,
+        watch=watch,
+        tensorboard=tensorboard,
+        tensorboard_dir=tensorboard_dir,
+    )
     check_whole("min_count", min_count, least=1)
     sources = Sources(
         names(corpus),
@@ -115,7 +128,9 @@ def train_events(
         name=name,
         out=None if out is None else Path(out),
     )
-    return Training(prepare, where, watch, began)
+    return Training(
+        prepare, where, watch, began, tensorboard, None if tensorboard_dir is None else Path(tensorboard_dir)
+    )
 
 
 def resume_events(
@@ -130,6 +145,8 @@ def resume_events(
     processes: int | None = None,
     process_id: int | None = None,
     coordinator: str | None = None,
+    tensorboard: bool = False,
+    tensorboard_dir: str | Path | None = None,
     watch: Watch | None = None,
     began: float | None = None,
     **settings: Any,
@@ -143,6 +160,7 @@ def resume_events(
         allow_changed_text: Continue although the text has changed.
         backend: By default the one that KERAS_BACKEND names, or the one that the run was trained with.
         engine: By default ("auto") the one that the run was trained with.
+        tensorboard: Continue TensorBoard's files too: what they have after the checkpoint is removed first.
         **settings: A new budget: `epochs`, `steps` or `minutes` are additional, counted from the current step; without
             one, the recorded budget is finished. `lr`, `schedule`, `warmup`, `decay`, `decay_after` begin a new
             schedule at the current step; without them the learning rate continues from where it is. `patience`,
@@ -154,7 +172,7 @@ def resume_events(
     named = run.path if isinstance(run, Run) else run
     if named is None:
         raise unfit("run", None, "the name of a run, a path, or a Run")
-    check_given(run=named, out=out, watch=watch)
+    check_given(run=named, out=out, watch=watch, tensorboard=tensorboard, tensorboard_dir=tensorboard_dir)
     where = place(backend, device, processes, process_id, coordinator, engine)
     prepare = partial(
         resumed_job,
@@ -164,7 +182,9 @@ def resume_events(
         out=None if out is None else Path(out),
         given=settings,
     )
-    return Training(prepare, where, watch, began)
+    return Training(
+        prepare, where, watch, began, tensorboard, None if tensorboard_dir is None else Path(tensorboard_dir)
+    )
 
 
 def _whole(training: Training, notify: Notify) -> Run:

@@ -88,6 +88,8 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "--save-every",
             "--keep",
             "--allow-changed-text",
+            "--tensorboard",
+            "--tensorboard-dir",
             "--quiet",
             "--json",
         ),

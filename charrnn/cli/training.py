@@ -272,6 +272,25 @@ SaveEvery = Annotated[
 
 Keep = Annotated[int, typer.Option("--keep", help="Number of newest checkpoints to keep, in addition to the best one.")]
 
+TensorBoard = Annotated[
+    bool,
+    typer.Option(
+        "--tensorboard",
+        help="Write losses, gradients, gates, states and samples for TensorBoard, in the folder tensorboard of the "
+        "run. With --resume: continue these files. It needs TensorFlow.",
+    ),
+]
+
+TensorBoardDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--tensorboard-dir",
+        metavar="DIR",
+        help="Another folder for --tensorboard, of this run alone.",
+        show_default=False,
+    ),
+]
+
 Quiet = Annotated[
     int,
     typer.Option(

@@ -18,7 +18,6 @@ from charrnn.inference.generation import not_a_number
 from charrnn.inference.model import Model
 from charrnn.inference.stream import Stream
 from charrnn.inference.vectors import side_by_side
-from charrnn.network.stacks import layers_of
 from charrnn.network.units import fields, unit_names
 from charrnn.text.features import Feature
 
@@ -170,6 +169,15 @@ def gate_values(stream: Stream) -> list[np.ndarray]:
     ]
 
 
+def gate_names(stream: Stream) -> list[tuple[int, str]]:
+    """Return the layer and the name of each gate, in the order of `gate_values`."""
+    return [
+        (layer, gate.name)
+        for layer, (cell, plan) in enumerate(zip(stream.layers, stream.plans, strict=True))
+        for gate in gates(cell, plan.trace.nodes, stream.units)
+    ]
+
+
 def measured(model: Model, part: Part, features: Sequence[Feature]) -> np.ndarray:
     """Return the features at each character of a text, float32 (characters, features); documents are apart."""
     out = np.zeros((len(part), len(features)), np.float32)
@@ -218,11 +226,7 @@ def neurons(model: Model, part: Part, features: Sequence[Feature], tell: Tell | 
 def _saturations(model: Model, all_sums: Sequence[_Sums], count: int) -> list[Gate]:
     """Return how often the gates of all layers were open and shut."""
     stream = Stream(model)
-    names = [
-        (layer, gate.name)
-        for layer, (cell, plan) in enumerate(zip(layers_of(model.config), stream.plans, strict=True))
-        for gate in gates(cell, plan.trace.nodes, stream.units)
-    ]
+    names = gate_names(stream)
     counted = [sums.saturated for sums in all_sums if sums.saturated]
     totals = [np.sum(counts, axis=0) / count for counts in zip(*counted, strict=True)]
     return [Gate(*name, total[0], total[1]) for name, total in zip(names, totals, strict=True)]

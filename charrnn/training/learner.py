@@ -19,7 +19,7 @@ from charrnn.training.backends.engine import Shards, on_gpu
 from charrnn.training.learner_protocol import Arrays, Estimate, State
 from charrnn.training.network import CharRNN
 from charrnn.training.optimizers import make_optimizer
-from charrnn.training.step import TrainStep, fresh_states
+from charrnn.training.step import GradientNorms, TrainStep, fresh_states
 from charrnn.training.validation import Validation
 
 
@@ -57,6 +57,7 @@ class KerasLearner:
             config.seed,
             config.sum_gradients,
         )
+        self.norms = GradientNorms(self.train_step)
         self.validation = Validation(self.net, parts.val, vocab.start, shards) if parts.val else None
         self.hidden = fresh_states(self.net, self.rows)
         self._ahead: tuple[int, Window] | None = None
@@ -87,6 +88,12 @@ class KerasLearner:
     def read(self) -> Arrays:
         """Return a copy of the weights."""
         return self.net.read()
+
+    def gradient_norms(self, number: int) -> dict[str, float]:
+        """Return the norms of the gradients of step `number`, the next one, by parameter; nothing changes."""
+        starts = self.streams.starts(number)
+        hidden = fresh_states(self.net, self.rows) if starts else self.hidden
+        return self.norms(self._window(number), hidden, number)
 
     def state(self) -> State:
         """Return a copy of the state."""

@@ -55,6 +55,12 @@ class Learner(Protocol):
     def read(self) -> Arrays:
         """Return a copy of the weights."""
 
+    def gradient_norms(self, number: int) -> dict[str, float]:
+        """Return the norms of the gradients of step `number`, the next one, by parameter, before any clipping.
+
+        Nothing changes. If several processes train together, all must call it.
+        """
+
     def state(self) -> State:
         """Return a copy of the state."""
 

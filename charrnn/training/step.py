@@ -13,6 +13,7 @@ from charrnn.training.backends.engine import (
     Update,
     calls,
     compiled,
+    counter,
     cross_entropies,
     loss_and_gradients,
     uniform_rows,
@@ -73,7 +74,7 @@ class TrainStep:
         self.seed = seed
         self.sum_gradients = sum_gradients
         optimizer.build(list(net.parameters.values()))
-        self._update = Update(self._step, net.parameters, optimizer, shards)
+        self._update = Update(self.gradients, net.parameters, optimizer, shards)
 
     def __call__(self, window: Window, states: States, step: int, learning_rate: float) -> tuple[Any, States]:
         """Return the mean loss in nats per character (it may still be computing) and the next states.
@@ -83,7 +84,8 @@ class TrainStep:
         """
         return self._update(learning_rate, step, self.shards.place(window), states)
 
-    def _step(self, values: Mapping[str, Any], step: Any, window: Window, states: States) -> Any:
+    def gradients(self, values: Mapping[str, Any], step: Any, window: Window, states: States) -> Any:
+        """Return the mean loss with the next states, and the gradients by parameter, before any clipping."""
         (seq, batch), weights = window.inputs.shape, window.weights
         # Counted over the whole window, so that it does not matter how the batch is cut.
         counted = seq * batch if weights is None else xp.maximum(xp.sum(weights), 1.0)
@@ -108,6 +110,24 @@ class TrainStep:
 
         nats, after, gradients = loss_and_gradients(loss, values)
         return (nats, gradients), after
+
+
+class GradientNorms:
+    """The Euclidean norms of the gradients of a step that is not taken, by parameter."""
+
+    def __init__(self, step: TrainStep):
+        self.step = step
+        self._compiled = compiled(self._norms)
+
+    def __call__(self, window: Window, states: States, number: int) -> dict[str, float]:
+        """Return the norms for step `number`; the arguments are those of `TrainStep`."""
+        values = self.step.shards.whole(self.step.net.values())
+        norms = self._compiled(values, counter(number), self.step.shards.place(window), states)
+        return {name: float(norm) for name, norm in norms.items()}
+
+    def _norms(self, values: Mapping[str, Any], number: Any, window: Window, states: States) -> Any:
+        _, gradients = self.step.gradients(values, number, window, states)
+        return {name: xp.sqrt(xp.sum(gradient * gradient)) for name, gradient in gradients.items()}
 
 
 class EvalStep:

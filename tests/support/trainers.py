@@ -91,6 +91,9 @@ class FakeLearner:
     def read(self) -> dict[str, np.ndarray]:
         return {name: array.copy() for name, array in self.weights.items()}
 
+    def gradient_norms(self, number: int) -> dict[str, float]:
+        return {name: 1.0 + number for name in self.weights}
+
     def state(self) -> State:
         return State(*({name: array.copy() for name, array in part.items()} for part in self._parts()))
 

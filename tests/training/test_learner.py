@@ -217,3 +217,30 @@ def test_a_text_too_short_for_the_batch_is_refused():
     with pytest.raises(CharRNNError, match="streams"):
         KerasLearner(SMALL, VOCAB, QUICK, Split(Part(ids)), 1)
     assert math.prod((QUICK.batch, QUICK.seq)) > len(ids)
+
+
+# Gradients
+
+
+def test_the_norms_of_gradients_are_those_of_the_step_that_comes():
+    # Without momentum and clipping, a step at the rate 1 subtracts the gradients.
+    plain = replace(CONFIG, optimizer="sgd", momentum=0.0, clip_norm=None, weight_decay=0.0)
+    learner = make_learner(plain, MODEL)
+    for number in range(3):
+        learner.step(number, 0.5)
+    norms, before = learner.gradient_norms(3), learner.state().weights
+    learner.step(3, 1.0)
+    after = learner.state().weights
+    assert norms.keys() == before.keys()
+    for name, norm in norms.items():
+        assert norm == pytest.approx(np.linalg.norm((before[name] - after[name]).astype(np.float64)), rel=1e-3), name
+    assert len({round(norm, 6) for norm in norms.values()}) == len(norms)
+
+
+def test_asking_for_the_norms_changes_nothing(tmp_path):
+    list(make_trainer(tmp_path / "unasked").events())
+    trainer = make_trainer(tmp_path / "asked")
+    for event in trainer.events():
+        if isinstance(event, Stepped | Evaluated):
+            assert trainer.learner.gradient_norms(event.step)
+    assert_same(last(Run(tmp_path / "asked")), last(Run(tmp_path / "unasked")))

@@ -81,6 +81,8 @@ def train(
     coordinator: t.Coordinator = None,
     name: t.Name = None,
     out: o.Checkpoints = None,
+    tensorboard: t.TensorBoard = False,
+    tensorboard_dir: t.TensorBoardDir = None,
     resume: t.Resume = None,
     allow_changed_text: t.AllowChangedText = False,
     quiet: t.Quiet = 0,

@@ -66,7 +66,7 @@ def start(shards: int, float64: bool = False, device: str = "auto", processes: P
     global _computes_on
     backend = choose()
     # With several processes, the output of native code is held back already.
-    with nullcontext() if processes.count > 1 else _stderr_held_back():
+    with nullcontext() if processes.count > 1 else stderr_held_back():
         try:
             count = backend.start(shards, float64, device, processes)
             here = "gpu" if backend.engine().on_gpu() else "cpu"
@@ -94,7 +94,7 @@ _computes_on: str | None = None
 
 
 @contextmanager
-def _stderr_held_back() -> Iterator[None]:
+def stderr_held_back() -> Iterator[None]:
     """Hide what native code writes to descriptor 2 unless it fails: TensorFlow writes there at every log level.
 
     Errors that charrnn explains itself stay without it.
