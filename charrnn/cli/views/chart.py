@@ -72,9 +72,9 @@ class _Axes:
     """The scales of a chart of points, `width` columns wide: from step 0, and from the lowest to the highest loss."""
 
     def __init__(self, points: Series, width: int):
-        self.y_low, self.y_high = _span([bits for _, bits in points])
+        self.y_low, self.y_high = span([bits for _, bits in points])
         self.x_high = max(1, *(step for step, _ in points))
-        self.y_ticks = {row: text for row, text in _ticks(self.y_low, self.y_high, HEIGHT, 6)}
+        self.y_ticks = {row: text for row, text in ticks(self.y_low, self.y_high, HEIGHT, 6)}
         self.margin = max(map(len, self.y_ticks.values()))
         self.columns = width - self.margin - 2
 
@@ -100,7 +100,7 @@ class _Axes:
         return step / self.x_high * (self.columns - 1), down * (HEIGHT - 1)
 
 
-def _span(values: list[float]) -> tuple[float, float]:
+def span(values: list[float]) -> tuple[float, float]:
     """Return the lowest and the highest value, moved apart if they are equal."""
     low, high = min(values), max(values)
     # In proportion to the values: for large ones a fixed distance would be too small.
@@ -108,7 +108,7 @@ def _span(values: list[float]) -> tuple[float, float]:
     return (low - apart, high + apart) if high - low < apart else (low, high)
 
 
-def _ticks(low: float, high: float, places: int, most: int, least: float = 0.0) -> list[tuple[int, str]]:
+def ticks(low: float, high: float, places: int, most: int, least: float = 0.0) -> list[tuple[int, str]]:
     """Return round numbers from `low` to `high`, about `most` at most, each with the nearest one of `places` places."""
     exponent = math.floor(math.log10((high - low) / most))
     distances = [factor * 10.0**power for power in (exponent, exponent + 1) for factor in (1, 2, 5)]
@@ -138,7 +138,7 @@ def _line(places: list[tuple[float, float]]) -> dict[tuple[int, int], str]:
 def _x_axis(x_high: int, columns: int, margin: int) -> list[str]:
     axis, labels = ["─"] * columns, [" "] * columns
     free = 0
-    for column, text in _ticks(0, x_high, columns, columns // (len(_short(x_high, 0)) + 8), least=1.0):
+    for column, text in ticks(0, x_high, columns, columns // (len(_short(x_high, 0)) + 8), least=1.0):
         axis[column] = "┬"
         begin = min(max(0, column - len(text) // 2), columns - len(text))
         if free <= begin:
