@@ -37,7 +37,7 @@ def new_comparison(
 ) -> Generator[Event, None, file.Record]:
     """Prepare a new comparison: read its text, choose its candidates, make its folder, and return its record."""
     if not sources.corpus:
-        raise CharRNNError("No text was named.", "Name a text: `charrnn.compare('corpus.txt', cell=['lstm', 'gru'])`")
+        raise CharRNNError("No text was named.", "Name a text: `charrnn.compare('corpus.txt')`")
     _check_common(given, varied[0], params)
     limit = {"steps": 1} if "characters" in budget else budget
     all_given = [{**given, **one, **limit} for one in varied]
