@@ -16,6 +16,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "Alignment": "charrnn.api.alignment",
     "CharRNNError": "charrnn.errors",
+    "Comparing": "charrnn.api.comparing",
+    "Comparison": "charrnn.api.comparison",
     "Evaluation": "charrnn.api.evaluation",
     "Filling": "charrnn.api.filling",
     "Labelling": "charrnn.api.labelling",
@@ -34,10 +36,13 @@ _HOMES = {
     "Threshold": "charrnn.api.calibration",
     "TrainConfig": "charrnn.config",
     "Training": "charrnn.api.session",
+    "compare": "charrnn.api.comparing",
+    "compare_events": "charrnn.api.comparing",
     "events": "charrnn.api",
     "inspect": "charrnn.api.inspection",
     "list_runs": "charrnn.api.runs",
     "load": "charrnn.api.model",
+    "load_comparison": "charrnn.api.comparison",
     "probe": "charrnn.api.fitting",
     "resume": "charrnn.api.training",
     "resume_events": "charrnn.api.training",
@@ -47,6 +52,8 @@ _HOMES = {
 __all__ = [
     "Alignment",
     "CharRNNError",
+    "Comparing",
+    "Comparison",
     "Evaluation",
     "Filling",
     "Labelling",
@@ -66,10 +73,13 @@ __all__ = [
     "TrainConfig",
     "Training",
     "__version__",
+    "compare",
+    "compare_events",
     "events",
     "inspect",
     "list_runs",
     "load",
+    "load_comparison",
     "probe",
     "resume",
     "resume_events",
@@ -81,6 +91,8 @@ if TYPE_CHECKING:
     from charrnn.api import events
     from charrnn.api.alignment import Alignment
     from charrnn.api.calibration import Threshold
+    from charrnn.api.comparing import Comparing, compare, compare_events
+    from charrnn.api.comparison import Comparison, load_comparison
     from charrnn.api.evaluation import Evaluation
     from charrnn.api.filling import Filling
     from charrnn.api.fitting import probe

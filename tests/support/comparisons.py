@@ -1,6 +1,7 @@
 """Comparisons in which fake learners train in this process, with results that the test chooses."""
 
 import math
+import random
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from charrnn.runs import folder
 from charrnn.runs.checkpoint import read_header
 from support.fake_training import train_fakes
 
-TEXT = "a bad cafe\n" * 300
+TEXT = "".join(random.Random(0).choices("abcdef \n", k=11_000))
 TINY: dict[str, Any] = {"layers": 1, "units": 4, "batch": 4, "seq": 8, "steps": 6, "eval_every": 2, "patience": None}
 
 
