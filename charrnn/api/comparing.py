@@ -19,6 +19,7 @@ from charrnn.api.hardware import place as placed
 from charrnn.api.named import Corpus, names
 from charrnn.api.new_comparison import continued, new_comparison
 from charrnn.api.runs import run_of
+from charrnn.api.settings import plain
 from charrnn.api.training import stoppable
 from charrnn.api.trials import training_left
 from charrnn.config import DEFAULT_MINUTES
@@ -156,7 +157,7 @@ def _lists(vary: Mapping[str, Sequence[Any]] | None) -> Mapping[str, Sequence[An
 
 def _budget(given: dict[str, Any]) -> dict[str, Any]:
     """Return the budget that was given."""
-    budget = {name: value for name, value in given.items() if value is not None}
+    budget = {name: plain(value) for name, value in given.items() if value is not None}
     if len(budget) > 1:
         raise CharRNNError(
             f"{' and '.join(f'`{name}`' for name in budget)} were given; each run has one budget.", "Give one of them."

@@ -11,7 +11,8 @@ from charrnn.api.candidates import candidate, counter, first_usable, labels
 from charrnn.api.comparison import comparison_of
 from charrnn.api.datasets import Sources, fitted, new_dataset
 from charrnn.api.events import Event, Noticed
-from charrnn.api.settings import settings
+from charrnn.api.recorded import check_ordinary
+from charrnn.api.settings import plain, settings
 from charrnn.atomic import sync_folder, write_durably
 from charrnn.data.corpus import Dataset
 from charrnn.errors import CharRNNError
@@ -38,6 +39,7 @@ def new_comparison(
     """Prepare a new comparison: read its text, choose its candidates, make its folder, and return its record."""
     if not sources.corpus:
         raise CharRNNError("No text was named.", "Name a text: `charrnn.compare('corpus.txt')`")
+    given = {name: plain(value) for name, value in given.items()}
     _check_common(given, varied[0], params)
     limit = {"steps": 1} if "characters" in budget else budget
     all_given = [{**given, **one, **limit} for one in varied]
@@ -134,7 +136,9 @@ def continued(name: str, out: Path | None, comparing: "Comparing") -> Generator[
     record = file.read(path)
     usable = next(one for one in record.candidates if one.refused is None)
     form = settings(usable.settings).text
-    text = read_text(record.text, form, record.reading.get("include", ()), comparing.watch)
+    include = record.reading.get("include", ())
+    check_ordinary(record.text, include, "Put the text back.", "comparison")
+    text = read_text(record.text, form, include, comparing.watch)
     if text.sha256 != record.sha256:
         raise CharRNNError(
             f"The text of the comparison {path} has changed since it began.",

@@ -1,6 +1,5 @@
 """One run of a set of runs, which are trained one after the other: begun, continued, or complete."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ def training_left(
     run = folder.Run(path)
     if run.newest() or run.best.is_file():
         return None if run_of(run).validation else Apart(resume=path, held=held, **place)
-    if path.is_dir():
-        # Killed before its first checkpoint: training again gives the same.
-        shutil.rmtree(path)
+    # If it was killed before its first checkpoint, training again gives the same.
+    run.clear()
     return Apart(corpus, held=held, name=path.name, out=path.parent, **settings, **place)

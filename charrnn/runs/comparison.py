@@ -1,6 +1,7 @@
 """The file of a comparison, `comparison.json` in its folder: what is compared, and which of its runs failed."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from charrnn.runs.finding import find_folder
 FORMAT = 1
 FILE = "comparison.json"
 _AGAIN = "Compare again under another name."
+# Of candidates; with a seed they are names of folders, which are emptied when a run begins again.
+_NAME = re.compile(r"\w[\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ def read(folder: Path) -> Record:
     try:
         candidates = tuple(Candidate(**one) for one in told.pop("candidates"))
         made = Record(**{**told, "candidates": candidates, "text": tuple(told["text"]), "seeds": tuple(told["seeds"])})
+        if not all(_NAME.fullmatch(one.name) for one in candidates) or not all(type(n) is int for n in made.seeds):
+            raise TypeError
     except (AttributeError, KeyError, TypeError):
         raise CharRNNError(f"{path} is not the file of a comparison.", _AGAIN) from None
     return made

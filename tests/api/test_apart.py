@@ -102,7 +102,11 @@ def test_a_process_apart_knows_the_cells_of_files_and_saves_when_asked(text, mon
 def test_a_run_without_a_checkpoint_begins_again(text):
     path = Path("runs/one")
     path.mkdir(parents=True)
-    (path / "metrics.jsonl").write_text('{"step": 50}\n')
+    for name in ("metrics.jsonl", ".charrnn-lock", ".step-00000002.safetensors.01234567.charrnn-tmp", "mine"):
+        (path / name).write_text('{"step": 50}\n')
+    training_left(path, text, {}, {})
+    assert [left.name for left in path.iterdir()] == ["mine"]
+    (path / "mine").unlink()
     training = training_left(path, text, {"units": 4}, {"engine": "framework"})
     assert not path.exists()
     assert training.call == {

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import charrnn
@@ -291,6 +292,21 @@ def test_a_changed_text_is_noticed(monkeypatch):
         compare(resume="changed")
 
 
+def test_a_text_that_is_gone_is_named(monkeypatch):
+    broken = [True]
+
+    def before_step(run, step):
+        if broken:
+            raise CharRNNError("It diverged.")
+
+    compare_fakes(monkeypatch, before_step=before_step)
+    compare("text.txt", name="gone", **{**TINY, "units": np.int64(4), "dropout": np.float32(0.5)})
+    broken.clear()
+    Path("text.txt").unlink()
+    with pytest.raises(CharRNNError, match=r"The comparison names .*text.txt as its text, but it does not exist"):
+        compare(resume="gone")
+
+
 def test_only_one_process_trains_a_comparison_and_one_that_died_does_not_block_it(monkeypatch):
     compare_fakes(monkeypatch)
     with compare_events("text.txt", name="one", **TINY) as events:
@@ -316,6 +332,11 @@ def test_only_one_process_trains_a_comparison_and_one_that_died_does_not_block_i
         (b'{"format": 99}', "has format 99"),
         (b"[]", "is not the file of a comparison"),
         (b'{"format": 1, "candidates": [{"colour": 1}]}', "is not the file of a comparison"),
+        (
+            b'{"format": 1, "candidates": [{"name": "../..", "settings": {}, "units": 1, "parameters": 1}], '
+            b'"text": [], "sha256": "", "reading": {}, "place": {}, "budget": {}, "seeds": [0]}',
+            "is not the file of a comparison",
+        ),
     ],
 )
 def test_a_damaged_file_is_refused(content, said):

@@ -2,7 +2,6 @@
 
 import math
 import random
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,7 @@ def compare_fakes(
         place = {**place, "backend": None}
         if run.newest():
             return resume_events(path, **place)
-        shutil.rmtree(path, ignore_errors=True)
+        run.clear()
         return train_events(corpus, name=path.name, out=path.parent, **settings, **place)
 
     def measured(run: Any, data: Any, history: Any) -> Any:
