@@ -11,6 +11,7 @@ import pytest
 
 from charrnn.api import corpora
 from charrnn.cli.app import main
+from charrnn.cli.arguments import amount
 from charrnn.text.names import character_name
 from charrnn.text.vocabulary import Vocabulary
 
