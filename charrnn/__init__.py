@@ -17,6 +17,8 @@ _HOMES = {
     "Alignment": "charrnn.api.alignment",
     "Baseline": "charrnn.api.baseline",
     "CharRNNError": "charrnn.errors",
+    "Comparing": "charrnn.api.comparing",
+    "Comparison": "charrnn.api.comparison",
     "Evaluation": "charrnn.api.evaluation",
     "Filling": "charrnn.api.filling",
     "GradientFlow": "charrnn.api.gradient_reach",
@@ -39,11 +41,14 @@ _HOMES = {
     "TrainConfig": "charrnn.config",
     "Training": "charrnn.api.session",
     "baseline": "charrnn.api.baseline",
+    "compare": "charrnn.api.comparing",
+    "compare_events": "charrnn.api.comparing",
     "events": "charrnn.api",
     "gradient_flow": "charrnn.api.gradient_flow",
     "inspect": "charrnn.api.inspection",
     "list_runs": "charrnn.api.runs",
     "load": "charrnn.api.model",
+    "load_comparison": "charrnn.api.comparison",
     "probe": "charrnn.api.fitting",
     "report": "charrnn.api.report",
     "resume": "charrnn.api.training",
@@ -55,6 +60,8 @@ __all__ = [
     "Alignment",
     "Baseline",
     "CharRNNError",
+    "Comparing",
+    "Comparison",
     "Evaluation",
     "Filling",
     "GradientFlow",
@@ -78,11 +85,14 @@ __all__ = [
     "Training",
     "__version__",
     "baseline",
+    "compare",
+    "compare_events",
     "events",
     "gradient_flow",
     "inspect",
     "list_runs",
     "load",
+    "load_comparison",
     "probe",
     "report",
     "resume",
@@ -96,6 +106,8 @@ if TYPE_CHECKING:
     from charrnn.api.alignment import Alignment
     from charrnn.api.baseline import Baseline, baseline
     from charrnn.api.calibration import Threshold
+    from charrnn.api.comparing import Comparing, compare, compare_events
+    from charrnn.api.comparison import Comparison, load_comparison
     from charrnn.api.evaluation import Evaluation
     from charrnn.api.filling import Filling
     from charrnn.api.fitting import probe

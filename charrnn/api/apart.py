@@ -1,7 +1,7 @@
 """Training in a process of its own: if it fails, is killed or needs too much memory, this process goes on.
 
-The child reads what to train from stdin, as a pickle, and then the word "stop"; when its stdin ends, its parent has
-died, and it ends too. It writes the events of training to a pipe, as pickles.
+The child reads what to train from stdin, as a pickle, and then the words "stop" and "save"; when its stdin ends, its
+parent has died, and it ends too. It writes the events of training to a pipe, as pickles.
 """
 
 import os
@@ -11,13 +11,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from charrnn.api.events import Evaluated, Event, Stepped
+from charrnn.api.own_cells import loaded_files
 from charrnn.errors import CharRNNError
 
 # Seconds between two steps that are told; each step would cost both processes time.
@@ -28,7 +29,7 @@ _CHILD = "from charrnn.api.apart import child; child(int(input_fd))"
 _HERE = Path(__file__).parent.parent.parent
 # How much of what a child that died wrote to stderr is shown, in characters.
 _LAST_WORDS = 300
-_STOP = b"stop\n"
+_STOP, _SAVE = b"stop\n", b"save\n"
 
 
 class Apart:
@@ -38,9 +39,18 @@ class Apart:
     ends it; it may be called from a signal handler. Leaving the context kills the process.
     """
 
-    def __init__(self, corpus: Any = (), resume: str | Path | None = None, **settings: Any):
-        """Keep the arguments of `train_events` or, with `resume`, of `resume_events`; nothing runs yet."""
-        self.call = {"corpus": corpus, "resume": None if resume is None else str(resume), "settings": settings}
+    def __init__(self, corpus: Any = (), resume: str | Path | None = None, held: Sequence[int] = (), **settings: Any):
+        """Keep the arguments of `train_events` or, with `resume`, of `resume_events`; nothing runs yet.
+
+        held: descriptors that the process keeps open, such as that of a lock, which nobody else has before it ends.
+        """
+        self.call = {
+            "corpus": corpus,
+            "resume": None if resume is None else str(resume),
+            "settings": settings,
+            "cells": loaded_files(),
+        }
+        self.held = tuple(held)
         self.process: subprocess.Popen[bytes] | None = None
         self._stopping = False
         self._events = self._all()
@@ -57,16 +67,28 @@ class Apart:
     def stop(self) -> None:
         """End training after the current step, or before the first one; its state is saved."""
         self._stopping = True
+        self._say(_STOP)
+
+    def save(self) -> None:
+        """Save after the current step, and continue; before the process has begun, nothing happens."""
+        self._say(_SAVE)
+
+    def kill(self) -> None:
+        """End the process at once; for a signal that ends this process too."""
+        if self.process is not None:
+            self.process.kill()
+
+    def _say(self, word: bytes) -> None:
         if self.process is not None and self.process.stdin is not None:
             with suppress(OSError):
-                os.write(self.process.stdin.fileno(), _STOP)
+                os.write(self.process.stdin.fileno(), word)
 
     def _all(self) -> Generator[Event, None, None]:
         reading, writing = os.pipe()
         try:
             with open(reading, "rb") as events:
                 try:
-                    self.process = _begun(writing)
+                    self.process = _begun(writing, self.held)
                 finally:
                     os.close(writing)
                 yield from self._told(self.process, events)
@@ -123,7 +145,7 @@ class _LastWords:
         return lines[-1][-_LAST_WORDS:] if lines else ""
 
 
-def _begun(writing: int) -> "subprocess.Popen[bytes]":
+def _begun(writing: int, held: Sequence[int]) -> "subprocess.Popen[bytes]":
     """Return a new process that waits for what to train, and tells its events to this end of a pipe."""
     path = os.pathsep.join(filter(None, [str(_HERE), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
@@ -132,7 +154,7 @@ def _begun(writing: int) -> "subprocess.Popen[bytes]":
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": path},
-        pass_fds=[writing],
+        pass_fds=[writing, *held],
         bufsize=0,
         # Ctrl-C is for this process, which then asks the other to stop.
         start_new_session=True,
@@ -177,8 +199,10 @@ def child(writing: int) -> None:
 
 
 def _train(call: dict[str, Any], began: float, stdin: BinaryIO, pipe: BinaryIO) -> None:
+    from charrnn.api.own_cells import load_cells
     from charrnn.api.training import resume_events, train_events
 
+    load_cells(call["cells"])
     settings = {**call["settings"], "corpus": call["corpus"], "began": began}
     training = train_events(**settings) if call["resume"] is None else resume_events(call["resume"], **settings)
     threading.Thread(target=_obey, args=(stdin, training), daemon=True).start()
@@ -199,6 +223,8 @@ def _obey(stdin: BinaryIO, training: Any) -> None:
     while word := stdin.readline():
         if word == _STOP:
             training.stop()
+        elif word == _SAVE:
+            training.save()
     os._exit(1)
 
 

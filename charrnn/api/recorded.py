@@ -28,8 +28,8 @@ def shown(sources: Sequence[str]) -> str:
     return ", ".join(sources[:_SHOWN]) + more
 
 
-def check_ordinary(sources: Sequence[str], include: Sequence[str], hint: str) -> None:
-    """Raise CharRNNError, with this hint, unless the sources that a checkpoint names lead to regular files.
+def check_ordinary(sources: Sequence[str], include: Sequence[str], hint: str, what: str = "checkpoint") -> None:
+    """Raise CharRNNError, with this hint, unless the sources that a checkpoint (`what`) names lead to regular files.
 
     They may be files, folders and patterns, but not devices, FIFOs or sockets: reading one of these may never end.
     """
@@ -37,19 +37,17 @@ def check_ordinary(sources: Sequence[str], include: Sequence[str], hint: str) ->
         try:
             found = documents(source, include)
             if not found:
-                raise CharRNNError(f"The checkpoint names {source} as its text, but there is no regular file.")
+                raise CharRNNError(f"The {what} names {source} as its text, but there is no regular file.")
             odd = [document.name for document in found if not _is_ordinary(document.path)]
         except FileNotFoundError as error:
-            raise CharRNNError(
-                f"The checkpoint names {error.filename} as its text, but it does not exist.", hint
-            ) from None
+            raise CharRNNError(f"The {what} names {error.filename} as its text, but it does not exist.", hint) from None
         except CharRNNError as error:
             raise CharRNNError(error.message, hint) from None
         except ValueError:
             # The name has a NUL, or cannot be the name of a file for another reason.
             odd = [source]
         if odd:
-            raise CharRNNError(f"The checkpoint names {odd[0]:.200} as its text, but that is not a regular file.", hint)
+            raise CharRNNError(f"The {what} names {odd[0]:.200} as its text, but that is not a regular file.", hint)
 
 
 def _is_ordinary(path: Path | None) -> bool:

@@ -20,6 +20,8 @@ from charrnn.text.sources import STDIN
 _STEP = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,})\.safetensors")
 # The names of such sources in a record; all other sources are absolute paths.
 _CAME_ONCE = re.compile("-[0-9]*")
+# The files that keep them.
+_KEPT = re.compile(r"stdin(-[0-9]+)?\.txt")
 # The limit of most file systems for a name; the name of a run is the name of its folder.
 _NAME_BYTES = 255
 _LEFT_OVER = re.compile(
@@ -178,6 +180,14 @@ class Run:
         if self.is_new:
             with contextlib.suppress(OSError):
                 self.path.rmdir()
+
+    def clear(self) -> None:
+        """Remove what training wrote before its first checkpoint, and the folder, unless something else is in it."""
+        for path in [*self.path.iterdir()] if self.path.is_dir() else []:
+            if path.name in (self.log.path.name, LOCK) or _LEFT_OVER.fullmatch(path.name) or _KEPT.fullmatch(path.name):
+                self._remove([path])
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
 
     def load_newest(self) -> tuple[Checkpoint, Path, list[str]]:
         """Return the newest sound checkpoint, its file, and a warning for each damaged one that was skipped."""

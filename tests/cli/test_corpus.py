@@ -11,7 +11,7 @@ import pytest
 
 from charrnn.api import corpora
 from charrnn.cli.app import main
-from charrnn.cli.commands import corpus as corpus_command
+from charrnn.cli.arguments import amount
 from charrnn.text.names import character_name
 from charrnn.text.vocabulary import Vocabulary
 
@@ -318,7 +318,7 @@ def test_a_size_that_is_none(charrnn, tmp_path, size):
 
 @pytest.mark.parametrize(("text", "size"), [("1", 1), ("20000", 20_000), ("500K", 500_000), ("1.5m", 1_500_000)])
 def test_sizes(text, size):
-    assert corpus_command._size(text) == size
+    assert amount(text, "--size", "a size") == size
 
 
 def test_the_python_corpus_replaces_nothing_unasked(charrnn, tmp_path):

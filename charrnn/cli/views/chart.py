@@ -20,17 +20,24 @@ _ROWS, _COLUMNS = len(_DOTS), len(_DOTS[0])
 _VALIDATION_COLOUR, _BEST_COLOUR, _TRAIN_COLOUR = "33", "1;33", "36"
 _RUN_COLOURS = ("36", "33", "35", "32", "34", "31")
 
+# Places along the x axis, with a value at each.
+Points = Sequence[tuple[float, float]]
 # Characters and their colours, by row and column.
 Cells = dict[tuple[int, int], tuple[str, str]]
 
 
 class Scales(NamedTuple):
-    """What the axes of a chart show: the name of the horizontal one, and whether the vertical one is logarithmic."""
+    """What the axes of a chart show.
+
+    x: the name of the horizontal one. logarithmic: whether the vertical one is. whole: whether the horizontal one has
+    whole numbers only.
+    """
 
     x: str = "steps"
     logarithmic: bool = False
+    whole: bool = True
 
-    def placed(self, series: Series) -> Series:
+    def placed(self, series: Points) -> Points:
         """Return points as they are placed on linear axes; a logarithmic one shows no number that is not positive."""
         return [(x, math.log10(y)) for x, y in series if y > 0] if self.logarithmic else series
 
@@ -51,7 +58,7 @@ def draw(losses: Losses, width: int, colour: bool, unit: str = "character") -> l
 
 
 def draw_together(
-    curves: Sequence[tuple[str, Series]],
+    curves: Sequence[tuple[str, Points]],
     width: int,
     colour: bool,
     title: str,
@@ -86,7 +93,7 @@ def draw_together(
     return [*_wrapped(legend, width, colour), *axes.lines(cells | marks, colour)]
 
 
-def _some(series: Series, marked: int | None, number: int, curves: int) -> Series:
+def _some(series: Points, marked: int | None, number: int, curves: int) -> Series:
     """Return the points of curve `number` that are marked; those of several curves are not below each other."""
     if marked is None or len(series) <= marked:
         return series
@@ -112,19 +119,19 @@ def _wrapped(legend: list[tuple[str, str]], width: int, colour: bool) -> Iterato
 class _Axes:
     """The axes of a chart of points, `width` columns wide: from 0, and from the lowest to the highest value."""
 
-    def __init__(self, points: Series, width: int, scales: Scales = _LINEAR):
+    def __init__(self, points: Points, width: int, scales: Scales = _LINEAR):
         self.scales = scales
         self.y_low, self.y_high = span([y for _, y in points])
-        self.x_high = max(1, *(x for x, _ in points))
+        self.x_high = max(1.0 if scales.whole else 1e-9, *(x for x, _ in points))
         marks = _decades if scales.logarithmic and self.y_high - self.y_low >= 1 else _values
         self.y_ticks = dict(marks(self.y_low, self.y_high, scales))
         self.margin = max(map(len, self.y_ticks.values()))
         self.columns = width - self.margin - 2
 
-    def line(self, series: Series, colour: str) -> Cells:
+    def line(self, series: Points, colour: str) -> Cells:
         return {place: (mark, colour) for place, mark in _line([self._place(*point) for point in series]).items()}
 
-    def marks(self, series: Series, mark: str, colour: str) -> Cells:
+    def marks(self, series: Points, mark: str, colour: str) -> Cells:
         places = [self._place(*point) for point in series]
         return {(round(y), round(x)): (mark, colour) for x, y in places}
 
@@ -135,9 +142,9 @@ class _Axes:
             marks = (cells.get((row, column), (" ", "")) for column in range(self.columns))
             drawn = "".join(_coloured(mark, own, colour) for mark, own in marks)
             lines.append(f"{tick or '':>{self.margin}} {'┤' if tick else '│'}{drawn}".rstrip())
-        return lines + _x_axis(self.x_high, self.columns, self.margin, self.scales.x)
+        return lines + _x_axis(self.x_high, self.columns, self.margin, self.scales)
 
-    def _place(self, x: int, y: float) -> tuple[float, float]:
+    def _place(self, x: float, y: float) -> tuple[float, float]:
         """Return the column and the row of a point, not rounded."""
         down = (self.y_high - y) / (self.y_high - self.y_low)
         return x / self.x_high * (self.columns - 1), down * (HEIGHT - 1)
@@ -194,16 +201,17 @@ def _line(places: list[tuple[float, float]]) -> dict[tuple[int, int], str]:
     return {cell: chr(_BLANK + dots) for cell, dots in cells.items()}
 
 
-def _x_axis(x_high: int, columns: int, margin: int, name: str) -> list[str]:
+def _x_axis(x_high: float, columns: int, margin: int, scales: Scales) -> list[str]:
     axis, labels = ["─"] * columns, [" "] * columns
     free = 0
-    for column, text in ticks(0, x_high, columns, columns // (len(_short(x_high, 0)) + 8), least=1.0):
+    most = columns // (len(_short(x_high, 0)) + 8)
+    for column, text in ticks(0, x_high, columns, most, least=1.0 if scales.whole else 0.0):
         axis[column] = "┬"
         begin = min(max(0, column - len(text) // 2), columns - len(text))
         if free <= begin:
             labels[begin : begin + len(text)] = text
             free = begin + len(text) + 1
-    title = f" {name} "
+    title = f" {scales.x} "
     named = title.join("".join(labels).rsplit(" " * len(title), 1))
     return [" " * margin + " └" + "".join(axis), (" " * (margin + 2) + named).rstrip()]
 
