@@ -171,7 +171,7 @@ def _whole(training: Training, notify: Notify) -> Run:
     """Train to the end and return the run, with its exact evaluations."""
     check_given(notify=notify)
     evaluations: dict[str, Any] = {}
-    with training, _stoppable(training):
+    with training, stoppable(training):
         for event in training:
             if isinstance(event, Noticed):
                 notify(event.message)
@@ -182,8 +182,11 @@ def _whole(training: Training, notify: Notify) -> Run:
 
 
 @contextmanager
-def _stoppable(training: Training) -> Iterator[None]:
-    """Let the first SIGINT end training after the current step, saved; any other raises KeyboardInterrupt as usual."""
+def stoppable(training: Any) -> Iterator[None]:
+    """Let the first SIGINT end training after the current step, saved; any other raises KeyboardInterrupt as usual.
+
+    training: a Training, or a search: it has `is_stepping` and `stop`.
+    """
     before = signal.getsignal(signal.SIGINT)
     # If the parent process ignored SIGINT, it stays ignored. Python cannot restore a handler that it did not set.
     if threading.current_thread() is not threading.main_thread() or before in (None, signal.SIG_IGN):

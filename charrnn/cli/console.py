@@ -100,17 +100,17 @@ def as_options(message: str) -> str:
         quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
         return f"{spelled} {value[1:-1] if quoted else value}"
 
-    return _PARAMETER.sub(option, _CALL.sub(_as_command, message))
+    return _PARAMETER.sub(option, _CALL.sub(lambda call: as_command(call[2]), message))
 
 
-def _as_command(call: re.Match[str]) -> str:
-    """Return the command that does the same as a call of `train` or `resume`."""
+def as_command(call: str) -> str:
+    """Return the command that does the same as a call of `train` or `resume`, such as `charrnn.resume('run')`."""
     import ast
 
-    made = ast.parse(call[2], mode="eval").body
-    assert isinstance(made, ast.Call)
+    made = ast.parse(call, mode="eval").body
+    assert isinstance(made, ast.Call) and isinstance(made.func, ast.Attribute)
     first, given = made.args[0], {word.arg or "": ast.literal_eval(word.value) for word in made.keywords}
-    named = {"corpus" if call[1] == "train" else "resume": ast.literal_eval(first)}
+    named = {"corpus" if made.func.attr == "train" else "resume": ast.literal_eval(first)}
     words = ["charrnn", "train"]
     for name, value in sorted({**named, **given}.items(), key=lambda item: item[0] != "corpus"):
         for one in value if isinstance(value, list) else [value]:

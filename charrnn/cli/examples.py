@@ -31,6 +31,14 @@ charrnn train --resume corpus --minutes 30
 # Train a larger model on names: each line is a separate text.
 charrnn train names.txt --one-per-line --layers 3 --units 512
 """,
+    "tune": """
+# Search for an hour for good settings for a text.
+charrnn tune corpus.txt
+# Search only the learning rate and the dropout of a small GRU.
+charrnn tune corpus.txt --cell gru --units 128 --search lr,dropout
+# Go on with a search that was interrupted.
+charrnn tune --resume corpus-tune
+""",
     "sample": """
 # Sample 500 characters from the newest run, with fewer errors than usual.
 charrnn sample --temp 0.7 --length 500

@@ -78,6 +78,13 @@ def _no_file(path: Path) -> CharRNNError:
     )
 
 
+def find_folder(name: str, file: str, folder: Path | None = None) -> Path | None:
+    """Return the folder that has a file of this name: one in the folder of runs, or at this path; None if neither."""
+    folder = folder or runs_folder()
+    places = [Path(name), folder / name] if os.sep in name else [folder / name, Path(name)]
+    return next((place for place in places if (place / file).is_file()), None)
+
+
 def find_checkpoint(run: str | None, folder: Path | None = None) -> Path:
     """Return the file that RUN means: itself, or the run's best checkpoint, or its newest; None is the newest run."""
     folder = folder or runs_folder()
