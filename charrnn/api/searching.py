@@ -123,14 +123,17 @@ class Trials:
             done = len(self.study.finished()) >= record.trials
             return None if done else self.study.begin(steps=record.steps)
         assert record.minutes is not None and record.trial_minutes is not None
-        left = 60 * record.minutes - self.used - (perf_counter() - self.control.began) - BETWEEN - AT_THE_END
-        length = min(left / 60, record.trial_minutes)
-        if length < SHORTEST * record.trial_minutes:
-            return None
-        # Rounded down, so that the command that repeats the trial is short.
-        return self.study.begin(
-            minutes=record.trial_minutes if length == record.trial_minutes else int(100 * length) / 100
-        )
+        longest = 60 * record.trial_minutes
+        left = 60 * record.minutes - self.used - (perf_counter() - self.control.began) - AT_THE_END - self._overrun()
+        if left >= longest:
+            return self.study.begin(minutes=record.trial_minutes)
+        # In whole seconds, so that the command that repeats the trial is short.
+        return self.study.begin(minutes=int(left) / 60) if left >= max(1, SHORTEST * longest) else None
+
+    def _overrun(self) -> float:
+        """Return how many seconds a trial may need beyond its length: as many as one before it did."""
+        facts = [entry.facts for entry in self.study.finished() if entry.state == COMPLETE]
+        return max([BETWEEN, *(one["seconds"] - 60 * one["minutes"] for one in facts)])
 
     def _trial(self, entry: Entry) -> Iterator[SearchEvent]:
         began, told = perf_counter(), trial_of(self.path, entry, self.study)
