@@ -1,8 +1,8 @@
 """Training in a process of its own: if it fails, is killed or needs too much memory, this process goes on.
 
-The child reads what to train from stdin, as a pickle, and then the words "stop" and "go on"; when its stdin ends, its
-parent has died, and it ends too. It writes the events of training to a pipe, as pickles. After an evaluation it waits
-for "go on": so a run that is ended at an evaluation has taken no step after it.
+The child reads what to train from stdin, as a pickle, and then the words "stop", "save" and "go on"; when its stdin
+ends, its parent has died, and it ends too. It writes the events of training to a pipe, as pickles. After an evaluation
+it waits for "go on": so a run that is ended at an evaluation has taken no step after it.
 """
 
 import os
@@ -12,13 +12,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from charrnn.api.events import Evaluated, Event, Stepped
+from charrnn.api.own_cells import loaded_files
 from charrnn.errors import CharRNNError
 
 # Seconds between two steps that are told; each step would cost both processes time.
@@ -29,7 +30,7 @@ _CHILD = "from charrnn.api.apart import child; child(int(input_fd))"
 _HERE = Path(__file__).parent.parent.parent
 # How much of what a child that died wrote to stderr is shown, in characters.
 _LAST_WORDS = 300
-_STOP, _GO_ON = b"stop\n", b"go on\n"
+_STOP, _SAVE, _GO_ON = b"stop\n", b"save\n", b"go on\n"
 
 
 class Died(CharRNNError):
@@ -44,9 +45,18 @@ class Apart:
     there.
     """
 
-    def __init__(self, corpus: Any = (), resume: str | Path | None = None, **settings: Any):
-        """Keep the arguments of `train_events` or, with `resume`, of `resume_events`; nothing runs yet."""
-        self.call = {"corpus": corpus, "resume": None if resume is None else str(resume), "settings": settings}
+    def __init__(self, corpus: Any = (), resume: str | Path | None = None, held: Sequence[int] = (), **settings: Any):
+        """Keep the arguments of `train_events` or, with `resume`, of `resume_events`; nothing runs yet.
+
+        held: descriptors that the process keeps open, such as that of a lock, which nobody else has before it ends.
+        """
+        self.call = {
+            "corpus": corpus,
+            "resume": None if resume is None else str(resume),
+            "settings": settings,
+            "cells": loaded_files(),
+        }
+        self.held = tuple(held)
         self.process: subprocess.Popen[bytes] | None = None
         self._stopping = False
         self._events = self._all()
@@ -65,6 +75,15 @@ class Apart:
         self._stopping = True
         self._say(_STOP)
 
+    def save(self) -> None:
+        """Save after the current step, and continue; before the process has begun, nothing happens."""
+        self._say(_SAVE)
+
+    def kill(self) -> None:
+        """End the process at once; for a signal that ends this process too."""
+        if self.process is not None:
+            self.process.kill()
+
     def _say(self, word: bytes) -> None:
         if self.process is not None and self.process.stdin is not None:
             with suppress(OSError):
@@ -75,7 +94,7 @@ class Apart:
         try:
             with open(reading, "rb") as events:
                 try:
-                    self.process = _begun(writing)
+                    self.process = _begun(writing, self.held)
                 finally:
                     os.close(writing)
                 yield from self._told(self.process, events)
@@ -134,7 +153,7 @@ class _LastWords:
         return lines[-1][-_LAST_WORDS:] if lines else ""
 
 
-def _begun(writing: int) -> "subprocess.Popen[bytes]":
+def _begun(writing: int, held: Sequence[int]) -> "subprocess.Popen[bytes]":
     """Return a new process that waits for what to train, and tells its events to this end of a pipe."""
     path = os.pathsep.join(filter(None, [str(_HERE), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
@@ -143,7 +162,7 @@ def _begun(writing: int) -> "subprocess.Popen[bytes]":
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": path},
-        pass_fds=[writing],
+        pass_fds=[writing, *held],
         bufsize=0,
         # Ctrl-C is for this process, which then asks the other to stop.
         start_new_session=True,
@@ -188,8 +207,10 @@ def child(writing: int) -> None:
 
 
 def _train(call: dict[str, Any], began: float, stdin: BinaryIO, pipe: BinaryIO) -> None:
+    from charrnn.api.own_cells import load_cells
     from charrnn.api.training import resume_events, train_events
 
+    load_cells(call["cells"])
     settings = {**call["settings"], "corpus": call["corpus"], "began": began}
     training = train_events(**settings) if call["resume"] is None else resume_events(call["resume"], **settings)
     going = threading.Event()
@@ -214,7 +235,11 @@ def _obey(stdin: BinaryIO, training: Any, going: threading.Event) -> None:
     while word := stdin.readline():
         if word == _STOP:
             training.stop()
-        going.set()
+            going.set()
+        elif word == _GO_ON:
+            going.set()
+        elif word == _SAVE:
+            training.save()
     os._exit(1)
 
 

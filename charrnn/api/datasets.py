@@ -70,22 +70,22 @@ def new_dataset(
     check_include(sources.include, [*sources.corpus, *sources.val_file])
     text = read_text(sources.corpus, form, sources.include, watch, keep=True)
     validation = read_text(sources.val_file, form, sources.include, watch) if sources.val_file else None
-    fitted = _fitted(config, text, validation is not None, "split" in chosen.named)
+    fit = fitted(config, text, validation is not None, "split" in chosen.named)
     vocab, classes = vocabulary(sources, text, validation, trained), classes_of(text, validation)
-    data = dataset(text, vocab, fitted, validation, _VOCAB_HINT, classes)
+    data = dataset(text, vocab, fit, validation, _VOCAB_HINT, classes)
     returns = [notice for read in (text, validation) if read is not None for notice in read.carriage_returns()]
     of_reading = {*text.notices, *(validation.notices if validation else ())}
     for notice in data.notices:
         # The notices after those of reading list the unknown characters. With `min_count` they are no surprise.
         yield Noticed(notice, is_advice=sources.min_count > 1 and notice not in of_reading)
     yield from map(Noticed, [*returns, *_empty_documents(text), *_no_marker(text), *_odd_labels(text, validation)])
-    if (fitted.batch, fitted.seq) != (config.batch, config.seq):
+    if (fit.batch, fit.seq) != (config.batch, config.seq):
         yield Noticed(
-            f"The text is short ({len(text):,} characters): training with `batch={fitted.batch}` `seq={fitted.seq}` "
+            f"The text is short ({len(text):,} characters): training with `batch={fit.batch}` `seq={fit.seq}` "
             f"instead of {config.batch} and {config.seq}."
         )
     yield from _doubts(data)
-    return fitted, data
+    return fit, data
 
 
 def _doubts(data: Dataset) -> Iterator[Noticed]:
@@ -205,7 +205,7 @@ def vocabulary(sources: Sources, text: "Text", validation: "Text | None", traine
     return Vocabulary.of(kept, has_unknown=sources.min_count > 1 or inherited)
 
 
-def _fitted(config: TrainConfig, text: "Text", has_validation: bool, split_named: bool) -> TrainConfig:
+def fitted(config: TrainConfig, text: "Text", has_validation: bool, split_named: bool) -> TrainConfig:
     """Return the settings, changed where they do not fit this text."""
     if not split_named and (text.inner_documents or 0) >= FEW_DOCUMENTS:
         # Lists of lines or records are often sorted, or grow with time, so the last ones differ from the others.

@@ -2,11 +2,15 @@
 
 A run yields `Noticed` and `Loading`, then what its trainer yields (`charrnn.training.events`), from `Began` to `Ended`,
 and then `Measured` for each part of the text that was held out.
+
+A comparison yields `Noticed` and `Planned`, then for each of its runs `RunBegan`, what this run yields (`OfRun`), and
+`RunEnded`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from charrnn.api.evaluation import Evaluation
 from charrnn.api.json_text import finite
@@ -22,6 +26,9 @@ from charrnn.training.events import (
     Stepped,
 )
 
+if TYPE_CHECKING:
+    from charrnn.api.comparison import Trial
+
 __all__ = [
     "Began",
     "BudgetFixed",
@@ -32,7 +39,11 @@ __all__ = [
     "Loading",
     "Measured",
     "Noticed",
+    "OfRun",
+    "Planned",
     "RolledBack",
+    "RunBegan",
+    "RunEnded",
     "SaveFailed",
     "Saved",
     "Stepped",
@@ -96,6 +107,40 @@ class Measured:
         return {"step": self.step, "part": self.part, **losses, **known}
 
 
+@dataclass(frozen=True)
+class Planned:
+    """The folder of a comparison was made or found; `runs` are the names of its runs, in their order."""
+
+    path: Path
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RunBegan:
+    """A run of a comparison begins or, if it `resumes`, goes on; `number` counts from 1 to `count`."""
+
+    name: str
+    number: int
+    count: int
+    resumes: bool
+
+
+@dataclass(frozen=True)
+class OfRun:
+    """An event of a run of a comparison; of its steps only some are told."""
+
+    name: str
+    event: "Event"
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """A run of a comparison has ended, or has failed."""
+
+    name: str
+    trial: "Trial"
+
+
 Event = (
     Noticed
     | Loading
@@ -109,4 +154,8 @@ Event = (
     | RolledBack
     | Ended
     | Measured
+    | Planned
+    | RunBegan
+    | OfRun
+    | RunEnded
 )

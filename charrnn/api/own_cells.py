@@ -15,7 +15,8 @@ from charrnn.inference.plan import check
 
 _HINT = "docs/cells.md shows how a file adds a cell."
 
-_loaded: set[Path] = set()
+# In the order in which they were loaded: a later one may use cells of an earlier one.
+_loaded: dict[Path, None] = {}
 
 
 def load_cells(files: Iterable[str]) -> None:
@@ -35,7 +36,12 @@ def load_cells(files: Iterable[str]) -> None:
                 CELLS.clear()
                 CELLS.update(before)
                 raise
-            _loaded.add(path)
+            _loaded[path] = None
+
+
+def loaded_files() -> list[str]:
+    """Return the paths of the files that were loaded, for another process that needs the same cells."""
+    return [str(path) for path in _loaded]
 
 
 def _run(path: Path, name: str) -> None:

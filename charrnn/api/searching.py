@@ -3,7 +3,6 @@
 import math
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any, Protocol
 
 from charrnn.api.apart import Apart, Died
 from charrnn.api.evaluation import Evaluation
-from charrnn.api.events import Began, BudgetFixed, Ended, Evaluated, Measured, Stepped
+from charrnn.api.events import Began, BudgetFixed, Ended, Evaluated, Measured, OfRun, Stepped
 from charrnn.api.runs import run_of
 from charrnn.api.search_space import space
 from charrnn.api.study import COMPLETE, FAILED, PRUNED, Entry, Study
@@ -24,7 +23,6 @@ from charrnn.api.tuned import (
     SearchEvent,
     TrialBegan,
     TrialEnded,
-    TrialTold,
     result_of,
     run_path,
     trial_of,
@@ -34,7 +32,7 @@ from charrnn.atomic import replacing
 from charrnn.config import RUNGS
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.runs import folder
-from charrnn.runs.lock import Lock
+from charrnn.runs.lock import LOCK, Lock
 from charrnn.runs.search import JOURNAL, KEPT, SearchRecord, write
 from charrnn.text.sources import STDIN
 
@@ -46,8 +44,6 @@ FAILURES = 5
 SHORTEST = 0.5
 # Seconds that a trial may need, beyond its length, to begin and end its process; and the report at the end.
 BETWEEN, AT_THE_END = 1.0, 1.5
-# Seconds until a process whose parent was killed must have ended.
-ORPHANED = 30.0
 
 
 class Control(Protocol):
@@ -56,6 +52,7 @@ class Control(Protocol):
     began: float
     is_stopped: bool
     is_stepping: bool
+    lock: Lock | None
 
     def hold(self, path: Path) -> None:
         """Take the lock of the folder."""
@@ -103,7 +100,6 @@ class Trials:
         self.used = sum(entry.facts.get("seconds") or 0.0 for entry in self.study.finished())
         running = self.study.running()
         if running is not None:
-            await_release(run_path(self.path, running.number))
             self.used += _seconds(run_path(self.path, running.number))
         tried = tuple(trial_of(self.path, entry, self.study) for entry in self.study.finished())
         yield SearchBegan(self.path, tried, record, self.used)
@@ -147,7 +143,7 @@ class Trials:
                 self._evaluated(entry, found, step, nats)
         if not found.is_pruned:
             for event in self._trained(entry, found):
-                yield TrialTold(told, event)
+                yield OfRun(told.name, event)
         facts = {"seconds": before + perf_counter() - began}
         if found.is_pruned:
             self.study.finish(entry, PRUNED, **facts)
@@ -158,8 +154,8 @@ class Trials:
         else:
             # Stopped: it goes on when the search does.
             return
-        # The process of a trial that was ended early had no time to remove its lock.
-        await_release(told.path)
+        # The process of a trial that was ended early had no time to remove it.
+        (told.path / LOCK).unlink(missing_ok=True)
         self._tidy()
         ended = trial_of(self.path, self.study.entries()[entry.number], self.study)
         yield TrialEnded(ended, result_of(self.path, self.record, self.study).best)
@@ -195,7 +191,10 @@ class Trials:
 
     def _events(self, entry: Entry, found: _Found) -> Iterator[Any]:
         path = run_path(self.path, entry.number)
-        training = training_left(path, self.record.texts(self.path), self._settings(entry), dict(self.record.place))
+        lock = self.control.lock
+        held = [] if lock is None or lock.descriptor is None else [lock.descriptor]
+        corpus, settings = self.record.texts(self.path), self._settings(entry)
+        training = training_left(path, corpus, settings, dict(self.record.place), held)
         if training is None:
             self._is_complete(found, path)
             return
@@ -272,26 +271,6 @@ class Trials:
                 for file in run_path(self.path, entry.number).glob("*.safetensors"):
                     with suppress(OSError):
                         file.unlink()
-
-
-def await_release(path: Path) -> None:
-    """Wait until a process whose parent was killed has ended: until then it has the lock of its run."""
-    if not path.is_dir():
-        return
-    deadline = time.monotonic() + ORPHANED
-    while True:
-        lock = Lock(path)
-        try:
-            lock.acquire()
-        except NotWritten:
-            raise
-        except CharRNNError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            lock.release()
-            return
 
 
 def _evaluations(path: Path) -> list[tuple[int, float | None, int | None]]:

@@ -185,7 +185,7 @@ def _whole(training: Training, notify: Notify) -> Run:
 def stoppable(training: Any) -> Iterator[None]:
     """Let the first SIGINT end training after the current step, saved; any other raises KeyboardInterrupt as usual.
 
-    training: a Training, or a search: it has `is_stepping` and `stop`.
+    training: has `is_stepping` and `stop`.
     """
     before = signal.getsignal(signal.SIGINT)
     # If the parent process ignored SIGINT, it stays ignored. Python cannot restore a handler that it did not set.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from charrnn.api.events import OfRun
 from charrnn.api.study import COMPLETE, FAILED, PRUNED, Entry, Study, importance
 from charrnn.runs.search import SearchRecord
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Trial:
+class TunedTrial:
     """A trial of a search: a run with some settings.
 
     path: the folder of its run. state: "complete", "pruned" (ended early), "failed" or "running". settings: the
@@ -71,21 +72,21 @@ class Tuning:
     """
 
     path: Path
-    trials: tuple[Trial, ...]
+    trials: tuple[TunedTrial, ...]
     unit: str
     importance: Mapping[str, float] | None
     call: str | None
     complete: bool
 
     @property
-    def best(self) -> Trial | None:
+    def best(self) -> TunedTrial | None:
         """Return the complete trial with the lowest loss, the first one of several; None if none is complete."""
         return min(
             (t for t in self.trials if t.state == COMPLETE), key=lambda trial: trial.bits_per_char or 0, default=None
         )
 
     @property
-    def default(self) -> Trial | None:
+    def default(self) -> TunedTrial | None:
         """Return the trial with the default settings, if it is complete."""
         return next((trial for trial in self.trials[:1] if trial.state == COMPLETE), None)
 
@@ -124,7 +125,7 @@ class SearchBegan:
     """A search begins or, after some `trials` that took so many `seconds`, goes on; `path` is its folder."""
 
     path: Path
-    trials: tuple[Trial, ...]
+    trials: tuple[TunedTrial, ...]
     record: SearchRecord
     seconds: float
 
@@ -133,23 +134,15 @@ class SearchBegan:
 class TrialBegan:
     """A trial begins or, after a kill, goes on."""
 
-    trial: Trial
-
-
-@dataclass(frozen=True)
-class TrialTold:
-    """An event of the training of a trial (`charrnn.events`)."""
-
-    trial: Trial
-    event: Any
+    trial: TunedTrial
 
 
 @dataclass(frozen=True)
 class TrialEnded:
     """A trial is complete, ended early, or failed; `best` is the best trial so far, or None."""
 
-    trial: Trial
-    best: Trial | None
+    trial: TunedTrial
+    best: TunedTrial | None
 
 
 @dataclass(frozen=True)
@@ -159,7 +152,7 @@ class SearchEnded:
     result: Tuning
 
 
-SearchEvent = SearchBegan | TrialBegan | TrialTold | TrialEnded | SearchEnded
+SearchEvent = SearchBegan | TrialBegan | OfRun | TrialEnded | SearchEnded
 
 
 def run_path(path: Path, number: int) -> Path:
@@ -167,13 +160,13 @@ def run_path(path: Path, number: int) -> Path:
     return path / f"trial-{number:03d}"
 
 
-def trial_of(path: Path, entry: Entry, study: Study) -> Trial:
+def trial_of(path: Path, entry: Entry, study: Study) -> TunedTrial:
     """Return a trial of the search in a folder."""
     bits = None if entry.nats is None else entry.nats / math.log(2)
     estimates = {percent: nats / math.log(2) for percent, nats in sorted(entry.rungs.items())}
     seconds, minutes, steps, why = (entry.facts.get(name) for name in ("seconds", "minutes", "steps", "why"))
     differing = study.space.differing(entry.params)
-    return Trial(
+    return TunedTrial(
         entry.number,
         run_path(path, entry.number),
         entry.state,

@@ -154,7 +154,7 @@ class Search:
         # Whether there is something that `stop` can stop.
         self.is_stepping = self.is_stopped = self._is_new = False
         self._training: Apart | None = None
-        self._lock: Lock | None = None
+        self.lock: Lock | None = None
         self._events = self._all(prepare)
 
     def __iter__(self) -> Iterator[SearchEvent]:
@@ -174,14 +174,16 @@ class Search:
             self._training.stop()
 
     def save(self) -> None:
-        """Do nothing: a trial is saved at each of its evaluations."""
+        """Save the current trial after the current step, and go on."""
+        if self._training is not None:
+            self._training.save()
 
     def tidy(self) -> None:
         """End the process of the current trial at once, and release the lock; leave no trace of an empty search."""
-        if self._training is not None and self._training.process is not None:
-            self._training.process.kill()
-        if self._lock is not None:
-            self._lock.release()
+        if self._training is not None:
+            self._training.kill()
+        if self.lock is not None:
+            self.lock.release()
         if self._is_new and self.path is not None and not any(self.path.glob("trial-*")):
             shutil.rmtree(self.path, ignore_errors=True)
 
@@ -195,8 +197,8 @@ class Search:
 
     def hold(self, path: Path) -> None:
         """Take the lock of the folder."""
-        self._lock = Lock(path)
-        self._lock.acquire()
+        self.lock = Lock(path, "search")
+        self.lock.acquire_after_orphans()
 
     def train(self, training: Apart | None) -> None:
         """Remember which training is under way, so that it can be stopped."""

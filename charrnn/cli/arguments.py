@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from charrnn.api.model import Model
 
+_UNITS = {"K": 1_000, "M": 1_000_000}
+
 
 def typed(context: typer.Context) -> set[str]:
     """Return the names of a command's parameters that were given on the command line."""
@@ -219,6 +221,18 @@ def as_trained(typed: str, of_bytes: bool, init: str | None = None) -> str:
 
     of_bytes = of_bytes or (init is not None and read_header(find_checkpoint(init)).text.bytes)
     return prepare(unescaped(typed, of_bytes), TextConfig(bytes=of_bytes))
+
+
+def amount(text: str, option: str, wanted: str) -> int:
+    """Return a whole number above 0 that is typed as 500000, 500k or 1.5M; an error says what is `wanted`."""
+    number, unit = (text[:-1], _UNITS[text[-1].upper()]) if text[-1:].upper() in _UNITS else (text, 1)
+    try:
+        value = int(float(number) * unit)
+    except (ValueError, OverflowError):
+        value = 0
+    if value < 1:
+        raise typer.BadParameter(f"{text!r} is not {wanted}.", param_hint=option)
+    return value
 
 
 def say_if_typed(sources: Iterable[str], what: str = "Reading the text from the terminal; Ctrl-D ends it.") -> None:

@@ -20,7 +20,7 @@ FOUND = 3
 # The library names a parameter in its messages as `name` or `name=value`.
 _PARAMETER = re.compile(r"`([a-z][a-z_]*)(?:=([^`]*))?`")
 # A call that a message of the library proposes; here it becomes a command.
-_CALL = re.compile(r"`(?=charrnn\.(train|resume)\()([^`]*)`")
+_CALL = re.compile(r"`(?=charrnn\.(train|resume|compare|tune)\()([^`]*)`")
 # Options whose name differs from the parameter.
 _OPTIONS = {"temperature": "temp", "out": "checkpoints"}
 
@@ -104,14 +104,15 @@ def as_options(message: str) -> str:
 
 
 def as_command(call: str) -> str:
-    """Return the command that does the same as a call of `train` or `resume`, such as `charrnn.resume('run')`."""
+    """Return the command that does the same as a call of `train`, `resume`, `compare` or `tune`."""
     import ast
 
     made = ast.parse(call, mode="eval").body
     assert isinstance(made, ast.Call) and isinstance(made.func, ast.Attribute)
     first, given = made.args[0], {word.arg or "": ast.literal_eval(word.value) for word in made.keywords}
-    named = {"corpus" if made.func.attr == "train" else "resume": ast.literal_eval(first)}
-    words = ["charrnn", "train"]
+    function = made.func.attr
+    named = {"resume" if function == "resume" else "corpus": ast.literal_eval(first)}
+    words = ["charrnn", "train" if function == "resume" else function]
     for name, value in sorted({**named, **given}.items(), key=lambda item: item[0] != "corpus"):
         for one in value if isinstance(value, list) else [value]:
             words += [*([] if name == "corpus" else [_option(name)]), *([] if one is True else [str(one)])]

@@ -31,6 +31,14 @@ charrnn train --resume corpus --minutes 30
 # Train a larger model on names: each line is a separate text.
 charrnn train names.txt --one-per-line --layers 3 --units 512
 """,
+    "compare": """
+# Compare three cells of equal size, five minutes each.
+charrnn compare corpus.txt --cell lstm,gru,rnn --params 500k --minutes 5
+# Compare two sizes and two rates of dropout, with three seeds each.
+charrnn compare corpus.txt --vary units=128,256 --vary dropout=0,0.3 --seeds 3
+# Continue a comparison that was interrupted.
+charrnn compare --resume corpus-compare
+""",
     "tune": """
 # Search for an hour for good settings for a text.
 charrnn tune corpus.txt

@@ -1,7 +1,7 @@
 """The sections of `--help`, with their commands and options. Options in no section come last, under "Options"."""
 
 COMMANDS = {
-    "Train": ("corpus", "vocab", "train", "tune"),
+    "Train": ("corpus", "vocab", "train", "compare", "tune"),
     "Use": ("sample", "complete", "fill", "next", "score", "eval"),
     "Vectors and units": ("embed", "similar", "map", "probe", "label", "neurons"),
     "Inspect": ("runs", "inspect", "verify"),
@@ -93,6 +93,23 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "--json",
         ),
         "Devices": ("--backend", "--device", "--engine", "--processes", "--process-id", "--coordinator"),
+    },
+    "compare": {
+        "What is compared": ("--cell", "--vary", "--params", "--seeds", "--seed"),
+        "Budget of each run": ("--minutes", "--steps", "--characters", "--patience", "--eval-every"),
+        "Settings of all candidates": (
+            *("--layers", "--units", "--embedding", "--stack", "--attention", "--cells"),
+            *("--dropout", "--batch", "--seq", "--lr", "--optimizer"),
+        ),
+        "Text": (
+            *("--include", "--encoding", "--errors", "--lower", "--bytes", "--field", "--one-per-line"),
+            *("--documents-between", "--loss-after", "--labels", "--label-field", "--min-count"),
+            *("--split", "--val", "--val-file"),
+        ),
+        "The comparison and its output": (
+            *("--name", "--checkpoints", "--resume", "--plot", "--html", "--json", "--quiet"),
+        ),
+        "Devices": ("--backend", "--device", "--engine"),
     },
     "tune": {
         "Often used": ("--minutes", "--resume", "--name", "--cell", "--one-per-line", "--json"),

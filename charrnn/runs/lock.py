@@ -5,18 +5,26 @@ import errno
 import fcntl
 import os
 import re
+import time
 from pathlib import Path
 
 from charrnn.errors import CharRNNError, NotWritten
 
 LOCK = ".charrnn-lock"
+# Seconds to wait for a process whose parent has died: it ends by itself.
+ORPHAN_ENDS = 60.0
+_HOLDER = re.compile(r"process ([0-9]+) on ([\w.-]+)")
 
 
 class Lock:
-    """The lock of a folder: advisory (flock), taken by trainers; programs that only read do not take it."""
+    """The lock of a folder: advisory (flock), taken by trainers; programs that only read do not take it.
 
-    def __init__(self, folder: Path):
+    what: is in the folder, for messages: "run", "comparison".
+    """
+
+    def __init__(self, folder: Path, what: str = "run"):
         self.path = folder / LOCK
+        self.what = what
         self.descriptor: int | None = None
 
     def acquire(self) -> None:
@@ -46,6 +54,32 @@ class Lock:
                 self._sign()
             else:
                 os.close(descriptor)
+
+    def acquire_after_orphans(self) -> None:
+        """Take the lock as `acquire` does, but wait for a process whose parent, which took the lock, has died."""
+        until = time.monotonic() + ORPHAN_ENDS
+        while self.descriptor is None:
+            try:
+                self.acquire()
+            except NotWritten:
+                raise
+            except CharRNNError:
+                if not self.is_orphaned or time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Return whether the process that took the lock has died; one that it began may still have it."""
+        try:
+            holder = _HOLDER.fullmatch(self.path.read_text(errors="replace").strip())
+            if holder and holder[2] == os.uname().nodename:
+                os.kill(int(holder[1]), 0)
+        except ProcessLookupError:
+            return True
+        except (OSError, OverflowError):
+            return False
+        return False
 
     def release(self) -> None:
         """Release the lock, if it is held, and remove its file."""
@@ -79,8 +113,8 @@ class Lock:
     def _held(self, descriptor: int) -> CharRNNError:
         text = os.read(descriptor, 200).decode(errors="replace").strip()
         os.close(descriptor)
-        holder = text if re.fullmatch(r"process [0-9]+ on [\w.-]+", text) else "another process has its lock"
+        holder = text if _HOLDER.fullmatch(text) else "another process has its lock"
         return CharRNNError(
-            f"The run {self.path.parent} is being trained: {holder}.",
-            hint="Wait for it or stop it, or train a run with another `name`.",
+            f"The {self.what} {self.path.parent} is being trained: {holder}.",
+            hint=f"Wait for it or stop it, or train a {self.what} with another `name`.",
         )

@@ -7,27 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.cli.arguments import amount
 from charrnn.cli.console import say, write_data
 from charrnn.cli.views.table import aligned
 from charrnn.errors import CharRNNError, did_you_mean
 
 if TYPE_CHECKING:
     from charrnn.api.corpora import Pieces
-
-_UNITS = {"K": 1_000, "M": 1_000_000}
-
-
-def _size(text: str) -> int:
-    number, unit = (text[:-1], _UNITS[text[-1].upper()]) if text[-1:].upper() in _UNITS else (text, 1)
-    try:
-        size = int(float(number) * unit)
-    except (ValueError, OverflowError):
-        size = 0
-    if size < 1:
-        raise typer.BadParameter(
-            f"{text!r} is not a size; write a number of bytes, or for example 500K or 2M.", param_hint="--size"
-        )
-    return size
 
 
 def corpus(
@@ -64,7 +50,9 @@ def corpus(
         raise typer.BadParameter(
             f"{name} is downloaded, so its size cannot be chosen. Leave out --size.", param_hint="--size"
         )
-    wanted = None if size is None else _size(size)
+    wanted = (
+        None if size is None else amount(size, "--size", "a size; write a number of bytes, or for example 500K or 2M")
+    )
     written = get_corpus(name, entry, path, wanted, force, _shown)
     if written is None:
         say(f"{path} exists already and has the expected content (SHA-256 verified).")

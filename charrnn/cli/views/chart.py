@@ -17,6 +17,9 @@ _ROWS, _COLUMNS = len(_DOTS), len(_DOTS[0])
 _VALIDATION_COLOUR, _BEST_COLOUR, _TRAIN_COLOUR = "33", "1;33", "36"
 _RUN_COLOURS = ("36", "33", "35", "32", "34", "31")
 
+STEPS = "steps"
+# Places along the x axis, with a loss at each.
+Points = Sequence[tuple[float, float]]
 # Characters and their colours, by row and column.
 Cells = dict[tuple[int, int], tuple[str, str]]
 
@@ -33,12 +36,14 @@ def draw(losses: Losses, width: int, colour: bool, unit: str = "character") -> l
     return [_legend(losses, width, colour, unit), *axes.lines(cells, colour)]
 
 
-def draw_together(curves: Sequence[tuple[str, Series]], width: int, colour: bool, title: str) -> list[str]:
+def draw_together(
+    curves: Sequence[tuple[str, Points]], width: int, colour: bool, title: str, x_label: str = STEPS
+) -> list[str]:
     """Return the lines of one chart of several runs, each a name and its losses; their marks are LETTERS."""
     points = [point for _, series in curves for point in series]
     if not points:
         return []
-    axes = _Axes(points, width)
+    axes = _Axes(points, width, x_label)
     cells: Cells = {}
     marks: Cells = {}
     legend = [(title, "")]
@@ -69,19 +74,21 @@ def _wrapped(legend: list[tuple[str, str]], width: int, colour: bool) -> Iterato
 
 
 class _Axes:
-    """The scales of a chart of points, `width` columns wide: from step 0, and from the lowest to the highest loss."""
+    """The scales of a chart of points, `width` columns wide: from 0, and from the lowest to the highest loss."""
 
-    def __init__(self, points: Series, width: int):
-        self.y_low, self.y_high = _span([bits for _, bits in points])
-        self.x_high = max(1, *(step for step, _ in points))
-        self.y_ticks = {row: text for row, text in _ticks(self.y_low, self.y_high, HEIGHT, 6)}
+    def __init__(self, points: Points, width: int, x_label: str = STEPS):
+        self.y_low, self.y_high = span([bits for _, bits in points])
+        self.x_label = x_label
+        # Steps are whole numbers.
+        self.x_high = max(1.0 if x_label == STEPS else 1e-9, *(x for x, _ in points))
+        self.y_ticks = {row: text for row, text in ticks(self.y_low, self.y_high, HEIGHT, 6)}
         self.margin = max(map(len, self.y_ticks.values()))
         self.columns = width - self.margin - 2
 
-    def line(self, series: Series, colour: str) -> Cells:
+    def line(self, series: Points, colour: str) -> Cells:
         return {place: (mark, colour) for place, mark in _line([self._place(*point) for point in series]).items()}
 
-    def marks(self, series: Series, mark: str, colour: str) -> Cells:
+    def marks(self, series: Points, mark: str, colour: str) -> Cells:
         places = [self._place(*point) for point in series]
         return {(round(y), round(x)): (mark, colour) for x, y in places}
 
@@ -92,15 +99,15 @@ class _Axes:
             marks = (cells.get((row, column), (" ", "")) for column in range(self.columns))
             drawn = "".join(_coloured(mark, own, colour) for mark, own in marks)
             lines.append(f"{tick or '':>{self.margin}} {'┤' if tick else '│'}{drawn}".rstrip())
-        return lines + _x_axis(self.x_high, self.columns, self.margin)
+        return lines + _x_axis(self.x_high, self.columns, self.margin, self.x_label)
 
-    def _place(self, step: int, bits: float) -> tuple[float, float]:
+    def _place(self, x: float, bits: float) -> tuple[float, float]:
         """Return the column and the row of a point, not rounded."""
         down = (self.y_high - bits) / (self.y_high - self.y_low)
-        return step / self.x_high * (self.columns - 1), down * (HEIGHT - 1)
+        return x / self.x_high * (self.columns - 1), down * (HEIGHT - 1)
 
 
-def _span(values: list[float]) -> tuple[float, float]:
+def span(values: list[float]) -> tuple[float, float]:
     """Return the lowest and the highest value, moved apart if they are equal."""
     low, high = min(values), max(values)
     # In proportion to the values: for large ones a fixed distance would be too small.
@@ -108,7 +115,7 @@ def _span(values: list[float]) -> tuple[float, float]:
     return (low - apart, high + apart) if high - low < apart else (low, high)
 
 
-def _ticks(low: float, high: float, places: int, most: int, least: float = 0.0) -> list[tuple[int, str]]:
+def ticks(low: float, high: float, places: int, most: int, least: float = 0.0) -> list[tuple[int, str]]:
     """Return round numbers from `low` to `high`, about `most` at most, each with the nearest one of `places` places."""
     exponent = math.floor(math.log10((high - low) / most))
     distances = [factor * 10.0**power for power in (exponent, exponent + 1) for factor in (1, 2, 5)]
@@ -135,16 +142,18 @@ def _line(places: list[tuple[float, float]]) -> dict[tuple[int, int], str]:
     return {cell: chr(_BLANK + dots) for cell, dots in cells.items()}
 
 
-def _x_axis(x_high: int, columns: int, margin: int) -> list[str]:
+def _x_axis(x_high: float, columns: int, margin: int, x_label: str) -> list[str]:
     axis, labels = ["─"] * columns, [" "] * columns
     free = 0
-    for column, text in _ticks(0, x_high, columns, columns // (len(_short(x_high, 0)) + 8), least=1.0):
+    for column, text in ticks(
+        0, x_high, columns, columns // (len(_short(x_high, 0)) + 8), least=1.0 if x_label == STEPS else 0.0
+    ):
         axis[column] = "┬"
         begin = min(max(0, column - len(text) // 2), columns - len(text))
         if free <= begin:
             labels[begin : begin + len(text)] = text
             free = begin + len(text) + 1
-    title = " steps "
+    title = f" {x_label} "
     named = title.join("".join(labels).rsplit(" " * len(title), 1))
     return [" " * margin + " └" + "".join(axis), (" " * (margin + 2) + named).rstrip()]
 

@@ -3,21 +3,20 @@
 import math
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from charrnn.cli.console import as_options, printable, say
-from charrnn.cli.views import beginning
+from charrnn.cli.console import as_options, printable
+from charrnn.cli.views import beginning, trouble
 from charrnn.cli.views.speed import Speed
 from charrnn.cli.views.units import clock, short
-from charrnn.cli.views.wrapping import FIXED, columns_of, wrapped
+from charrnn.cli.views.with_bar import WithBar
+from charrnn.cli.views.wrapping import FIXED
 from charrnn.text.decoding import readable
 
 if TYPE_CHECKING:
     from charrnn.api.events import Began, Evaluated, Event, Stepped
     from charrnn.api.session import Training
-    from charrnn.cli.views.bar import Bar, Shown
+    from charrnn.cli.views.bar import Shown
 
 SAMPLE = 200
 TEMPERATURE = 0.7
@@ -32,12 +31,12 @@ CHANGED = 0.1
 NO_SAMPLES, NOTHING = 1, 2
 
 
-class View:
+class View(WithBar):
     """Shows the events of a training run; a context manager, so that the terminal is always restored."""
 
     def __init__(self, training: "Training", quiet: int):
+        super().__init__()
         self.training, self.quiet = training, quiet
-        self.bar: Bar | None = None
         self.began: Began | None = None
         # What is read, and what is predicted.
         self.unit = self.predicted = "character"
@@ -58,7 +57,7 @@ class View:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._stop_bar()
+        self.stop_bar()
 
     def show(self, event: "Event") -> None:
         """Show one event."""
@@ -70,7 +69,7 @@ class View:
                 if is_advice:
                     self._say(printable(as_options(message)))
                 else:
-                    self._print(printable(as_options(message)))
+                    self.print(printable(as_options(message)))
             case events.Loading(backend, others):
                 self._say(beginning.plan(self.training))
                 waiting = f", and waiting for {others} other process{'' if others == 1 else 'es'}" if others else ""
@@ -88,21 +87,14 @@ class View:
                 self.speed.restart()
             case events.Saved(step):
                 self._say(f"Saved after step {step:,}.")
-            case events.SaveFailed(step, error):
-                why = printable(as_options(error.message))
-                self._print(f"Not saved after step {step:,}: {why} Training continues in memory.")
-            case events.FolderMade(path):
-                self._print(f"The folder of the run was moved or removed: it was made again at {printable(str(path))}.")
-            case events.RolledBack(step, why, rate_scale):
-                self.train_nats = None
-                self.speed.restart()
-                self._print(
-                    f"Training went wrong: {printable(why)}. It continues from step {step:,} with "
-                    f"{rate_scale:g} times the learning rate."
-                )
+            case events.SaveFailed() | events.FolderMade() | events.RolledBack():
+                if isinstance(event, events.RolledBack):
+                    self.train_nats = None
+                    self.speed.restart()
+                self.print(trouble.told(event))
             case events.Ended():
                 self.is_complete = event.reason == "budget"
-                self._stop_bar()
+                self.stop_bar()
                 report.ended(self.training, event, self.quiet >= NOTHING)
             case events.Measured():
                 report.measured(event, self.quiet >= NOTHING)
@@ -117,7 +109,7 @@ class View:
         if self.quiet >= NOTHING:
             return
         if sys.stderr.isatty():
-            self._start_bar()
+            self.start_bar()
         for line in beginning.facts(self.training, event):
             self._say(line)
 
@@ -191,7 +183,7 @@ class View:
             return min(1.0, 1 - beginning.seconds_left(self.training) / (60 * minutes))
         return min(1.0, step.step / step.total) if step.total else 0.0
 
-    def _shown(self) -> "Shown":
+    def shown(self) -> "Shown":
         """Return what the bar shows now."""
         from charrnn.cli.views.bar import Shown
 
@@ -237,42 +229,16 @@ class View:
             for line in readable(sample, model.text).splitlines():
                 self._say(printable(line), "  | ")
 
+    def stop_bar(self) -> None:
+        """Draw the bar for the last time, with the time that training took."""
+        if self.bar is not None:
+            self.took = time.perf_counter() - self.training.began
+        super().stop_bar()
+
     def _say(self, line: str, prefix: str | None = None) -> None:
         if self.quiet < NOTHING:
             self.last_line = time.perf_counter()
-            self._print(line, prefix)
-
-    def _print(self, line: str, prefix: str | None = None) -> None:
-        """Print a line, even if quiet; on a terminal it is broken between words, and each piece gets the prefix."""
-        if not self._on_bar(lambda bar: bar.say(line, prefix)):
-            for part in wrapped(line, columns_of(sys.stderr), prefix):
-                say(part)
-
-    def _start_bar(self) -> None:
-        from charrnn.cli.views.bar import Bar
-
-        bar = Bar(self._shown)
-        if bar.is_possible:
-            self.bar = bar
-            bar.start()
-
-    def _stop_bar(self) -> None:
-        if self.bar is not None:
-            self.took = time.perf_counter() - self.training.began
-        self._on_bar(lambda bar: bar.stop())
-        self.bar = None
-
-    def _on_bar(self, action: "Callable[[Bar], None]") -> bool:
-        """Call `action` with the bar; return whether there is a bar. Training continues if the terminal is gone."""
-        if self.bar is not None:
-            try:
-                action(self.bar)
-            except OSError:
-                # The bar has replaced sys.stderr; stopping it puts the real one back.
-                with suppress(OSError):
-                    self.bar.stop()
-                self.bar = None
-        return self.bar is not None
+            self.print(line, prefix)
 
 
 def _right(accuracy: float) -> str:

@@ -2,6 +2,8 @@
 
 from abc import ABC, abstractmethod
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -41,17 +43,32 @@ class PageFile(ABC):
     def finish(self) -> None:
         """Write the end of the page."""
 
-    def __enter__(self) -> Any:
+    def check(self) -> None:
+        """Raise CharRNNError if no page can be written; nothing is left on disk."""
+        with self._explained():
+            self._check()
+            if self.is_new:
+                self.path.unlink()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
         try:
-            check_replaceable(self.path, self.what, lambda before: before.read_bytes().startswith(BEGIN.encode()))
-            # The old page is not replaced yet: something may fail before the first line.
-            self.is_new = not self.path.exists()
-            open(self.path, "a").close()
+            yield
         except OSError as error:
             raise CharRNNError(
                 f"{self.path} cannot be written: {error.strerror}.",
                 hint="Name a file in a folder that exists and is writeable.",
             ) from None
+
+    def _check(self) -> None:
+        check_replaceable(self.path, self.what, lambda before: before.read_bytes().startswith(BEGIN.encode()))
+        # The old page is not replaced yet: something may fail before the first line.
+        self.is_new = not self.path.exists()
+        open(self.path, "a").close()
+
+    def __enter__(self) -> Any:
+        with self._explained():
+            self._check()
         return self
 
     @cached_property

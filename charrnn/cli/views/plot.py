@@ -14,7 +14,7 @@ MARK = "charrnn inspect --plot"
 # The same in all pictures; people who cannot distinguish red and green can distinguish blue and orange.
 _TRAIN, _VALIDATION, _RATE = "tab:blue", "tab:orange", "0.45"
 # For several runs: they can be distinguished in a print without colours too.
-_MARKERS, _STYLES = "osD^vP*X", ("-", "--", ":", "-.")
+MARKERS, STYLES = "osD^vP*X", ("-", "--", ":", "-.")
 
 
 def write_picture(path: Path, history: list[Record], title: str, unit: str = "character") -> None:
@@ -57,8 +57,8 @@ def _comparison(curves: Sequence[tuple[str, Series]], loss: str, unit: str) -> A
         if not series:
             continue
         step, bits = min(series, key=lambda point: point[1])
-        (line,) = axes.plot(*_columns(series), linestyle=_STYLES[place // len(_MARKERS) % len(_STYLES)])
-        line.set_marker(_MARKERS[place % len(_MARKERS)])
+        (line,) = axes.plot(*_columns(series), linestyle=STYLES[place // len(MARKERS) % len(STYLES)])
+        line.set_marker(MARKERS[place % len(MARKERS)])
         # About ten marks per line.
         line.set_markevery(max(1, len(series) // 10))
         line.set_label(f"{name.replace('$', chr(92) + '$')}: {bits:.4f} at step {step:,}")

@@ -10,32 +10,34 @@ from charrnn.api import events, tuned
 from charrnn.api.json_text import json_text
 from charrnn.api.study import COMPLETE, ENOUGH, FAILED, PRUNED
 from charrnn.cli.console import as_command, as_options, printable, with_cells, write_data
+from charrnn.cli.views import trouble
 from charrnn.cli.views.beginning import clock_time
 from charrnn.cli.views.table import aligned
 from charrnn.cli.views.units import clock, short
+from charrnn.cli.views.with_bar import WithBar
 from charrnn.cli.views.wrapping import columns_of, tell
 from charrnn.runs.folder import Run, shell_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from charrnn.api.tuned import Trial, Tuning
+    from charrnn.api.tuned import TunedTrial, Tuning
     from charrnn.api.tuning import Search
-    from charrnn.cli.views.bar import Bar, Shown
+    from charrnn.cli.views.bar import Shown
 
 # So many trials are in the table of the result; --json has all.
 SHOWN = 10
 
 
-class View:
+class View(WithBar):
     """Shows the events of a search; a context manager, so that the terminal is always restored."""
 
     def __init__(self, search: "Search"):
+        super().__init__()
         self.search = search
         self.began: tuned.SearchBegan | None = None
-        self.bar: Bar | None = None
-        self.best: Trial | None = None
-        self.trial: Trial | None = None
+        self.best: TunedTrial | None = None
+        self.trial: TunedTrial | None = None
         self.done = 0
         # How much of the current trial is done, and its newest loss in bits.
         self.part, self.now = 0.0, ""
@@ -46,8 +48,7 @@ class View:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()
+        self.stop_bar()
 
     def show(self, event: "tuned.SearchEvent") -> None:
         """Show one event."""
@@ -56,11 +57,11 @@ class View:
                 self._begin(event)
             case tuned.TrialBegan(trial):
                 self.trial, self.part, self.now = trial, 0.0, ""
-            case tuned.TrialTold(_, told):
+            case events.OfRun(_, told):
                 self._told(told)
             case tuned.TrialEnded(trial, best):
                 self.done, self.part, self.best = self.done + 1, 0.0, best
-                self._say(line(trial, self.unit, best is not None and best.number == trial.number))
+                self.print(line(trial, self.unit, best is not None and best.number == trial.number))
 
     def _begin(self, event: "tuned.SearchBegan") -> None:
         record, self.began, self.done = event.record, event, len(event.trials)
@@ -78,36 +79,25 @@ class View:
         again = f" Continuing after {self.done:,} trial{'' if self.done == 1 else 's'}." if self.done else ""
         tell(f"Searching {', '.join(event.record.searched)}: {length}{stops}.{again}")
         if sys.stderr.isatty():
-            from charrnn.cli.views.bar import Bar
+            self.start_bar()
 
-            self.bar = Bar(self._shown)
-            if self.bar.is_possible:
-                self.bar.start()
-            else:
-                self.bar = None
-
-    def _told(self, event: Any) -> None:
-        match event:
+    def _told(self, told: Any) -> None:
+        match told:
             case events.Noticed(message, False):
                 # Each trial would repeat it.
                 if message not in self.told:
                     self.told.add(message)
-                    self._say(printable(as_options(message)))
+                    self.print(printable(as_options(message)))
             case events.Began(model=model):
                 self.unit = model.predicted(self.unit)
             case events.Stepped(step, total):
                 self.part = step / total if total else 0.0
+            case events.SaveFailed() | events.FolderMade() | events.RolledBack() if self.trial is not None:
+                self.print(f"{self.trial.name}: {trouble.told(told)}")
             case events.Evaluated(val_nats=nats) if nats is not None:
                 self.now = f"now {nats / math.log(2):.3f}"
 
-    def _say(self, message: str) -> None:
-        if self.bar is None:
-            tell(message)
-        else:
-            self.bar.say(message)
-            self.bar.refresh()
-
-    def _shown(self) -> "Shown":
+    def shown(self) -> "Shown":
         from charrnn.cli.views.bar import Shown
 
         assert self.began is not None
@@ -131,7 +121,7 @@ def spelled(settings: "Mapping[str, Any]") -> str:
     return ", ".join(f"{name} {value:g}" for name, value in settings.items()) or "the defaults"
 
 
-def line(trial: "Trial", unit: str, is_best: bool) -> str:
+def line(trial: "TunedTrial", unit: str, is_best: bool) -> str:
     """Return the line about a trial that has ended."""
     what = f"Trial {trial.number}, {spelled(trial.differing)}"
     if trial.state == PRUNED:
@@ -179,7 +169,7 @@ def _mattered(found: "Tuning") -> str:
     return f"What the best trials have in common, as shares: {shares}."
 
 
-def _rank(trial: "Trial") -> tuple[float, float]:
+def _rank(trial: "TunedTrial") -> tuple[float, float]:
     """Return the key of the order of the table: complete trials, then those that came farthest."""
     if trial.bits_per_char is not None:
         return 0, trial.bits_per_char
@@ -187,7 +177,7 @@ def _rank(trial: "Trial") -> tuple[float, float]:
     return (1 / last, trial.estimates[last]) if last else (2, trial.number)
 
 
-def _row(trial: "Trial") -> tuple[str, ...]:
+def _row(trial: "TunedTrial") -> tuple[str, ...]:
     last = max(trial.estimates, default=0)
     if trial.bits_per_char is not None:
         bits, how = f"{trial.bits_per_char:.4f}", ""
@@ -197,7 +187,7 @@ def _row(trial: "Trial") -> tuple[str, ...]:
     return trial.name, bits, how, spelled(trial.differing)
 
 
-def named(found: "Tuning", trial: "Trial") -> str:
+def named(found: "Tuning", trial: "TunedTrial") -> str:
     """Return how to name the run of a trial on the command line."""
     return f"{shell_name(Run(found.path))}/{trial.name}"
 

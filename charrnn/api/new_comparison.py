@@ -1,0 +1,144 @@
+"""The preparation of a comparison: its text, its candidates and its folder, or what is left of an older one."""
+
+import math
+import os
+import shutil
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from charrnn.api.candidates import candidate, counter, first_usable, labels
+from charrnn.api.comparison import comparison_of
+from charrnn.api.datasets import Sources, fitted, new_dataset
+from charrnn.api.events import Event, Noticed
+from charrnn.api.settings import settings
+from charrnn.atomic import sync_folder, write_durably
+from charrnn.data.corpus import Dataset
+from charrnn.errors import CharRNNError
+from charrnn.runs import comparison as file
+from charrnn.runs import folder
+from charrnn.text.reader import read_text
+
+if TYPE_CHECKING:
+    from charrnn.api.comparing import Comparing
+
+
+def new_comparison(
+    comparing: "Comparing",
+    sources: Sources,
+    varied: list[dict[str, Any]],
+    params: int | None,
+    seeds: Sequence[int],
+    budget: dict[str, Any],
+    place: dict[str, Any],
+    given: dict[str, Any],
+    name: str | None,
+    out: Path | None,
+) -> Generator[Event, None, file.Record]:
+    """Prepare a new comparison: read its text, choose its candidates, make its folder, and return its record."""
+    if not sources.corpus:
+        raise CharRNNError("No text was named.", "Name a text: `charrnn.compare('corpus.txt')`")
+    _check_common(given, varied[0], params)
+    limit = {"steps": 1} if "characters" in budget else budget
+    all_given = [{**given, **one, **limit} for one in varied]
+    chosen = first_usable(all_given)
+    if chosen.train.split != "char-rnn" and not chosen.train.val and not sources.val_file:
+        raise CharRNNError(
+            "With `val=0` no text is left for validation, by which candidates are compared.",
+            "Leave it out, or name a text for validation: `val_file`",
+        )
+    folder.check_name(name, out)
+    _, data = yield from new_dataset(sources, chosen, None, comparing.watch)
+    if not data.parts.val:
+        raise CharRNNError("The text is too short: nothing is left for validation.", "Use a longer text.")
+    count = counter(data.corpus.vocab.size, data.classes)
+    if "characters" in budget:
+        all_given = [{**one, "steps": _steps(one, budget["characters"], sources, data)} for one in all_given]
+    made = tuple(candidate(label, one, params, count) for label, one in zip(labels(varied), all_given, strict=True))
+    if len({one.name for one in made}) < len(made):
+        raise CharRNNError("Two candidates would have the same name.", "Compare them one after the other.")
+    if all(one.refused for one in made):
+        raise CharRNNError(made[0].refused or "")
+    with comparing.undisturbed():
+        new = folder.create_run(name, f"{data.corpus.text.name}-compare", out)
+        try:
+            comparing.open(new.path)
+            record = file.Record(
+                tuple(_kept(new, data)),
+                data.corpus.text.sha256,
+                _reading(sources, data),
+                place,
+                budget,
+                tuple(seeds),
+                made,
+                "label" if data.classes else data.corpus.text.config.unit,
+            )
+            file.write(new.path, record)
+        except BaseException:
+            comparing.tidy()
+            shutil.rmtree(new.path, ignore_errors=True)
+            raise
+        sync_folder(new.path.parent)
+    return record
+
+
+def _check_common(given: Mapping[str, Any], varied: Mapping[str, Any], params: int | None) -> None:
+    """Raise CharRNNError for a setting of all candidates that a comparison has in another form."""
+    if given.get("epochs") is not None:
+        raise CharRNNError("`epochs` is no budget of a comparison.", "Use `characters`, `steps` or `minutes`.")
+    twice = [name for name in given if name in varied]
+    if twice:
+        raise CharRNNError(f"`{twice[0]}` is both a setting of all candidates and one of `vary`.", "Leave out one.")
+    if params is not None and ("units" in given or "units" in varied):
+        raise CharRNNError("`params` chooses the units of each candidate.", "Leave out `units`, or `params`.")
+
+
+def _steps(given: dict[str, Any], characters: int, sources: Sources, data: Dataset) -> int:
+    """Return the number of steps in which a candidate reads so many characters, about."""
+    try:
+        chosen = settings(given)
+    except CharRNNError:
+        # It is refused later.
+        return 1
+    config = fitted(chosen.train, data.corpus.text, bool(sources.val_file), "split" in chosen.named)
+    return max(1, math.ceil(characters / (config.batch * config.seq)))
+
+
+def _kept(new: folder.Run, data: Dataset) -> list[str]:
+    """Write the texts of stdin and pipes into the folder; return where all texts are."""
+    text = data.corpus.text
+    for source, content in text.kept.items():
+        write_durably(new.kept(source), content)
+    return [os.path.abspath(source) for source in new.found_again(text.sources)]
+
+
+def _reading(sources: Sources, data: Dataset) -> dict[str, Any]:
+    """Return the other arguments of `train_events` that say what is read."""
+    return {
+        "include": list(sources.include),
+        "val_file": [] if data.validation is None else list(data.validation.text.sources),
+        "vocab": None if sources.vocab is None else os.path.abspath(sources.vocab),
+        "min_count": sources.min_count,
+    }
+
+
+def continued(name: str, out: Path | None, comparing: "Comparing") -> Generator[Event, None, file.Record]:
+    """Prepare a comparison that goes on, and return its record."""
+    path = file.find_comparison(name, out)
+    record = file.read(path)
+    if comparison_of(path, record).is_complete and not record.failures:
+        comparing.path = path
+        return record
+    comparing.open(path)
+    # Another process may have changed it before the lock was taken.
+    record = file.read(path)
+    usable = next(one for one in record.candidates if one.refused is None)
+    form = settings(usable.settings).text
+    text = read_text(record.text, form, record.reading.get("include", ()), comparing.watch)
+    if text.sha256 != record.sha256:
+        raise CharRNNError(
+            f"The text of the comparison {path} has changed since it began.",
+            "Put the old text back, or compare again under another `name`.",
+        )
+    yield Noticed(f"Resuming the comparison {path.name}.", is_advice=True)
+    return record

@@ -1,0 +1,100 @@
+"""The file of a comparison, `comparison.json` in its folder: what is compared, and which of its runs failed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from charrnn import __version__
+from charrnn.atomic import write_durably
+from charrnn.errors import CharRNNError
+from charrnn.runs.finding import find_folder
+
+FORMAT = 1
+FILE = "comparison.json"
+_AGAIN = "Compare again under another name."
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is compared with others: settings by name (`charrnn.api.settings`), and the size of its network.
+
+    label: its settings that differ from those of other candidates. refused: why it cannot be trained, if it cannot;
+    then `parameters` is None.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    units: int
+    parameters: int | None
+    label: Mapping[str, Any] = field(default_factory=dict)
+    refused: str | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the file says: texts, settings of all runs, candidates, seeds, and failures.
+
+    text, sha256: the places of the text, and the SHA-256 of what is read there. reading: the other arguments of
+    `train_events` that say what is read: `include`, `val_file`, `vocab`, `min_count`. place: `backend`, `device` and
+    `engine`. budget: what was asked for, such as {"minutes": 3}. unit: what is predicted: "character", "byte", "label".
+    failures: why runs failed, by the name of the run.
+    """
+
+    text: tuple[str, ...]
+    sha256: str
+    reading: Mapping[str, Any]
+    place: Mapping[str, Any]
+    budget: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    candidates: tuple[Candidate, ...]
+    unit: str = "character"
+    failures: Mapping[str, str] = field(default_factory=dict)
+    version: str = __version__
+
+    def runs(self) -> list[tuple[str, Candidate, int]]:
+        """Return all runs in the order in which they are trained: their names, candidates and seeds."""
+        return [(run_name(one, seed), one, seed) for seed in self.seeds for one in self.candidates]
+
+
+def run_name(candidate: Candidate, seed: int) -> str:
+    """Return the name of the run of a candidate with a seed; it is the name of a folder."""
+    return f"{candidate.name}-seed{seed}"
+
+
+def write(folder: Path, record: Record) -> None:
+    """Write the file; NotWritten if that fails."""
+    text = json.dumps({"format": FORMAT, **asdict(record)}, ensure_ascii=False, allow_nan=False, indent=1)
+    write_durably(folder / FILE, text.encode("utf-8", "surrogateescape") + b"\n")
+
+
+def read(folder: Path) -> Record:
+    """Return what the file of a folder says; CharRNNError if it is no such file."""
+    path = folder / FILE
+    try:
+        told = json.loads(path.read_bytes().decode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise CharRNNError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError):
+        raise CharRNNError(f"{path} is damaged: it is not JSON.", _AGAIN) from None
+    known = told.pop("format", None) if isinstance(told, dict) else None
+    if isinstance(known, int) and known > FORMAT:
+        raise CharRNNError(f"{path} has format {known}; this charrnn reads format {FORMAT}.", "Upgrade charrnn.")
+    try:
+        candidates = tuple(Candidate(**one) for one in told.pop("candidates"))
+        made = Record(**{**told, "candidates": candidates, "text": tuple(told["text"]), "seeds": tuple(told["seeds"])})
+    except (AttributeError, KeyError, TypeError):
+        raise CharRNNError(f"{path} is not the file of a comparison.", _AGAIN) from None
+    return made
+
+
+def find_comparison(name: str, runs: Path | None = None) -> Path:
+    """Return the folder of a comparison: a name in the folder of runs, or a path; CharRNNError if there is none."""
+    found = find_folder(name, FILE, runs)
+    if found is None:
+        raise CharRNNError(
+            f"There is no comparison {name!r}: no folder of this name has a file {FILE}.",
+            "To begin one: charrnn compare corpus.txt --cell lstm,gru",
+        )
+    return found
