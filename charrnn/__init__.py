@@ -34,6 +34,7 @@ _HOMES = {
     "Threshold": "charrnn.api.calibration",
     "TrainConfig": "charrnn.config",
     "Training": "charrnn.api.session",
+    "Tuning": "charrnn.api.tuned",
     "events": "charrnn.api",
     "inspect": "charrnn.api.inspection",
     "list_runs": "charrnn.api.runs",
@@ -43,6 +44,8 @@ _HOMES = {
     "resume_events": "charrnn.api.training",
     "train": "charrnn.api.training",
     "train_events": "charrnn.api.training",
+    "tune": "charrnn.api.tuning",
+    "tune_events": "charrnn.api.tuning",
 }
 __all__ = [
     "Alignment",
@@ -65,6 +68,7 @@ __all__ = [
     "Threshold",
     "TrainConfig",
     "Training",
+    "Tuning",
     "__version__",
     "events",
     "inspect",
@@ -75,6 +79,8 @@ __all__ = [
     "resume_events",
     "train",
     "train_events",
+    "tune",
+    "tune_events",
 ]
 
 if TYPE_CHECKING:
@@ -95,6 +101,8 @@ if TYPE_CHECKING:
     from charrnn.api.session import Training
     from charrnn.api.similar import Similar
     from charrnn.api.training import resume, resume_events, train, train_events
+    from charrnn.api.tuned import Tuning
+    from charrnn.api.tuning import tune, tune_events
     from charrnn.config import ModelConfig, TextConfig, TrainConfig
     from charrnn.errors import CharRNNError
     from charrnn.inference.guesses import Rank
