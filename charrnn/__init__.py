@@ -16,6 +16,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "Alignment": "charrnn.api.alignment",
     "CharRNNError": "charrnn.errors",
+    "Comparing": "charrnn.api.comparing",
+    "Comparison": "charrnn.api.comparison",
     "Evaluation": "charrnn.api.evaluation",
     "Filling": "charrnn.api.filling",
     "Labelling": "charrnn.api.labelling",
@@ -35,10 +37,13 @@ _HOMES = {
     "TrainConfig": "charrnn.config",
     "Training": "charrnn.api.session",
     "Tuning": "charrnn.api.tuned",
+    "compare": "charrnn.api.comparing",
+    "compare_events": "charrnn.api.comparing",
     "events": "charrnn.api",
     "inspect": "charrnn.api.inspection",
     "list_runs": "charrnn.api.runs",
     "load": "charrnn.api.model",
+    "load_comparison": "charrnn.api.comparison",
     "probe": "charrnn.api.fitting",
     "resume": "charrnn.api.training",
     "resume_events": "charrnn.api.training",
@@ -50,6 +55,8 @@ _HOMES = {
 __all__ = [
     "Alignment",
     "CharRNNError",
+    "Comparing",
+    "Comparison",
     "Evaluation",
     "Filling",
     "Labelling",
@@ -70,10 +77,13 @@ __all__ = [
     "Training",
     "Tuning",
     "__version__",
+    "compare",
+    "compare_events",
     "events",
     "inspect",
     "list_runs",
     "load",
+    "load_comparison",
     "probe",
     "resume",
     "resume_events",
@@ -87,6 +97,8 @@ if TYPE_CHECKING:
     from charrnn.api import events
     from charrnn.api.alignment import Alignment
     from charrnn.api.calibration import Threshold
+    from charrnn.api.comparing import Comparing, compare, compare_events
+    from charrnn.api.comparison import Comparison, load_comparison
     from charrnn.api.evaluation import Evaluation
     from charrnn.api.filling import Filling
     from charrnn.api.fitting import probe

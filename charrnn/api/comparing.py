@@ -235,8 +235,7 @@ class Comparing:
             for number, (name, one, seed) in enumerate(runs, 1):
                 if self.is_stopped:
                     return
-                if one.refused is None:
-                    yield from self._run(name, one, seed, number)
+                yield from self._run(name, one, seed, number)
             self.has_ended = not self.is_stopped
         finally:
             if self.lock is not None:
@@ -252,6 +251,8 @@ class Comparing:
         try:
             training = training_left(path, list(record.text), settings, dict(record.place), held)
             if training is None:
+                # It may have failed once, and ended later, when this process was killed.
+                self._note(name, _unusable(run_of(folder.Run(path)), record))
                 return
             yield RunBegan(name, number, len(record.runs()), path.is_dir())
             with training:

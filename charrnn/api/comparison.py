@@ -71,8 +71,8 @@ class Row:
         if not curves:
             return []
         # Runs with `minutes` are evaluated at different moments: they are compared at those of the first one.
-        end = min(one[-1][0] for one in curves)
-        at = [point[0] for point in curves[0] if point[0] <= end] or [end]
+        begin, end = max(one[0][0] for one in curves), min(one[-1][0] for one in curves)
+        at = [point[0] for point in curves[0] if begin <= point[0] <= end] or [end]
         all_bits = [np.interp(at, [x for x, _ in one], [bits for _, bits in one]) for one in curves]
         return list(zip(at, np.mean(all_bits, axis=0).tolist(), strict=True))
 

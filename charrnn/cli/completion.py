@@ -100,9 +100,13 @@ def _values(option: Any, typed: Sequence[str], begun: str) -> Words:
     if "|" in metavar and metavar.islower():
         return ((value, "") for value in metavar.split("|"))
     if "CELL" in metavar or name == "--cell":
-        return _cells()
+        # A list is completed at its end.
+        before = begun[: begun.rfind(",") + 1] if "," in metavar else ""
+        return ((before + cell, about) for cell, about in _cells())
     if "RUN" in metavar:
         return _runs(typed, begun)
+    if (name, metavar) == ("--resume", "NAME"):
+        return _comparisons(typed)
     if name in FILES or option.type.name == "path":
         raise FileWanted
     return ()
@@ -132,11 +136,24 @@ def _runs(typed: Sequence[str], begun: str) -> Words:
     """Return the runs in the folder that was typed, or in the default one; FileWanted if none begins with `begun`."""
     from charrnn.runs.finding import list_runs
 
-    folders = [Path(value) for option, value in pairwise(typed) if option == "--checkpoints"]
-    names = [run.path.name for run in list_runs(folders[-1] if folders else None)]
+    names = [run.path.name for run in list_runs(_typed_folder(typed))]
     if not any(name.startswith(begun) for name in names):
         raise FileWanted
     return ((name, "") for name in names)
+
+
+def _comparisons(typed: Sequence[str]) -> Words:
+    """Return the comparisons in the folder that was typed, or in the default one."""
+    from charrnn.runs.comparison import FILE
+    from charrnn.runs.folder import runs_folder
+
+    folder = _typed_folder(typed) or runs_folder()
+    return ((file.parent.name, "") for file in sorted(folder.glob(f"*/{FILE}")))
+
+
+def _typed_folder(typed: Sequence[str]) -> Path | None:
+    folders = [Path(value) for option, value in pairwise(typed) if option == "--checkpoints"]
+    return folders[-1] if folders else None
 
 
 def _as_meant(words: Sequence[str]) -> list[str]:

@@ -55,7 +55,8 @@ class Record:
 
     def runs(self) -> list[tuple[str, Candidate, int]]:
         """Return all runs in the order in which they are trained: their names, candidates and seeds."""
-        return [(run_name(one, seed), one, seed) for seed in self.seeds for one in self.candidates]
+        usable = [one for one in self.candidates if one.refused is None]
+        return [(run_name(one, seed), one, seed) for seed in self.seeds for one in usable]
 
 
 def run_name(candidate: Candidate, seed: int) -> str:

@@ -28,7 +28,7 @@ ROW = "CELLS['mine'] = Cell('mine', 'Nobody 2026', step, Hidden, 'h', {'U': Matr
 def table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Let each test begin with charrnn's own cells, and in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(own_cells, "_loaded", set())
+    monkeypatch.setattr(own_cells, "_loaded", {})
     before = dict(CELLS)
     yield
     CELLS.clear()

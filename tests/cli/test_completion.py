@@ -31,6 +31,8 @@ def place(tmp_path_factory):
     for path in ("checkpoints/shanty", "checkpoints/my run", "elsewhere/other"):
         (folder / path).mkdir(parents=True)
         write_model(folder / path / "best.safetensors", Vocabulary.of("ab\n"))
+    (folder / "checkpoints/sizes/lstm-seed0").mkdir(parents=True)
+    (folder / "checkpoints/sizes/comparison.json").touch()
     (folder / "shopping.txt").write_text("ab\n")
     return folder
 
@@ -68,6 +70,8 @@ def proposed(place, monkeypatch, capfd):
         (["train", "--checkpoints=elsewhere", "--resume", ""], ["other"]),
         (["train", "--cell", "lstm-p"], ["lstm-peephole"]),
         (["train", "--cell=lstm-p"], ["--cell=lstm-peephole"]),
+        (["compare", "--cell", "rnn,lstm-p"], ["rnn,lstm-peephole"]),
+        (["compare", "--resume", ""], ["sizes"]),
         (["cells", "gri"], ["grid"]),
         (["train", "--preset", ""], PRESETS),
         (["train", "shopping.txt", "--optimizer", ""], OPTIMIZERS),

@@ -23,6 +23,7 @@ from support.untrained import train_nothing
 # Those that start a backend or change the user's files, which tests of their own do, and that which downloads.
 ONLY_PARSED = (
     "charrnn bench",
+    "charrnn compare",
     "charrnn devices",
     "charrnn gradcheck",
     "charrnn corpus tinyshakespeare",

@@ -28,7 +28,7 @@ def shown(comparison: "Comparison") -> str:
     notes = [line for note in remarks(comparison) for line in wrapped(note, width)]
     sections = [_table(comparison, width), "".join(f"{line}\n" for line in notes)]
     for x_label, curves in charts(comparison):
-        chart = draw_together(curves, width, wanted(), f"bits per {comparison.unit}, validation", x_label)
+        chart = draw_together(curves, width, wanted(), f"bits per {comparison.unit} over {x_label}", x_label)
         sections.append("".join(f"{line}\n" for line in chart))
     return "\n".join(filter(None, sections))
 

@@ -36,7 +36,7 @@ class RankingPage(PageFile):
         (name, value), *_ = comparison.budget.items()
         seeds = ", ".join(map(str, comparison.seeds))
         self.page.write(
-            f"{HEAD}<html lang=en><title>{title}</title>\n<style>\n{_STYLE}</style>\n<h1>{title}</h1>\n"
+            f"{HEAD}<title>{title}</title>\n<style>\n{_STYLE}</style>\n<h1>{title}</h1>\n"
             f"<p>Text: {_text(', '.join(comparison.text))}. Each run had {value:,g} {name}. Seeds: {seeds}. "
             f"{_measured(comparison)}\n<div class=wide tabindex=0 role=region aria-label=Ranking><table>\n"
             f"{_row('th scope=col', heads(comparison))}"
