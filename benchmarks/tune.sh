@@ -18,6 +18,6 @@ python3 -m charrnn tune search --checkpoints "$folder" --json | python3 -c '
 import json, sys
 found = json.load(sys.stdin)
 best, default = found["best"], found["default"]
-print(f"default {default["bits_per_char"]:.4f}, winner {best["bits_per_char"]:.4f} bits per {found["unit"]}"
-      f" ({len(found["trials"])} trials, {best["minutes"]:g} minutes each)")
+print("default %.4f, winner %.4f bits per %s; %d trials of %g minutes" % (
+    default["bits_per_char"], best["bits_per_char"], found["unit"], len(found["trials"]), default["minutes"]))
 '

@@ -31,6 +31,7 @@ _HOMES = {
     "Run": "charrnn.api.runs",
     "Sample": "charrnn.api.generation",
     "Score": "charrnn.inference.lines",
+    "Search": "charrnn.api.tuning",
     "Similar": "charrnn.api.similar",
     "TextConfig": "charrnn.config",
     "Threshold": "charrnn.api.calibration",
@@ -70,6 +71,7 @@ __all__ = [
     "Run",
     "Sample",
     "Score",
+    "Search",
     "Similar",
     "TextConfig",
     "Threshold",
@@ -114,7 +116,7 @@ if TYPE_CHECKING:
     from charrnn.api.similar import Similar
     from charrnn.api.training import resume, resume_events, train, train_events
     from charrnn.api.tuned import Tuning
-    from charrnn.api.tuning import tune, tune_events
+    from charrnn.api.tuning import Search, tune, tune_events
     from charrnn.config import ModelConfig, TextConfig, TrainConfig
     from charrnn.errors import CharRNNError
     from charrnn.inference.guesses import Rank

@@ -10,6 +10,7 @@ from typing import Any
 
 from charrnn.api.apart import Apart
 from charrnn.api.given import check_given, check_whole
+from charrnn.api.hardware import place as placed
 from charrnn.api.named import Corpus, names
 from charrnn.api.search_space import check_budget, space
 from charrnn.api.searching import Trials
@@ -22,6 +23,7 @@ from charrnn.runs.lock import Lock
 from charrnn.runs.search import SearchRecord, find_search, read
 from charrnn.text.reader import name_of
 from charrnn.text.sources import STDIN, comes_once
+from charrnn.training.backends.choice import DEFAULT
 
 Prepare = Callable[[], tuple[Path, SearchRecord, bool]]
 
@@ -107,7 +109,10 @@ def tune_events(
     if trials is None:
         minutes = SEARCH_MINUTES if minutes is None else minutes
         trial_minutes = minutes / TRIALS_PER_SEARCH if trial_minutes is None else trial_minutes
-    place = {one: value for one, value in (("backend", backend), ("device", device), ("engine", engine)) if value}
+    # The backend is recorded, because another one would round differently.
+    backend = backend or os.environ.get("KERAS_BACKEND") or DEFAULT
+    place = {"backend": backend, "device": device, "engine": engine}
+    placed(backend, device, engine=engine)
     record = SearchRecord(
         sources, os.getcwd(), shared, place, searched, minutes, trial_minutes, trials, steps, seed, keep_all
     )

@@ -53,7 +53,7 @@ KeepAll = Annotated[
 ResumeSearch = Annotated[
     str | None,
     typer.Option(
-        "--resume", metavar="NAME", help="Go on with a search that was interrupted, or show the result of one again."
+        "--resume", metavar="SEARCH", help="Go on with a search that was interrupted, or show the result of one again."
     ),
 ]
 SearchName = Annotated[

@@ -49,7 +49,7 @@ def test_a_search_that_is_killed_ten_times_is_the_same(tmp_path):
     words = new(tmp_path, text)
     while kills < KILLS:
         process = start(tmp_path / "killed", *words)
-        aim, seconds = rng.choice(["parent", "child", "both"]), rng.uniform(1, 12)
+        aim, seconds = rng.choice(["parent", "child", "both"]), rng.uniform(1, 8)
         deadline = time.monotonic() + seconds
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
