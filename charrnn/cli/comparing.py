@@ -25,13 +25,13 @@ TextOrComparison = Annotated[
 ]
 CellNames = Annotated[
     str,
-    typer.Option("--cell", metavar="CELL,CELL,…", help="The cells to compare; `charrnn cells` lists them."),
+    typer.Option("--cell", metavar="CELL,CELL...", help="The cells to compare; `charrnn cells` lists them."),
 ]
 Vary = Annotated[
     list[str] | None,
     typer.Option(
         "--vary",
-        metavar="SETTING=A,B,…",
+        metavar="SETTING=A,B...",
         help="Values of another option of `train` to compare, such as units=128,256 or schedule=cosine,constant. Every "
         "combination of cells and values is a candidate. May be given several times.",
         show_default=False,

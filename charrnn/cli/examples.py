@@ -34,8 +34,8 @@ charrnn train names.txt --one-per-line --layers 3 --units 512
     "compare": """
 # Compare three cells of equal size, five minutes each.
 charrnn compare corpus.txt --cell lstm,gru,rnn --params 500k --minutes 5
-# Compare two sizes and two rates of dropout, with three seeds each.
-charrnn compare corpus.txt --vary units=128,256 --vary dropout=0,0.3 --seeds 3
+# Compare two sizes and two rates of dropout.
+charrnn compare corpus.txt --vary units=128,256 --vary dropout=0,0.3
 # Continue a comparison that was interrupted.
 charrnn compare --resume corpus-compare
 """,

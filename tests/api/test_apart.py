@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.api import apart
+from charrnn.api import apart, own_cells
 from charrnn.api.apart import Apart
-from charrnn.api.events import Began, Ended, Evaluated, Measured, Stepped
+from charrnn.api.events import Began, Ended, Evaluated, Measured, Saved, Stepped
 from charrnn.api.trials import training_left
+from charrnn.cells import CELLS
 from charrnn.errors import CharRNNError
 
 TINY = {"units": 4, "layers": 1, "batch": 2, "seq": 8, "cell": "rnn", "eval_every": 10}
@@ -78,6 +79,26 @@ def test_errors_that_are_not_of_charrnn_are_one_line():
     assert apart._explained(ValueError("one\ntwo")) == ("ValueError: one", None)
 
 
+@pytest.mark.trains
+def test_a_process_apart_knows_the_cells_of_files_and_saves_when_asked(text, monkeypatch):
+    monkeypatch.setattr(own_cells, "_loaded", {})
+    Path("mine.py").write_text(
+        "from charrnn.cells import CELLS\nfrom dataclasses import replace\n"
+        "CELLS['mine'] = replace(CELLS['rnn'], name='mine')\n"
+    )
+    own_cells.load_cells(["mine.py"])
+    try:
+        with Apart(text, **{**TINY, "cell": "mine", "eval_every": 10**6}, steps=10**9, out="runs") as training:
+            for event in training:
+                if isinstance(event, Began):
+                    training.save()
+                if isinstance(event, Saved):
+                    break
+    finally:
+        CELLS.pop("mine", None)
+    assert list(Path("runs").glob("*/step-*.safetensors"))
+
+
 def test_a_run_without_a_checkpoint_begins_again(text):
     path = Path("runs/one")
     path.mkdir(parents=True)
@@ -88,6 +109,7 @@ def test_a_run_without_a_checkpoint_begins_again(text):
         "corpus": text,
         "resume": None,
         "settings": {"name": "one", "out": Path("runs"), "units": 4, "engine": "framework"},
+        "cells": [],
     }
 
 
