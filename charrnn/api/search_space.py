@@ -91,7 +91,7 @@ def check_budget(minutes: float | None, trial_minutes: float | None, trials: int
     """Raise CharRNNError unless the budget of a search is a time, or a number of trials of some steps."""
     if (trials is None) != (steps is None):
         one, other = ("trials", "steps") if steps is None else ("steps", "trials")
-        raise CharRNNError(f"`{one}` needs `{other}`: `trials` trials, of `steps` steps each.")
+        raise CharRNNError(f"`{one}` needs `{other}`: a search has a time, or so many trials of so many steps.")
     if trials is not None:
         if minutes is not None or trial_minutes is not None:
             raise CharRNNError("A search has either a time, or `trials` and `steps`.", "Leave out one of them.")

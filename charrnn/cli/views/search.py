@@ -11,7 +11,7 @@ from charrnn.api.json_text import json_text
 from charrnn.api.study import COMPLETE, ENOUGH, FAILED, PRUNED
 from charrnn.cli.console import as_command, as_options, printable, with_cells, write_data
 from charrnn.cli.views import trouble
-from charrnn.cli.views.beginning import clock_time
+from charrnn.cli.views.beginning import clock_time, counted
 from charrnn.cli.views.table import aligned
 from charrnn.cli.views.units import clock, short
 from charrnn.cli.views.with_bar import WithBar
@@ -73,10 +73,12 @@ class View(WithBar):
         stops = "; Ctrl-C saves and stops" if sys.stderr.isatty() else ""
         if record.minutes is not None:
             left = max(0.0, 60 * record.minutes - event.seconds - (perf_counter() - self.search.began))
-            length = f"{record.minutes:g} minutes, {record.trial_minutes:g} for a trial, done about {clock_time(left)}"
+            end = f"{record.trial_minutes:g} for a trial, done about {clock_time(left)}"
+            length = f"{counted(record.minutes, 'minute')}, {end}"
         else:
-            length = f"{record.trials:,} trials of {record.steps:,} steps"
-        again = f" Continuing after {self.done:,} trial{'' if self.done == 1 else 's'}." if self.done else ""
+            count, steps = record.trials or 0, record.steps or 0
+            length = f"{counted(count, 'trial')} of {counted(steps, 'step')}"
+        again = f" Continuing after {counted(self.done, 'trial')}." if self.done else ""
         tell(f"Searching {', '.join(event.record.searched)}: {length}{stops}.{again}")
         if sys.stderr.isatty():
             self.start_bar()
