@@ -35,11 +35,13 @@ _HOMES = {
     "Run": "charrnn.api.runs",
     "Sample": "charrnn.api.generation",
     "Score": "charrnn.inference.lines",
+    "Search": "charrnn.api.tuning",
     "Similar": "charrnn.api.similar",
     "TextConfig": "charrnn.config",
     "Threshold": "charrnn.api.calibration",
     "TrainConfig": "charrnn.config",
     "Training": "charrnn.api.session",
+    "Tuning": "charrnn.api.tuned",
     "baseline": "charrnn.api.baseline",
     "compare": "charrnn.api.comparing",
     "compare_events": "charrnn.api.comparing",
@@ -55,6 +57,8 @@ _HOMES = {
     "resume_events": "charrnn.api.training",
     "train": "charrnn.api.training",
     "train_events": "charrnn.api.training",
+    "tune": "charrnn.api.tuning",
+    "tune_events": "charrnn.api.tuning",
 }
 __all__ = [
     "Alignment",
@@ -78,11 +82,13 @@ __all__ = [
     "Run",
     "Sample",
     "Score",
+    "Search",
     "Similar",
     "TextConfig",
     "Threshold",
     "TrainConfig",
     "Training",
+    "Tuning",
     "__version__",
     "baseline",
     "compare",
@@ -99,6 +105,8 @@ __all__ = [
     "resume_events",
     "train",
     "train_events",
+    "tune",
+    "tune_events",
 ]
 
 if TYPE_CHECKING:
@@ -126,6 +134,8 @@ if TYPE_CHECKING:
     from charrnn.api.session import Training
     from charrnn.api.similar import Similar
     from charrnn.api.training import resume, resume_events, train, train_events
+    from charrnn.api.tuned import Tuning
+    from charrnn.api.tuning import Search, tune, tune_events
     from charrnn.config import ModelConfig, TextConfig, TrainConfig
     from charrnn.errors import CharRNNError
     from charrnn.inference.guesses import Rank

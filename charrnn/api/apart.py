@@ -1,7 +1,8 @@
 """Training in a process of its own: if it fails, is killed or needs too much memory, this process goes on.
 
-The child reads what to train from stdin, as a pickle, and then the words "stop" and "save"; when its stdin ends, its
-parent has died, and it ends too. It writes the events of training to a pipe, as pickles.
+The child reads what to train from stdin, as a pickle, and then the words "stop", "save" and "go on"; when its stdin
+ends, its parent has died, and it ends too. It writes the events of training to a pipe, as pickles. After an evaluation
+it waits for "go on": so a run that is ended at an evaluation has taken no step after it.
 """
 
 import os
@@ -29,14 +30,19 @@ _CHILD = "from charrnn.api.apart import child; child(int(input_fd))"
 _HERE = Path(__file__).parent.parent.parent
 # How much of what a child that died wrote to stderr is shown, in characters.
 _LAST_WORDS = 300
-_STOP, _SAVE = b"stop\n", b"save\n"
+_STOP, _SAVE, _GO_ON = b"stop\n", b"save\n", b"go on\n"
+
+
+class Died(CharRNNError):
+    """The process that trained was ended by a signal: by the system, which had no memory left, or by somebody."""
 
 
 class Apart:
     """A training run in a process of its own: iterate over it to train; it yields the events of training.
 
     Of the steps only some are told, and evaluations have no weights. `stop` saves the run after the current step and
-    ends it; it may be called from a signal handler. Leaving the context kills the process.
+    ends it; it may be called from a signal handler. Leaving the context kills the process: after an evaluation, exactly
+    there.
     """
 
     def __init__(self, corpus: Any = (), resume: str | Path | None = None, held: Sequence[int] = (), **settings: Any):
@@ -110,10 +116,12 @@ class Apart:
             if kind == _FAILED:
                 raise CharRNNError(*what)
             yield what
+            if isinstance(what, Evaluated):
+                self._say(_GO_ON)
         code = process.wait()
         words.end()
         if code < 0:
-            raise CharRNNError(
+            raise Died(
                 f"The process that trained it was ended by signal {-code} ({_signal(-code)}).",
                 hint="Perhaps there was not enough memory: use fewer `units`, or a smaller `batch` or `seq`."
                 if -code == signal.SIGKILL
@@ -205,7 +213,8 @@ def _train(call: dict[str, Any], began: float, stdin: BinaryIO, pipe: BinaryIO) 
     load_cells(call["cells"])
     settings = {**call["settings"], "corpus": call["corpus"], "began": began}
     training = train_events(**settings) if call["resume"] is None else resume_events(call["resume"], **settings)
-    threading.Thread(target=_obey, args=(stdin, training), daemon=True).start()
+    going = threading.Event()
+    threading.Thread(target=_obey, args=(stdin, training, going), daemon=True).start()
     last = 0.0
     with training:
         for event in training:
@@ -216,13 +225,19 @@ def _train(call: dict[str, Any], began: float, stdin: BinaryIO, pipe: BinaryIO) 
             elif isinstance(event, Evaluated):
                 event = replace(event, weights={})
             _tell(pipe, _EVENT, event)
+            if isinstance(event, Evaluated):
+                going.wait()
+                going.clear()
 
 
-def _obey(stdin: BinaryIO, training: Any) -> None:
-    """Stop training when the parent asks for it, and end this process when the parent has died."""
+def _obey(stdin: BinaryIO, training: Any, going: threading.Event) -> None:
+    """Stop training or go on when the parent asks for it, and end this process when the parent has died."""
     while word := stdin.readline():
         if word == _STOP:
             training.stop()
+            going.set()
+        elif word == _GO_ON:
+            going.set()
         elif word == _SAVE:
             training.save()
     os._exit(1)

@@ -1,7 +1,6 @@
 """Comparing candidates: one run of each for every seed, one after the other, each in a process of its own."""
 
 import os
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -23,15 +22,13 @@ from charrnn.api.settings import plain
 from charrnn.api.training import stoppable
 from charrnn.api.trials import training_left
 from charrnn.config import DEFAULT_MINUTES
-from charrnn.errors import CharRNNError, NotWritten
+from charrnn.errors import CharRNNError
 from charrnn.runs import comparison as file
 from charrnn.runs import folder
 from charrnn.runs.lock import Lock
 from charrnn.text.reader import Watch
 from charrnn.training.backends.choice import DEFAULT
 
-# Seconds to wait for a process that a killed comparison has left: it ends by itself.
-ORPHAN_ENDS = 60.0
 BUDGETS = ("minutes", "steps", "characters")
 
 
@@ -227,19 +224,8 @@ class Comparing:
     def open(self, path: Path) -> None:
         """Take the lock of a comparison's folder; wait for a process that a killed comparison left there."""
         self.path, lock = path, Lock(path, "comparison")
-        until = time.monotonic() + ORPHAN_ENDS
-        while True:
-            try:
-                lock.acquire()
-            except NotWritten:
-                raise
-            except CharRNNError:
-                if not lock.is_orphaned or time.monotonic() > until:
-                    raise
-                time.sleep(0.05)
-            else:
-                self.lock = lock
-                return
+        lock.acquire_after_orphans()
+        self.lock = lock
 
     def _all(self, prepare: Prepare) -> Generator[Event, None, None]:
         try:

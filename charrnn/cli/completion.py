@@ -105,8 +105,15 @@ def _values(option: Any, typed: Sequence[str], begun: str) -> Words:
         return ((before + cell, about) for cell, about in _cells())
     if "RUN" in metavar:
         return _runs(typed, begun)
-    if (name, metavar) == ("--resume", "NAME"):
-        return _comparisons(typed)
+    if (name, metavar) in (("--resume", "NAME"), ("--resume", "SEARCH")):
+        from charrnn.runs import comparison, search
+
+        return _folders_with((comparison if metavar == "NAME" else search).FILE, typed)
+    if metavar == "NAMES":
+        from charrnn.config import SEARCHED
+
+        before = begun[: begun.rfind(",") + 1]
+        return ((before + one, "") for one in SEARCHED)
     if name in FILES or option.type.name == "path":
         raise FileWanted
     return ()
@@ -142,13 +149,12 @@ def _runs(typed: Sequence[str], begun: str) -> Words:
     return ((name, "") for name in names)
 
 
-def _comparisons(typed: Sequence[str]) -> Words:
-    """Return the comparisons in the folder that was typed, or in the default one."""
-    from charrnn.runs.comparison import FILE
+def _folders_with(file: str, typed: Sequence[str]) -> Words:
+    """Return the folders that have this file, in the folder of runs that was typed, or in the default one."""
     from charrnn.runs.folder import runs_folder
 
     folder = _typed_folder(typed) or runs_folder()
-    return ((file.parent.name, "") for file in sorted(folder.glob(f"*/{FILE}")))
+    return ((one.parent.name, "") for one in sorted(folder.glob(f"*/{file}")))
 
 
 def _typed_folder(typed: Sequence[str]) -> Path | None:

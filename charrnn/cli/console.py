@@ -20,7 +20,7 @@ FOUND = 3
 # The library names a parameter in its messages as `name` or `name=value`.
 _PARAMETER = re.compile(r"`([a-z][a-z_]*)(?:=([^`]*))?`")
 # A call that a message of the library proposes; here it becomes a command.
-_CALL = re.compile(r"`(?=charrnn\.(train|resume|compare)\()([^`]*)`")
+_CALL = re.compile(r"`(?=charrnn\.(train|resume|compare|tune)\()([^`]*)`")
 # Options whose name differs from the parameter.
 _OPTIONS = {"temperature": "temp", "out": "checkpoints"}
 
@@ -100,18 +100,19 @@ def as_options(message: str) -> str:
         quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
         return f"{spelled} {value[1:-1] if quoted else value}"
 
-    return _PARAMETER.sub(option, _CALL.sub(_as_command, message))
+    return _PARAMETER.sub(option, _CALL.sub(lambda call: as_command(call[2]), message))
 
 
-def _as_command(call: re.Match[str]) -> str:
-    """Return the command that does the same as a call of `train`, `resume` or `compare`."""
+def as_command(call: str) -> str:
+    """Return the command that does the same as a call of `train`, `resume`, `compare` or `tune`."""
     import ast
 
-    made = ast.parse(call[2], mode="eval").body
-    assert isinstance(made, ast.Call)
+    made = ast.parse(call, mode="eval").body
+    assert isinstance(made, ast.Call) and isinstance(made.func, ast.Attribute)
     first, given = made.args[0], {word.arg or "": ast.literal_eval(word.value) for word in made.keywords}
-    named = {"resume" if call[1] == "resume" else "corpus": ast.literal_eval(first)}
-    words = ["charrnn", "compare" if call[1] == "compare" else "train"]
+    function = made.func.attr
+    named = {"resume" if function == "resume" else "corpus": ast.literal_eval(first)}
+    words = ["charrnn", "train" if function == "resume" else function]
     for name, value in sorted({**named, **given}.items(), key=lambda item: item[0] != "corpus"):
         for one in value if isinstance(value, list) else [value]:
             words += [*([] if name == "corpus" else [_option(name)]), *([] if one is True else [str(one)])]

@@ -45,6 +45,14 @@ charrnn compare corpus.txt --vary units=128,256 --vary dropout=0,0.3
 # Continue a comparison that was interrupted.
 charrnn compare --resume corpus-compare
 """,
+    "tune": """
+# Search for an hour for good settings for a text.
+charrnn tune corpus.txt
+# Search only the learning rate and the dropout of a small GRU.
+charrnn tune corpus.txt --cell gru --units 128 --search lr,dropout
+# Go on with a search that was interrupted.
+charrnn tune --resume corpus-tune
+""",
     "sample": """
 # Sample 500 characters from the newest run, with fewer errors than usual.
 charrnn sample --temp 0.7 --length 500

@@ -1,7 +1,7 @@
 """The sections of `--help`, with their commands and options. Options in no section come last, under "Options"."""
 
 COMMANDS = {
-    "Train": ("corpus", "vocab", "baseline", "train", "compare"),
+    "Train": ("corpus", "vocab", "baseline", "train", "compare", "tune"),
     "Use": ("sample", "complete", "fill", "next", "score", "eval"),
     "Vectors and units": ("embed", "similar", "map", "probe", "label", "neurons"),
     "Inspect": ("runs", "inspect", "report", "verify", "gradflow"),
@@ -9,6 +9,29 @@ COMMANDS = {
 }
 
 _HOW_TEXT_IS_READ = ("--unknown", "--encoding", "--errors", "--cells")
+_TEXT_OF_TRAINING = (
+    "--include",
+    "--encoding",
+    "--errors",
+    "--newlines",
+    "--normalize",
+    "--lower",
+    "--bytes",
+    "--field",
+    "--documents-between",
+    "--separator",
+    "--reset-at-documents",
+    "--loss-after",
+    "--reverse",
+    "--labels",
+    "--label-field",
+    "--vocab",
+    "--min-count",
+    "--split",
+    "--val",
+    "--val-file",
+    "--test",
+)
 _SPEED = ("--engine", "--weights")
 _HOW_CHOSEN = (
     "--temp",
@@ -41,29 +64,7 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "--dropout",
             "--one-per-line",
         ),
-        "Text": (
-            "--include",
-            "--encoding",
-            "--errors",
-            "--newlines",
-            "--normalize",
-            "--lower",
-            "--bytes",
-            "--field",
-            "--documents-between",
-            "--separator",
-            "--reset-at-documents",
-            "--loss-after",
-            "--reverse",
-            "--labels",
-            "--label-field",
-            "--vocab",
-            "--min-count",
-            "--split",
-            "--val",
-            "--val-file",
-            "--test",
-        ),
+        "Text": _TEXT_OF_TRAINING,
         "Model": ("--preset", "--stack", "--activation", "--embedding", "--attention", "--cells", "--drop-unused"),
         "Training": (
             "--optimizer",
@@ -110,6 +111,17 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "The comparison and its output": (
             *("--name", "--checkpoints", "--resume", "--plot", "--html", "--json", "--quiet"),
         ),
+        "Devices": ("--backend", "--device", "--engine"),
+    },
+    "tune": {
+        "Often used": ("--minutes", "--resume", "--name", "--cell", "--one-per-line", "--json"),
+        "Budget": ("--trial-minutes", "--trials", "--steps"),
+        "What is searched": ("--search", "--lr", "--dropout", "--units", "--layers", "--batch", "--seq"),
+        "Text": _TEXT_OF_TRAINING,
+        "The same for all trials": (
+            *("--stack", "--embedding", "--attention", "--cells", "--optimizer", "--precision", "--seed"),
+        ),
+        "The search and its output": ("--checkpoints", "--keep-all"),
         "Devices": ("--backend", "--device", "--engine"),
     },
     "vocab": {

@@ -5,11 +5,14 @@ import errno
 import fcntl
 import os
 import re
+import time
 from pathlib import Path
 
 from charrnn.errors import CharRNNError, NotWritten
 
 LOCK = ".charrnn-lock"
+# Seconds to wait for a process whose parent has died: it ends by itself.
+ORPHAN_ENDS = 60.0
 _HOLDER = re.compile(r"process ([0-9]+) on ([\w.-]+)")
 
 
@@ -51,6 +54,19 @@ class Lock:
                 self._sign()
             else:
                 os.close(descriptor)
+
+    def acquire_after_orphans(self) -> None:
+        """Take the lock as `acquire` does, but wait for a process whose parent, which took the lock, has died."""
+        until = time.monotonic() + ORPHAN_ENDS
+        while self.descriptor is None:
+            try:
+                self.acquire()
+            except NotWritten:
+                raise
+            except CharRNNError:
+                if not self.is_orphaned or time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
 
     @property
     def is_orphaned(self) -> bool:

@@ -73,7 +73,7 @@ def read_text(
         sha256=facts["sha256"],
         byte_count=facts["byte_count"],
         sources=recorded,
-        name=_name(recorded[0]),
+        name=name_of(recorded[0]),
         kept=kept,
         config=config,
         include=tuple(include),
@@ -338,7 +338,8 @@ def _no_text(source: str, include: Sequence[str]) -> CharRNNError:
     return CharRNNError(f"{source} is empty; a text was expected.", hint="Name a file with text in it.")
 
 
-def _name(source: str) -> str:
+def name_of(source: str) -> str:
+    """Return the name of the runs of a text, by one of its sources."""
     if source.startswith(STDIN):
         return "stdin"
     path = Path(source)

@@ -33,6 +33,8 @@ def place(tmp_path_factory):
         write_model(folder / path / "best.safetensors", Vocabulary.of("ab\n"))
     (folder / "checkpoints/sizes/lstm-seed0").mkdir(parents=True)
     (folder / "checkpoints/sizes/comparison.json").touch()
+    (folder / "checkpoints/rates").mkdir()
+    (folder / "checkpoints/rates/tuning.json").touch()
     (folder / "shopping.txt").write_text("ab\n")
     return folder
 
@@ -72,6 +74,8 @@ def proposed(place, monkeypatch, capfd):
         (["train", "--cell=lstm-p"], ["--cell=lstm-peephole"]),
         (["compare", "--cell", "rnn,lstm-p"], ["rnn,lstm-peephole"]),
         (["compare", "--resume", ""], ["sizes"]),
+        (["tune", "--resume", ""], ["rates"]),
+        (["tune", "--search", "lr,dr"], ["lr,dropout"]),
         (["cells", "gri"], ["grid"]),
         (["train", "--preset", ""], PRESETS),
         (["train", "shopping.txt", "--optimizer", ""], OPTIMIZERS),

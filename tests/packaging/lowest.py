@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 # Those that need no GPU, and are not for developers alone.
-EXTRAS = ("jax", "plot", "probe", "zstd")
+EXTRAS = ("jax", "plot", "probe", "tune", "zstd")
 
 
 def lowest(pyproject: str) -> list[str]:

@@ -24,20 +24,20 @@ def test_each_dependency_is_pinned_to_its_lowest_version(tmp_path):
         jax = ["jax>=0.8"]
         plot = ["five>=5"]
         probe = ["eight>=8"]
+        tune = ["nine>=9"]
         zstd = ["six>=6"]
         dev = ["seven>=7"]
     """)
     done = lowest(tmp_path / "pyproject.toml")
-    assert done.stdout.split() == ["one==1.2", "two-three==2.0", "jax==0.8", "five==5", "eight==8", "six==6"], (
-        done.stderr
-    )
+    pinned = ["one==1.2", "two-three==2.0", "jax==0.8", "five==5", "eight==8", "nine==9", "six==6"]
+    assert done.stdout.split() == pinned, done.stderr
 
 
 @pytest.mark.parametrize("bound", ["one", "one==1.2", "one<2", "one>1.2", "one~=1.2"])
 def test_what_has_no_lowest_version_is_an_error(bound, tmp_path):
     (tmp_path / "pyproject.toml").write_text(
         f'[project]\ndependencies = ["{bound}"]\n'
-        "optional-dependencies = {jax = [], plot = [], probe = [], zstd = []}\n"
+        "optional-dependencies = {jax = [], plot = [], probe = [], tune = [], zstd = []}\n"
     )
     done = lowest(tmp_path / "pyproject.toml")
     assert done.returncode != 0 and repr(bound) in done.stderr and done.stdout == ""

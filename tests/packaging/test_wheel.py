@@ -91,8 +91,8 @@ def test_it_asks_for_all_that_the_package_imports(contents):
     assert metadata["License-Expression"] == "MIT" and metadata["Requires-Python"] == ">=3.11"
     asked = metadata.get_all("Requires-Dist")
     always = {re.match(r"[\w-]+", one)[0] for one in asked if "extra ==" not in one}
-    extras = {re.match(r"[\w-]+", one)[0] for one in asked if re.search(r"extra == .(jax|plot|probe|zstd).$", one)}
-    assert extras == {"jax", "matplotlib", "scikit-learn", "zstandard"}
+    extras = {re.match(r"[\w-]+", one)[0] for one in asked if re.search(r"extra == .(jax|plot|probe|tune|zstd).$", one)}
+    assert extras == {"jax", "matplotlib", "optuna", "scikit-learn", "zstandard"}
     extras = extras - {"scikit-learn"} | {"sklearn"}
     imported: dict[str, set[str]] = {}
     for name, data in contents.items():

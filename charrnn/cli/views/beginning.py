@@ -29,13 +29,13 @@ def plan(training: "Training") -> str:
     if step:
         what += f" from step {step:,}"
     counts = {"step": None if step else config.steps, "epoch": None if step else config.epochs}
-    limits = [_counted(count, unit) for unit, count in counts.items() if count is not None]
+    limits = [counted(count, unit) for unit, count in counts.items() if count is not None]
     when = ""
     if total is not None:
         what += f" to step {total:,}"
     elif config.minutes is not None:
         when = f", done {'by' if limits else 'about'} {clock_time(seconds_left(training))}"
-        limits.insert(0, _counted(config.minutes, "minute"))
+        limits.insert(0, counted(config.minutes, "minute"))
     if total is None:
         what += f" for {' or '.join(limits)}{', whichever ends first' if len(limits) > 1 else ''}"
     # Nobody can type Ctrl-C in a log.
@@ -94,5 +94,6 @@ def _named(sources: "Sequence[str]") -> str:
     return first if len(sources) == 1 else f"{first} and {len(sources) - 1:,} more"
 
 
-def _counted(count: float, unit: str) -> str:
+def counted(count: float, unit: str) -> str:
+    """Return a number of something: "1 epoch", "2,000 steps"."""
     return f"{f'{count:,}' if isinstance(count, int) else f'{count:g}'} {unit}{'' if count == 1 else 's'}"

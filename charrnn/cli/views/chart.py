@@ -93,7 +93,7 @@ def draw_together(
     return [*_wrapped(legend, width, colour), *axes.lines(cells | marks, colour)]
 
 
-def _some(series: Points, marked: int | None, number: int, curves: int) -> Series:
+def _some(series: Points, marked: int | None, number: int, curves: int) -> Points:
     """Return the points of curve `number` that are marked; those of several curves are not below each other."""
     if marked is None or len(series) <= marked:
         return series

@@ -1,0 +1,101 @@
+"""`charrnn tune`: searches for good settings for a text."""
+
+import os
+
+import typer
+
+from charrnn.cli import options as o
+from charrnn.cli import training as t
+from charrnn.cli import tuning as u
+from charrnn.cli.arguments import as_trained, say_if_typed, typed
+from charrnn.cli.console import STARTED
+from charrnn.cli.signals import Signals
+from charrnn.config import DEFAULT_TEXT, ModelConfig, TrainConfig
+
+_M, _T = ModelConfig(), TrainConfig()
+
+
+def tune(
+    context: typer.Context,
+    corpus: u.TextOrSearch = None,
+    minutes: u.Minutes = None,
+    trial_minutes: u.TrialMinutes = None,
+    trials: u.TrialCount = None,
+    steps: u.TrialSteps = None,
+    search: u.Searched = None,
+    lr: u.Rate = None,
+    dropout: u.Dropout = None,
+    units: u.Units = None,
+    layers: u.Layers = None,
+    batch: u.Batch = None,
+    seq: u.Seq = None,
+    cell: o.CellName = _M.cell,
+    cells: o.Cells = None,
+    embedding: o.Embedding = _M.embedding,
+    stack: o.Stack = _M.stack,
+    attention: o.Attention = _M.attention,
+    optimizer: t.Optimizer = _T.optimizer,
+    precision: o.Precision = _T.precision,
+    vocab: t.Vocab = None,
+    include: o.Include = None,
+    encoding: o.Encoding = DEFAULT_TEXT.encoding,
+    errors: o.Errors = DEFAULT_TEXT.errors,
+    newlines: o.Newlines = DEFAULT_TEXT.newlines,
+    normalize: o.Normalize = DEFAULT_TEXT.normalize,
+    lower: o.Lower = DEFAULT_TEXT.lower,
+    bytes: o.Bytes = DEFAULT_TEXT.bytes,
+    field: o.Field = DEFAULT_TEXT.field,
+    one_per_line: t.OnePerLine = DEFAULT_TEXT.one_per_line,
+    documents_between: o.DocumentsBetween = DEFAULT_TEXT.documents_between,
+    separator: t.Separator = DEFAULT_TEXT.separator,
+    reset_at_documents: t.ResetAtDocuments = DEFAULT_TEXT.reset_at_documents,
+    loss_after: t.LossAfter = DEFAULT_TEXT.loss_after,
+    reverse: t.Reverse = DEFAULT_TEXT.reverse,
+    labels: t.Labels = DEFAULT_TEXT.labels,
+    label_field: o.LabelField = DEFAULT_TEXT.label_field,
+    min_count: t.MinCount = 1,
+    split: t.Split = _T.split,
+    val: t.Val = _T.val,
+    val_file: t.ValFile = None,
+    test: t.Test = _T.test,
+    seed: o.Seed = _T.seed,
+    backend: o.Backend = None,
+    device: o.Device = "auto",
+    engine: o.Engine = "auto",
+    name: u.SearchName = None,
+    out: o.Checkpoints = None,
+    keep_all: u.KeepAll = False,
+    resume: u.ResumeSearch = None,
+    as_json: t.ResultAsJson = False,
+) -> None:
+    """Search for good settings for a text, within a time.
+
+    Each trial is a run, one after the other; the first one has the default settings. Optuna chooses the settings of the
+    others, and ends trials early that are worse than others were by then. At the end the best trial is named, and the
+    command that trains it.
+    """
+    from charrnn.api.tuned import SearchEnded
+    from charrnn.api.tuning import tune_events
+    from charrnn.cli.views.search import View, last_words, leave, result
+    from charrnn.runs.finding import find_folder
+    from charrnn.runs.search import FILE
+
+    chosen = typed(context) - {"resume", "as_json"}
+    given = {one: value for one, value in {**context.params, "out": out}.items() if one in chosen}
+    given |= {
+        one: as_trained(given[one], bytes) for one in given.keys() & {"documents_between", "separator", "loss_after"}
+    }
+    if search is not None:
+        given["search"] = [one.strip().lstrip("-") for names in search for one in names.split(",")]
+    if resume is None and corpus and not os.path.exists(corpus[0]) and find_folder(corpus[0], FILE, out):
+        resume = given.pop("corpus")[0]
+    say_if_typed(given.get("corpus", ()))
+    with Signals() as asked:
+        searching = tune_events(**given, resume=resume, began=STARTED)
+        asked.training, asked.last_words = searching, lambda: last_words(searching)
+        with searching, View(searching) as view:
+            for event in searching:
+                view.show(event)
+        assert isinstance(event, SearchEnded)
+        result(event.result, as_json)
+        leave(event.result, searching, asked.received)
