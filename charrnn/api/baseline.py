@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from charrnn.api.datasets import Sources, new_dataset
+from charrnn.api.datasets import Sources, doubts, new_dataset
 from charrnn.api.generation import Notify, unheard
 from charrnn.api.given import check_given, check_whole
 from charrnn.api.held_out import compressors, held_out, parts_of
@@ -110,6 +110,8 @@ def baseline(
         except StopIteration as end:
             _, data = end.value
             break
+    for doubt in doubts(data):
+        notify(doubt.message)
     held = {name: held_out(parts) for name, parts in parts_of(data).items()}
     if "validation" not in held:
         raise CharRNNError(

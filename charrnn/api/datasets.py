@@ -79,11 +79,10 @@ def new_dataset(
         # The notices after those of reading list the unknown characters. With `min_count` they are no surprise.
         yield Noticed(notice, is_advice=sources.min_count > 1 and notice not in of_reading)
     yield from map(Noticed, [*returns, *_empty_documents(text), *_no_marker(text), *_odd_labels(text, validation)])
-    yield from _doubts(data)
     return fit, data
 
 
-def _doubts(data: Dataset) -> Iterator[Noticed]:
+def doubts(data: Dataset) -> Iterator[Noticed]:
     """Yield the reasons why the losses on the held-out parts will mean less than they seem to."""
     few, unit = (FEW_LABELS, "label") if data.corpus.text.labels else (FEW_CHARACTERS, data.corpus.text.config.unit)
     characters = sum(part.counted() for part in held_out(data.parts.val)) if data.parts.val else few

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.api.advice import advice, rarity
-from charrnn.api.datasets import Sources, new_dataset
+from charrnn.api.datasets import Sources, doubts, new_dataset
 from charrnn.api.events import Noticed
 from charrnn.api.pretrained import known_to, trained_model, transferred
 from charrnn.api.session import Job, Training
@@ -50,6 +50,7 @@ def new_job(
             f"The text is short ({len(data.corpus.text):,} characters): training with `batch={config.batch}` "
             f"`seq={config.seq}` instead of {asked.batch} and {asked.seq}."
         )
+    yield from doubts(data)
     model = replace(model, classes=data.classes)
     rare = rarity(data.corpus.text) if sources.min_count == 1 else None
     hint = None if trained else advice(len(data.parts.train), model, data.corpus.vocab.size)
