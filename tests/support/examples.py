@@ -26,6 +26,7 @@ ONLY_PARSED = (
     "charrnn compare",
     "charrnn devices",
     "charrnn gradcheck",
+    "charrnn tune",
     "charrnn corpus tinyshakespeare",
     "charrnn --install-completion",
 )
