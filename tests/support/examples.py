@@ -27,6 +27,7 @@ ONLY_PARSED = (
     "charrnn devices",
     "charrnn gradcheck",
     "charrnn gradflow",
+    "charrnn tune",
     "charrnn corpus tinyshakespeare",
     "charrnn --install-completion",
 )
