@@ -1,6 +1,7 @@
 """Training as Python asks for it: what is refused, what is left behind, how it is stopped."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -34,6 +35,8 @@ def test_a_training_that_is_left_early_frees_its_run(folder, monkeypatch):
 
 def test_a_training_that_loads_nothing_leaves_the_choice_of_the_backend_open(folder, monkeypatch):
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    # TensorFlow imports it, perhaps in a test before this one.
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
     with pytest.raises(CharRNNError, match="does not exist"):
         charrnn.train("typo.txt", backend="jax")
     assert "KERAS_BACKEND" not in os.environ
