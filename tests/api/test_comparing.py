@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 import charrnn
-from charrnn.api import comparing
 from charrnn.api.candidates import combinations, labels, name_of, nearest_units, typed_values
 from charrnn.api.comparing import compare, compare_events
 from charrnn.api.comparison import load_comparison
@@ -22,6 +21,7 @@ from charrnn.api.events import Measured, OfRun, Planned, RunBegan, RunEnded, Ste
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
 from charrnn.network.parameters import parameter_count
+from charrnn.runs import lock
 from charrnn.runs.checkpoint import read_checkpoint, read_header
 from charrnn.runs.comparison import FILE, find_comparison, read
 from charrnn.runs.folder import Run
@@ -321,7 +321,7 @@ def test_only_one_process_trains_a_comparison_and_one_that_died_does_not_block_i
     )
     orphan = int(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout)
     waited = []
-    monkeypatch.setattr(comparing.time, "sleep", lambda seconds: waited.append(seconds) or os.kill(orphan, 9))
+    monkeypatch.setattr(lock.time, "sleep", lambda seconds: waited.append(seconds) or os.kill(orphan, 9))
     assert compare(resume="one").is_complete and waited
 
 
