@@ -225,9 +225,11 @@ class Training:
             trainer.interrupted, trainer.save_wanted = self._stopping, self._saving
             board = Board(self, trainer, self.tensorboard_dir) if self.tensorboard else trainer
             for event in board.events():
-                if isinstance(event, Stepped):
-                    # From now on there is something to stop.
+                if isinstance(event, Stepped) and self._trainer is None:
+                    # From now on there is something to stop. It may have been asked for since the trainer was made.
                     self._trainer = trainer
+                    trainer.interrupted |= self._stopping
+                    trainer.save_wanted |= self._saving
                 elif isinstance(event, Ended):
                     self._trainer, self.ended = trainer, event
                 yield event

@@ -176,6 +176,15 @@ def test_without_a_budget_the_recorded_one_is_finished(folder):
             charrnn.resume("run", **budget)
 
 
+def test_stopping_or_saving_before_the_first_step_is_not_forgotten(folder):
+    training = charrnn.train_events("text.txt", name="run", **TINY, steps=60)
+    for event in training:
+        if isinstance(event, charrnn.events.Began):
+            training.save()
+            training.stop()
+    assert totals() == (1, 60) and training.ended == charrnn.events.Ended("interrupted", 1)
+
+
 def test_a_run_that_was_killed_before_its_exact_evaluation_is_measured(folder):
     trained()
     log = Path("checkpoints/run/metrics.jsonl")
