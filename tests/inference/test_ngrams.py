@@ -162,6 +162,14 @@ def test_a_single_character_is_enough():
     assert predicted(part([0, 0, 1]), [], 2, 3).probabilities.shape == (3, 0)
 
 
+@pytest.mark.parametrize("resets", [False, True])
+def test_where_nothing_is_learned_all_characters_are_equally_likely(resets):
+    held = part([1, 2, 3], resets, after=True)
+    for train in (part([2, 3, 0, 2], resets, after=True), part([])):
+        found = predicted(train, [held], 4, 3)
+        assert found.probabilities.tolist() == [[0.25] * held.counted()] * 3 and found.ngrams == (0, 0, 0)
+
+
 def test_discounts_are_those_of_the_paper():
     # n1 = 6, n2 = 3, n3 = 2, n4 = 1: Y = 6 / 12.
     counts = np.array([1] * 6 + [2] * 3 + [3] * 2 + [4] + [9] * 5)
