@@ -102,8 +102,8 @@ def text(rng, n, symbols) -> list[int]:
         (7, 9, {"resets": True}),
         (7, 9, {"resets": True, "after": True}),
         (7, 9, {"after": True}),
-        # Several numbers hold a context.
-        (9, 300, {"dtype": np.uint16}),
+        # Two numbers hold a context, then three.
+        (9, 600, {"dtype": np.uint16}),
         (9, 70_000, {"dtype": np.uint16, "resets": True}),
         (2, 2, {}),
     ],
