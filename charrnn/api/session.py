@@ -203,7 +203,7 @@ class Training:
         """Load the backend and train."""
         processes, text = self.place.processes, job.data.corpus.text
         if self.tensorboard and self.is_first:
-            check_folder(self.tensorboard_dir, job.resumed is not None)
+            check_folder(self.tensorboard_dir, job.run)
         for source, file in text.kept.items():
             path = job.run.kept(source)
             job.run.held[path.name] = job.run.ahead[path] = file
