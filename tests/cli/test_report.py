@@ -18,7 +18,6 @@ import charrnn
 from charrnn.api import held_out, session
 from charrnn.api.datasets import corpus_record
 from charrnn.api.report import compared, ends_and_best, mistakes_in
-from charrnn.cli import console
 from charrnn.cli.app import app
 from charrnn.cli.views.heat import level
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
@@ -149,7 +148,7 @@ def test_what_the_page_says_is_what_the_model_does(here):
 
 @pytest.mark.parametrize("test", [0.0, 0.1])
 def test_the_command_of_a_run_with_another_validation_text_can_be_typed(test, here, monkeypatch):
-    monkeypatch.setattr(console, "typed_cells", ["my cells.py"])
+    monkeypatch.setattr("charrnn.cli.views.report_page.with_cells", lambda: " --cells 'my cells.py'")
     run = made()
     best = read_checkpoint(run.best, training=True)
     record = replace(best.progress.corpus, val_sources=("held.txt",), val_sha256="0")

@@ -130,7 +130,8 @@ def _reproduced(report: "Report") -> str:
         f"It was written by charrnn {facts['version']}. A vocabulary (--vocab), first weights (--init), "
         "--min-count and --drop-unused are not recorded, nor are changes of settings when it was resumed."
     )
-    return f"<h3>Train it again</h3>\n<pre>{_shown(shlex.join(words) + with_cells())}</pre>\n<p>{_shown(' '.join(notes))}\n"
+    command = _shown(shlex.join(words) + with_cells())
+    return f"<h3>Train it again</h3>\n<pre>{command}</pre>\n<p>{_shown(' '.join(notes))}\n"
 
 
 def _options(changed: Mapping[str, Any], training: Mapping[str, Any]) -> Iterator[str]:
