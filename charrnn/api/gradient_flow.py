@@ -15,7 +15,7 @@ from charrnn.api.held_out import held_out
 from charrnn.api.named import Corpus, names
 from charrnn.api.recorded import recorded_data
 from charrnn.api.settings import MODEL
-from charrnn.config import POSITIONS, REACH, ModelConfig, TextConfig
+from charrnn.config import LONGEST_REACH, MOST_POSITIONS, POSITIONS, REACH, ModelConfig, TextConfig
 from charrnn.data.batches import Window
 from charrnn.data.corpus import as_ids
 from charrnn.data.parts import Part
@@ -100,8 +100,8 @@ def gradient_flow(
     """
     check_given(seed=seed, field=field, encoding=encoding, errors=errors, backend=backend, engine=engine)
     check_unknown(unknown)
-    check_whole("reach", reach, least=1)
-    check_whole("positions", positions, least=1)
+    check_whole("reach", reach, least=1, most=LONGEST_REACH)
+    check_whole("positions", positions, least=1, most=MOST_POSITIONS)
     check_engine(engine)
     _check_sizes(cell is not None, runs, seed, sizes)
     choose(backend)

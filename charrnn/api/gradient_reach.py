@@ -1,6 +1,7 @@
 """How the gradient of a loss shrinks on its way back through time, in numbers."""
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from charrnn.config import ModelConfig
 LEAST = 0.01
 # The quantiles that are told; the second is the median.
 QUANTILES = (0.1, 0.5, 0.9)
+# The logarithm of the largest norm that is told: charts cannot show infinity.
+LARGEST = math.floor(math.log(sys.float_info.max))
 # The name of the whole state among its parts.
 ALL = "all"
 
@@ -123,5 +126,9 @@ def figures(logs: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _quantile(logs: np.ndarray, quantile: float) -> Curve:
-    """Return a quantile of norms over all positions for each lag; it is the norm of one of the positions."""
-    return tuple(np.exp(np.quantile(logs, quantile, axis=1, method="lower")).tolist())
+    """Return a quantile of norms over all positions for each lag; it is the norm of one of the positions.
+
+    Norms that no float has are the largest one.
+    """
+    found = np.quantile(logs, quantile, axis=1, method="lower")
+    return tuple(np.exp(np.minimum(found, LARGEST)).tolist())

@@ -193,7 +193,7 @@ def mistakes_in(model: Network, true: np.ndarray, guessed: np.ndarray, bits: np.
     """Return the pairs of ids, the true and the likeliest one, that cost the most bits together, at most PAIRS."""
     size = model.vocab.size + 1
     occurrences = np.bincount(true, minlength=size)
-    pairs, which, counts = np.unique(true * size + guessed, return_inverse=True, return_counts=True)
+    pairs, which, counts = np.unique(true.astype(np.int64) * size + guessed, return_inverse=True, return_counts=True)
     lost = np.bincount(which, weights=bits, minlength=len(pairs))
     wrong = [place for place in np.argsort(-lost, kind="stable") if pairs[place] // size != pairs[place] % size]
     return tuple(

@@ -1,11 +1,12 @@
 """Preparing a run that is resumed: its newest checkpoint, the settings that may change, and its text."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from charrnn.api.events import Noticed
+from charrnn.api.held_out import parts_of
 from charrnn.api.history import figures_of
 from charrnn.api.own_run import older_checkpoint, own_run, read_older
 from charrnn.api.recorded import check_ordinary, shown
@@ -18,7 +19,7 @@ from charrnn.errors import CharRNNError, readable_by
 from charrnn.runs.checkpoint import Checkpoint, read_header
 from charrnn.runs.finding import find_run
 from charrnn.runs.folder import Run, call_name
-from charrnn.runs.progress import CorpusRecord, Progress
+from charrnn.runs.progress import CorpusRecord
 from charrnn.text.reader import read_text
 from charrnn.text.text import Text
 from charrnn.training.backends.choice import DEFAULT
@@ -62,11 +63,17 @@ def resumed_job(
     trained, settings = checkpoint.training, dict(given)
     own_name = settings.pop("name", None) if older else None
     changed = _changed(trained, settings)
-    if changed or older is not None or is_measured(run, trained, progress):
+    is_over = progress.total is not None and progress.step >= progress.total
+    may_lack = is_over and not changed and older is None
+    wanted = {"validation": trained.val or progress.corpus.val_sha256, "test": trained.test}
+    if not may_lack or is_measured(run, (part for part, is_held in wanted.items() if is_held)):
         check_unfinished(what, word, trained, progress, changed)
     data = yield from _resumed_data(
         training, run, checkpoint, progress.corpus, trained, corpus, allow_changed_text, word
     )
+    # A part that was asked for may be empty in a short text.
+    if may_lack and is_measured(run, parts_of(data)):
+        check_unfinished(what, word, trained, progress, changed)
     # A text that is too short for a window is refused where it is read.
     steps_per_epoch = max(1, len(data.parts.train) // trained.batch // trained.seq)
     kept = {} if corpus else run.all_kept(progress.corpus.sources)
@@ -91,15 +98,17 @@ def resumed_job(
     return Job(run, checkpoint.model, config, data, shards, resumed=resumed, new_plan=about_rate is not None)
 
 
-def is_measured(run: Run, trained: TrainConfig, progress: Progress) -> bool:
-    """Return whether the log has the exact figures of the best checkpoint, or no text was held out for them.
+def is_measured(run: Run, held: Iterable[str]) -> bool:
+    """Return whether the log has the exact figures of the best checkpoint for each held-out part, by name.
 
-    A run that was killed after its last step may not have them; resuming it measures them.
+    A run that was killed after its last step may not have them; resuming it measures them. A damaged best checkpoint
+    cannot be measured, so nothing is to be done for it.
     """
-    if not (trained.val or trained.test or progress.corpus.val_sha256):
-        return True
     best = run.best if run.best.is_file() else run.newest()
-    return best is None or bool(figures_of(run.log.path, read_header(best).step))
+    try:
+        return best is None or set(held) <= set(figures_of(run.log.path, read_header(best).step))
+    except CharRNNError:
+        return True
 
 
 def _run_in(name: str, out: Path | None) -> Run:

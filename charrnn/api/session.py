@@ -185,8 +185,12 @@ class Training:
             self.job = job = yield from prepare(self)
             yield from self._train(job)
             if self.is_first and self._trainer and self.ended and self.ended.reason != "interrupted":
-                for event in measured(job.run, job.data, self._trainer.history):
-                    yield from _recorded(job.run, event)
+                try:
+                    for event in measured(job.run, job.data, self._trainer.history):
+                        yield from _recorded(job.run, event)
+                except CharRNNError as error:
+                    # The best checkpoint was damaged since it was written; the run is complete.
+                    yield Noticed(f"The held-out text was not evaluated exactly. {error.message}")
         finally:
             if self.run is not None and self.is_first:
                 self.run.abandon()
@@ -199,7 +203,7 @@ class Training:
         """Load the backend and train."""
         processes, text = self.place.processes, job.data.corpus.text
         if self.tensorboard and self.is_first:
-            check_folder(self.tensorboard_dir, job.resumed is not None)
+            check_folder(self.tensorboard_dir, job.run)
         for source, file in text.kept.items():
             path = job.run.kept(source)
             job.run.held[path.name] = job.run.ahead[path] = file

@@ -1,6 +1,7 @@
 """What TensorBoard shows of a run in training: the lines of its log, gradients, gates and states, and samples."""
 
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +13,8 @@ from charrnn.api.history import Record, number, records
 from charrnn.data.parts import Part, select
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.inference.distributions import distributions
-from charrnn.training.tensorboard import EventFiles, load
+from charrnn.runs.folder import Run
+from charrnn.training.tensorboard import OWNER, EventFiles, load
 from charrnn.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -61,15 +63,16 @@ class Board:
                     self._time(perf_counter() - before)
                 norms = learner.gradient_norms(event.step) if isinstance(event, Evaluated) else {}
                 if not self.failed:
+                    # Nothing that only observes may end the training.
                     try:
                         self._see(event, norms)
-                    except NotWritten as error:
+                    except Exception as error:
                         self.failed = True
-                        yield Noticed(f"{error.message} Training continues without them.")
+                        yield Noticed(f"{_why(error)} Training continues without them.")
                 yield event
                 before = perf_counter()
         finally:
-            with suppress(NotWritten):
+            with suppress(Exception):
                 self._close()
 
     def _time(self, seconds: float) -> None:
@@ -100,7 +103,8 @@ class Board:
             self._close()
             self.begin = self.trainer.step
         if self.files is None and (self.named is not None or self.run.path.is_dir()):
-            self.files = EventFiles(self.named or self.run.path / FOLDER, self.begin, parents=self.named is not None)
+            folder = self.named or self.run.path / FOLDER
+            self.files = EventFiles(folder, self.begin, parents=self.named is not None, run=self.run.path)
             self.read = 0
         return self.files
 
@@ -118,7 +122,7 @@ class Board:
                 files.scalar(tag, value, record["step"], what)
         if new and self.steps:
             speed = self.steps * self.characters / self.seconds
-            files.scalar("training/characters_per_second", speed, new[-1]["step"], "without evaluations and saves")
+            files.scalar("training/characters_per_second", speed, new[-1]["step"], "without evaluations")
             self.steps, self.seconds = 0, 0.0
 
     def _scalars(self, record: Record) -> Iterator[tuple[str, float, str]]:
@@ -154,14 +158,32 @@ def _beginning(part: Part) -> Part:
     return part if classes is None else select(part, lambda low, high: classes[part.codes[low:high]] < 0)
 
 
-def check_folder(folder: Path | None, resumes: bool) -> None:
+def _why(error: Exception) -> str:
+    if isinstance(error, NotWritten):
+        return error.message
+    return f"TensorBoard's files could not be written: {type(error).__name__}: {error}."
+
+
+def check_folder(folder: Path | None, run: Run) -> None:
     """Raise CharRNNError if TensorBoard's files of a run cannot be in a folder; None is the run's own one."""
     if folder is None:
         return
     if folder.exists() and not folder.is_dir():
         raise CharRNNError(f"`tensorboard_dir` is {folder}, which is a file.", hint="Name a folder; it may be new.")
-    if not resumes and any(folder.glob("*tfevents*")):
-        raise CharRNNError(
-            f"`tensorboard_dir` is {folder}, which has the TensorBoard files of another run.",
-            hint="Name another folder: each run has its own one.",
-        )
+    if not any(folder.glob("*tfevents*")):
+        return
+    mark, other = folder / OWNER, "another run"
+    if not run.is_new:
+        owner = os.fsdecode(mark.read_bytes()) if mark.is_file() else str(run.path.resolve())
+        if owner == str(run.path.resolve()):
+            return
+        other = f"another run, {owner}"
+    hint = (
+        "If that run was never saved, the folder can be removed."
+        if run.is_new
+        else f"If it is this run, which was elsewhere, remove {mark}."
+    )
+    raise CharRNNError(
+        f"`tensorboard_dir` is {folder}, which has the TensorBoard files of {other}.",
+        hint=f"Name another folder: each run has its own one. {hint}",
+    )

@@ -25,3 +25,5 @@ MAPS = ("pca", "tsne")
 PENALTIES = ("l2", "l1")
 # How far back the gradient of a loss is followed, and from how many positions of a text.
 REACH, POSITIONS = 200, 64
+# Memory grows with both; more of either is a slip of the hand.
+LONGEST_REACH, MOST_POSITIONS = 100_000, 10_000

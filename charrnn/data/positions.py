@@ -35,7 +35,8 @@ def windows_before(parts: Sequence[Part], count: int, reach: int, start: int) ->
             f"`reach` is {reach:,}, but no character that counts has so many {where}before it: at most {longest:,}.",
             hint=f"Use `reach={longest}` or less, or another text." if longest else "Use a longer text.",
         )
-    spread = np.unique(np.linspace(0, positions.shape[1] - 1, count).round().astype(np.int64))
+    exist = positions.shape[1]
+    spread = np.unique(np.linspace(0, exist - 1, min(count, exist)).round().astype(np.int64))
     columns = [_before(parts[number], place, WARM + reach, start) for number, place in positions[:, spread].T]
     return Window(*(np.stack(arrays, axis=1) for arrays in zip(*columns, strict=True)))
 

@@ -158,6 +158,9 @@ class _Model:
 
     def predict(self, orders: int) -> Predicted:
         """Return the probabilities of the held-out characters by the models of all orders."""
+        if not len(self.grams):
+            # Nothing was counted: all characters are equally likely.
+            return Predicted(np.full((orders, len(self.held)), 1 / self.size), (0,) * orders)
         parts, stored = [], []
         for order in range(orders, 0, -1):
             # At a place near the beginning of its document there are no n-grams of a high order.

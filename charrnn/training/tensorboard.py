@@ -18,6 +18,8 @@ from charrnn.training.backends.start import stderr_held_back
 # TensorFlow ends the names of its files with this; only such files are ever changed.
 ENDING = ".charrnn"
 OURS = f"events.out.tfevents.*{ENDING}"
+# The file that says whose the others are: the path of the run's folder.
+OWNER = "run.charrnn"
 # The bytes of a record of an event file, in addition to the event itself: its length and two checksums.
 FRAME = 16
 # The intervals of a histogram.
@@ -29,17 +31,27 @@ SCALAR, HISTOGRAM, TEXT = ("scalars", True), ("histograms", False), ("text", Fal
 def check_installed() -> None:
     """Raise CharRNNError if TensorFlow is not installed."""
     if find_spec("tensorflow") is None:
-        raise CharRNNError(
-            "`tensorboard` needs TensorFlow, which writes its files; it is not installed.",
-            hint="pip install tensorflow, or leave `tensorboard` out: metrics.jsonl has the losses in any case.",
-        )
+        raise _lacking("is not installed")
+
+
+def _lacking(why: str) -> CharRNNError:
+    return CharRNNError(
+        f"`tensorboard` needs TensorFlow, which writes its files; it {why}.",
+        hint="pip install tensorflow, or leave `tensorboard` out: metrics.jsonl has the losses in any case.",
+    )
 
 
 def load() -> None:
-    """Import TensorFlow, which takes seconds if another backend trains; it then uses no GPU."""
+    """Import TensorFlow, which takes seconds if another backend trains; it then uses no GPU.
+
+    Raise CharRNNError if it cannot be imported.
+    """
     with stderr_held_back():
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-        import tensorflow as tf
+        try:
+            import tensorflow as tf
+        except ImportError as error:
+            raise _lacking(f"cannot be imported: {error}") from error
 
         if choose().name != "tensorflow":
             # Otherwise its first operation would take all the memory of the GPU.
@@ -52,16 +64,18 @@ class EventFiles:
     """The event files of one run in a folder, which is made: they are cut after `step`, and then written on.
 
     A value is not written if its tag has one of the same step or a later one. Raises NotWritten if the folder cannot be
-    written to, as every method does.
+    written to, as every method does. `run` is the path of the run's folder; the file OWNER then has it.
     """
 
-    def __init__(self, folder: Path, step: int, parents: bool = False):
+    def __init__(self, folder: Path, step: int, parents: bool = False, run: Path | None = None):
         import tensorflow as tf
 
         self.folder = folder
         self.newest: dict[str, int] = {}
         with self._written():
             folder.mkdir(parents=parents, exist_ok=True)
+            if run is not None:
+                (folder / OWNER).write_bytes(os.fsencode(run.resolve()))
             files = sorted(folder.glob(OURS))
             for path in files:
                 self._cut(path, step)

@@ -77,6 +77,18 @@ def test_norms_that_no_float_has_still_have_a_factor():
     assert found.norms[0.5][-1] == 0 and found.factor == pytest.approx(1e-20) and found.reach == 1
 
 
+def test_norms_above_all_floats_are_the_largest_one():
+    found = flow((1e20,), lags=40)
+    assert 1e307 < found.norms[0.5][-1] == found.relative[0.5][-1] < math.inf
+    assert found.factor == pytest.approx(1e20)
+
+
+@pytest.mark.parametrize(("name", "most"), [("reach", 100_000), ("positions", 10_000)])
+def test_more_than_memory_has_is_refused(name, most):
+    with pytest.raises(CharRNNError, match=f"`{name}` .*at most {most}"):
+        charrnn.gradient_flow(cell="rnn", **{name: most + 1})
+
+
 def test_no_gradient_at_all():
     none = figures({ALL: np.full((3, 2), -np.inf)})
     assert none["reaches"] == {0.1: 0, 0.5: 0, 0.9: 0} and none["relative"][0.5] == (0, 0, 0) and none["factor"] == 0

@@ -185,16 +185,38 @@ def test_stopping_or_saving_before_the_first_step_is_not_forgotten(folder):
     assert totals() == (1, 60) and training.ended == charrnn.events.Ended("interrupted", 1)
 
 
-def test_a_run_that_was_killed_before_its_exact_evaluation_is_measured(folder):
-    trained()
+@pytest.mark.parametrize("lost", [b'"part"', b'"part": "test"'])
+def test_a_run_that_was_killed_before_its_exact_evaluations_is_measured(lost, folder):
+    trained(test=0.2)
     log = Path("checkpoints/run/metrics.jsonl")
     complete = log.read_bytes()
-    log.write_bytes(b"".join(line for line in complete.splitlines(keepends=True) if b'"part"' not in line))
+    log.write_bytes(b"".join(line for line in complete.splitlines(keepends=True) if lost not in line))
+    assert complete.count(b'"part"') == 2 and log.read_bytes() != complete
     before, _ = totals()
     assert charrnn.resume("run").validation is not None
     assert log.read_bytes() == complete and totals()[0] == before
     with pytest.raises(CharRNNError, match="reached the end of its budget"):
         charrnn.resume("run")
+
+
+def test_a_finished_run_whose_validation_part_is_empty_has_nothing_left_to_do(folder):
+    trained(val=0.001)
+    with pytest.raises(CharRNNError, match="reached the end of its budget"):
+        charrnn.resume("run")
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_a_damaged_best_checkpoint_stops_no_run_that_goes_on(is_over, folder):
+    with charrnn.train_events("text.txt", name="run", **TINY, steps=180, eval_every=40, save_every=30) as training:
+        for event in training:
+            if not is_over and isinstance(event, charrnn.events.Stepped) and event.step == 130:
+                break
+    Path("checkpoints/run/best.safetensors").write_bytes(b"damaged")
+    if is_over:
+        with pytest.raises(CharRNNError, match="reached the end of its budget"):
+            charrnn.resume("run")
+    charrnn.resume("run", **({"steps": 90} if is_over else {}))
+    assert totals()[0] == (270 if is_over else 180)
 
 
 @pytest.mark.parametrize(

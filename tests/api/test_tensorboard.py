@@ -131,7 +131,7 @@ def test_tensorboard_itself_reads_them(folder):
 def test_a_killed_run_that_goes_on_has_each_step_once(step, folder):
     stopped_at(step, train())
     # What a kill leaves unfinished.
-    (last,) = (RUN / "tensorboard").iterdir()
+    (last,) = (RUN / "tensorboard").glob("*tfevents*")
     last.write_bytes(last.read_bytes() + last.read_bytes()[:30])
     charrnn.resume("run", tensorboard=True)
     check_whole()
@@ -207,6 +207,54 @@ def test_another_folder_is_of_one_run(folder):
         with pytest.raises(CharRNNError, match=f"`tensorboard_dir` is {place}, which {why}"):
             list(train("other", tensorboard_dir=place))
     assert [path.name for path in Path("checkpoints").iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("place", [Path("boards"), RUN / "tensorboard"])
+def test_a_run_that_goes_on_leaves_the_files_of_another_run(place, folder):
+    list(train(tensorboard_dir=place))
+    before = points(place)
+    with pytest.raises(CharRNNError, match=r"has the TensorBoard files of another run.*was never saved"):
+        list(charrnn.resume_events(RUN / "step-00000150.safetensors", name="new", tensorboard_dir=place))
+    list(train("other", tensorboard=False, steps=30))
+    with pytest.raises(CharRNNError, match=r"has the TensorBoard files of another run, /.*/checkpoints/run"):
+        list(charrnn.resume_events("other", steps=30, tensorboard_dir=place))
+    assert str(points(place)) == str(before)
+    # The run was moved.
+    RUN.rename("checkpoints/moved")
+    if place == Path("boards"):
+        with pytest.raises(CharRNNError, match=f"which was elsewhere, remove {place}/run.charrnn"):
+            charrnn.resume("moved", steps=30, tensorboard_dir=place)
+        (place / "run.charrnn").unlink()
+        charrnn.resume("moved", steps=30, tensorboard_dir=place)
+        check_whole(Path("checkpoints/moved"), place)
+
+
+def test_no_error_of_what_observes_ends_the_training(folder, monkeypatch):
+    def fail(*arguments):
+        raise ValueError("odd")
+
+    monkeypatch.setattr("charrnn.api.tensorboard.distributions", fail)
+    told = [event.message for event in train() if isinstance(event, Noticed)]
+    assert [message for message in told if "TensorBoard" in message] == [
+        "TensorBoard's files could not be written: ValueError: odd. Training continues without them."
+    ]
+    assert logged("val_nats")[-1][0] == 180
+
+
+def test_a_tensorflow_that_cannot_be_imported_is_told(folder, monkeypatch):
+    monkeypatch.setattr("charrnn.training.tensorboard.find_spec", lambda name: name)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(CharRNNError, match=r"`tensorboard` needs TensorFlow, .* cannot be imported"):
+        list(train())
+
+
+def test_a_sample_that_was_drawn_in_training_is_written(folder):
+    told = [event for event in train() if isinstance(event, Evaluated)]
+    shown = {step: text.item().decode() for step, text in points()["sample"]}
+    assert [event.step for event in told] == list(shown)
+    for event in told:
+        lines = shown[event.step].removesuffix("\n").split("\n")
+        assert event.sample and [line.removeprefix("    ") for line in lines] == event.sample.split("\n")
 
 
 @pytest.mark.parametrize("when", ["before", "later"])

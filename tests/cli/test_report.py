@@ -8,6 +8,7 @@ from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from charrnn.config import ModelConfig, TextConfig, TrainConfig
 from charrnn.data.corpus import dataset
 from charrnn.errors import CharRNNError
 from charrnn.inference.model import Model
-from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
+from charrnn.runs.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from charrnn.runs.folder import Run
 from charrnn.runs.progress import Progress
 from charrnn.text.reader import read_text
@@ -143,6 +144,38 @@ def test_what_the_page_says_is_what_the_model_does(here):
     levels = [int(found) for found in re.findall(r'<b class="?h(\d)', heat)]
     assert levels == [level(cost) for cost in bits]
     json.dumps(report.to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize("test", [0.0, 0.1])
+def test_the_command_of_a_run_with_another_validation_text_can_be_typed(test, here, monkeypatch):
+    monkeypatch.setattr("charrnn.cli.views.report_page.with_cells", lambda: " --cells 'my cells.py'")
+    run = made()
+    best = read_checkpoint(run.best, training=True)
+    record = replace(best.progress.corpus, val_sources=("held.txt",), val_sha256="0")
+    # `train` records no share for validation then.
+    training = replace(best.training, val=0.0, test=test, split="documents")
+    write_checkpoint(run.best, replace(best, training=training, progress=replace(best.progress, corpus=record)))
+    page = unescape(page_of("toy"))
+    command = re.search(r"<pre>(charrnn train[^<]*)</pre>", page)[1]
+    assert "--val-file held.txt" in command and "--val " not in command and command.endswith(" --cells 'my cells.py'")
+    assert ("--split documents" in command) == bool(test)
+    assert "--min-count and --drop-unused are not recorded" in page
+
+
+def test_the_page_of_a_file_in_this_folder_has_its_name(here):
+    run = made()
+    (here / "model.safetensors").write_bytes(run.best.read_bytes())
+    for name in ("model.safetensors", "./model.safetensors"):
+        result = CliRunner().invoke(app, ["report", name, "--force"], catch_exceptions=False)
+        assert "The report is model.html." in result.stderr and (here / "model.html").exists()
+        (here / "model.html").unlink()
+
+
+def test_mistakes_among_very_many_characters_are_counted():
+    vocab = Vocabulary.of(map(chr, range(0x10000, 0x10000 + 70_000)))
+    true, guessed = np.array([69_000], np.int32), np.array([68_000], np.int32)
+    (found,) = mistakes_in(SimpleNamespace(vocab=vocab), true, guessed, np.array([1.0]))
+    assert (found.true, found.predicted) == (vocab.decode([69_000]), vocab.decode([68_000]))
 
 
 def test_mistakes_are_counted():

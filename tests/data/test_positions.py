@@ -71,3 +71,8 @@ def test_a_text_may_be_too_short():
     with pytest.raises(CharRNNError) as caught:
         windows_before([Part(np.array([1]))], 5, 1, START)
     assert caught.value.hint == "Use a longer text."
+
+
+def test_positions_that_do_not_exist_take_no_memory():
+    window = windows_before([PARTS["a stream"]], 10**15, 3, START)
+    assert window.inputs.shape[1] == 18

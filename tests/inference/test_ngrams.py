@@ -102,8 +102,8 @@ def text(rng, n, symbols) -> list[int]:
         (7, 9, {"resets": True}),
         (7, 9, {"resets": True, "after": True}),
         (7, 9, {"after": True}),
-        # Several numbers hold a context.
-        (9, 300, {"dtype": np.uint16}),
+        # Two numbers hold a context, then three.
+        (9, 600, {"dtype": np.uint16}),
         (9, 70_000, {"dtype": np.uint16, "resets": True}),
         (2, 2, {}),
     ],
@@ -160,6 +160,14 @@ def test_a_single_character_is_enough():
     # The character of the start: P(0) = 0.5 + 0.5 * 0.75.
     assert found.probabilities[1].tolist() == [0.875, 0.25] and found.ngrams == (1, *[2] * 7)
     assert predicted(part([0, 0, 1]), [], 2, 3).probabilities.shape == (3, 0)
+
+
+@pytest.mark.parametrize("resets", [False, True])
+def test_where_nothing_is_learned_all_characters_are_equally_likely(resets):
+    held = part([1, 2, 3], resets, after=True)
+    for train in (part([2, 3, 0, 2], resets, after=True), part([])):
+        found = predicted(train, [held], 4, 3)
+        assert found.probabilities.tolist() == [[0.25] * held.counted()] * 3 and found.ngrams == (0, 0, 0)
 
 
 def test_discounts_are_those_of_the_paper():

@@ -9,7 +9,7 @@ from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
 from charrnn.cli.arguments import runs_and_files, say_if_typed, typed
 from charrnn.cli.console import notify, printable, say, write_data
-from charrnn.config import POSITIONS, REACH, ModelConfig
+from charrnn.config import LONGEST_REACH, MOST_POSITIONS, POSITIONS, REACH, ModelConfig
 
 _M = ModelConfig()
 
@@ -25,11 +25,18 @@ def gradflow(
         ),
     ] = None,
     reach: Annotated[
-        int, typer.Option("--reach", metavar="K", min=1, help="Follow the gradient so many steps back.")
+        int,
+        typer.Option("--reach", metavar="K", min=1, max=LONGEST_REACH, help="Follow the gradient so many steps back."),
     ] = REACH,
     positions: Annotated[
         int,
-        typer.Option("--positions", metavar="N", min=1, help="Start from N positions, spread evenly over the text."),
+        typer.Option(
+            "--positions",
+            metavar="N",
+            min=1,
+            max=MOST_POSITIONS,
+            help="Start from N positions, spread evenly over the text.",
+        ),
     ] = POSITIONS,
     cell: Annotated[
         str | None,

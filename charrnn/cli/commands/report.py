@@ -34,7 +34,7 @@ def report(
     from charrnn.runs.finding import find_checkpoint
 
     path = find_checkpoint(run)
-    html = html or Path(f"{path.stem if run == str(path) else path.parent.resolve().name}.html")
+    html = html or Path(f"{path.stem if run is not None and Path(run) == path else path.parent.resolve().name}.html")
     if not force and os.path.lexists(html) and not html.is_dir():
         raise CharRNNError(f"{html} exists already.", hint="Name another file with --html, or add --force.")
     with ReportPage(html) as page:

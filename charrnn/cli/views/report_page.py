@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from charrnn.cli.console import LAYOUT, as_options, each_printable, printable
+from charrnn.cli.console import LAYOUT, as_options, each_printable, printable, with_cells
 from charrnn.cli.views import summary
 from charrnn.cli.views.characters import quoted
 from charrnn.cli.views.heat_page import MARKS, marked, scale
@@ -111,7 +111,13 @@ def _reproduced(report: "Report") -> str:
         return ""
     sources = corpus.get("sources")
     sources = [str(source) for source in sources] if isinstance(sources, list) else ["TEXT"]
-    words = ["charrnn", "train", *sources, *_options(report.changed, facts["training"])]
+    settings = dict(report.changed)
+    if corpus.get("val_sources"):
+        # Another text validates, so these have no effect, and `train` refuses them.
+        settings.pop("val", None)
+        if not facts["training"].get("test"):
+            settings.pop("split", None)
+    words = ["charrnn", "train", *sources, *_options(settings, facts["training"])]
     for key, option in (("include", "--include"), ("val_sources", "--val-file")):
         given = corpus.get(key)
         words += [word for value in given for word in (option, str(value))] if isinstance(given, list) else []
@@ -121,10 +127,11 @@ def _reproduced(report: "Report") -> str:
     if facts["training"].get("minutes") is not None:
         notes.append("With --minutes the number of steps depends on the speed of the machine.")
     notes.append(
-        f"It was written by charrnn {facts['version']}. A vocabulary (--vocab) and first weights (--init) are not "
-        "recorded, nor are changes of settings when it was resumed."
+        f"It was written by charrnn {facts['version']}. A vocabulary (--vocab), first weights (--init), "
+        "--min-count and --drop-unused are not recorded, nor are changes of settings when it was resumed."
     )
-    return f"<h3>Train it again</h3>\n<pre>{_shown(shlex.join(words))}</pre>\n<p>{_shown(' '.join(notes))}\n"
+    command = _shown(shlex.join(words) + with_cells())
+    return f"<h3>Train it again</h3>\n<pre>{command}</pre>\n<p>{_shown(' '.join(notes))}\n"
 
 
 def _options(changed: Mapping[str, Any], training: Mapping[str, Any]) -> Iterator[str]:
