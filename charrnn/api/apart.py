@@ -20,12 +20,12 @@ from typing import Any, BinaryIO
 
 from charrnn.api.events import Evaluated, Event, Stepped
 from charrnn.api.own_cells import loaded_files
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, NotWritten
 
 # Seconds between two steps that are told; each step would cost both processes time.
 TOLD_EVERY = 0.2
 # The first words of what goes through the pipe.
-_EVENT, _FAILED = "event", "failed"
+_EVENT, _FAILED, _NOT_WRITTEN = "event", "failed", "not written"
 _CHILD = "from charrnn.api.apart import child; child(int(input_fd))"
 _HERE = Path(__file__).parent.parent.parent
 # How much of what a child that died wrote to stderr is shown, in characters.
@@ -115,6 +115,8 @@ class Apart:
             kind, what = told
             if kind == _FAILED:
                 raise CharRNNError(*what)
+            if kind == _NOT_WRITTEN:
+                raise NotWritten(*what)
             yield what
             if isinstance(what, Evaluated):
                 self._say(_GO_ON)
@@ -193,15 +195,12 @@ def child(writing: int) -> None:
     # Never closed: a thread may be waiting for its next line.
     stdin = sys.stdin.buffer
     with open(writing, "wb") as pipe:
-        failed = None
         try:
             _train(pickle.load(stdin), began, stdin, pipe)
         except CharRNNError as error:
-            failed = error.message, error.hint
+            _tell(pipe, _NOT_WRITTEN if isinstance(error, NotWritten) else _FAILED, (error.message, error.hint))
         except Exception as error:
-            failed = _explained(error)
-        if failed is not None:
-            _tell(pipe, _FAILED, failed)
+            _tell(pipe, _FAILED, _explained(error))
     # Threads of the framework, and the one that reads stdin, need not end first.
     os._exit(0)
 

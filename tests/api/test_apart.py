@@ -14,7 +14,7 @@ from charrnn.api.apart import Apart
 from charrnn.api.events import Began, Ended, Evaluated, Measured, Saved, Stepped
 from charrnn.api.trials import training_left
 from charrnn.cells import CELLS
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, NotWritten
 
 TINY = {"units": 4, "layers": 1, "batch": 2, "seq": 8, "cell": "rnn", "eval_every": 10}
 
@@ -71,6 +71,15 @@ def test_a_process_that_dies_is_told(text, monkeypatch):
         list(Apart(text))
     run_by(monkeypatch, "os.write(pipe, b'half a mess'); sys.exit('What it said last.')")
     with pytest.raises(CharRNNError, match=r"exit code 1\): What it said last\."):
+        list(Apart(text))
+
+
+def test_a_full_disk_is_told_as_what_it_is(text, monkeypatch):
+    train = (
+        "from charrnn.errors import NotWritten\ndef train(*_): raise NotWritten('The disk is full.', 'Free some.')\n"
+    )
+    run_by(monkeypatch, f"exec({train!r}); from charrnn.api import apart; apart._train = train; apart.child(pipe)")
+    with pytest.raises(NotWritten, match=r"The disk is full\. Free some\."):
         list(Apart(text))
 
 
