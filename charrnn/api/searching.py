@@ -32,7 +32,7 @@ from charrnn.atomic import replacing
 from charrnn.config import RUNGS
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.runs import folder
-from charrnn.runs.lock import LOCK, Lock
+from charrnn.runs.lock import Lock
 from charrnn.runs.search import JOURNAL, KEPT, SearchRecord, write
 from charrnn.text.sources import STDIN
 
@@ -144,7 +144,8 @@ class Trials:
         if not found.is_pruned:
             for event in self._trained(entry, found):
                 yield OfRun(told.name, event)
-        facts = {"seconds": before + perf_counter() - began}
+        newest = folder.Run(told.path).newest()
+        facts: dict[str, Any] = {"seconds": before + perf_counter() - began, "newest": newest and newest.name}
         if found.is_pruned:
             self.study.finish(entry, PRUNED, **facts)
         elif found.nats is not None:
@@ -154,8 +155,11 @@ class Trials:
         else:
             # Stopped: it goes on when the search does.
             return
-        # The process of a trial that was ended early had no time to remove it.
-        (told.path / LOCK).unlink(missing_ok=True)
+        # The process of a trial that was ended early had no time to remove its file.
+        with suppress(CharRNNError):
+            lock = Lock(told.path)
+            lock.acquire()
+            lock.release()
         self._tidy()
         ended = trial_of(self.path, self.study.entries()[entry.number], self.study)
         yield TrialEnded(ended, result_of(self.path, self.record, self.study).best)
@@ -250,7 +254,7 @@ class Trials:
     def _forget(self, entry: Entry) -> None:
         """Remove what a new search wrote of its first trial, which could not begin."""
         if entry.number == 0 and not self._has_checkpoint(entry):
-            shutil.rmtree(run_path(self.path, 0), ignore_errors=True)
+            folder.Run(run_path(self.path, 0)).clear()
 
     def _check_failures(self) -> None:
         last = self.study.finished()[-FAILURES:]
@@ -261,16 +265,29 @@ class Trials:
             )
 
     def _tidy(self) -> None:
-        """Remove the weights of all trials that have ended but the best; their logs stay."""
+        """Remove the weights of all trials that have ended but the best; their logs stay.
+
+        Not those of a run that is, or was, trained further than the search did.
+        """
         if self.record.keep_all:
             return
         finished = self.study.finished()
         best = min((one for one in finished if one.nats is not None), key=lambda one: one.nats or 0, default=None)
         for entry in finished:
             if best is None or entry.number != best.number:
-                for file in run_path(self.path, entry.number).glob("*.safetensors"):
-                    with suppress(OSError):
-                        file.unlink()
+                run = folder.Run(run_path(self.path, entry.number))
+                newest = run.newest()
+                if newest is None and not run.best.is_file():
+                    continue
+                with suppress(CharRNNError):
+                    run.lock.acquire()
+                    try:
+                        if newest == run.newest() and (newest.name if newest else None) == entry.facts.get("newest"):
+                            for file in (*run.checkpoints(), run.best):
+                                with suppress(OSError):
+                                    file.unlink(missing_ok=True)
+                    finally:
+                        run.lock.release()
 
 
 def _evaluations(path: Path) -> list[tuple[int, float | None, int | None]]:

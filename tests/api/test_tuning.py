@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from charrnn.api import apart, searching, study
 from charrnn.api.events import Began, Evaluated, OfRun
 from charrnn.api.search_space import nearest, space
 from charrnn.api.study import COMPLETE, FAILED, PRUNED, Study, importance, pruned
-from charrnn.api.tuned import SearchBegan, SearchEnded
+from charrnn.api.tuned import SearchBegan, SearchEnded, TrialBegan
 from charrnn.api.tuning import tune, tune_events
 from charrnn.config import RANGES, RUNGS, Range
 from charrnn.errors import CharRNNError
@@ -338,6 +339,38 @@ def test_only_the_best_weights_stay(text, faked):
     assert left == {found.best.name} and {trial.name for trial in found.trials} > left
     assert found.path == Path("checkpoints/text-tune")
     assert all((trial.path / "metrics.jsonl").is_file() for trial in found.trials if trial.state != FAILED)
+
+
+def test_weights_that_a_user_trains_further_stay(unbroken, tmp_path):
+    made = object.__new__(searching.Trials)
+    made.path, made.record = tmp_path / "copy", SimpleNamespace(keep_all=False)
+    shutil.copytree(unbroken.path, made.path)
+    entries = Study(made.path / search.JOURNAL, space({}, None), 0).entries()
+    made.study = SimpleNamespace(finished=lambda: entries)
+    best, one, other, *_ = (
+        Run(made.path / trial.name)
+        for trial in sorted(unbroken.trials, key=lambda trial: trial.bits_per_char or 99)
+        if Run(trial.path).newest()
+    )
+    (one.path / "mine.safetensors").touch()
+    (one.path / "step-00000099.safetensors").touch()
+    other.lock.acquire()
+    made._tidy()
+    assert one.best.is_file() and other.best.is_file()
+    other.lock.release()
+    (one.path / "step-00000099.safetensors").unlink()
+    made._tidy()
+    assert not [*one.checkpoints(), *other.checkpoints()] and not one.best.is_file()
+    assert (one.path / "mine.safetensors").is_file() and best.best.is_file()
+
+
+def test_what_a_user_put_into_the_first_trial_stays(text, faked):
+    with pytest.raises(CharRNNError, match="trial-000 exists already"), tune_events(text, **ASKED) as events:
+        for event in events:
+            if isinstance(event, TrialBegan):
+                event.trial.path.mkdir()
+                (event.trial.path / "mine").touch()
+    assert (event.trial.path / "mine").is_file()
 
 
 def test_a_trial_whose_process_dies_again_and_again_has_failed(text, faked, monkeypatch):
