@@ -58,7 +58,8 @@ class Apart:
         }
         self.held = tuple(held)
         self.process: subprocess.Popen[bytes] | None = None
-        self._stopping = False
+        # Whether the process has been told what to train: a word before that would be no part of the pickle.
+        self._listens = self._stopping = self._saving = False
         self._events = self._all()
 
     def __iter__(self) -> Iterator[Event]:
@@ -76,7 +77,8 @@ class Apart:
         self._say(_STOP)
 
     def save(self) -> None:
-        """Save after the current step, and continue; before the process has begun, nothing happens."""
+        """Save after the current step, or after the first one, and continue."""
+        self._saving = True
         self._say(_SAVE)
 
     def kill(self) -> None:
@@ -85,7 +87,7 @@ class Apart:
             self.process.kill()
 
     def _say(self, word: bytes) -> None:
-        if self.process is not None and self.process.stdin is not None:
+        if self._listens and self.process is not None and self.process.stdin is not None:
             with suppress(OSError):
                 os.write(self.process.stdin.fileno(), word)
 
@@ -107,10 +109,13 @@ class Apart:
         """Yield the events that a process tells; CharRNNError if it fails or dies."""
         assert process.stdin is not None and process.stderr is not None
         words = _LastWords(process.stderr)
+        call = pickle.dumps(self.call)
         with suppress(OSError):
-            os.write(process.stdin.fileno(), pickle.dumps(self.call))
-        if self._stopping:
-            self.stop()
+            while call:
+                call = call[os.write(process.stdin.fileno(), call) :]
+        self._listens = True
+        for word in [_STOP] * self._stopping + [_SAVE] * self._saving:
+            self._say(word)
         while (told := _next(events)) is not None:
             kind, what = told
             if kind == _FAILED:

@@ -83,6 +83,24 @@ def test_a_full_disk_is_told_as_what_it_is(text, monkeypatch):
         list(Apart(text))
 
 
+@pytest.mark.parametrize("asked", ["stop", "save"])
+def test_a_signal_before_the_call_is_written_is_told_after_it(text, monkeypatch, asked):
+    """A signal handler may run when the process exists and does not yet know what to train."""
+    read = "import pickle; call = pickle.load(sys.stdin.buffer); sys.exit(repr(sys.stdin.buffer.readline()))"
+    run_by(monkeypatch, read)
+    begun = apart._begun
+
+    def signalled(*arguments):
+        training.process = begun(*arguments)
+        getattr(training, asked)()
+        return training.process
+
+    monkeypatch.setattr(apart, "_begun", signalled)
+    training = Apart(text)
+    with pytest.raises(CharRNNError, match=rf"b'{asked}\\n'"):
+        list(training)
+
+
 def test_errors_that_are_not_of_charrnn_are_one_line():
     assert apart._explained(MemoryError())[0] == "There was not enough memory."
     assert apart._explained(ValueError("one\ntwo")) == ("ValueError: one", None)
