@@ -15,7 +15,7 @@ from charrnn.api.evaluation import Evaluation
 from charrnn.api.events import Began, BudgetFixed, Ended, Evaluated, Measured, OfRun, Stepped
 from charrnn.api.runs import run_of
 from charrnn.api.search_space import space
-from charrnn.api.study import COMPLETE, FAILED, PRUNED, Entry, Study
+from charrnn.api.study import COMPLETE, FAILED, PRUNED, Entry, Study, has_ended
 from charrnn.api.trials import training_left
 from charrnn.api.tuned import (
     SearchBegan,
@@ -79,19 +79,19 @@ class Trials:
 
     def __init__(self, control: Control, path: Path, record: SearchRecord, is_new: bool):
         self.control, self.path, self.record = control, path, record
-        self.is_new = is_new
         if is_new:
             control.hold(path)
             if STDIN in record.corpus:
                 _keep_stdin(path)
             write(path, record)
+        elif not has_ended(path / JOURNAL):
+            # Before the journal is opened, which mends it.
+            control.hold(path)
         self.study = Study(path / JOURNAL, space(record.settings, record.searched), record.seed)
         self.used = 0.0
 
     def events(self) -> Iterator[SearchEvent]:
         if not self.study.is_ended:
-            if not self.is_new:
-                self.control.hold(self.path)
             yield from self._trials()
         yield SearchEnded(result_of(self.path, self.record, self.study))
 

@@ -410,6 +410,24 @@ def test_two_searches_cannot_share_a_folder(unbroken, text, faked):
         assert isinstance(next(iter(one)), SearchBegan)
         with pytest.raises(CharRNNError, match="The search checkpoints/text-tune is being trained"):
             tune(resume="text-tune")
+        # What the other process is about to write is not mended.
+        journal = one.path / search.JOURNAL
+        journal.write_bytes(before := journal.read_bytes() + b'{"half": ')
+        with pytest.raises(CharRNNError, match="is being trained"):
+            tune(resume="text-tune")
+        assert journal.read_bytes() == before
+        journal.unlink()
+        with pytest.raises(CharRNNError, match="is being trained"):
+            tune(resume="text-tune")
+        assert not journal.exists()
+
+
+def test_a_journal_says_whether_its_search_has_ended(tmp_path):
+    made, journal = Study(tmp_path / "journal", space({}, None), 0), tmp_path / "journal"
+    fill(made, 1)
+    assert not study.has_ended(journal)
+    made.end()
+    assert study.has_ended(journal) and made.is_ended
 
 
 def test_no_trial_begins_that_cannot_end(monkeypatch):
