@@ -46,6 +46,10 @@ SHORTEST = 0.5
 BETWEEN, AT_THE_END = 1.0, 1.5
 
 
+class _Changed(CharRNNError):
+    """The text is another than that of the trials before."""
+
+
 class Control(Protocol):
     """What the trials need of the search that they belong to."""
 
@@ -137,15 +141,22 @@ class Trials:
         yield TrialBegan(told)
         before = _seconds(told.path)
         found = _Found({})
-        for step, nats, total in _evaluations(told.path):
+        self._check_text(entry)
+        try:
+            evaluations = _evaluations(told.path)
+        except CharRNNError as error:
+            evaluations, found.why = [], str(error)
+        for step, nats, total in evaluations:
             found.total = total
             if not found.is_pruned:
                 self._evaluated(entry, found, step, nats)
-        if not found.is_pruned:
+        if not found.is_pruned and found.why is None:
             for event in self._trained(entry, found):
                 yield OfRun(told.name, event)
         newest = folder.Run(told.path).newest()
         facts: dict[str, Any] = {"seconds": before + perf_counter() - began, "newest": newest and newest.name}
+        if text := self._text(entry):
+            facts["text"] = text
         if found.is_pruned:
             self.study.finish(entry, PRUNED, **facts)
         elif found.nats is not None:
@@ -183,7 +194,7 @@ class Trials:
                 if deaths < DEATHS:
                     continue
                 found.why = str(error)
-            except NotWritten:
+            except (NotWritten, _Changed):
                 raise
             except CharRNNError as error:
                 if not has_begun and (entry.number == 0 or self._has_checkpoint(entry)):
@@ -209,6 +220,7 @@ class Trials:
                     if isinstance(event, Began | Stepped | BudgetFixed):
                         found.total = event.total or found.total
                     elif isinstance(event, Evaluated):
+                        self._check_text(entry)
                         self._evaluated(entry, found, event.step, event.val_nats)
                     elif isinstance(event, Measured) and event.part == "validation":
                         self._take(found, event.evaluation)
@@ -247,6 +259,24 @@ class Trials:
         found.rungs[percent] = nats
         self.study.report(entry, percent, nats)
         found.is_pruned = self.study.is_pruned(entry, found.rungs)
+
+    def _text(self, entry: Entry) -> list[str | None] | None:
+        """Return the SHA-256 of the texts that a trial has been trained and validated on; None without a checkpoint."""
+        run = run_of(folder.Run(run_path(self.path, entry.number)))
+        return None if run.sha256 is None else [run.sha256, run.val_sha256]
+
+    def _check_text(self, entry: Entry) -> None:
+        """Raise CharRNNError if a trial has another text than those before it: then it is to begin again."""
+        texts = [one.facts["text"] for one in self.study.finished() if "text" in one.facts]
+        text = self._text(entry)
+        if texts and text and text != texts[0]:
+            run = folder.Run(run_path(self.path, entry.number))
+            for file in (*run.checkpoints(), run.best):
+                file.unlink(missing_ok=True)
+            raise _Changed(
+                f"The text of the search {self.path} has changed since it began.",
+                "Put the old text back, and go on with `resume`; or search again under another `name`.",
+            )
 
     def _has_checkpoint(self, entry: Entry) -> bool:
         return folder.Run(run_path(self.path, entry.number)).newest() is not None
@@ -307,7 +337,10 @@ def _seconds(path: Path) -> float:
     """Return how long a run has been trained, as its log says."""
     if not path.is_dir():
         return 0.0
-    history = run_of(folder.Run(path)).history()
+    try:
+        history = run_of(folder.Run(path)).history()
+    except CharRNNError:
+        return 0.0
     return float(history[-1].get("seconds") or 0.0) if history else 0.0
 
 

@@ -19,7 +19,7 @@ from charrnn.api import apart, searching, study
 from charrnn.api.events import Began, Evaluated, OfRun
 from charrnn.api.search_space import nearest, space
 from charrnn.api.study import COMPLETE, FAILED, PRUNED, Study, importance, pruned
-from charrnn.api.tuned import SearchBegan, SearchEnded, TrialBegan
+from charrnn.api.tuned import SearchBegan, SearchEnded, TrialBegan, TrialEnded
 from charrnn.api.tuning import tune, tune_events
 from charrnn.config import RANGES, RUNGS, Range
 from charrnn.errors import CharRNNError
@@ -420,6 +420,31 @@ def test_two_searches_cannot_share_a_folder(unbroken, text, faked):
         with pytest.raises(CharRNNError, match="is being trained"):
             tune(resume="text-tune")
         assert not journal.exists()
+
+
+def test_all_trials_have_the_same_text(text, faked):
+    told, asked = Path(text).read_text(), {**ASKED, "trials": 2, "name": "same", "search": ["lr"], "batch": 16}
+    with (
+        pytest.raises(CharRNNError, match=r"The text of the search .*same has changed"),
+        tune_events(text, **asked) as t,
+    ):
+        for event in t:
+            if isinstance(event, TrialEnded):
+                Path(text).write_text(told + "!")
+    Path(text).write_text(told)
+    # The trial begins again.
+    found = tune(resume="same")
+    assert found.complete and found.trials[1].state in (COMPLETE, PRUNED)
+
+
+def test_a_damaged_trial_fails_and_does_not_end_the_search(text, faked):
+    asked = {**ASKED, "trials": 1, "name": "bad", "search": ["lr"], "batch": 16}
+    with tune_events(text, **asked) as events:
+        next(event for event in events if isinstance(event, OfRun) and isinstance(event.event, Evaluated))
+    for path in Path("checkpoints/bad/trial-000").glob("*.safetensors"):
+        path.write_bytes(b"damaged")
+    found = tune(resume="bad")
+    assert found.trials[0].state == FAILED and "No checkpoint of the run" in found.trials[0].why and found.complete
 
 
 def test_a_journal_says_whether_its_search_has_ended(tmp_path):
