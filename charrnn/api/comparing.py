@@ -16,7 +16,7 @@ from charrnn.api.generation import Notify, unheard
 from charrnn.api.given import check_given, check_whole, one_or_several, unfit
 from charrnn.api.hardware import place as placed
 from charrnn.api.named import Corpus, names
-from charrnn.api.new_comparison import continued, new_comparison
+from charrnn.api.new_comparison import continued, new_comparison, vocabulary_digest
 from charrnn.api.runs import run_of
 from charrnn.api.settings import plain
 from charrnn.api.training import stoppable
@@ -288,4 +288,8 @@ def _unusable(run: Any, record: file.Record) -> str | None:
     """Return why the result of a run that has ended cannot be used, if that is so."""
     if run.sha256 != record.sha256:
         return "The text has changed since the comparison began."
+    if record.val_sha256 not in (None, run.val_sha256):
+        return "The validation text has changed since the comparison began."
+    if vocabulary_digest(record.reading.get("vocab")) not in (None, record.vocab_sha256):
+        return "The vocabulary has changed since the comparison began."
     return None if run.validation is not None else run.why or "Its best checkpoint was not evaluated."

@@ -1,5 +1,6 @@
 """The preparation of a comparison: its text, its candidates and its folder, or what is left of an older one."""
 
+import hashlib
 import math
 import os
 import shutil
@@ -74,6 +75,8 @@ def new_comparison(
                 tuple(seeds),
                 made,
                 "label" if data.classes else data.corpus.text.config.unit,
+                val_sha256=data.validation.text.sha256 if data.validation else None,
+                vocab_sha256=vocabulary_digest(sources.vocab),
             )
             file.write(new.path, record)
         except BaseException:
@@ -124,6 +127,14 @@ def _reading(sources: Sources, data: Dataset) -> dict[str, Any]:
     }
 
 
+def vocabulary_digest(path: str | Path | None) -> str | None:
+    """Return the SHA-256 of the file of a vocabulary; None if there is no such file."""
+    try:
+        return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
 def continued(name: str, out: Path | None, comparing: "Comparing") -> Generator[Event, None, file.Record]:
     """Prepare a comparison that goes on, and return its record."""
     path = file.find_comparison(name, out)
@@ -139,10 +150,19 @@ def continued(name: str, out: Path | None, comparing: "Comparing") -> Generator[
     include = record.reading.get("include", ())
     check_ordinary(record.text, include, "Put the text back.", "comparison")
     text = read_text(record.text, form, include, comparing.watch)
-    if text.sha256 != record.sha256:
-        raise CharRNNError(
-            f"The text of the comparison {path} has changed since it began.",
-            "Put the old text back, or compare again under another `name`.",
-        )
+    _check_same("text", text.sha256, record.sha256, path)
+    if record.reading.get("val_file") and record.val_sha256 is not None:
+        check_ordinary(record.reading["val_file"], include, "Put the text back.", "comparison")
+        text = read_text(record.reading["val_file"], form, include, comparing.watch)
+        _check_same("validation text", text.sha256, record.val_sha256, path)
+    _check_same("vocabulary", vocabulary_digest(record.reading.get("vocab")), record.vocab_sha256, path)
     yield Noticed(f"Resuming the comparison {path.name}.", is_advice=True)
     return record
+
+
+def _check_same(what: str, now: str | None, before: str | None, path: Path) -> None:
+    if now != before:
+        raise CharRNNError(
+            f"The {what} of the comparison {path} has changed since it began.",
+            f"Put the old {what} back, or compare again under another `name`.",
+        )

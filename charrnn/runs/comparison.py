@@ -39,7 +39,8 @@ class Candidate:
 class Record:
     """What the file says: texts, settings of all runs, candidates, seeds, and failures.
 
-    text, sha256: the places of the text, and the SHA-256 of what is read there. reading: the other arguments of
+    text, sha256: the places of the text, and the SHA-256 of what is read there. val_sha256, vocab_sha256: those of
+    `val_file` and of the file `vocab`; None without such a file. reading: the other arguments of
     `train_events` that say what is read: `include`, `val_file`, `vocab`, `min_count`. place: `backend`, `device` and
     `engine`. budget: what was asked for, such as {"minutes": 3}. unit: what is predicted: "character", "byte", "label".
     failures: why runs failed, by the name of the run.
@@ -55,6 +56,8 @@ class Record:
     unit: str = "character"
     failures: Mapping[str, str] = field(default_factory=dict)
     version: str = __version__
+    val_sha256: str | None = None
+    vocab_sha256: str | None = None
 
     def runs(self) -> list[tuple[str, Candidate, int]]:
         """Return all runs in the order in which they are trained: their names, candidates and seeds."""

@@ -25,6 +25,7 @@ from charrnn.runs import lock
 from charrnn.runs.checkpoint import read_checkpoint, read_header
 from charrnn.runs.comparison import FILE, find_comparison, read
 from charrnn.runs.folder import Run
+from charrnn.text.vocabulary import Vocabulary
 from support.comparisons import TEXT, TINY, compare_fakes
 from support.labelled import write_labelled
 from support.trainers import assert_same
@@ -289,6 +290,21 @@ def test_a_changed_text_is_noticed(monkeypatch):
     result = compare("text.txt", cell=["lstm", "gru"], name="changed", **TINY)
     assert [row.failure for row in result.rows] == [None, "seed 0: The text has changed since the comparison began."]
     with pytest.raises(CharRNNError, match=r"text of the comparison .* has changed"):
+        compare(resume="changed")
+
+
+@pytest.mark.parametrize("given, what", [("val_file", "validation text"), ("vocab", "vocabulary")])
+def test_another_changed_file_is_noticed(monkeypatch, given, what):
+    file = Path("other.txt")
+    file.write_text(TEXT[:2_000]) if given == "val_file" else Vocabulary.of(TEXT).save(file)
+
+    def before_step(run, step):
+        file.write_text(TEXT[:2_001]) if given == "val_file" else Vocabulary.of(TEXT + "#").save(file)
+
+    compare_fakes(monkeypatch, before_step=before_step)
+    result = compare("text.txt", cell=["lstm", "gru"], name="changed", **{**TINY, given: file.name})
+    assert f"The {what} has changed since the comparison began." in result.rows[1].failure
+    with pytest.raises(CharRNNError, match=f"The {what} of the comparison .* has changed"):
         compare(resume="changed")
 
 
