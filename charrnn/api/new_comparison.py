@@ -83,6 +83,7 @@ def new_comparison(
             comparing.tidy()
             shutil.rmtree(new.path, ignore_errors=True)
             raise
+        comparing.record = record
         sync_folder(new.path.parent)
     return record
 
@@ -144,7 +145,7 @@ def continued(name: str, out: Path | None, comparing: "Comparing") -> Generator[
         return record
     comparing.open(path)
     # Another process may have changed it before the lock was taken.
-    record = file.read(path)
+    comparing.record = record = file.read(path)
     usable = next(one for one in record.candidates if one.refused is None)
     form = settings(usable.settings).text
     include = record.reading.get("include", ())
