@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,7 +20,7 @@ from charrnn.api import apart, searching, study
 from charrnn.api.events import Began, Evaluated, OfRun
 from charrnn.api.search_space import nearest, space
 from charrnn.api.study import COMPLETE, FAILED, PRUNED, Study, importance, pruned
-from charrnn.api.tuned import SearchBegan, SearchEnded, TrialBegan, TrialEnded
+from charrnn.api.tuned import SearchBegan, SearchEnded, TrialBegan, TrialEnded, result_of
 from charrnn.api.tuning import tune, tune_events
 from charrnn.config import RANGES, RUNGS, Range
 from charrnn.errors import CharRNNError
@@ -270,6 +271,20 @@ def test_a_search_tries_ends_early_and_finds_the_best(unbroken):
     assert unbroken.call == f"charrnn.train('text.txt', {', '.join(f'{k}={v!r}' for k, v in given.items())})"
     assert json.loads(json.dumps(unbroken.to_json()))["best"]["name"] == unbroken.best.name
     assert unbroken.importance is None
+
+
+def test_the_call_has_what_is_no_default_and_the_command_is_right(unbroken):
+    from charrnn.cli.console import as_command
+
+    record = search.read(unbroken.path)
+    made = Study(unbroken.path / search.JOURNAL, space({}, None), 0)
+    given = {"bytes": False, "val_file": None, "patience": None, "split": "tail", "warmup": 0, "include": []}
+    place = {"backend": "jax", "device": "auto", "engine": "framework"}
+    found = result_of(unbroken.path, replace(record, settings=given, place=place), made).call
+    wanted = "'text.txt', patience=None, split='tail', warmup=0, backend='jax', engine='framework', "
+    assert found.removeprefix("charrnn.train(").startswith(wanted)
+    shown = "charrnn train text.txt --patience 0 --split tail --warmup 0 --backend jax --engine framework "
+    assert as_command(found).startswith(shown)
 
 
 def test_a_finished_search_is_shown_again_and_written_no_more(unbroken):
