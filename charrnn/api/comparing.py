@@ -122,7 +122,8 @@ def compare_events(
         None if vocab is None else Path(vocab),
         min_count,
     )
-    varied = combinations(one_or_several("cell", cell, str, "the name of a cell, or several in a list"), _lists(vary))
+    cells = one_or_several("cell", cell, str, "the name of a cell, or several in a list")
+    varied = combinations(cells, _lists(vary), int(seeds))
     prepare = partial(
         new_comparison,
         sources=sources,

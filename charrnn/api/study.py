@@ -91,8 +91,13 @@ class Study:
                 )
                 load = optuna.load_study if self._storage.get_all_studies() else optuna.create_study
                 self._study = load(storage=self._storage, study_name=_NAME)
-            except (ValueError, KeyError) as error:
-                raise CharRNNError(f"{journal} is damaged: {error}.", "Search again under another name.") from None
+            except OSError:
+                raise
+            except Exception as error:
+                # Optuna checks nothing: any of them may come from a line that it did not write.
+                raise CharRNNError(
+                    f"{journal} is damaged: {error or type(error).__name__}.", "Search again under another name."
+                ) from None
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

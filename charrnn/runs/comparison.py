@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,9 +93,18 @@ def read(folder: Path) -> Record:
         made = Record(**{**told, "candidates": candidates, "text": tuple(told["text"]), "seeds": tuple(told["seeds"])})
         if not all(_NAME.fullmatch(one.name) for one in candidates) or not all(type(n) is int for n in made.seeds):
             raise TypeError
+        objects = [made.reading, made.place, made.budget, made.failures]
+        objects += [one for candidate in candidates for one in (candidate.settings, candidate.label)]
+        words = [made.sha256, made.unit, *made.text, *made.failures.values()]
+        if not made.budget or not _are(objects, dict) or not _are(words, str) or not _are([told["text"]], list):
+            raise TypeError
     except (AttributeError, KeyError, TypeError):
         raise CharRNNError(f"{path} is not the file of a comparison.", _AGAIN) from None
     return made
+
+
+def _are(values: Iterable[Any], kind: type) -> bool:
+    return all(isinstance(value, kind) for value in values)
 
 
 def find_comparison(name: str, runs: Path | None = None) -> Path:

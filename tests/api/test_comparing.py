@@ -183,6 +183,12 @@ def test_settings_reach_the_runs(monkeypatch):
         ("text.txt", {"vary": {"units": [4, 8]}}, "both a setting of all candidates and one of `vary`"),
         ("text.txt", {"unitz": 4}, "There is no setting `unitz`"),
         ("text.txt", {"seeds": 0}, "`seeds`"),
+        ("text.txt", {"seeds": 10**15}, "at most 10,000"),
+        (
+            "text.txt",
+            {"vary": {name: range(1, 200) for name in ("eval_every", "seq", "batch", "keep")}},
+            "at most 10,000",
+        ),
         ("text.txt", {"stack": "residual"}, "only from the second layer on"),
         ("text.txt", {"name": "a/b"}, "cannot be the name"),
         ("empty.txt", {}, "empty.txt is empty"),
@@ -341,6 +347,10 @@ def test_only_one_process_trains_a_comparison_and_one_that_died_does_not_block_i
     assert compare(resume="one").is_complete and waited
 
 
+_EMPTY = {"format": 1, "text": [], "sha256": "", "reading": {}, "place": {}, "budget": {"steps": 1}, "seeds": [0]}
+_EMPTY["candidates"] = []
+
+
 @pytest.mark.parametrize(
     "content, said",
     [
@@ -352,6 +362,10 @@ def test_only_one_process_trains_a_comparison_and_one_that_died_does_not_block_i
             b'{"format": 1, "candidates": [{"name": "../..", "settings": {}, "units": 1, "parameters": 1}], '
             b'"text": [], "sha256": "", "reading": {}, "place": {}, "budget": {}, "seeds": [0]}',
             "is not the file of a comparison",
+        ),
+        *(
+            (json.dumps({**_EMPTY, **wrong}).encode(), "is not the file of a comparison")
+            for wrong in ({"budget": []}, {"budget": {}}, {"text": "text"}, {"sha256": 3}, {"failures": 3})
         ),
     ],
 )

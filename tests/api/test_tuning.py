@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import charrnn
-from charrnn.api import apart, searching, study
+from charrnn.api import apart, searching, study, tuning
 from charrnn.api.events import Began, Evaluated, OfRun
 from charrnn.api.search_space import nearest, space
 from charrnn.api.study import COMPLETE, FAILED, PRUNED, Study, importance, pruned
@@ -222,8 +222,9 @@ def test_a_trial_that_was_running_has_its_settings_again(tmp_path):
     assert again == entry and again.facts == {"minutes": 0.5}
 
 
-def test_a_damaged_journal_is_told(tmp_path):
-    (tmp_path / "journal").write_bytes(b"no\njournal\n")
+@pytest.mark.parametrize("content", [b"no\njournal\n", b"[]\n", b"{}\n", b'{"op_code": 4, "worker_id": "a"}\n'])
+def test_a_damaged_journal_is_told(tmp_path, content):
+    (tmp_path / "journal").write_bytes(content)
     with pytest.raises(CharRNNError, match="damaged"):
         Study(tmp_path / "journal", space({}, None), 0)
 
@@ -411,6 +412,21 @@ def test_a_search_ends_when_too_many_trials_fail_one_after_the_other(text, faked
         tune(text, **ASKED)
     # What was found until then is kept.
     assert any(Path("checkpoints/text-tune").glob("*/best.safetensors"))
+
+
+@pytest.mark.parametrize("wrong", [{"corpus": "a"}, {"settings": []}, {"minutes": "1"}, {"folder": 3}, {"steps": [1]}])
+def test_a_file_that_is_none_of_a_search_is_refused(tmp_path, wrong):
+    made = search.SearchRecord(("a",), "/", {}, {}, ("lr",), trials=1, steps=1)
+    search.write(tmp_path, made)
+    assert search.read(tmp_path) == made
+    told = json.loads((tmp_path / search.FILE).read_text())
+    (tmp_path / search.FILE).write_text(json.dumps({**told, **wrong}))
+    with pytest.raises(CharRNNError, match="is not the file of a search"):
+        search.read(tmp_path)
+
+
+def test_values_of_numpy_are_stored_as_numbers():
+    assert json.dumps([tuning._stored(value) for value in (np.int64(4), [np.float32(0.5)])]) == "[4, [0.5]]"
 
 
 def test_a_search_without_optuna_says_how_to_get_it(monkeypatch):
