@@ -50,7 +50,7 @@ def new_comparison(
             "With `val=0` no text is left for validation, by which candidates are compared.",
             "Leave it out, or name a text for validation: `val_file`",
         )
-    folder.check_name(name, out)
+    folder.check_name(name, out, left_empty=True)
     _, data = yield from new_dataset(sources, chosen, None, comparing.watch)
     if not data.parts.val:
         raise CharRNNError("The text is too short: nothing is left for validation.", "Use a longer text.")
@@ -63,7 +63,7 @@ def new_comparison(
     if all(one.refused for one in made):
         raise CharRNNError(made[0].refused or "")
     with comparing.undisturbed():
-        new = folder.create_run(name, f"{data.corpus.text.name}-compare", out)
+        new = folder.create_run(name, f"{data.corpus.text.name}-compare", out, left_empty=True)
         try:
             comparing.open(new.path)
             record = file.Record(

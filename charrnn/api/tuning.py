@@ -138,7 +138,7 @@ def _new(record: SearchRecord, name: str | None, out: Path | None) -> tuple[Path
     for source in record.corpus:
         if source != STDIN and not any(sign in source for sign in "*?[") and not os.path.exists(source):
             raise CharRNNError(f"{source} does not exist.", "Check the path of the text.")
-    run = create_run(name, f"{name_of(record.corpus[0])}-tune", out)
+    run = create_run(name, f"{name_of(record.corpus[0])}-tune", out, left_empty=True)
     return run.path, record, True
 
 

@@ -314,6 +314,22 @@ def test_another_changed_file_is_noticed(monkeypatch, given, what):
         compare(resume="changed")
 
 
+def test_a_folder_that_was_left_empty_is_used(monkeypatch):
+    compare_fakes(monkeypatch)
+    left = Path("checkpoints/left")
+    left.mkdir(parents=True)
+    other = lock.Lock(left)
+    other.acquire()
+    with pytest.raises(CharRNNError, match="exists already"):
+        compare("text.txt", name="left", **TINY)
+    assert (left / lock.LOCK).exists()
+    other.release()
+    (left / lock.LOCK).touch()
+    assert compare("text.txt", name="left", **TINY).is_complete
+    with pytest.raises(CharRNNError, match="exists already"):
+        compare("text.txt", name="left", **TINY)
+
+
 def test_a_text_that_is_gone_is_named(monkeypatch):
     broken = [True]
 
