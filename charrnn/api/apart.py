@@ -20,12 +20,12 @@ from typing import Any, BinaryIO
 
 from charrnn.api.events import Evaluated, Event, Stepped
 from charrnn.api.own_cells import loaded_files
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, NotWritten
 
 # Seconds between two steps that are told; each step would cost both processes time.
 TOLD_EVERY = 0.2
 # The first words of what goes through the pipe.
-_EVENT, _FAILED = "event", "failed"
+_EVENT, _FAILED, _NOT_WRITTEN = "event", "failed", "not written"
 _CHILD = "from charrnn.api.apart import child; child(int(input_fd))"
 _HERE = Path(__file__).parent.parent.parent
 # How much of what a child that died wrote to stderr is shown, in characters.
@@ -58,7 +58,8 @@ class Apart:
         }
         self.held = tuple(held)
         self.process: subprocess.Popen[bytes] | None = None
-        self._stopping = False
+        # Whether the process has been told what to train: a word before that would be no part of the pickle.
+        self._listens = self._stopping = self._saving = False
         self._events = self._all()
 
     def __iter__(self) -> Iterator[Event]:
@@ -76,7 +77,8 @@ class Apart:
         self._say(_STOP)
 
     def save(self) -> None:
-        """Save after the current step, and continue; before the process has begun, nothing happens."""
+        """Save after the current step, or after the first one, and continue."""
+        self._saving = True
         self._say(_SAVE)
 
     def kill(self) -> None:
@@ -85,7 +87,7 @@ class Apart:
             self.process.kill()
 
     def _say(self, word: bytes) -> None:
-        if self.process is not None and self.process.stdin is not None:
+        if self._listens and self.process is not None and self.process.stdin is not None:
             with suppress(OSError):
                 os.write(self.process.stdin.fileno(), word)
 
@@ -107,14 +109,19 @@ class Apart:
         """Yield the events that a process tells; CharRNNError if it fails or dies."""
         assert process.stdin is not None and process.stderr is not None
         words = _LastWords(process.stderr)
+        call = pickle.dumps(self.call)
         with suppress(OSError):
-            os.write(process.stdin.fileno(), pickle.dumps(self.call))
-        if self._stopping:
-            self.stop()
+            while call:
+                call = call[os.write(process.stdin.fileno(), call) :]
+        self._listens = True
+        for word in [_STOP] * self._stopping + [_SAVE] * self._saving:
+            self._say(word)
         while (told := _next(events)) is not None:
             kind, what = told
             if kind == _FAILED:
                 raise CharRNNError(*what)
+            if kind == _NOT_WRITTEN:
+                raise NotWritten(*what)
             yield what
             if isinstance(what, Evaluated):
                 self._say(_GO_ON)
@@ -193,15 +200,12 @@ def child(writing: int) -> None:
     # Never closed: a thread may be waiting for its next line.
     stdin = sys.stdin.buffer
     with open(writing, "wb") as pipe:
-        failed = None
         try:
             _train(pickle.load(stdin), began, stdin, pipe)
         except CharRNNError as error:
-            failed = error.message, error.hint
+            _tell(pipe, _NOT_WRITTEN if isinstance(error, NotWritten) else _FAILED, (error.message, error.hint))
         except Exception as error:
-            failed = _explained(error)
-        if failed is not None:
-            _tell(pipe, _FAILED, failed)
+            _tell(pipe, _FAILED, _explained(error))
     # Threads of the framework, and the one that reads stdin, need not end first.
     os._exit(0)
 

@@ -1,6 +1,7 @@
 """The candidates of a comparison: every combination of some cells and settings, of equal size if that is asked for."""
 
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -67,8 +68,11 @@ def check_varied(name: str) -> None:
         raise CharRNNError(f"There is no setting `{name}` that `vary` can change.", hint)
 
 
-def combinations(cells: Sequence[str], vary: Mapping[str, Iterable[Any]]) -> list[dict[str, Any]]:
-    """Return every combination of cells and values of settings, each as settings by name; all values are checked."""
+def combinations(cells: Sequence[str], vary: Mapping[str, Iterable[Any]], seeds: int = 1) -> list[dict[str, Any]]:
+    """Return every combination of cells and values of settings, each as settings by name; all values are checked.
+
+    seeds: how many runs each has; CharRNNError for more than `MOST_RUNS` runs.
+    """
     axes = {"cell": list(dict.fromkeys(cells))}
     if not axes["cell"]:
         raise CharRNNError("No cell was named.", "Name one or several, such as `cell=lstm,gru`")
@@ -83,10 +87,10 @@ def combinations(cells: Sequence[str], vary: Mapping[str, Iterable[Any]]) -> lis
             kind: Any = ModelConfig if name in MODEL else TrainConfig
             check_types(kind, {name: value})
             kind(**{**({"clip_norm": None} if name == "clip_value" else {}), name: value})
-    made = [dict(zip(axes, one, strict=True)) for one in itertools.product(*axes.values())]
-    if len(made) > MOST_RUNS:
-        raise CharRNNError(f"These are {len(made):,} candidates; at most {MOST_RUNS:,} can be compared.")
-    return made
+    runs = math.prod(map(len, axes.values())) * seeds
+    if runs > MOST_RUNS:
+        raise CharRNNError(f"These are {runs:,} runs; a comparison can have at most {MOST_RUNS:,}.")
+    return [dict(zip(axes, one, strict=True)) for one in itertools.product(*axes.values())]
 
 
 def labels(varied: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from charrnn.api.generation import Notify, unheard
 from charrnn.api.given import check_given, check_whole, one_or_several, unfit
 from charrnn.api.hardware import place as placed
 from charrnn.api.named import Corpus, names
-from charrnn.api.new_comparison import continued, new_comparison
+from charrnn.api.new_comparison import continued, new_comparison, vocabulary_digest
 from charrnn.api.runs import run_of
 from charrnn.api.settings import plain
 from charrnn.api.training import stoppable
@@ -122,7 +122,8 @@ def compare_events(
         None if vocab is None else Path(vocab),
         min_count,
     )
-    varied = combinations(one_or_several("cell", cell, str, "the name of a cell, or several in a list"), _lists(vary))
+    cells = one_or_several("cell", cell, str, "the name of a cell, or several in a list")
+    varied = combinations(cells, _lists(vary), int(seeds))
     prepare = partial(
         new_comparison,
         sources=sources,
@@ -288,4 +289,8 @@ def _unusable(run: Any, record: file.Record) -> str | None:
     """Return why the result of a run that has ended cannot be used, if that is so."""
     if run.sha256 != record.sha256:
         return "The text has changed since the comparison began."
+    if record.val_sha256 not in (None, run.val_sha256):
+        return "The validation text has changed since the comparison began."
+    if vocabulary_digest(record.reading.get("vocab")) not in (None, record.vocab_sha256):
+        return "The vocabulary has changed since the comparison began."
     return None if run.validation is not None else run.why or "Its best checkpoint was not evaluated."

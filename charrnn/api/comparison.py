@@ -1,5 +1,6 @@
 """The result of a comparison: its candidates, ranked, with their runs, and which of them tie."""
 
+import itertools
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -106,7 +107,10 @@ class Comparison:
         return self.rows[0] if self.rows and self.rows[0].rank is not None else None
 
     def tied(self) -> list[list[str]]:
-        """Return the groups of candidates, neighbours in the ranking, of which each two tie; none is in another."""
+        """Return the groups of candidates of which each two tie; none is in another.
+
+        Groups are of neighbours in the ranking; two others that tie are a pair.
+        """
         ranked = [row for row in self.rows if row.rank is not None]
         groups: list[list[str]] = []
         for first in range(len(ranked)):
@@ -116,7 +120,8 @@ class Comparison:
             names = [row.name for row in ranked[first : last + 1]]
             if len(names) > 1 and not any(set(names) <= set(group) for group in groups):
                 groups.append(names)
-        return groups
+        pairs = [[one.name, two.name] for one, two in itertools.combinations(ranked, 2) if two.name in one.ties]
+        return [*groups, *(pair for pair in pairs if not any(set(pair) <= set(group) for group in groups))]
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as a dict that JSON can hold."""

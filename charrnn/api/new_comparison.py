@@ -1,5 +1,6 @@
 """The preparation of a comparison: its text, its candidates and its folder, or what is left of an older one."""
 
+import hashlib
 import math
 import os
 import shutil
@@ -49,7 +50,7 @@ def new_comparison(
             "With `val=0` no text is left for validation, by which candidates are compared.",
             "Leave it out, or name a text for validation: `val_file`",
         )
-    folder.check_name(name, out)
+    folder.check_name(name, out, left_empty=True)
     _, data = yield from new_dataset(sources, chosen, None, comparing.watch)
     if not data.parts.val:
         raise CharRNNError("The text is too short: nothing is left for validation.", "Use a longer text.")
@@ -62,7 +63,7 @@ def new_comparison(
     if all(one.refused for one in made):
         raise CharRNNError(made[0].refused or "")
     with comparing.undisturbed():
-        new = folder.create_run(name, f"{data.corpus.text.name}-compare", out)
+        new = folder.create_run(name, f"{data.corpus.text.name}-compare", out, left_empty=True)
         try:
             comparing.open(new.path)
             record = file.Record(
@@ -74,12 +75,15 @@ def new_comparison(
                 tuple(seeds),
                 made,
                 "label" if data.classes else data.corpus.text.config.unit,
+                val_sha256=data.validation.text.sha256 if data.validation else None,
+                vocab_sha256=vocabulary_digest(sources.vocab),
             )
             file.write(new.path, record)
         except BaseException:
             comparing.tidy()
             shutil.rmtree(new.path, ignore_errors=True)
             raise
+        comparing.record = record
         sync_folder(new.path.parent)
     return record
 
@@ -124,6 +128,14 @@ def _reading(sources: Sources, data: Dataset) -> dict[str, Any]:
     }
 
 
+def vocabulary_digest(path: str | Path | None) -> str | None:
+    """Return the SHA-256 of the file of a vocabulary; None if there is no such file."""
+    try:
+        return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
 def continued(name: str, out: Path | None, comparing: "Comparing") -> Generator[Event, None, file.Record]:
     """Prepare a comparison that goes on, and return its record."""
     path = file.find_comparison(name, out)
@@ -133,16 +145,25 @@ def continued(name: str, out: Path | None, comparing: "Comparing") -> Generator[
         return record
     comparing.open(path)
     # Another process may have changed it before the lock was taken.
-    record = file.read(path)
+    comparing.record = record = file.read(path)
     usable = next(one for one in record.candidates if one.refused is None)
     form = settings(usable.settings).text
     include = record.reading.get("include", ())
     check_ordinary(record.text, include, "Put the text back.", "comparison")
     text = read_text(record.text, form, include, comparing.watch)
-    if text.sha256 != record.sha256:
-        raise CharRNNError(
-            f"The text of the comparison {path} has changed since it began.",
-            "Put the old text back, or compare again under another `name`.",
-        )
+    _check_same("text", text.sha256, record.sha256, path)
+    if record.reading.get("val_file") and record.val_sha256 is not None:
+        check_ordinary(record.reading["val_file"], include, "Put the text back.", "comparison")
+        text = read_text(record.reading["val_file"], form, include, comparing.watch)
+        _check_same("validation text", text.sha256, record.val_sha256, path)
+    _check_same("vocabulary", vocabulary_digest(record.reading.get("vocab")), record.vocab_sha256, path)
     yield Noticed(f"Resuming the comparison {path.name}.", is_advice=True)
     return record
+
+
+def _check_same(what: str, now: str | None, before: str | None, path: Path) -> None:
+    if now != before:
+        raise CharRNNError(
+            f"The {what} of the comparison {path} has changed since it began.",
+            f"Put the old {what} back, or compare again under another `name`.",
+        )

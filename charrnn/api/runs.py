@@ -28,7 +28,7 @@ class Run:
     best_accuracy: of labels, the largest fraction that was right. modified: when it was last saved. bytes: its size on
     disk. why: if no checkpoint can be used, what is wrong and how to fix it. validation, test: the exact evaluations of
     its best checkpoint at the end of its training; None before the end. sources, sha256: of the text that it was
-    trained on.
+    trained on. val_sha256: of its own text for validation, if it has one.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Run:
     unit: str | None = None
     why: str | None = None
     best_accuracy: float | None = None
+    val_sha256: str | None = None
 
     def load(self) -> "Model":
         """Return the model of the run's best checkpoint."""
@@ -132,6 +133,7 @@ def _told(about: Run, run: folder.Run, header: Checkpoint) -> Run:
         best_accuracy=progress.best_accuracy,
         sources=progress.corpus.sources,
         sha256=progress.corpus.sha256,
+        val_sha256=progress.corpus.val_sha256,
         validation=evaluation_of(figures.get("validation"), unit),
         test=evaluation_of(figures.get("test"), unit),
     )

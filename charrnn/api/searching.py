@@ -15,7 +15,7 @@ from charrnn.api.evaluation import Evaluation
 from charrnn.api.events import Began, BudgetFixed, Ended, Evaluated, Measured, OfRun, Stepped
 from charrnn.api.runs import run_of
 from charrnn.api.search_space import space
-from charrnn.api.study import COMPLETE, FAILED, PRUNED, Entry, Study
+from charrnn.api.study import COMPLETE, FAILED, PRUNED, Entry, Study, has_ended
 from charrnn.api.trials import training_left
 from charrnn.api.tuned import (
     SearchBegan,
@@ -32,7 +32,7 @@ from charrnn.atomic import replacing
 from charrnn.config import RUNGS
 from charrnn.errors import CharRNNError, NotWritten
 from charrnn.runs import folder
-from charrnn.runs.lock import LOCK, Lock
+from charrnn.runs.lock import Lock
 from charrnn.runs.search import JOURNAL, KEPT, SearchRecord, write
 from charrnn.text.sources import STDIN
 
@@ -44,6 +44,10 @@ FAILURES = 5
 SHORTEST = 0.5
 # Seconds that a trial may need, beyond its length, to begin and end its process; and the report at the end.
 BETWEEN, AT_THE_END = 1.0, 1.5
+
+
+class _Changed(CharRNNError):
+    """The text is another than that of the trials before."""
 
 
 class Control(Protocol):
@@ -79,19 +83,19 @@ class Trials:
 
     def __init__(self, control: Control, path: Path, record: SearchRecord, is_new: bool):
         self.control, self.path, self.record = control, path, record
-        self.is_new = is_new
         if is_new:
             control.hold(path)
             if STDIN in record.corpus:
                 _keep_stdin(path)
             write(path, record)
+        elif not has_ended(path / JOURNAL):
+            # Before the journal is opened, which mends it.
+            control.hold(path)
         self.study = Study(path / JOURNAL, space(record.settings, record.searched), record.seed)
         self.used = 0.0
 
     def events(self) -> Iterator[SearchEvent]:
         if not self.study.is_ended:
-            if not self.is_new:
-                self.control.hold(self.path)
             yield from self._trials()
         yield SearchEnded(result_of(self.path, self.record, self.study))
 
@@ -137,14 +141,22 @@ class Trials:
         yield TrialBegan(told)
         before = _seconds(told.path)
         found = _Found({})
-        for step, nats, total in _evaluations(told.path):
+        self._check_text(entry)
+        try:
+            evaluations = _evaluations(told.path)
+        except CharRNNError as error:
+            evaluations, found.why = [], str(error)
+        for step, nats, total in evaluations:
             found.total = total
             if not found.is_pruned:
                 self._evaluated(entry, found, step, nats)
-        if not found.is_pruned:
+        if not found.is_pruned and found.why is None:
             for event in self._trained(entry, found):
                 yield OfRun(told.name, event)
-        facts = {"seconds": before + perf_counter() - began}
+        newest = folder.Run(told.path).newest()
+        facts: dict[str, Any] = {"seconds": before + perf_counter() - began, "newest": newest and newest.name}
+        if text := self._text(entry):
+            facts["text"] = text
         if found.is_pruned:
             self.study.finish(entry, PRUNED, **facts)
         elif found.nats is not None:
@@ -154,8 +166,11 @@ class Trials:
         else:
             # Stopped: it goes on when the search does.
             return
-        # The process of a trial that was ended early had no time to remove it.
-        (told.path / LOCK).unlink(missing_ok=True)
+        # The process of a trial that was ended early had no time to remove its file.
+        with suppress(CharRNNError):
+            lock = Lock(told.path)
+            lock.acquire()
+            lock.release()
         self._tidy()
         ended = trial_of(self.path, self.study.entries()[entry.number], self.study)
         yield TrialEnded(ended, result_of(self.path, self.record, self.study).best)
@@ -179,7 +194,7 @@ class Trials:
                 if deaths < DEATHS:
                     continue
                 found.why = str(error)
-            except NotWritten:
+            except (NotWritten, _Changed):
                 raise
             except CharRNNError as error:
                 if not has_begun and (entry.number == 0 or self._has_checkpoint(entry)):
@@ -205,6 +220,7 @@ class Trials:
                     if isinstance(event, Began | Stepped | BudgetFixed):
                         found.total = event.total or found.total
                     elif isinstance(event, Evaluated):
+                        self._check_text(entry)
                         self._evaluated(entry, found, event.step, event.val_nats)
                     elif isinstance(event, Measured) and event.part == "validation":
                         self._take(found, event.evaluation)
@@ -244,13 +260,31 @@ class Trials:
         self.study.report(entry, percent, nats)
         found.is_pruned = self.study.is_pruned(entry, found.rungs)
 
+    def _text(self, entry: Entry) -> list[str | None] | None:
+        """Return the SHA-256 of the texts that a trial has been trained and validated on; None without a checkpoint."""
+        run = run_of(folder.Run(run_path(self.path, entry.number)))
+        return None if run.sha256 is None else [run.sha256, run.val_sha256]
+
+    def _check_text(self, entry: Entry) -> None:
+        """Raise CharRNNError if a trial has another text than those before it: then it is to begin again."""
+        texts = [one.facts["text"] for one in self.study.finished() if "text" in one.facts]
+        text = self._text(entry)
+        if texts and text and text != texts[0]:
+            run = folder.Run(run_path(self.path, entry.number))
+            for file in (*run.checkpoints(), run.best):
+                file.unlink(missing_ok=True)
+            raise _Changed(
+                f"The text of the search {self.path} has changed since it began.",
+                "Put the old text back, and go on with `resume`; or search again under another `name`.",
+            )
+
     def _has_checkpoint(self, entry: Entry) -> bool:
         return folder.Run(run_path(self.path, entry.number)).newest() is not None
 
     def _forget(self, entry: Entry) -> None:
         """Remove what a new search wrote of its first trial, which could not begin."""
         if entry.number == 0 and not self._has_checkpoint(entry):
-            shutil.rmtree(run_path(self.path, 0), ignore_errors=True)
+            folder.Run(run_path(self.path, 0)).clear()
 
     def _check_failures(self) -> None:
         last = self.study.finished()[-FAILURES:]
@@ -261,16 +295,29 @@ class Trials:
             )
 
     def _tidy(self) -> None:
-        """Remove the weights of all trials that have ended but the best; their logs stay."""
+        """Remove the weights of all trials that have ended but the best; their logs stay.
+
+        Not those of a run that is, or was, trained further than the search did.
+        """
         if self.record.keep_all:
             return
         finished = self.study.finished()
         best = min((one for one in finished if one.nats is not None), key=lambda one: one.nats or 0, default=None)
         for entry in finished:
             if best is None or entry.number != best.number:
-                for file in run_path(self.path, entry.number).glob("*.safetensors"):
-                    with suppress(OSError):
-                        file.unlink()
+                run = folder.Run(run_path(self.path, entry.number))
+                newest = run.newest()
+                if newest is None and not run.best.is_file():
+                    continue
+                with suppress(CharRNNError):
+                    run.lock.acquire()
+                    try:
+                        if newest == run.newest() and (newest.name if newest else None) == entry.facts.get("newest"):
+                            for file in (*run.checkpoints(), run.best):
+                                with suppress(OSError):
+                                    file.unlink(missing_ok=True)
+                    finally:
+                        run.lock.release()
 
 
 def _evaluations(path: Path) -> list[tuple[int, float | None, int | None]]:
@@ -290,7 +337,10 @@ def _seconds(path: Path) -> float:
     """Return how long a run has been trained, as its log says."""
     if not path.is_dir():
         return 0.0
-    history = run_of(folder.Run(path)).history()
+    try:
+        history = run_of(folder.Run(path)).history()
+    except CharRNNError:
+        return 0.0
     return float(history[-1].get("seconds") or 0.0) if history else 0.0
 
 

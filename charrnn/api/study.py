@@ -28,6 +28,8 @@ FACTOR = 2
 # With fewer trials, nothing is said of which settings matter: a quarter of them must be 5, by Optuna's advice.
 ENOUGH, BEST_SHARE = 20, 0.25
 _NAME, _ENDED = "charrnn", "ended"
+# How the journal of a search that has ended ends.
+_ENDS = b'"user_attr":{"ended":true}}\n'
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,16 @@ def check_optuna() -> None:
         raise CharRNNError(
             "A search needs Optuna, which is not installed.", hint="Install it: pip install 'charrnn[tune]'"
         )
+
+
+def has_ended(journal: Path) -> bool:
+    """Return whether a journal says that its search has come to its end; nothing is written or mended."""
+    try:
+        return journal.read_bytes().endswith(_ENDS)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise CharRNNError(f"{journal} cannot be read: {error.strerror}.") from error
 
 
 class _Unlocked:
@@ -79,8 +91,13 @@ class Study:
                 )
                 load = optuna.load_study if self._storage.get_all_studies() else optuna.create_study
                 self._study = load(storage=self._storage, study_name=_NAME)
-            except (ValueError, KeyError) as error:
-                raise CharRNNError(f"{journal} is damaged: {error}.", "Search again under another name.") from None
+            except OSError:
+                raise
+            except Exception as error:
+                # Optuna checks nothing: any of them may come from a line that it did not write.
+                raise CharRNNError(
+                    f"{journal} is damaged: {error or type(error).__name__}.", "Search again under another name."
+                ) from None
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from charrnn.api.events import OfRun
 from charrnn.api.study import COMPLETE, FAILED, PRUNED, Entry, Study, importance
 from charrnn.runs.search import SearchRecord
+from charrnn.training.backends.choice import DEFAULT
 
 if TYPE_CHECKING:
     from charrnn.api.model import Model
@@ -195,8 +196,22 @@ def result_of(path: Path, record: SearchRecord, study: Study) -> Tuning:
     )
     if made.best is None:
         return made
-    trained = {**record.settings, **trial_settings(record, made.best.differing, made.best.minutes)}
+    given = {name: value for name, value in {**record.settings, **record.place}.items() if not _is_default(name, value)}
+    trained = {**given, **trial_settings(record, made.best.differing, made.best.minutes)}
     return replace(made, call=call(record.corpus, trained))
+
+
+def _is_default(name: str, value: Any) -> bool:
+    """Return whether a call does the same without an argument: if it is off, or says where to train.
+
+    Others may be what another setting would change, such as `split="tail"`, and stay.
+    """
+    elsewhere = {"backend": DEFAULT, "device": "auto", "engine": "auto"}
+    # None turns off what is on by default.
+    ons = ("clip_norm", "patience")
+    if name in elsewhere:
+        return bool(value == elsewhere[name])
+    return (value is None or value is False or value in ([], ())) and name not in ons
 
 
 def trial_settings(record: SearchRecord, differing: Mapping[str, Any], minutes: float | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from charrnn.api.hardware import place as placed
 from charrnn.api.named import Corpus, names
 from charrnn.api.search_space import check_budget, space
 from charrnn.api.searching import Trials
+from charrnn.api.settings import plain
 from charrnn.api.study import check_optuna
 from charrnn.api.tuned import SearchEnded, SearchEvent, Tuning
 from charrnn.config import SEARCH_MINUTES, TRIALS_PER_SEARCH
@@ -123,7 +124,7 @@ def _stored(value: Any) -> Any:
     """Return a setting in the form in which the file of the search has it."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    return [_stored(one) for one in value] if isinstance(value, list | tuple) else value
+    return [_stored(one) for one in value] if isinstance(value, list | tuple) else plain(value)
 
 
 def _new(record: SearchRecord, name: str | None, out: Path | None) -> tuple[Path, SearchRecord, bool]:
@@ -137,7 +138,7 @@ def _new(record: SearchRecord, name: str | None, out: Path | None) -> tuple[Path
     for source in record.corpus:
         if source != STDIN and not any(sign in source for sign in "*?[") and not os.path.exists(source):
             raise CharRNNError(f"{source} does not exist.", "Check the path of the text.")
-    run = create_run(name, f"{name_of(record.corpus[0])}-tune", out)
+    run = create_run(name, f"{name_of(record.corpus[0])}-tune", out, left_empty=True)
     return run.path, record, True
 
 

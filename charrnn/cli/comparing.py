@@ -129,20 +129,19 @@ def varied(typed: Sequence[str]) -> dict[str, list[Any]]:
     return made
 
 
-def named_comparison(corpus: Sequence[str], out: Path | None) -> Path | None:
-    """Return the folder of the comparison that is named in place of a text; None if a text is named."""
-    from charrnn.runs.comparison import FILE
+def named_folder(corpus: Sequence[str], out: Path | None, file: str) -> Path | None:
+    """Return the folder with a file, of a comparison or search, that is named in place of a text; None if a text is."""
     from charrnn.runs.finding import find_folder
 
     if len(corpus) != 1 or corpus[0] == "-" or os.path.isfile(corpus[0]):
         return None
-    return find_folder(corpus[0], FILE, out)
+    return find_folder(corpus[0], file, out)
 
 
-def check_unchanged(given: Collection[str], how: str) -> None:
-    """Raise CharRNNError if an option is given that an older comparison cannot change; `how` it is named."""
+def check_unchanged(given: Collection[str], how: str, what: str = "candidates") -> None:
+    """Raise CharRNNError if an option is given that an older comparison or search cannot change; `how` it is named."""
     for name in given:
         if name not in _OF_OUTPUT:
             raise CharRNNError(
-                f"`{name}` has no effect {how}: it keeps its text, its candidates and its budget.", "Leave it out."
+                f"`{name}` has no effect {how}: it keeps its text, its {what} and its budget.", "Leave it out."
             )

@@ -115,7 +115,10 @@ def as_command(call: str) -> str:
     words = ["charrnn", "train" if function == "resume" else function]
     for name, value in sorted({**named, **given}.items(), key=lambda item: item[0] != "corpus"):
         for one in value if isinstance(value, list) else [value]:
-            words += [*([] if name == "corpus" else [_option(name)]), *([] if one is True else [str(one)])]
+            words += [
+                *([] if name == "corpus" else [_option(name)]),
+                *([] if one is True else ["0" if one is None else str(one)]),
+            ]
     return shlex.join(words) + with_cells()
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,8 @@ class Candidate:
 class Record:
     """What the file says: texts, settings of all runs, candidates, seeds, and failures.
 
-    text, sha256: the places of the text, and the SHA-256 of what is read there. reading: the other arguments of
+    text, sha256: the places of the text, and the SHA-256 of what is read there. val_sha256, vocab_sha256: those of
+    `val_file` and of the file `vocab`; None without such a file. reading: the other arguments of
     `train_events` that say what is read: `include`, `val_file`, `vocab`, `min_count`. place: `backend`, `device` and
     `engine`. budget: what was asked for, such as {"minutes": 3}. unit: what is predicted: "character", "byte", "label".
     failures: why runs failed, by the name of the run.
@@ -55,6 +56,8 @@ class Record:
     unit: str = "character"
     failures: Mapping[str, str] = field(default_factory=dict)
     version: str = __version__
+    val_sha256: str | None = None
+    vocab_sha256: str | None = None
 
     def runs(self) -> list[tuple[str, Candidate, int]]:
         """Return all runs in the order in which they are trained: their names, candidates and seeds."""
@@ -90,9 +93,18 @@ def read(folder: Path) -> Record:
         made = Record(**{**told, "candidates": candidates, "text": tuple(told["text"]), "seeds": tuple(told["seeds"])})
         if not all(_NAME.fullmatch(one.name) for one in candidates) or not all(type(n) is int for n in made.seeds):
             raise TypeError
+        objects = [made.reading, made.place, made.budget, made.failures]
+        objects += [one for candidate in candidates for one in (candidate.settings, candidate.label)]
+        words = [made.sha256, made.unit, *made.text, *made.failures.values()]
+        if not made.budget or not _are(objects, dict) or not _are(words, str) or not _are([told["text"]], list):
+            raise TypeError
     except (AttributeError, KeyError, TypeError):
         raise CharRNNError(f"{path} is not the file of a comparison.", _AGAIN) from None
     return made
+
+
+def _are(values: Iterable[Any], kind: type) -> bool:
+    return all(isinstance(value, kind) for value in values)
 
 
 def find_comparison(name: str, runs: Path | None = None) -> Path:

@@ -239,13 +239,14 @@ def call_name(run: Run) -> str:
     return run.name if inside else path
 
 
-def create_run(name: str | None, default_name: str, out: Path | None = None) -> Run:
+def create_run(name: str | None, default_name: str, out: Path | None = None, left_empty: bool = False) -> Run:
     """Make the folder of a new run in `out` (by default `runs_folder()`); an existing run is never used.
 
+    left_empty: as for `check_name`.
     Without a name it is `default_name`, or the first of `default_name`-2, -3, … that is free.
     """
     folder = out or runs_folder()
-    check_name(name, folder)
+    check_name(name, folder, left_empty)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
@@ -267,8 +268,11 @@ def create_run(name: str | None, default_name: str, out: Path | None = None) -> 
     raise _taken(folder / str(name))
 
 
-def check_name(name: str | None, out: Path | None = None) -> None:
-    """Raise CharRNNError if a new run cannot have this name, or the name is taken; called before the text is read."""
+def check_name(name: str | None, out: Path | None = None, left_empty: bool = False) -> None:
+    """Raise CharRNNError if a new run cannot have this name, or the name is taken; called before the text is read.
+
+    left_empty: a folder of this name that is empty, because a process was killed before its first file, is removed.
+    """
     if name is None:
         return
     if not name.isprintable() or name[:1] in ("", ".", "-") or set(name) & {"/", "\\"}:
@@ -285,6 +289,13 @@ def check_name(name: str | None, out: Path | None = None) -> None:
             "Use a shorter `name`.",
         )
     path = (out or runs_folder()) / name
+    if left_empty and is_empty(path):
+        # Not if another process has its lock, or has written into it since.
+        with contextlib.suppress(CharRNNError, OSError):
+            lock = Lock(path)
+            lock.acquire()
+            lock.release()
+            path.rmdir()
     if path.exists():
         raise _taken(path)
 

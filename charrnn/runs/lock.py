@@ -58,9 +58,10 @@ class Lock:
     def acquire_after_orphans(self) -> None:
         """Take the lock as `acquire` does, but wait for a process whose parent, which took the lock, has died."""
         until = time.monotonic() + ORPHAN_ENDS
-        while self.descriptor is None:
+        while True:
             try:
-                self.acquire()
+                # Without locks in the file system there is no descriptor after it.
+                return self.acquire()
             except NotWritten:
                 raise
             except CharRNNError:

@@ -77,7 +77,17 @@ def read(folder: Path) -> SearchRecord:
     if isinstance(known, int) and known > FORMAT:
         raise CharRNNError(f"{path} has format {known}; this charrnn reads format {FORMAT}.", "Upgrade charrnn.")
     try:
-        return SearchRecord(**{**told, "corpus": tuple(told["corpus"]), "searched": tuple(told["searched"])})
+        made = SearchRecord(**{**told, "corpus": tuple(told["corpus"]), "searched": tuple(told["searched"])})
+        words, numbers = [*made.corpus, *made.searched, made.folder], [made.minutes, made.trial_minutes]
+        kinds: list[tuple[list[Any], Any]] = [
+            (words, str),
+            ([made.settings, made.place], dict),
+            ([told["corpus"], told["searched"]], list),
+        ]
+        kinds += [(numbers, int | float | None), ([made.trials, made.steps], int | None), ([made.seed], int)]
+        if not all(isinstance(value, kind) for values, kind in kinds for value in values):
+            raise TypeError
+        return made
     except (KeyError, TypeError):
         raise CharRNNError(f"{path} is not the file of a search.", _AGAIN) from None
 

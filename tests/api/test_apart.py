@@ -14,7 +14,7 @@ from charrnn.api.apart import Apart
 from charrnn.api.events import Began, Ended, Evaluated, Measured, Saved, Stepped
 from charrnn.api.trials import training_left
 from charrnn.cells import CELLS
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, NotWritten
 
 # JAX starts in half the time that TensorFlow takes.
 JAX = {"backend": "jax"}
@@ -74,6 +74,33 @@ def test_a_process_that_dies_is_told(text, monkeypatch):
     run_by(monkeypatch, "os.write(pipe, b'half a mess'); sys.exit('What it said last.')")
     with pytest.raises(CharRNNError, match=r"exit code 1\): What it said last\."):
         list(Apart(text))
+
+
+def test_a_full_disk_is_told_as_what_it_is(text, monkeypatch):
+    train = (
+        "from charrnn.errors import NotWritten\ndef train(*_): raise NotWritten('The disk is full.', 'Free some.')\n"
+    )
+    run_by(monkeypatch, f"exec({train!r}); from charrnn.api import apart; apart._train = train; apart.child(pipe)")
+    with pytest.raises(NotWritten, match=r"The disk is full\. Free some\."):
+        list(Apart(text))
+
+
+@pytest.mark.parametrize("asked", ["stop", "save"])
+def test_a_signal_before_the_call_is_written_is_told_after_it(text, monkeypatch, asked):
+    """A signal handler may run when the process exists and does not yet know what to train."""
+    read = "import pickle; call = pickle.load(sys.stdin.buffer); sys.exit(repr(sys.stdin.buffer.readline()))"
+    run_by(monkeypatch, read)
+    begun = apart._begun
+
+    def signalled(*arguments):
+        training.process = begun(*arguments)
+        getattr(training, asked)()
+        return training.process
+
+    monkeypatch.setattr(apart, "_begun", signalled)
+    training = Apart(text)
+    with pytest.raises(CharRNNError, match=rf"b'{asked}\\n'"):
+        list(training)
 
 
 def test_errors_that_are_not_of_charrnn_are_one_line():

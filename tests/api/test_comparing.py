@@ -25,6 +25,7 @@ from charrnn.runs import lock
 from charrnn.runs.checkpoint import read_checkpoint, read_header
 from charrnn.runs.comparison import FILE, find_comparison, read
 from charrnn.runs.folder import Run
+from charrnn.text.vocabulary import Vocabulary
 from support.comparisons import TEXT, TINY, compare_fakes
 from support.labelled import write_labelled
 from support.trainers import assert_same
@@ -182,6 +183,12 @@ def test_settings_reach_the_runs(monkeypatch):
         ("text.txt", {"vary": {"units": [4, 8]}}, "both a setting of all candidates and one of `vary`"),
         ("text.txt", {"unitz": 4}, "There is no setting `unitz`"),
         ("text.txt", {"seeds": 0}, "`seeds`"),
+        ("text.txt", {"seeds": 10**15}, "at most 10,000"),
+        (
+            "text.txt",
+            {"vary": {name: range(1, 200) for name in ("eval_every", "seq", "batch", "keep")}},
+            "at most 10,000",
+        ),
         ("text.txt", {"stack": "residual"}, "only from the second layer on"),
         ("text.txt", {"name": "a/b"}, "cannot be the name"),
         ("empty.txt", {}, "empty.txt is empty"),
@@ -292,6 +299,37 @@ def test_a_changed_text_is_noticed(monkeypatch):
         compare(resume="changed")
 
 
+@pytest.mark.parametrize("given, what", [("val_file", "validation text"), ("vocab", "vocabulary")])
+def test_another_changed_file_is_noticed(monkeypatch, given, what):
+    file = Path("other.txt")
+    file.write_text(TEXT[:2_000]) if given == "val_file" else Vocabulary.of(TEXT).save(file)
+
+    def before_step(run, step):
+        file.write_text(TEXT[:2_001]) if given == "val_file" else Vocabulary.of(TEXT + "#").save(file)
+
+    compare_fakes(monkeypatch, before_step=before_step)
+    result = compare("text.txt", cell=["lstm", "gru"], name="changed", **{**TINY, given: file.name})
+    assert f"The {what} has changed since the comparison began." in result.rows[1].failure
+    with pytest.raises(CharRNNError, match=f"The {what} of the comparison .* has changed"):
+        compare(resume="changed")
+
+
+def test_a_folder_that_was_left_empty_is_used(monkeypatch):
+    compare_fakes(monkeypatch)
+    left = Path("checkpoints/left")
+    left.mkdir(parents=True)
+    other = lock.Lock(left)
+    other.acquire()
+    with pytest.raises(CharRNNError, match="exists already"):
+        compare("text.txt", name="left", **TINY)
+    assert (left / lock.LOCK).exists()
+    other.release()
+    (left / lock.LOCK).touch()
+    assert compare("text.txt", name="left", **TINY).is_complete
+    with pytest.raises(CharRNNError, match="exists already"):
+        compare("text.txt", name="left", **TINY)
+
+
 def test_a_text_that_is_gone_is_named(monkeypatch):
     broken = [True]
 
@@ -325,6 +363,10 @@ def test_only_one_process_trains_a_comparison_and_one_that_died_does_not_block_i
     assert compare(resume="one").is_complete and waited
 
 
+_EMPTY = {"format": 1, "text": [], "sha256": "", "reading": {}, "place": {}, "budget": {"steps": 1}, "seeds": [0]}
+_EMPTY["candidates"] = []
+
+
 @pytest.mark.parametrize(
     "content, said",
     [
@@ -336,6 +378,10 @@ def test_only_one_process_trains_a_comparison_and_one_that_died_does_not_block_i
             b'{"format": 1, "candidates": [{"name": "../..", "settings": {}, "units": 1, "parameters": 1}], '
             b'"text": [], "sha256": "", "reading": {}, "place": {}, "budget": {}, "seeds": [0]}',
             "is not the file of a comparison",
+        ),
+        *(
+            (json.dumps({**_EMPTY, **wrong}).encode(), "is not the file of a comparison")
+            for wrong in ({"budget": []}, {"budget": {}}, {"text": "text"}, {"sha256": 3}, {"failures": 3})
         ),
     ],
 )

@@ -3,10 +3,12 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,11 +16,11 @@ import numpy as np
 import pytest
 
 import charrnn
-from charrnn.api import apart, searching, study
+from charrnn.api import apart, searching, study, tuning
 from charrnn.api.events import Began, Evaluated, OfRun
 from charrnn.api.search_space import nearest, space
 from charrnn.api.study import COMPLETE, FAILED, PRUNED, Study, importance, pruned
-from charrnn.api.tuned import SearchBegan, SearchEnded
+from charrnn.api.tuned import SearchBegan, SearchEnded, TrialBegan, TrialEnded, result_of
 from charrnn.api.tuning import tune, tune_events
 from charrnn.config import RANGES, RUNGS, Range
 from charrnn.errors import CharRNNError
@@ -220,8 +222,9 @@ def test_a_trial_that_was_running_has_its_settings_again(tmp_path):
     assert again == entry and again.facts == {"minutes": 0.5}
 
 
-def test_a_damaged_journal_is_told(tmp_path):
-    (tmp_path / "journal").write_bytes(b"no\njournal\n")
+@pytest.mark.parametrize("content", [b"no\njournal\n", b"[]\n", b"{}\n", b'{"op_code": 4, "worker_id": "a"}\n'])
+def test_a_damaged_journal_is_told(tmp_path, content):
+    (tmp_path / "journal").write_bytes(content)
     with pytest.raises(CharRNNError, match="damaged"):
         Study(tmp_path / "journal", space({}, None), 0)
 
@@ -269,6 +272,20 @@ def test_a_search_tries_ends_early_and_finds_the_best(unbroken):
     assert unbroken.call == f"charrnn.train('text.txt', {', '.join(f'{k}={v!r}' for k, v in given.items())})"
     assert json.loads(json.dumps(unbroken.to_json()))["best"]["name"] == unbroken.best.name
     assert unbroken.importance is None
+
+
+def test_the_call_has_what_is_no_default_and_the_command_is_right(unbroken):
+    from charrnn.cli.console import as_command
+
+    record = search.read(unbroken.path)
+    made = Study(unbroken.path / search.JOURNAL, space({}, None), 0)
+    given = {"bytes": False, "val_file": None, "patience": None, "split": "tail", "warmup": 0, "include": []}
+    place = {"backend": "jax", "device": "auto", "engine": "framework"}
+    found = result_of(unbroken.path, replace(record, settings=given, place=place), made).call
+    wanted = "'text.txt', patience=None, split='tail', warmup=0, backend='jax', engine='framework', "
+    assert found.removeprefix("charrnn.train(").startswith(wanted)
+    shown = "charrnn train text.txt --patience 0 --split tail --warmup 0 --backend jax --engine framework "
+    assert as_command(found).startswith(shown)
 
 
 def test_a_finished_search_is_shown_again_and_written_no_more(unbroken):
@@ -340,6 +357,38 @@ def test_only_the_best_weights_stay(text, faked):
     assert all((trial.path / "metrics.jsonl").is_file() for trial in found.trials if trial.state != FAILED)
 
 
+def test_weights_that_a_user_trains_further_stay(unbroken, tmp_path):
+    made = object.__new__(searching.Trials)
+    made.path, made.record = tmp_path / "copy", SimpleNamespace(keep_all=False)
+    shutil.copytree(unbroken.path, made.path)
+    entries = Study(made.path / search.JOURNAL, space({}, None), 0).entries()
+    made.study = SimpleNamespace(finished=lambda: entries)
+    best, one, other, *_ = (
+        Run(made.path / trial.name)
+        for trial in sorted(unbroken.trials, key=lambda trial: trial.bits_per_char or 99)
+        if Run(trial.path).newest()
+    )
+    (one.path / "mine.safetensors").touch()
+    (one.path / "step-00000099.safetensors").touch()
+    other.lock.acquire()
+    made._tidy()
+    assert one.best.is_file() and other.best.is_file()
+    other.lock.release()
+    (one.path / "step-00000099.safetensors").unlink()
+    made._tidy()
+    assert not [*one.checkpoints(), *other.checkpoints()] and not one.best.is_file()
+    assert (one.path / "mine.safetensors").is_file() and best.best.is_file()
+
+
+def test_what_a_user_put_into_the_first_trial_stays(text, faked):
+    with pytest.raises(CharRNNError, match="trial-000 exists already"), tune_events(text, **ASKED) as events:
+        for event in events:
+            if isinstance(event, TrialBegan):
+                event.trial.path.mkdir()
+                (event.trial.path / "mine").touch()
+    assert (event.trial.path / "mine").is_file()
+
+
 def test_a_trial_whose_process_dies_again_and_again_has_failed(text, faked, monkeypatch):
     monkeypatch.setenv("DIES", "32")
     found = tune(text, **{**ASKED, "trials": 1})
@@ -365,6 +414,21 @@ def test_a_search_ends_when_too_many_trials_fail_one_after_the_other(text, faked
     assert any(Path("checkpoints/text-tune").glob("*/best.safetensors"))
 
 
+@pytest.mark.parametrize("wrong", [{"corpus": "a"}, {"settings": []}, {"minutes": "1"}, {"folder": 3}, {"steps": [1]}])
+def test_a_file_that_is_none_of_a_search_is_refused(tmp_path, wrong):
+    made = search.SearchRecord(("a",), "/", {}, {}, ("lr",), trials=1, steps=1)
+    search.write(tmp_path, made)
+    assert search.read(tmp_path) == made
+    told = json.loads((tmp_path / search.FILE).read_text())
+    (tmp_path / search.FILE).write_text(json.dumps({**told, **wrong}))
+    with pytest.raises(CharRNNError, match="is not the file of a search"):
+        search.read(tmp_path)
+
+
+def test_values_of_numpy_are_stored_as_numbers():
+    assert json.dumps([tuning._stored(value) for value in (np.int64(4), [np.float32(0.5)])]) == "[4, [0.5]]"
+
+
 def test_a_search_without_optuna_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(study.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(CharRNNError, match="not installed") as told:
@@ -377,6 +441,49 @@ def test_two_searches_cannot_share_a_folder(unbroken, text, faked):
         assert isinstance(next(iter(one)), SearchBegan)
         with pytest.raises(CharRNNError, match="The search checkpoints/text-tune is being trained"):
             tune(resume="text-tune")
+        # What the other process is about to write is not mended.
+        journal = one.path / search.JOURNAL
+        journal.write_bytes(before := journal.read_bytes() + b'{"half": ')
+        with pytest.raises(CharRNNError, match="is being trained"):
+            tune(resume="text-tune")
+        assert journal.read_bytes() == before
+        journal.unlink()
+        with pytest.raises(CharRNNError, match="is being trained"):
+            tune(resume="text-tune")
+        assert not journal.exists()
+
+
+def test_all_trials_have_the_same_text(text, faked):
+    told, asked = Path(text).read_text(), {**ASKED, "trials": 2, "name": "same", "search": ["lr"], "batch": 16}
+    with (
+        pytest.raises(CharRNNError, match=r"The text of the search .*same has changed"),
+        tune_events(text, **asked) as t,
+    ):
+        for event in t:
+            if isinstance(event, TrialEnded):
+                Path(text).write_text(told + "!")
+    Path(text).write_text(told)
+    # The trial begins again.
+    found = tune(resume="same")
+    assert found.complete and found.trials[1].state in (COMPLETE, PRUNED)
+
+
+def test_a_damaged_trial_fails_and_does_not_end_the_search(text, faked):
+    asked = {**ASKED, "trials": 1, "name": "bad", "search": ["lr"], "batch": 16}
+    with tune_events(text, **asked) as events:
+        next(event for event in events if isinstance(event, OfRun) and isinstance(event.event, Evaluated))
+    for path in Path("checkpoints/bad/trial-000").glob("*.safetensors"):
+        path.write_bytes(b"damaged")
+    found = tune(resume="bad")
+    assert found.trials[0].state == FAILED and "No checkpoint of the run" in found.trials[0].why and found.complete
+
+
+def test_a_journal_says_whether_its_search_has_ended(tmp_path):
+    made, journal = Study(tmp_path / "journal", space({}, None), 0), tmp_path / "journal"
+    fill(made, 1)
+    assert not study.has_ended(journal)
+    made.end()
+    assert study.has_ended(journal) and made.is_ended
 
 
 def test_no_trial_begins_that_cannot_end(monkeypatch):
@@ -406,7 +513,11 @@ def test_no_trial_begins_that_cannot_end(monkeypatch):
 
 
 def test_events_are_told_in_order(unbroken, text, faked):
+    # A search that was killed before its first file left this folder.
+    Path("checkpoints/text").mkdir(parents=True)
     kinds = [
-        type(event).__name__ for event in tune_events(text, **{**ASKED, "trials": 1}) if not isinstance(event, OfRun)
+        type(event).__name__
+        for event in tune_events(text, **{**ASKED, "trials": 1, "name": "text"})
+        if not isinstance(event, OfRun)
     ]
     assert kinds == ["SearchBegan", "TrialBegan", "TrialEnded", "SearchEnded"]

@@ -9,10 +9,14 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from charrnn.api.comparison import load_comparison
+from charrnn.api import new_comparison
+from charrnn.api.comparing import compare_events
+from charrnn.api.comparison import Comparison, Row, load_comparison
 from charrnn.cli.app import app
+from charrnn.cli.trials import last_words
 from charrnn.cli.views import ranking
 from charrnn.cli.views.bar import laid_out
+from charrnn.cli.views.ranking_page import RankingPage
 from charrnn.cli.views.trials import TrialsView
 from charrnn.errors import CharRNNError
 from support.commands import loaded_by
@@ -71,6 +75,47 @@ def test_the_table_says_who_is_better_and_what_may_be_chance(monkeypatch):
     # Again, without training; and narrower.
     assert run("text-compare").stdout == run("checkpoints/text-compare", "-q").stdout == result.stdout
     assert run("--resume", "text-compare", "-q").stdout == result.stdout
+
+
+def test_with_one_run_of_each_yet_the_remark_does_not_ask_for_seeds():
+    rows = tuple(Row(name, {}, 4, 100, (), rank=rank) for rank, name in enumerate(("lstm", "gru"), 1))
+    made = Comparison("one", Path("one"), ("text.txt",), "character", {"steps": 6}, (0, 1), rows)
+    assert [one.partition(":")[0] for one in ranking.remarks(made)] == ["No candidate has two runs yet"]
+
+
+def test_candidates_that_tie_and_are_no_neighbours_are_named():
+    """The one between them has a small spread, and differs from both."""
+    ties = {"lstm": ("rnn",), "gru": (), "rnn": ("lstm",), "mgu": ()}
+    rows = tuple(Row(name, {}, 4, 100, (), rank=1, ties=ties[name]) for name in ties)
+    made = Comparison("one", Path("one"), ("text.txt",), "character", {"steps": 6}, (0, 1), rows, True)
+    assert made.tied() == [["lstm", "rnn"]]
+
+
+@pytest.mark.parametrize(
+    "budget, shown",
+    [({"characters": 20_000_000}, "20,000,000 characters"), ({"minutes": 1.0}, "1 minute"), ({"steps": 1}, "1 step")],
+)
+def test_a_budget_is_a_whole_number(budget, shown):
+    made = Comparison("one", Path("one"), ("text.txt",), "character", budget, (0,))
+    with RankingPage(Path("page.html")) as page:
+        page.write(made)
+    assert f"Each run had {shown}." in Path("page.html").read_text()
+    record = SimpleNamespace(budget=budget, candidates=(), seeds=(0,))
+    view, said = TrialsView(SimpleNamespace(record=record, path=Path("one")), False), []
+    view._say = said.append
+    view._plan(3)
+    assert f" of {shown} in one" in said[0]
+
+
+def test_last_words_of_a_comparison_whose_folder_exists_say_how_to_go_on(monkeypatch):
+    compare_fakes(monkeypatch)
+    said = []
+    monkeypatch.setattr(new_comparison, "sync_folder", lambda path: said.append(last_words(comparing)))
+    for given in ({"corpus": "text.txt", "name": "one", "layers": 1, "steps": 6}, {"resume": "one"}):
+        with compare_events(**given) as comparing:
+            next(event for event in comparing if comparing.path is not None)
+            said.append(last_words(comparing))
+    assert said == ["Interrupted. Continue with: charrnn compare --resume one"] * 3
 
 
 def test_losses_over_parameters_are_drawn_if_sizes_differ(monkeypatch):

@@ -63,7 +63,13 @@ def test_each_trial_has_a_line_and_the_best_a_command(searched):
 
 
 @pytest.mark.parametrize(
-    "words", [("a-text-tune",), ("--resume", "a-text-tune"), ("--resume", "checkpoints/a-text-tune")]
+    "words",
+    [
+        ("a-text-tune",),
+        ("checkpoints/a-text-tune",),
+        ("--resume", "a-text-tune"),
+        ("--resume", "checkpoints/a-text-tune"),
+    ],
 )
 def test_a_finished_search_is_shown_again(searched, words):
     again = tune(*words)
@@ -126,6 +132,11 @@ def test_ctrl_c_saves_and_says_how_to_go_on(folder):
         (("a text.txt", "--search", "lr,units", "--units", "4"), "`units`, which is fixed"),
         (("a text.txt", "--minutes", "0"), "`minutes` is 0"),
         (("a text.txt", "--resume", "a-text-tune"), "leave out"),
+        (("a-text-tune", "a text.txt"), "a-text-tune does not exist"),
+        (("a-text-tune", "--steps", "3"), "`steps` has no effect on an older search"),
+        (("--resume", "a-text-tune", "--seed", "3"), "`seed` has no effect with --resume: it keeps its text"),
+        (("--resume", "a-text-tune", "--keep-all"), "`keep_all` has no effect"),
+        (("--resume", "a-text-tune", "--backend", "jax"), "`backend` has no effect"),
         (("a text.txt", *BUDGET, "--name", "a-text-tune"), "exists already"),
     ],
 )

@@ -112,6 +112,7 @@ def test_a_comparison_is_exact_after_every_kill(number: int, unbroken: Compared,
             in_time = chain.wait(process, saves)
             time.sleep(rng.uniform(0, 0.01 if saves else 3.0))
             doomed = children(process) if victim != "parent" else []
+            landed = in_time and process.poll() is None and (victim == "parent" or bool(doomed))
             if victim == "parent" or victim == "both":
                 process.kill()
             for child in doomed:
@@ -123,7 +124,7 @@ def test_a_comparison_is_exact_after_every_kill(number: int, unbroken: Compared,
         finally:
             process.kill()
             process.communicate()
-        tally.inject(landed=in_time)
+        tally.inject(landed=landed)
     result = chain.finish()
     tally.check(result.is_complete and not read(chain.path).failures, f"not complete: {read(chain.path).failures}")
     for one, other in zip(unbroken.runs, chain.runs, strict=True):

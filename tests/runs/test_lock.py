@@ -74,6 +74,9 @@ def test_a_file_system_without_locks_refuses_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(charrnn.runs.lock.fcntl, "flock", flock)
     Lock(tmp_path).acquire()
     Lock(tmp_path).acquire()
+    tries = iter([Lock.acquire])
+    monkeypatch.setattr(Lock, "acquire", lambda lock: next(tries)(lock))
+    Lock(tmp_path).acquire_after_orphans()
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):

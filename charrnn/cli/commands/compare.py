@@ -71,13 +71,14 @@ def compare(
     result says which differences may be chance. Ctrl-C saves the current run and stops; --resume goes on.
     """
     from charrnn.cli import trials
+    from charrnn.runs.comparison import FILE
 
     c.check_files(plot, html)
     words = typed(context)
     given = {key: value for key, value in context.params.items() if key in words - _OURS}
     given |= {key: as_trained(given[key], bytes) for key in ("documents_between", "loss_after") if key in given}
     given |= {"params": c.count(params, "--params"), "characters": c.count(characters, "--characters")}
-    if shown := c.named_comparison(corpus or [], out):
+    if shown := c.named_folder(corpus or [], out, FILE):
         result = trials.shown_again(shown, words)
     else:
         say_if_typed(corpus or ())

@@ -1,13 +1,12 @@
 """`charrnn tune`: searches for good settings for a text."""
 
-import os
-
 import typer
 
 from charrnn.cli import options as o
 from charrnn.cli import training as t
 from charrnn.cli import tuning as u
 from charrnn.cli.arguments import as_trained, say_if_typed, typed
+from charrnn.cli.comparing import check_unchanged, named_folder
 from charrnn.cli.console import STARTED
 from charrnn.cli.signals import Signals
 from charrnn.config import DEFAULT_TEXT, ModelConfig, TrainConfig
@@ -77,7 +76,6 @@ def tune(
     from charrnn.api.tuned import SearchEnded
     from charrnn.api.tuning import tune_events
     from charrnn.cli.views.search import View, last_words, leave, result
-    from charrnn.runs.finding import find_folder
     from charrnn.runs.search import FILE
 
     chosen = typed(context) - {"resume", "as_json"}
@@ -87,8 +85,11 @@ def tune(
     }
     if search is not None:
         given["search"] = [one.strip().lstrip("-") for names in search for one in names.split(",")]
-    if resume is None and corpus and not os.path.exists(corpus[0]) and find_folder(corpus[0], FILE, out):
-        resume = given.pop("corpus")[0]
+    shown = named_folder(corpus or [], out, FILE) if resume is None else None
+    if shown or resume is not None:
+        check_unchanged(chosen, "with --resume" if resume is not None else "on an older search", "settings")
+        given = {"corpus": () if shown else corpus or (), "out": out}
+        resume = str(shown) if shown else resume
     say_if_typed(given.get("corpus", ()))
     with Signals() as asked:
         searching = tune_events(**given, resume=resume, began=STARTED)

@@ -62,7 +62,10 @@ def remarks(comparison: "Comparison") -> Iterator[str]:
         these = f"{', '.join(map(printable, names[:-1]))} and {printable(names[-1])}"
         yield f"A tie: the differences between {these} may be chance."
     if len(ranked) > 1 and not comparison.has_spread:
-        yield "With one seed the spread is not known: differences may be chance. --seeds 3 would tell."
+        if len(comparison.seeds) == 1:
+            yield "With one seed the spread is not known: differences may be chance. --seeds 3 would tell."
+        else:
+            yield "No candidate has two runs yet: the spread is not known, and differences may be chance."
     for row in comparison.rows:
         if row.failure is not None:
             yield f"{printable(row.name)}: {printable(as_options(row.failure))}"

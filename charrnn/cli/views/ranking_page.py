@@ -4,6 +4,7 @@ from html import escape
 from typing import TYPE_CHECKING, TextIO
 
 from charrnn.cli.console import printable
+from charrnn.cli.views.beginning import counted
 from charrnn.cli.views.page_file import HEAD, PageFile
 from charrnn.cli.views.ranking import charts, figures, heads, remarks
 from charrnn.cli.views.svg_chart import STYLE, line_chart
@@ -34,10 +35,11 @@ class RankingPage(PageFile):
         """Write the page."""
         title = _text(f"Comparison {comparison.name}")
         (name, value), *_ = comparison.budget.items()
+        budget = counted(value, name.removesuffix("s"))
         seeds = ", ".join(map(str, comparison.seeds))
         self.page.write(
             f"{HEAD}<title>{title}</title>\n<style>\n{_STYLE}</style>\n<h1>{title}</h1>\n"
-            f"<p>Text: {_text(', '.join(comparison.text))}. Each run had {value:,g} {name}. Seeds: {seeds}. "
+            f"<p>Text: {_text(', '.join(comparison.text))}. Each run had {budget}. Seeds: {seeds}. "
             f"{_measured(comparison)}\n<div class=wide tabindex=0 role=region aria-label=Ranking><table>\n"
             f"{_row('th scope=col', heads(comparison))}"
             + "".join(_row("td", figures(comparison, row)) for row in comparison.rows)

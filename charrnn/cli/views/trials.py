@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from charrnn.cli.console import as_options, printable
 from charrnn.cli.views import trouble
+from charrnn.cli.views.beginning import counted
 from charrnn.cli.views.summary import duration
 from charrnn.cli.views.units import clock, short
 from charrnn.cli.views.with_bar import WithBar
@@ -103,7 +104,7 @@ class TrialsView(WithBar):
         record = self.comparing.record
         assert record is not None and self.comparing.path is not None
         (name, value), *_ = record.budget.items()
-        budget = f"{value:,g} {name if value != 1 else name.removesuffix('s')}"
+        budget = counted(value, name.removesuffix("s"))
         stop = "; Ctrl-C saves and stops" if sys.stderr.isatty() else ""
         candidates = f"{len(record.candidates)} candidate{'' if len(record.candidates) == 1 else 's'}"
         seeds = f"{len(record.seeds)} seed{'' if len(record.seeds) == 1 else 's'}"
