@@ -13,8 +13,8 @@ from support.harness import LIMIT, Chain, differences, write_text
 from support.tally import Tally, share
 
 SIGNALS_A_CHAIN = 10
-# So many that the run is not over before its last signal, on a busy machine either.
-STEPS = 300
+# So many that the run is not over before its last signal.
+STEPS = 200
 
 pytestmark = [
     pytest.mark.trains,
