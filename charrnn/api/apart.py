@@ -253,7 +253,7 @@ def _tell(pipe: BinaryIO, kind: str, what: Any) -> None:
 
 
 def _explained(error: Exception) -> tuple[str, str | None]:
-    """Return a message and a hint for an error that is none of charrnn's own."""
+    """Return a message and a hint for an error that charrnn did not expect."""
     name = type(error).__name__
     if isinstance(error, MemoryError) or name in ("ResourceExhaustedError", "XlaRuntimeError"):
         return "There was not enough memory.", "Use fewer `units`, or a smaller `batch` or `seq`."

@@ -1,6 +1,5 @@
 """The file of a comparison, `comparison.json` in its folder: what is compared, and which of its runs failed."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -8,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from charrnn import __version__
-from charrnn.atomic import write_durably
 from charrnn.errors import CharRNNError
 from charrnn.runs.finding import find_folder
+from charrnn.runs.json_file import read_json, write_json
 
 FORMAT = 1
 FILE = "comparison.json"
@@ -72,22 +71,13 @@ def run_name(candidate: Candidate, seed: int) -> str:
 
 def write(folder: Path, record: Record) -> None:
     """Write the file; NotWritten if that fails."""
-    text = json.dumps({"format": FORMAT, **asdict(record)}, ensure_ascii=False, allow_nan=False, indent=1)
-    write_durably(folder / FILE, text.encode("utf-8", "surrogateescape") + b"\n")
+    write_json(folder / FILE, FORMAT, asdict(record))
 
 
 def read(folder: Path) -> Record:
     """Return what the file of a folder says; CharRNNError if it is no such file."""
     path = folder / FILE
-    try:
-        told = json.loads(path.read_bytes().decode("utf-8", "surrogateescape"))
-    except OSError as error:
-        raise CharRNNError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError):
-        raise CharRNNError(f"{path} is damaged: it is not JSON.", _AGAIN) from None
-    known = told.pop("format", None) if isinstance(told, dict) else None
-    if isinstance(known, int) and known > FORMAT:
-        raise CharRNNError(f"{path} has format {known}; this charrnn reads format {FORMAT}.", "Upgrade charrnn.")
+    told = read_json(path, FORMAT, _AGAIN)
     try:
         candidates = tuple(Candidate(**one) for one in told.pop("candidates"))
         made = Record(**{**told, "candidates": candidates, "text": tuple(told["text"]), "seeds": tuple(told["seeds"])})

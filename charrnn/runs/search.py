@@ -1,15 +1,14 @@
 """The file of a search for good settings, `tuning.json` in its folder: what is searched, and for how long."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from charrnn.atomic import write_durably
 from charrnn.errors import CharRNNError
 from charrnn.runs.finding import find_folder
+from charrnn.runs.json_file import read_json, write_json
 from charrnn.text.sources import STDIN
 
 FORMAT = 1
@@ -60,22 +59,13 @@ class SearchRecord:
 
 def write(folder: Path, record: SearchRecord) -> None:
     """Write the file; NotWritten if that fails."""
-    text = json.dumps({"format": FORMAT, **asdict(record)}, allow_nan=False, indent=1)
-    write_durably(folder / FILE, text.encode() + b"\n")
+    write_json(folder / FILE, FORMAT, asdict(record))
 
 
 def read(folder: Path) -> SearchRecord:
     """Return what the file of a folder says; CharRNNError if it is no such file."""
     path = folder / FILE
-    try:
-        told = json.loads(path.read_bytes())
-    except OSError as error:
-        raise CharRNNError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError):
-        raise CharRNNError(f"{path} is damaged: it is not JSON.", _AGAIN) from None
-    known = told.pop("format", None) if isinstance(told, dict) else None
-    if isinstance(known, int) and known > FORMAT:
-        raise CharRNNError(f"{path} has format {known}; this charrnn reads format {FORMAT}.", "Upgrade charrnn.")
+    told = read_json(path, FORMAT, _AGAIN)
     try:
         made = SearchRecord(**{**told, "corpus": tuple(told["corpus"]), "searched": tuple(told["searched"])})
         words, numbers = [*made.corpus, *made.searched, made.folder], [made.minutes, made.trial_minutes]
