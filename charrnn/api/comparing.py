@@ -20,12 +20,11 @@ from charrnn.api.new_comparison import continued, new_comparison, vocabulary_dig
 from charrnn.api.runs import run_of
 from charrnn.api.settings import plain
 from charrnn.api.training import stoppable
-from charrnn.api.trials import training_left
+from charrnn.api.trials import Series, training_left
 from charrnn.config import DEFAULT_MINUTES
 from charrnn.errors import CharRNNError
 from charrnn.runs import comparison as file
 from charrnn.runs import folder
-from charrnn.runs.lock import Lock
 from charrnn.text.reader import Watch
 from charrnn.training.backends.choice import DEFAULT
 
@@ -166,67 +165,26 @@ def _budget(given: dict[str, Any]) -> dict[str, Any]:
 Prepare = Callable[["Comparing"], Generator[Event, None, file.Record]]
 
 
-class Comparing:
-    """A comparison in progress: iterate over it to train its runs; it yields events (`charrnn.api.events`).
+class Comparing(Series[Event]):
+    """A comparison in progress: iterate over it to train its runs; it yields events (`charrnn.events`).
 
     `stop` saves the current run and ends; `save` saves it and continues. Both may be called from a signal handler.
     """
 
     def __init__(self, prepare: Prepare, watch: Watch | None):
         """Keep the arguments; nothing is prepared yet."""
+        super().__init__("comparison")
         self.watch = watch
-        self.path: Path | None = None
         self.record: file.Record | None = None
-        self.lock: Lock | None = None
         # Makes a context that a signal handler must not interrupt halfway.
         self.undisturbed: Callable[[], AbstractContextManager[Any]] = nullcontext
-        self.is_stopped = False
         self.has_ended = False
-        # Whether the current run has something to save.
-        self.is_stepping = False
-        self._training: Any = None
         self._events = self._all(prepare)
-
-    def __iter__(self) -> Iterator[Event]:
-        return self._events
-
-    def __next__(self) -> Event:
-        return next(self._events)
-
-    def __enter__(self) -> "Comparing":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._events.close()
-
-    def stop(self) -> None:
-        """End after the current step of the current run; it is saved."""
-        self.is_stopped = True
-        if self._training is not None:
-            self._training.stop()
-
-    def save(self) -> None:
-        """Save the current run after its current step, and continue."""
-        if self._training is not None:
-            self._training.save()
-
-    def tidy(self) -> None:
-        """End the current run and release the lock, for a process that ends at once."""
-        if hasattr(self._training, "kill"):
-            self._training.kill()
-        if self.lock is not None:
-            self.lock.release()
 
     def result(self) -> Comparison:
         """Return the result so far; it can be asked for when the folder has been made or found."""
         assert self.path is not None and self.record is not None
         return comparison_of(self.path, self.record)
-
-    def open(self, path: Path) -> None:
-        """Take the lock of a comparison's folder; wait for a process that a killed comparison left there."""
-        self.path, lock = path, Lock(path, "comparison")
-        lock.acquire_after_orphans()
-        self.lock = lock
 
     def _all(self, prepare: Prepare) -> Generator[Event, None, None]:
         try:
@@ -240,34 +198,31 @@ class Comparing:
                 yield from self._run(name, one, seed, number)
             self.has_ended = not self.is_stopped
         finally:
-            if self.lock is not None:
-                self.lock.release()
+            self.tidy()
 
     def _run(self, name: str, one: file.Candidate, seed: int, number: int) -> Iterator[Event]:
         """Train a run, or what is left of it; if it fails, record why."""
         assert self.path is not None and self.record is not None
         path, record = self.path / name, self.record
         settings = {**one.settings, **record.reading, "seed": seed}
-        held = [] if self.lock is None or self.lock.descriptor is None else [self.lock.descriptor]
         failure = None
         try:
-            training = training_left(path, list(record.text), settings, dict(record.place), held)
+            training = training_left(path, list(record.text), settings, dict(record.place), self.held())
             if training is None:
                 # It may have failed once, and ended later, when this process was killed.
                 self._note(name, _unusable(run_of(folder.Run(path)), record))
                 return
             yield RunBegan(name, number, len(record.runs()), path.is_dir())
             with training:
-                self._training = training
-                if self.is_stopped:
-                    training.stop()
+                self.train(training)
                 for event in training:
                     self.is_stepping = self.is_stepping or isinstance(event, Began)
                     yield OfRun(name, event)
         except CharRNNError as error:
             failure = str(error)
         finally:
-            self._training, self.is_stepping = None, False
+            self.train(None)
+            self.is_stepping = False
         if self.is_stopped and failure is None:
             return
         if failure is None:

@@ -65,7 +65,7 @@ def new_comparison(
     with comparing.undisturbed():
         new = folder.create_run(name, f"{data.corpus.text.name}-compare", out, left_empty=True)
         try:
-            comparing.open(new.path)
+            comparing.hold(new.path)
             record = file.Record(
                 tuple(_kept(new, data)),
                 data.corpus.text.sha256,
@@ -143,7 +143,7 @@ def continued(name: str, out: Path | None, comparing: "Comparing") -> Generator[
     if comparison_of(path, record).is_complete and not record.failures:
         comparing.path = path
         return record
-    comparing.open(path)
+    comparing.hold(path)
     # Another process may have changed it before the lock was taken.
     comparing.record = record = file.read(path)
     usable = next(one for one in record.candidates if one.refused is None)

@@ -8,15 +8,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
-from charrnn.api.apart import Apart, Died
+from charrnn.api.apart import Died
 from charrnn.api.evaluation import Evaluation
 from charrnn.api.events import Began, BudgetFixed, Ended, Evaluated, Measured, OfRun, Stepped
 from charrnn.api.runs import run_of
 from charrnn.api.search_space import space
 from charrnn.api.study import COMPLETE, FAILED, PRUNED, Entry, Study, has_ended
-from charrnn.api.trials import training_left
+from charrnn.api.trials import Series, training_left
 from charrnn.api.tuned import (
     SearchBegan,
     SearchEnded,
@@ -50,21 +50,6 @@ class _Changed(CharRNNError):
     """The text is another than that of the trials before."""
 
 
-class Control(Protocol):
-    """What the trials need of the search that they belong to."""
-
-    began: float
-    is_stopped: bool
-    is_stepping: bool
-    lock: Lock | None
-
-    def hold(self, path: Path) -> None:
-        """Take the lock of the folder."""
-
-    def train(self, training: Apart | None) -> None:
-        """Remember which training is under way, so that it can be stopped."""
-
-
 @dataclass
 class _Found:
     """What the training of a trial has come to: losses at rungs, the exact loss, or why it failed."""
@@ -79,18 +64,21 @@ class _Found:
 
 
 class Trials:
-    """The trials of a search in a folder."""
+    """The trials of a search in a folder.
 
-    def __init__(self, control: Control, path: Path, record: SearchRecord, is_new: bool):
-        self.control, self.path, self.record = control, path, record
+    series: the search itself, which can be stopped. began: the time from which its minutes count.
+    """
+
+    def __init__(self, series: Series[SearchEvent], path: Path, record: SearchRecord, is_new: bool, began: float):
+        self.series, self.path, self.record, self.began = series, path, record, began
         if is_new:
-            control.hold(path)
+            series.hold(path)
             if STDIN in record.corpus:
                 _keep_stdin(path)
             write(path, record)
         elif not has_ended(path / JOURNAL):
             # Before the journal is opened, which mends it.
-            control.hold(path)
+            series.hold(path)
         self.study = Study(path / JOURNAL, space(record.settings, record.searched), record.seed)
         self.used = 0.0
 
@@ -108,7 +96,7 @@ class Trials:
         tried = tuple(trial_of(self.path, entry, self.study) for entry in self.study.finished())
         yield SearchBegan(self.path, tried, record, self.used)
         self._tidy()
-        while not self.control.is_stopped:
+        while not self.series.is_stopped:
             entry, running = running or self._next(), None
             if entry is None:
                 self.study.end()
@@ -124,7 +112,7 @@ class Trials:
             return None if done else self.study.begin(steps=record.steps)
         assert record.minutes is not None and record.trial_minutes is not None
         longest = 60 * record.trial_minutes
-        left = 60 * record.minutes - self.used - (perf_counter() - self.control.began) - AT_THE_END - self._overrun()
+        left = 60 * record.minutes - self.used - (perf_counter() - self.began) - AT_THE_END - self._overrun()
         if left >= longest:
             return self.study.begin(minutes=record.trial_minutes)
         # In whole seconds, so that the command that repeats the trial is short.
@@ -137,7 +125,7 @@ class Trials:
 
     def _trial(self, entry: Entry) -> Iterator[SearchEvent]:
         began, told = perf_counter(), trial_of(self.path, entry, self.study)
-        self.control.is_stepping = True
+        self.series.is_stepping = True
         yield TrialBegan(told)
         before = _seconds(told.path)
         found = _Found({})
@@ -189,7 +177,7 @@ class Trials:
                     yield event
             except Died as error:
                 deaths += 1
-                if self.control.is_stopped:
+                if self.series.is_stopped:
                     return
                 if deaths < DEATHS:
                     continue
@@ -206,14 +194,12 @@ class Trials:
 
     def _events(self, entry: Entry, found: _Found) -> Iterator[Any]:
         path = run_path(self.path, entry.number)
-        lock = self.control.lock
-        held = [] if lock is None or lock.descriptor is None else [lock.descriptor]
         corpus, settings = self.record.texts(self.path), self._settings(entry)
-        training = training_left(path, corpus, settings, dict(self.record.place), held)
+        training = training_left(path, corpus, settings, dict(self.record.place), self.series.held())
         if training is None:
             self._is_complete(found, path)
             return
-        self.control.train(training)
+        self.series.train(training)
         try:
             with training:
                 for event in training:
@@ -230,7 +216,7 @@ class Trials:
                     if found.is_pruned:
                         return
         finally:
-            self.control.train(None)
+            self.series.train(None)
         if found.is_over and found.nats is None and found.why is None:
             self._is_complete(found, path)
 

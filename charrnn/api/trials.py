@@ -1,12 +1,80 @@
-"""One run of a set of runs, which are trained one after the other: begun, continued, or complete."""
+"""Runs that are trained one after the other, each in a process of its own: the series, and one of its runs."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 from charrnn.api.apart import Apart
 from charrnn.api.runs import run_of
 from charrnn.runs import folder
+from charrnn.runs.lock import Lock
+
+E = TypeVar("E")
+
+
+class Series(Generic[E]):
+    """A series of runs in progress: iterate over it to train them; it yields events (`charrnn.events`).
+
+    `stop` saves the current run and ends; `save` saves it and continues. Both may be called from a signal handler.
+    """
+
+    _events: Generator[E, None, None]
+
+    def __init__(self, what: str):
+        """Nothing is prepared yet. `what` says what the series is, such as "search"."""
+        self.what = what
+        self.path: Path | None = None
+        self.lock: Lock | None = None
+        self.is_stopped = False
+        # Whether there is something that `stop` can save.
+        self.is_stepping = False
+        self._training: Apart | None = None
+
+    def __iter__(self) -> Iterator[E]:
+        return self._events
+
+    def __next__(self) -> E:
+        return next(self._events)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._events.close()
+        self.tidy()
+
+    def stop(self) -> None:
+        """Save the current run after its current step, and end; the series can go on later."""
+        self.is_stopped = True
+        if self._training is not None:
+            self._training.stop()
+
+    def save(self) -> None:
+        """Save the current run after its current step, and continue."""
+        if self._training is not None:
+            self._training.save()
+
+    def tidy(self) -> None:
+        """End the process of the current run at once, and release the lock."""
+        if self._training is not None:
+            self._training.kill()
+        if self.lock is not None:
+            self.lock.release()
+
+    def hold(self, path: Path) -> None:
+        """Take the lock of the folder of the series; wait for a process that a killed series left there."""
+        self.path, self.lock = path, Lock(path, self.what)
+        self.lock.acquire_after_orphans()
+
+    def train(self, training: Apart | None) -> None:
+        """Remember which training is under way, so that it can be stopped."""
+        self._training = training
+        if training is not None and self.is_stopped:
+            training.stop()
+
+    def held(self) -> list[int]:
+        """Return the descriptors that each training keeps open: so the lock is held as long as one of them lives."""
+        return [] if self.lock is None or self.lock.descriptor is None else [self.lock.descriptor]
 
 
 def training_left(

@@ -2,13 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from charrnn.api.apart import Apart
 from charrnn.api.given import check_given, check_whole
 from charrnn.api.hardware import place as placed
 from charrnn.api.named import Corpus, names
@@ -16,11 +15,11 @@ from charrnn.api.search_space import check_budget, space
 from charrnn.api.searching import Trials
 from charrnn.api.settings import plain
 from charrnn.api.study import check_optuna
+from charrnn.api.trials import Series
 from charrnn.api.tuned import SearchEnded, SearchEvent, Tuning
 from charrnn.config import SEARCH_MINUTES, TRIALS_PER_SEARCH
 from charrnn.errors import CharRNNError
 from charrnn.runs.folder import create_run
-from charrnn.runs.lock import Lock
 from charrnn.runs.search import SearchRecord, find_search, read
 from charrnn.text.reader import name_of
 from charrnn.text.sources import STDIN, comes_once
@@ -94,7 +93,9 @@ def tune_events(
     runs = None if out is None else Path(out)
     if resume is not None:
         own = {"minutes": minutes, "trial_minutes": trial_minutes, "trials": trials, "steps": steps, "search": search}
-        given = [*settings, *(one for one, value in {**own, "name": name}.items() if value is not None)]
+        own |= {"name": name, "keep_all": keep_all or None, "seed": seed or None, "backend": backend}
+        own |= {"device": None if device == "auto" else device, "engine": None if engine == "auto" else engine}
+        given = [*settings, *(one for one, value in own.items() if value is not None)]
         if given or corpus:
             raise CharRNNError(
                 f"A search that goes on keeps its text and its settings; leave out `{given[0] if given else 'corpus'}`."
@@ -147,7 +148,7 @@ def _resumed(name: str, out: Path | None) -> tuple[Path, SearchRecord, bool]:
     return path, read(path), False
 
 
-class Search:
+class Search(Series[SearchEvent]):
     """A search in progress: iterate over it to search; it yields events (`charrnn.events`).
 
     `stop` saves the current trial and ends the search, which can go on later; it may be called from a signal handler.
@@ -155,59 +156,21 @@ class Search:
 
     def __init__(self, prepare: Prepare, began: float | None = None):
         """Keep the arguments; nothing runs yet. `began` is the time from which `minutes` counts."""
+        super().__init__("search")
         self.began = perf_counter() if began is None else began
-        self.path: Path | None = None
-        # Whether there is something that `stop` can stop.
-        self.is_stepping = self.is_stopped = self._is_new = False
-        self._training: Apart | None = None
-        self.lock: Lock | None = None
+        self._is_new = False
         self._events = self._all(prepare)
-
-    def __iter__(self) -> Iterator[SearchEvent]:
-        return self._events
-
-    def __enter__(self) -> "Search":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._events.close()  # type: ignore[attr-defined]
-        self.tidy()
-
-    def stop(self) -> None:
-        """Save the current trial, and end the search."""
-        self.is_stopped = True
-        if self._training is not None:
-            self._training.stop()
-
-    def save(self) -> None:
-        """Save the current trial after the current step, and go on."""
-        if self._training is not None:
-            self._training.save()
 
     def tidy(self) -> None:
         """End the process of the current trial at once, and release the lock; leave no trace of an empty search."""
-        if self._training is not None:
-            self._training.kill()
-        if self.lock is not None:
-            self.lock.release()
+        super().tidy()
         if self._is_new and self.path is not None and not any(self.path.glob("trial-*")):
             shutil.rmtree(self.path, ignore_errors=True)
 
-    def _all(self, prepare: Prepare) -> Iterator[SearchEvent]:
+    def _all(self, prepare: Prepare) -> Generator[SearchEvent, None, None]:
         self.path, record, self._is_new = prepare()
         try:
-            yield from Trials(self, self.path, record, self._is_new).events()
+            yield from Trials(self, self.path, record, self._is_new, self.began).events()
         finally:
             self.is_stepping = False
             self.tidy()
-
-    def hold(self, path: Path) -> None:
-        """Take the lock of the folder."""
-        self.lock = Lock(path, "search")
-        self.lock.acquire_after_orphans()
-
-    def train(self, training: Apart | None) -> None:
-        """Remember which training is under way, so that it can be stopped."""
-        self._training = training
-        if training is not None and self.is_stopped:
-            training.stop()

@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -215,18 +215,23 @@ def prime_ids(
     return model.encode_file(data, unknown, document.name, encoding)
 
 
-def as_trained(typed: str, of_bytes: bool, init: str | None = None) -> str:
-    """Return the text that training uses for a typed one: a byte for each character if training reads bytes.
+def as_trained(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a training with the characters among them as it uses them, without escapes.
 
-    That is the case with `of_bytes`, or if the model `init` is a model of bytes.
+    If it reads bytes, which a model to start from may decide, each of them is a byte.
     """
     from charrnn.config import TextConfig
     from charrnn.runs.checkpoint import read_header
     from charrnn.runs.finding import find_checkpoint
     from charrnn.text.decoding import prepare
 
-    of_bytes = of_bytes or (init is not None and read_header(find_checkpoint(init)).text.bytes)
-    return prepare(unescaped(typed, of_bytes), TextConfig(bytes=of_bytes))
+    names = given.keys() & {"documents_between", "separator", "loss_after"}
+    if not names:
+        return given
+    init = given.get("init")
+    of_bytes = given.get("bytes", False) or (init is not None and read_header(find_checkpoint(init)).text.bytes)
+    config = TextConfig(bytes=of_bytes)
+    return {**given, **{name: prepare(unescaped(given[name], of_bytes), config) for name in names}}
 
 
 def amount(text: str, option: str, wanted: str) -> int:

@@ -103,11 +103,7 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             *("--layers", "--units", "--embedding", "--stack", "--attention", "--cells"),
             *("--dropout", "--batch", "--seq", "--lr", "--optimizer"),
         ),
-        "Text": (
-            *("--include", "--encoding", "--errors", "--lower", "--bytes", "--field", "--one-per-line"),
-            *("--documents-between", "--loss-after", "--labels", "--label-field", "--min-count"),
-            *("--split", "--val", "--val-file"),
-        ),
+        "Text": ("--one-per-line", *_TEXT_OF_TRAINING),
         "The comparison and its output": (
             *("--name", "--checkpoints", "--resume", "--plot", "--html", "--json", "--quiet"),
         ),

@@ -122,6 +122,11 @@ def test_what_cannot_be_searched_is_refused(given, searched, told):
         ({"minutes": 1, "trial_minutes": 2}, "longer than the search"),
         ({"resume": "one", "minutes": 3}, "leave out `minutes`"),
         ({"resume": "one", "units": 3}, "leave out `units`"),
+        ({"resume": "one", "keep_all": True}, "leave out `keep_all`"),
+        ({"resume": "one", "seed": 3}, "leave out `seed`"),
+        ({"resume": "one", "backend": "jax"}, "leave out `backend`"),
+        ({"resume": "one", "device": "cpu"}, "leave out `device`"),
+        ({"resume": "one", "engine": "framework"}, "leave out `engine`"),
     ],
 )
 def test_a_budget_is_a_time_or_a_number_of_trials(given, told, tmp_path):

@@ -19,6 +19,7 @@ from charrnn.cli.views.bar import laid_out
 from charrnn.cli.views.ranking_page import RankingPage
 from charrnn.cli.views.trials import TrialsView
 from charrnn.errors import CharRNNError
+from charrnn.runs.comparison import read
 from support.commands import loaded_by
 from support.comparisons import TEXT, compare_fakes
 from support.labelled import write_labelled
@@ -148,6 +149,15 @@ def test_json_pictures_and_pages(monkeypatch):
     assert "must end with" in refusal("text.txt", "--plot", "it.txt", *TINY)
     assert not Path("checkpoints/text-compare").exists()
     assert "cannot be written" in refusal("text.txt", "--html", "nowhere/it.html", *TINY)
+
+
+def test_the_options_of_texts_reach_all_candidates(monkeypatch):
+    compare_fakes(monkeypatch, BITS)
+    texts = ["--separator", r"\n", "--reverse", "--newlines", "keep", "--test", "0.1", "--one-per-line"]
+    assert run("text.txt", "--cell", "gru,lstm", "--name", "it", *texts, *TINY).exit_code == 0
+    wanted = {"separator": "\n", "reverse": True, "newlines": "keep", "test": 0.1, "one_per_line": True}
+    for one in read(Path("checkpoints/it")).candidates:
+        assert wanted.items() <= one.settings.items()
 
 
 def test_a_failure_is_in_the_table_and_ends_nothing(monkeypatch):

@@ -21,7 +21,7 @@ QUICKER = {
 TEXT = "The end of the story is that Teh cat sat on the mat, An.\n" * 40
 
 
-@pytest.mark.backend
+@pytest.mark.trains
 def test_every_block_of_the_page_runs(tmp_path):
     (tmp_path / "corpus.txt").write_text(TEXT)
     script = "\n".join(BLOCKS)

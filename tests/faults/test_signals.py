@@ -12,7 +12,7 @@ import pytest
 from support.harness import LIMIT, Chain, differences, write_text
 from support.tally import Tally, share
 
-SIGNALS_A_CHAIN = 10
+SIGNALS_A_CHAIN = share(5, 10)
 # So many that the run is not over before its last signal.
 STEPS = 200
 

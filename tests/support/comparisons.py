@@ -46,9 +46,13 @@ def compare_fakes(
         began.append(path.name)
         place = {**place, "backend": None}
         if run.newest():
-            return resume_events(path, **place)
-        run.clear()
-        return train_events(corpus, name=path.name, out=path.parent, **settings, **place)
+            training = resume_events(path, **place)
+        else:
+            run.clear()
+            training = train_events(corpus, name=path.name, out=path.parent, **settings, **place)
+        # As a training in a process of its own has it; this one has no process.
+        training.kill = lambda: None
+        return training
 
     def measured(run: Any, data: Any, history: Any) -> Any:
         nats = (bits or {}).get(run.name, 2.0) * math.log(2)

@@ -6,14 +6,15 @@ import typer
 
 from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
-from charrnn.cli import training as t
 from charrnn.cli.arguments import as_trained, say_if_typed, typed
 from charrnn.cli.console import notify, write_data
-from charrnn.config import DEFAULT_TEXT, HIGHEST_ORDER, NGRAM_ORDER, TrainConfig
+from charrnn.cli.groups import held_out, reading, training_text, with_options
+from charrnn.config import HIGHEST_ORDER, NGRAM_ORDER, TrainConfig
 
 _T = TrainConfig()
 
 
+@with_options(reading, training_text, held_out)
 def baseline(
     context: typer.Context,
     corpus: o.Texts,
@@ -28,30 +29,10 @@ def baseline(
         ),
     ] = NGRAM_ORDER,
     as_json: o.AsJson = False,
-    split: t.Split = _T.split,
-    val: t.Val = _T.val,
-    val_file: t.ValFile = None,
-    test: t.Test = _T.test,
     seed: o.Seed = _T.seed,
     batch: Annotated[
         int, typer.Option("--batch", help="The number of streams of --split char-rnn: the batch size of training.")
     ] = _T.batch,
-    include: o.Include = None,
-    encoding: o.Encoding = DEFAULT_TEXT.encoding,
-    errors: o.Errors = DEFAULT_TEXT.errors,
-    newlines: o.Newlines = DEFAULT_TEXT.newlines,
-    normalize: o.Normalize = DEFAULT_TEXT.normalize,
-    lower: o.Lower = DEFAULT_TEXT.lower,
-    bytes: o.Bytes = DEFAULT_TEXT.bytes,
-    field: o.Field = DEFAULT_TEXT.field,
-    one_per_line: t.OnePerLine = DEFAULT_TEXT.one_per_line,
-    documents_between: o.DocumentsBetween = DEFAULT_TEXT.documents_between,
-    separator: t.Separator = DEFAULT_TEXT.separator,
-    reset_at_documents: t.ResetAtDocuments = DEFAULT_TEXT.reset_at_documents,
-    loss_after: t.LossAfter = DEFAULT_TEXT.loss_after,
-    reverse: t.Reverse = DEFAULT_TEXT.reverse,
-    vocab: t.Vocab = None,
-    min_count: t.MinCount = 1,
 ) -> None:
     """Measure how well n-gram models predict a text.
 
@@ -64,9 +45,7 @@ def baseline(
     from charrnn.cli.views.baseline import shown, tell_what
     from charrnn.cli.views.reading import Reading
 
-    given = {name: context.params[name] for name in typed(context) - {"as_json"}}
-    for name in given.keys() & {"documents_between", "separator", "loss_after"}:
-        given[name] = as_trained(given[name], bytes)
+    given = as_trained({name: context.params[name] for name in typed(context) - {"as_json"}})
     say_if_typed(corpus)
     with Reading() as reading:
         found = measure(**given, notify=notify, watch=reading.show)

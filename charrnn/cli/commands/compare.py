@@ -6,14 +6,16 @@ from charrnn.cli import comparing as c
 from charrnn.cli import options as o
 from charrnn.cli import training as t
 from charrnn.cli.arguments import as_trained, say_if_typed, typed
+from charrnn.cli.groups import held_out, labelled, place, reading, training_text, with_options
 from charrnn.cli.signals import Signals
-from charrnn.config import DEFAULT_TEXT, ModelConfig, TrainConfig
+from charrnn.config import ModelConfig, TrainConfig
 
 _M, _T = ModelConfig(), TrainConfig()
 # Options that choose what is done, and are no arguments of `compare_events`.
 _OURS = {"corpus", "cell", "vary", "params", "characters", "resume", "plot", "html", "quiet", "as_json", "out"}
 
 
+@with_options(reading, training_text, labelled, held_out, place)
 def compare(
     context: typer.Context,
     corpus: c.TextOrComparison = None,
@@ -45,24 +47,6 @@ def compare(
     patience: t.Patience = _T.patience,
     eval_every: t.EvalEvery = _T.eval_every,
     seed: c.FirstSeed = _T.seed,
-    include: o.Include = None,
-    encoding: o.Encoding = DEFAULT_TEXT.encoding,
-    errors: o.Errors = DEFAULT_TEXT.errors,
-    lower: o.Lower = DEFAULT_TEXT.lower,
-    bytes: o.Bytes = DEFAULT_TEXT.bytes,
-    field: o.Field = DEFAULT_TEXT.field,
-    one_per_line: t.OnePerLine = DEFAULT_TEXT.one_per_line,
-    documents_between: o.DocumentsBetween = DEFAULT_TEXT.documents_between,
-    loss_after: t.LossAfter = DEFAULT_TEXT.loss_after,
-    labels: t.Labels = DEFAULT_TEXT.labels,
-    label_field: o.LabelField = DEFAULT_TEXT.label_field,
-    min_count: t.MinCount = 1,
-    split: t.Split = _T.split,
-    val: t.Val = _T.val,
-    val_file: t.ValFile = None,
-    backend: o.Backend = None,
-    device: o.Device = "auto",
-    engine: o.Engine = "auto",
 ) -> None:
     """Train cells, or other settings, on a text, and rank them.
 
@@ -75,8 +59,7 @@ def compare(
 
     c.check_files(plot, html)
     words = typed(context)
-    given = {key: value for key, value in context.params.items() if key in words - _OURS}
-    given |= {key: as_trained(given[key], bytes) for key in ("documents_between", "loss_after") if key in given}
+    given = as_trained({key: value for key, value in context.params.items() if key in words - _OURS})
     given |= {"params": c.count(params, "--params"), "characters": c.count(characters, "--characters")}
     if shown := c.named_folder(corpus or [], out, FILE):
         result = trials.shown_again(shown, words)

@@ -5,13 +5,15 @@ import typer
 from charrnn.cli import options as o
 from charrnn.cli import training as t
 from charrnn.cli.arguments import as_trained, typed
+from charrnn.cli.groups import held_out, labelled, place, reading, training_text, with_options
 from charrnn.cli.running import run
 from charrnn.cli.signals import Signals
-from charrnn.config import ACTIVATIONS, DEFAULT_TEXT, ModelConfig, TrainConfig
+from charrnn.config import ACTIVATIONS, ModelConfig, TrainConfig
 
 _M, _T = ModelConfig(), TrainConfig()
 
 
+@with_options(reading, training_text, labelled, held_out, place)
 def train(
     context: typer.Context,
     corpus: t.Corpus = None,
@@ -24,32 +26,10 @@ def train(
     embedding: o.Embedding = _M.embedding,
     stack: o.Stack = _M.stack,
     attention: o.Attention = _M.attention,
-    vocab: t.Vocab = None,
     init: t.Init = None,
     drop_unused: t.DropUnused = False,
-    include: o.Include = None,
-    encoding: o.Encoding = DEFAULT_TEXT.encoding,
-    errors: o.Errors = DEFAULT_TEXT.errors,
-    newlines: o.Newlines = DEFAULT_TEXT.newlines,
-    normalize: o.Normalize = DEFAULT_TEXT.normalize,
-    lower: o.Lower = DEFAULT_TEXT.lower,
-    bytes: o.Bytes = DEFAULT_TEXT.bytes,
-    field: o.Field = DEFAULT_TEXT.field,
-    one_per_line: t.OnePerLine = DEFAULT_TEXT.one_per_line,
-    documents_between: o.DocumentsBetween = DEFAULT_TEXT.documents_between,
-    separator: t.Separator = DEFAULT_TEXT.separator,
-    reset_at_documents: t.ResetAtDocuments = DEFAULT_TEXT.reset_at_documents,
-    loss_after: t.LossAfter = DEFAULT_TEXT.loss_after,
-    reverse: t.Reverse = DEFAULT_TEXT.reverse,
-    labels: t.Labels = DEFAULT_TEXT.labels,
-    label_field: o.LabelField = DEFAULT_TEXT.label_field,
-    min_count: t.MinCount = 1,
     batch: o.Batch = _T.batch,
     seq: o.Seq = _T.seq,
-    split: t.Split = _T.split,
-    val: t.Val = _T.val,
-    val_file: t.ValFile = None,
-    test: t.Test = _T.test,
     dropout: o.Dropout = _T.dropout,
     optimizer: t.Optimizer = _T.optimizer,
     lr: t.LearningRate = _T.lr,
@@ -73,9 +53,6 @@ def train(
     save_every: t.SaveEvery = _T.save_every,
     keep: t.Keep = _T.keep,
     seed: o.Seed = _T.seed,
-    backend: o.Backend = None,
-    device: o.Device = "auto",
-    engine: o.Engine = "auto",
     processes: t.ProcessCount = None,
     process_id: t.ProcessId = None,
     coordinator: t.Coordinator = None,
@@ -96,7 +73,5 @@ def train(
     settings = typed(context) - {"quiet", "resume", "as_json"}
     # `out` is as it was typed, before Typer converts it to a path.
     given = {name: value for name, value in {**context.params, "out": out}.items() if name in settings}
-    texts = given.keys() & {"documents_between", "separator", "loss_after"}
-    given |= {name: as_trained(given[name], bytes, init) for name in texts}
     with Signals() as asked:
-        run(resume, given, quiet, as_json, asked)
+        run(resume, as_trained(given), quiet, as_json, asked)

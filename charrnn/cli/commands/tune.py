@@ -8,12 +8,14 @@ from charrnn.cli import tuning as u
 from charrnn.cli.arguments import as_trained, say_if_typed, typed
 from charrnn.cli.comparing import check_unchanged, named_folder
 from charrnn.cli.console import STARTED
+from charrnn.cli.groups import held_out, labelled, place, reading, training_text, with_options
 from charrnn.cli.signals import Signals
-from charrnn.config import DEFAULT_TEXT, ModelConfig, TrainConfig
+from charrnn.config import ModelConfig, TrainConfig
 
 _M, _T = ModelConfig(), TrainConfig()
 
 
+@with_options(reading, training_text, labelled, held_out, place)
 def tune(
     context: typer.Context,
     corpus: u.TextOrSearch = None,
@@ -35,32 +37,7 @@ def tune(
     attention: o.Attention = _M.attention,
     optimizer: t.Optimizer = _T.optimizer,
     precision: o.Precision = _T.precision,
-    vocab: t.Vocab = None,
-    include: o.Include = None,
-    encoding: o.Encoding = DEFAULT_TEXT.encoding,
-    errors: o.Errors = DEFAULT_TEXT.errors,
-    newlines: o.Newlines = DEFAULT_TEXT.newlines,
-    normalize: o.Normalize = DEFAULT_TEXT.normalize,
-    lower: o.Lower = DEFAULT_TEXT.lower,
-    bytes: o.Bytes = DEFAULT_TEXT.bytes,
-    field: o.Field = DEFAULT_TEXT.field,
-    one_per_line: t.OnePerLine = DEFAULT_TEXT.one_per_line,
-    documents_between: o.DocumentsBetween = DEFAULT_TEXT.documents_between,
-    separator: t.Separator = DEFAULT_TEXT.separator,
-    reset_at_documents: t.ResetAtDocuments = DEFAULT_TEXT.reset_at_documents,
-    loss_after: t.LossAfter = DEFAULT_TEXT.loss_after,
-    reverse: t.Reverse = DEFAULT_TEXT.reverse,
-    labels: t.Labels = DEFAULT_TEXT.labels,
-    label_field: o.LabelField = DEFAULT_TEXT.label_field,
-    min_count: t.MinCount = 1,
-    split: t.Split = _T.split,
-    val: t.Val = _T.val,
-    val_file: t.ValFile = None,
-    test: t.Test = _T.test,
     seed: o.Seed = _T.seed,
-    backend: o.Backend = None,
-    device: o.Device = "auto",
-    engine: o.Engine = "auto",
     name: u.SearchName = None,
     out: o.Checkpoints = None,
     keep_all: u.KeepAll = False,
@@ -79,10 +56,7 @@ def tune(
     from charrnn.runs.search import FILE
 
     chosen = typed(context) - {"resume", "as_json"}
-    given = {one: value for one, value in {**context.params, "out": out}.items() if one in chosen}
-    given |= {
-        one: as_trained(given[one], bytes) for one in given.keys() & {"documents_between", "separator", "loss_after"}
-    }
+    given = as_trained({one: value for one, value in {**context.params, "out": out}.items() if one in chosen})
     if search is not None:
         given["search"] = [one.strip().lstrip("-") for names in search for one in names.split(",")]
     shown = named_folder(corpus or [], out, FILE) if resume is None else None

@@ -9,27 +9,20 @@ import typer
 from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
 from charrnn.cli.arguments import as_trained, say_if_typed, typed
+from charrnn.cli.groups import reading, with_options
 from charrnn.cli.console import notify, printable, say, write_data
 from charrnn.cli.views.characters import quoted, shown
 from charrnn.cli.views.table import aligned
-from charrnn.config import DEFAULT_TEXT, TextConfig
+from charrnn.config import TextConfig
 
 
+@with_options(reading)
 def vocab(
     context: typer.Context,
     corpus: o.Texts,
     json: Annotated[
         bool, typer.Option("--json", help="Print JSON instead of a table, with shares as fractions of 1.")
     ] = False,
-    include: o.Include = None,
-    encoding: o.Encoding = DEFAULT_TEXT.encoding,
-    errors: o.Errors = DEFAULT_TEXT.errors,
-    newlines: o.Newlines = DEFAULT_TEXT.newlines,
-    normalize: o.Normalize = DEFAULT_TEXT.normalize,
-    lower: o.Lower = DEFAULT_TEXT.lower,
-    bytes: o.Bytes = DEFAULT_TEXT.bytes,
-    field: o.Field = DEFAULT_TEXT.field,
-    documents_between: o.DocumentsBetween = DEFAULT_TEXT.documents_between,
     against: Annotated[
         str | None,
         typer.Option(
@@ -53,12 +46,11 @@ def vocab(
     from charrnn.cli.views.reading import Reading
 
     # Only the given options about reading a text: for the others, a model has its own values instead of the defaults.
-    given = {name: context.params[name] for name in typed(context) & {field.name for field in fields(TextConfig)}}
-    if documents_between is not None:
-        given["documents_between"] = as_trained(documents_between, bytes)
+    names = typed(context) & {field.name for field in fields(TextConfig)}
+    given = as_trained({name: context.params[name] for name in names})
     say_if_typed(corpus)
     with Reading() as reading:
-        characters = characters_of(corpus, given, include or (), against, reading.show, notify)
+        characters = characters_of(corpus, given, context.params["include"] or (), against, reading.show, notify)
     report = characters.report
     if output is not None:
         characters.vocabulary.save(output)
