@@ -3,7 +3,7 @@
 #
 #     sh benchmarks/compare.sh TEXT FOLDER [MINUTES [SEEDS [PARAMETERS]]]
 #
-# TEXT is Tiny Shakespeare (charrnn corpus tinyshakespeare). Writes the comparison, and cells.svg and cells.html, into
+# TEXT is Tiny Shakespeare (charrnn corpus tinyshakespeare). Writes the comparison, and cells.png and cells.html, into
 # FOLDER, and prints the ranking. By default each of 16 runs takes three minutes. Called again, it goes on.
 set -e
 minutes=${3:-3} seeds=${4:-2} parameters=${5:-500k}
@@ -17,4 +17,4 @@ else
 fi
 folder=$1
 shift
-charrnn compare "$@" --plot "$folder/cells.svg" --html "$folder/cells.html"
+charrnn compare "$@" --plot "$folder/cells.png" --html "$folder/cells.html"

@@ -88,7 +88,8 @@ class Apart:
 
     def _say(self, word: bytes) -> None:
         if self._listens and self.process is not None and self.process.stdin is not None:
-            with suppress(OSError):
+            # It may have ended, and its stdin may be closed.
+            with suppress(OSError, ValueError):
                 os.write(self.process.stdin.fileno(), word)
 
     def _all(self) -> Generator[Event, None, None]:

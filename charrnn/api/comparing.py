@@ -13,7 +13,7 @@ from charrnn.api.comparison import Comparison, comparison_of, trial_of
 from charrnn.api.datasets import Sources
 from charrnn.api.events import Began, Event, Noticed, OfRun, Planned, RunBegan, RunEnded
 from charrnn.api.generation import Notify, unheard
-from charrnn.api.given import check_given, check_whole, one_or_several, unfit
+from charrnn.api.given import check_given, check_resumed, check_whole, one_or_several, unfit
 from charrnn.api.hardware import place as placed
 from charrnn.api.named import Corpus, names
 from charrnn.api.new_comparison import continued, new_comparison, vocabulary_digest
@@ -97,16 +97,12 @@ def compare_events(
         CharRNNError: The iteration raises it for settings or a text that cannot be used. A run that fails does not end
             the others: the result says what happened.
     """
+    given = {**locals(), "corpus": tuple(names(corpus))}
     check_given(name=name, out=out, vocab=vocab, watch=watch)
     placed(backend, device, engine=engine)
     if resume is not None:
         check_given(run=resume)
-        others = [*names(corpus), *filter(None, (name, vary, params, minutes, steps, characters)), *settings]
-        if others:
-            raise CharRNNError(
-                "A comparison that is resumed keeps its text, its candidates and its budget.",
-                "Leave out everything but `resume`.",
-            )
+        check_resumed("comparison", compare_events, given)
         return Comparing(partial(continued, os.fspath(resume), None if out is None else Path(out)), watch)
     check_whole("seeds", seeds, least=1)
     check_whole("seed", seed, least=0, most=2**63 - seeds)

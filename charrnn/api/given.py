@@ -1,9 +1,10 @@
 """Checks of the types of arguments, before other code relies on them."""
 
+import inspect
 import math
 import os
 import reprlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ _KINDS: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(("unique", "novel", "sort", "keep_until", "tensorboard"), (bool, "True or False")),
     "data": (bytes, "bytes"),
 }
+_OF_RESUMING = ("resume", "out", "watch", "began")
 _NEVER_NONE = ("prime", "text", "data", "device", "engine")
 
 
@@ -42,6 +44,18 @@ def check_given(**given: object) -> None:
         kinds, what = _KINDS.get(name, (object, ""))
         if not isinstance(value, kinds) and (value is not None or name in _NEVER_NONE):
             raise unfit(name, value, what)
+
+
+def check_resumed(what: str, function: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Raise CharRNNError if a call that resumes something was given more than where it is and how it is shown.
+
+    given: the arguments of the function by name. What is `**settings` of it is in "settings".
+    """
+    parameters = inspect.signature(function).parameters
+    defaults = {name: one.default for name, one in parameters.items() if one.kind is not one.VAR_KEYWORD}
+    own = [name for name, default in defaults.items() if name not in _OF_RESUMING and given[name] != default]
+    if more := [*own, *given["settings"]]:
+        raise CharRNNError(f"A {what} that goes on keeps its text and its settings; leave out `{more[0]}`.")
 
 
 def check_whole(name: str, value: object, least: int, most: float = math.inf) -> None:

@@ -21,8 +21,9 @@ from charrnn.config import RUNGS, Range
 from charrnn.errors import CharRNNError
 
 COMPLETE, PRUNED, FAILED, RUNNING = "complete", "pruned", "failed", "running"
-# So many trials are drawn at random before the sampler learns from them.
-RANDOM = 8
+# So many trials are drawn at random before the sampler learns from them. In these, each setting keeps its default with
+# this chance: the defaults are good, so a trial that changes some of them is more often better than one that changes all.
+RANDOM, DEFAULT_KEPT = 8, 0.5
 # Of each two trials at a rung, one is ended.
 FACTOR = 2
 # With fewer trials, nothing is said of which settings matter: a quarter of them must be 5, by Optuna's advice.
@@ -148,7 +149,16 @@ class Study:
         sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=RANDOM)
         study = optuna.create_study(sampler=sampler)
         study.add_trials(trials)
-        return self.space.chosen(study.ask(_distributions(optuna, self.space.ranges)).params)
+        found = self.space.chosen(study.ask(_distributions(optuna, self.space.ranges)).params)
+        if len(trials) >= RANDOM:
+            return found
+        keeps = np.random.default_rng(seed).random(len(found)) < DEFAULT_KEPT
+        if keeps.all():
+            return found
+        return {
+            name: self.space.defaults[name] if kept else value
+            for (name, value), kept in zip(found.items(), keeps, strict=True)
+        }
 
     def report(self, entry: Entry, percent: int, nats: float) -> None:
         """Record the validation loss of a running trial at a rung; to record it again changes nothing."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from charrnn.api.given import check_given, check_whole
+from charrnn.api.given import check_given, check_resumed, check_whole
 from charrnn.api.hardware import place as placed
 from charrnn.api.named import Corpus, names
 from charrnn.api.search_space import check_budget, space
@@ -88,18 +88,12 @@ def tune_events(
         CharRNNError: Optuna is not installed; a setting, the text or the folder cannot be used; or too many trials
             failed one after the other. What depends on the text is raised by the iteration.
     """
+    given = {**locals(), "corpus": tuple(names(corpus))}
     check_optuna()
     check_given(name=name, out=out, backend=backend, device=device, engine=engine)
     runs = None if out is None else Path(out)
     if resume is not None:
-        own = {"minutes": minutes, "trial_minutes": trial_minutes, "trials": trials, "steps": steps, "search": search}
-        own |= {"name": name, "keep_all": keep_all or None, "seed": seed or None, "backend": backend}
-        own |= {"device": None if device == "auto" else device, "engine": None if engine == "auto" else engine}
-        given = [*settings, *(one for one, value in own.items() if value is not None)]
-        if given or corpus:
-            raise CharRNNError(
-                f"A search that goes on keeps its text and its settings; leave out `{given[0] if given else 'corpus'}`."
-            )
+        check_resumed("search", tune_events, given)
         return Search(partial(_resumed, os.fspath(resume), runs), began)
     check_budget(minutes, trial_minutes, trials, steps)
     check_whole("seed", seed, 0, 2**63 - 1)

@@ -220,14 +220,14 @@ def as_trained(given: dict[str, Any]) -> dict[str, Any]:
 
     If it reads bytes, which a model to start from may decide, each of them is a byte.
     """
+    names = given.keys() & {"documents_between", "separator", "loss_after"}
+    if not names:
+        return given
     from charrnn.config import TextConfig
     from charrnn.runs.checkpoint import read_header
     from charrnn.runs.finding import find_checkpoint
     from charrnn.text.decoding import prepare
 
-    names = given.keys() & {"documents_between", "separator", "loss_after"}
-    if not names:
-        return given
     init = given.get("init")
     of_bytes = given.get("bytes", False) or (init is not None and read_header(find_checkpoint(init)).text.bytes)
     config = TextConfig(bytes=of_bytes)

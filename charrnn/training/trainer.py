@@ -32,6 +32,8 @@ from charrnn.training.plan import with_total
 
 # A very short text has epochs of a few steps; evaluations are at least this many steps apart.
 STEPS_BETWEEN_EVALUATIONS = 100
+# A run of some minutes is evaluated at least so often, however long its epochs are and however few its steps.
+EVALUATIONS_IN_ITS_TIME = 8
 LOG_EVERY = 50
 HISTORY = 1000
 # The first step compiles and the second warms up: only later steps show the speed.
@@ -151,7 +153,11 @@ class Trainer(Keeper):
         self._sample(None)
         yield from self._save_or_go_on()
         pace.evaluated()
-        total = self.processes.first(int(min(pace.fitting(self.step, self._evaluation_distance()), self.most)))
+        total = self.most
+        # The number of steps says how far evaluations are apart, and their time says how many steps fit.
+        for _ in range(2):
+            total = int(min(pace.fitting(self.step, self._evaluation_distance(total)), self.most))
+        total = self.processes.first(total)
         yield from self._fix(replace(self.progress, total=total))
 
     def _revise(self) -> Iterator[Event]:
@@ -160,7 +166,7 @@ class Trainer(Keeper):
         if self.pace is None or total is None or self.step >= total:
             return
         self.look = self.pace.next_look(self.step, total)
-        revised = self.pace.revised(self.step, total, self._evaluation_distance(), self.most)
+        revised = self.pace.revised(self.step, total, self._evaluation_distance(total), self.most)
         if (revised := self.processes.first(revised)) != total:
             yield from self._fix(with_total(self.progress, self.config, revised, self.learner.steps_per_epoch))
 
@@ -186,17 +192,25 @@ class Trainer(Keeper):
     def _is_late(self) -> bool:
         return self.pace is not None and self.progress.total is not None and self.pace.is_late
 
-    def _evaluation_distance(self) -> int:
-        """Return the approximate number of steps between evaluations."""
+    def _evaluation_distance(self, total: float) -> int:
+        """Return the approximate number of steps between evaluations in a run of so many steps."""
         epoch = self.learner.steps_per_epoch
         by_epoch = -(-STEPS_BETWEEN_EVALUATIONS // epoch) * epoch
-        return min(by_epoch, self.config.eval_every or by_epoch)
+        return int(min(by_epoch, self.config.eval_every or by_epoch, self._share_of_time(total)))
+
+    def _share_of_time(self, total: float) -> float:
+        """Return the number of steps after which a run of `minutes` is evaluated at the latest; else infinity."""
+        if self.config.minutes is None or self.config.eval_every is not None or math.isinf(total):
+            return math.inf
+        return math.ceil(total / EVALUATIONS_IN_ITS_TIME)
 
     def _evaluation_is_due(self) -> bool:
-        step, every = self.step, self.config.eval_every
-        if step == self.progress.total or (every and step % every == 0):
+        step, every, total = self.step, self.config.eval_every, self.progress.total
+        if step == total or (every and step % every == 0):
             return True
         distance = step - self.progress.evaluated_step
+        if total is not None and distance >= self._share_of_time(total):
+            return True
         return step % self.learner.steps_per_epoch == 0 and distance >= STEPS_BETWEEN_EVALUATIONS
 
     def _one_step(self) -> Stepped:

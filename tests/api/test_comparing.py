@@ -205,6 +205,14 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_trained(monkeypat
     assert not began and not list(Path("checkpoints").glob("*"))
 
 
+@pytest.mark.parametrize(
+    "given", [{"cell": "gru"}, {"seed": 1}, {"seeds": 2}, {"minutes": 1}, {"backend": "jax"}, {"units": 4}]
+)
+def test_a_comparison_that_goes_on_takes_no_settings(given):
+    with pytest.raises(CharRNNError, match=f"leave out `{next(iter(given))}`"):
+        compare_events(resume="one", **given)
+
+
 def test_a_text_of_one_character_is_refused(monkeypatch):
     compare_fakes(monkeypatch)
     Path("one.txt").write_text("a")

@@ -498,7 +498,7 @@ def test_no_trial_begins_that_cannot_end(monkeypatch):
     begun = []
     made = object.__new__(searching.Trials)
     made.record = SimpleNamespace(trials=None, minutes=10.0, trial_minutes=3.0)
-    made.control, made.used = SimpleNamespace(began=100.0), 0.0
+    made.began, made.used = 100.0, 0.0
     finished = []
     made.study = SimpleNamespace(
         finished=lambda: finished, begin=lambda **facts: begun.append(facts["minutes"]) or facts

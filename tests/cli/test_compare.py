@@ -153,10 +153,13 @@ def test_json_pictures_and_pages(monkeypatch):
 
 def test_the_options_of_texts_reach_all_candidates(monkeypatch):
     compare_fakes(monkeypatch, BITS)
-    texts = ["--separator", r"\n", "--reverse", "--newlines", "keep", "--test", "0.1", "--one-per-line"]
-    assert run("text.txt", "--cell", "gru,lstm", "--name", "it", *texts, *TINY).exit_code == 0
-    wanted = {"separator": "\n", "reverse": True, "newlines": "keep", "test": 0.1, "one_per_line": True}
-    for one in read(Path("checkpoints/it")).candidates:
+    assert CliRunner().invoke(app, ["vocab", "text.txt", "-o", "it.json"]).exit_code == 0
+    texts = ["--separator", r"\n", "--reverse", "--newlines", "lf", "--normalize", "nfc", "--test", "0.1"]
+    assert run("text.txt", "--cell", "gru,lstm", "--name", "it", "--vocab", "it.json", *texts, *TINY).exit_code == 0
+    wanted = {"separator": "\n", "reverse": True, "newlines": "lf", "normalize": "nfc", "test": 0.1}
+    record = read(Path("checkpoints/it"))
+    assert record.reading["vocab"] == str(Path("it.json").resolve())
+    for one in record.candidates:
         assert wanted.items() <= one.settings.items()
 
 

@@ -228,13 +228,18 @@ def test_half_a_character_is_refused():
 
 
 def test_what_training_takes_for_a_character(here):
-    assert as_trained(r"\xff", True, None) == "\xff" and as_trained(r"\xff", False, None) == "ÿ"
-    assert as_trained("ÿ", False, None) == "ÿ" and as_trained(r"\t", True, None) == "\t"
+    def trained(typed, **others):
+        return as_trained({"separator": typed, **others})["separator"]
+
+    assert trained(r"\xff", bytes=True) == "\xff" and trained(r"\xff") == "ÿ"
+    assert trained("ÿ") == "ÿ" and trained(r"\t", bytes=True) == "\t"
     # A model to begin with says whether it is of bytes.
-    assert as_trained(r"\xff", False, "bytes.safetensors") == "\xff"
-    assert as_trained(r"\xff", False, "plain.safetensors") == "ÿ"
+    assert trained(r"\xff", init="bytes.safetensors") == "\xff"
+    assert trained(r"\xff", init="plain.safetensors") == "ÿ"
     with pytest.raises(CharRNNError, match=r"must be one byte"):
-        TextConfig(bytes=True, separator=as_trained("ÿ", True, None))
+        TextConfig(bytes=True, separator=trained("ÿ", bytes=True))
+    given = {"documents_between": r"\n", "loss_after": r"\t", "field": r"\n"}
+    assert as_trained(given) == {"documents_between": "\n", "loss_after": "\t", "field": r"\n"}
     assert unescaped(None, True) is None
 
 

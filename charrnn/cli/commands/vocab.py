@@ -9,8 +9,8 @@ import typer
 from charrnn.api.json_text import json_text
 from charrnn.cli import options as o
 from charrnn.cli.arguments import as_trained, say_if_typed, typed
-from charrnn.cli.groups import reading, with_options
 from charrnn.cli.console import notify, printable, say, write_data
+from charrnn.cli.groups import reading, with_options
 from charrnn.cli.views.characters import quoted, shown
 from charrnn.cli.views.table import aligned
 from charrnn.config import TextConfig
