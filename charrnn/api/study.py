@@ -22,7 +22,8 @@ from charrnn.errors import CharRNNError
 
 COMPLETE, PRUNED, FAILED, RUNNING = "complete", "pruned", "failed", "running"
 # So many trials are drawn at random before the sampler learns from them. In these, each setting keeps its default with
-# this chance: the defaults are good, so a trial that changes some of them is more often better than one that changes all.
+# this chance: the defaults are good, so a trial that changes some of them is better more often than one that changes
+# all.
 RANDOM, DEFAULT_KEPT = 8, 0.5
 # Of each two trials at a rung, one is ended.
 FACTOR = 2

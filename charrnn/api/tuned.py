@@ -217,7 +217,8 @@ def _is_default(name: str, value: Any) -> bool:
 def trial_settings(record: SearchRecord, differing: Mapping[str, Any], minutes: float | None) -> dict[str, Any]:
     """Return the settings of a trial that the search chooses: those that are searched, and its length.
 
-    A trial of some steps is evaluated at each eighth of them, and so at all rungs; one of some minutes at least so often.
+    A trial of some steps is evaluated at each eighth of them, and so at all rungs; one of some minutes at least as
+    often.
     """
     length = (
         {"minutes": minutes} if record.steps is None else {"steps": record.steps, "eval_every": -(-record.steps // 8)}

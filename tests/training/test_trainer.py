@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -468,11 +469,26 @@ def test_minutes_are_measured_then_fixed_on_disk_then_kept(warmup, tmp_path):
 def test_minutes_and_steps_limit_a_run_together(tmp_path):
     for limit, expected in ((30, 30), (6, 6), (2, 2)):
         run = Run(tmp_path / str(limit))
-        trainer = timed(make_trainer(run.path, replace(MINUTES, steps=limit, eval_every=None)))
+        trainer = timed(make_trainer(run.path, replace(MINUTES, steps=limit, eval_every=100)))
         events = list(trainer.events())
         assert events[-1] == Ended("budget", expected)
         assert [event.step for event in of(Evaluated, events)] == [expected]
         assert last(run).progress.total == expected
+
+
+@pytest.mark.parametrize("steps, distance", [(30, 4), (24, 3), (None, 18)])
+def test_a_run_by_minutes_is_evaluated_at_each_eighth(steps, distance, tmp_path):
+    """Its epochs are longer than its time."""
+    trainer = timed(make_trainer(tmp_path / "run", replace(MINUTES, steps=steps, eval_every=None)))
+    trainer.learner.steps_per_epoch = 1000
+    events = list(trainer.events())
+    steps = [0, *(event.step for event in of(Evaluated, events))]
+    assert events[-1].step == steps[-1] and events[0].total is None
+    # The first one is made when the number of steps is known.
+    assert steps[1] == max(11, distance)
+    assert {after - before for before, after in pairwise(steps[1:-1])} == {distance}
+    total = last(Run(tmp_path / "run")).progress.total
+    assert distance == -(-total // 8) and total == steps[-1]
 
 
 def test_minutes_too_short_to_measure_still_end_with_a_model(tmp_path):
