@@ -259,8 +259,8 @@ EvalEvery = Annotated[
         min=0,
         callback=off,
         help="Steps between evaluations. There is also an evaluation at the end of each epoch, unless the last "
-        "one was fewer than 100 steps before; and with --minutes, one after each eighth of the steps, unless this "
-        "option is given.",
+        "one was fewer than 100 steps before. With --minutes and without this option, evaluations are an eighth of "
+        "the steps apart if epochs are longer than that.",
     ),
 ]
 

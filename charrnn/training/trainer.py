@@ -194,23 +194,27 @@ class Trainer(Keeper):
 
     def _evaluation_distance(self, total: float) -> int:
         """Return the approximate number of steps between evaluations in a run of so many steps."""
-        epoch = self.learner.steps_per_epoch
-        by_epoch = -(-STEPS_BETWEEN_EVALUATIONS // epoch) * epoch
-        return int(min(by_epoch, self.config.eval_every or by_epoch, self._share_of_time(total)))
+        by_epoch = self._distance_by_epoch()
+        return self._part_of_time(total) or min(by_epoch, self.config.eval_every or by_epoch)
 
-    def _share_of_time(self, total: float) -> float:
-        """Return the number of steps after which a run of `minutes` is evaluated at the latest; else infinity."""
-        if self.config.minutes is None or self.config.eval_every is not None or math.isinf(total):
-            return math.inf
-        return math.ceil(total / EVALUATIONS_IN_ITS_TIME)
+    def _distance_by_epoch(self) -> int:
+        epoch = self.learner.steps_per_epoch
+        return -(-STEPS_BETWEEN_EVALUATIONS // epoch) * epoch
+
+    def _part_of_time(self, total: float | None) -> int | None:
+        """Return how many steps evaluations are apart in a run of `minutes`, if epochs would be too far apart."""
+        if self.config.minutes is None or self.config.eval_every is not None or total is None or math.isinf(total):
+            return None
+        part = math.ceil(total / EVALUATIONS_IN_ITS_TIME)
+        return part if part < self._distance_by_epoch() else None
 
     def _evaluation_is_due(self) -> bool:
         step, every, total = self.step, self.config.eval_every, self.progress.total
         if step == total or (every and step % every == 0):
             return True
         distance = step - self.progress.evaluated_step
-        if total is not None and distance >= self._share_of_time(total):
-            return True
+        if part := self._part_of_time(total):
+            return distance >= part
         return step % self.learner.steps_per_epoch == 0 and distance >= STEPS_BETWEEN_EVALUATIONS
 
     def _one_step(self) -> Stepped:
