@@ -32,7 +32,7 @@ from charrnn.training.plan import with_total
 
 # A very short text has epochs of a few steps; evaluations are at least this many steps apart.
 STEPS_BETWEEN_EVALUATIONS = 100
-# A run of some minutes is evaluated at least so often, however long its epochs are and however few its steps.
+# A run of some minutes is evaluated about so often or more, however long its epochs are and however few its steps.
 EVALUATIONS_IN_ITS_TIME = 8
 LOG_EVERY = 50
 HISTORY = 1000

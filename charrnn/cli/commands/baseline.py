@@ -47,8 +47,8 @@ def baseline(
 
     given = as_trained({name: context.params[name] for name in typed(context) - {"as_json"}})
     say_if_typed(corpus)
-    with Reading() as reading:
-        found = measure(**given, notify=notify, watch=reading.show)
+    with Reading() as progress:
+        found = measure(**given, notify=notify, watch=progress.show)
     if as_json:
         write_data(json_text(found.to_json()))
         return

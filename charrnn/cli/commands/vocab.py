@@ -49,8 +49,8 @@ def vocab(
     names = typed(context) & {field.name for field in fields(TextConfig)}
     given = as_trained({name: context.params[name] for name in names})
     say_if_typed(corpus)
-    with Reading() as reading:
-        characters = characters_of(corpus, given, context.params["include"] or (), against, reading.show, notify)
+    with Reading() as progress:
+        characters = characters_of(corpus, given, context.params["include"] or (), against, progress.show, notify)
     report = characters.report
     if output is not None:
         characters.vocabulary.save(output)
