@@ -77,11 +77,16 @@ OWN = {
 
 
 @needs_compiler
-@pytest.mark.parametrize("resets", [False, True])
 @pytest.mark.parametrize("name", OWN)
-def test_cells_of_a_users_own(name, resets, tmp_path):
+def test_cells_of_a_users_own(name, tmp_path):
     more = {"slice": 8, "warps": 4} if name == "five gates" else {}
-    assert_equal(OWN[name], tmp_path, resets=resets, slow=not resets, **more)
+    assert_equal(OWN[name], tmp_path, resets=False, slow=True, **more)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", some(OWN, ["blended", "remembering"]))
+def test_cells_of_a_users_own_with_resets(name, tmp_path):
+    assert_equal(OWN[name], tmp_path)
 
 
 @needs_compiler

@@ -52,7 +52,7 @@ class Mortal(Disk):
 def test_random_histories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Tally) -> None:
     # What the crash of a machine does is promise 2's; here only processes die, and no flush is waited for.
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-    for number in range(share(500, 10000)):
+    for number in range(share(200, 10000)):
         rng = random.Random(number)
         folder = tmp_path / "run"
         folder.mkdir()

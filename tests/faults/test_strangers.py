@@ -19,9 +19,10 @@ from charrnn.cli.commands.runs import _row
 from charrnn.cli.views.contents import shown
 from charrnn.errors import CharRNNError
 from support.mutated import Stranger, packed
+from support.tally import share
 from support.untrained import train_nothing
 
-FILES = 2000
+FILES = share(600, 2000)
 
 
 def inspected(path: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_text_ends_after_its_documents(text):
     """However much of the first one's end was there before."""
     model, primes, ended = model_of(text=text, cell="gru"), ["", "ab", "a", "b", "cb", "aba", "abcb"], Counter()
     # Where characters are about alike, many documents end; where not, what is forgotten makes a difference.
-    for (number, temperature), seed in product(((1, 9.0), (2, 3.0)), range(5)):
+    for (number, temperature), seed in product(((1, 9.0), (2, 3.0)), range(2)):
         how = replace(ending(20, "cca"), documents=number, end=model.document_end)
         how = Generation(how, Sampling(temperature), seed=seed)
         expected = [plain_text(model, prime, how, place) for place, prime in enumerate(primes)]
@@ -147,7 +147,7 @@ def test_a_text_ends_after_its_documents(text):
             found = many(model, [prime] * 2, how)
             assert [(model.vocab.decode(sample.ids), sample.ended) for sample in found] == alone
         ended.update(text.endswith(model.text.document_end) for text, _ in expected)
-    assert ended[True] >= 3
+    assert ended[True] >= 2
 
 
 def test_a_text_that_is_copied_knows_how_much_of_an_end_it_has_had():
