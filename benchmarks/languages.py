@@ -7,8 +7,9 @@ CATALOGUES is a folder with unpacked packages, for example of
     pip download --no-deps Django wagtail django-oscar djangorestframework django-allauth Sphinx
 
 Writes FOLDER/lines.txt to train a model on, FOLDER/train.tsv with 200 labelled lines of each language to fit a probe,
-and FOLDER/test.tsv with 300 others of 25 characters or more, which are in none of the other files. Lines that several
-languages have are left out, as nothing tells them apart. docs/representations.md tells the rest.
+and FOLDER/test.tsv with 300 others of 25 characters or more, which are in none of the other files. Tags, addresses and
+placeholders such as %(name)s are taken out first: they are in no language, and would count as characters of a line.
+Lines that several languages have are left out, as nothing tells them apart. docs/representations.md tells the rest.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from pathlib import Path
 # By the name of its folder in a catalogue, and as it is called here.
 LANGUAGES = {"de": "de", "es": "es", "fi": "fi", "fr": "fr", "pl": "pl", "ru": "ru", "sv": "sv", "tr": "tr"}
 TO_FIT, TO_CHECK, LONG = 200, 300, 25
+_MARKUP = re.compile(r"<[^<>]*>|https?://\S+|&\w+;|%\(\w+\)[-#0-9.]*\w|%[-#0-9.]*[a-z]|\{[^{}]*\}|``[^`]*``")
 _ENTRY = re.compile(r'(msgid|msgid_plural|msgctxt|msgstr(?:\[\d+\])?) (".*")$')
 
 
@@ -47,7 +49,8 @@ def lines_of(catalogues: Path, code: str) -> list[str]:
     """Return the different lines of a language, sorted."""
     paths = sorted(path for path in catalogues.rglob("*.po") if code in path.parts)
     texts = (text for path in paths for text in translations(path))
-    return sorted({" ".join(line.split()) for text in texts for line in text.split("\n") if line.strip()})
+    lines = {" ".join(_MARKUP.sub(" ", line).split()) for text in texts for line in text.split("\n")}
+    return sorted(line for line in lines if line)
 
 
 def main() -> None:

@@ -138,7 +138,7 @@ def test_without_dropout_the_engines_agree():
     assert apart(train(2, dropout=0.0, engine="compiled"), train(2, dropout=0.0)) < 2e-6
 
 
-@pytest.mark.parametrize("stack", ["grid", "gated-feedback"])
+@pytest.mark.parametrize("stack", [case("grid"), case("gated-feedback", on_jax=True)])
 def test_a_stack_reads_the_masks_of_its_layers_in_compiled_code(stack):
     model, losses = ModelConfig("gru", 2, 8, stack=stack), []
     for engine in ("compiled", "framework"):
