@@ -30,7 +30,7 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# What needs neither TensorFlow nor JAX: the larger part of the tests, in about a minute.
+# What needs neither TensorFlow nor JAX: the larger part of the tests, in about four minutes.
 quick: lint
 	$(BIN)/$(PYTEST) -m 'not trains and not backend and not slow'
 
@@ -59,7 +59,7 @@ test-lowest: $(LOWEST)/installed
 	$(LOWEST)/bin/$(PYTEST) tests/training -m 'backend and not slow'
 	KERAS_BACKEND=jax $(LOWEST)/bin/$(PYTEST) tests/training -m 'backend and not slow'
 
-# The full counts of docs/reliability.md, whose table it writes; about forty minutes on two cores.
+# The full counts of docs/reliability.md, whose table it writes; about fifty minutes on two cores.
 soak: $(VENV)/installed
 	rm -f soak.jsonl
 	CHARRNN_SOAK=$(CURDIR)/soak.jsonl $(BIN)/python -m pytest tests/faults -m '' -n 2 --dist worksteal -q
