@@ -12,6 +12,8 @@ import random
 from collections.abc import Iterable
 from pathlib import Path
 
+from labels import read
+
 RATES = (0, 0.15, 0.3, 0.45)
 
 
@@ -34,8 +36,8 @@ def main() -> None:
     options = parser.parse_args()
     rng = random.Random(3)
     fields = (options.label_field, options.field)
-    with open(options.labelled, encoding="utf-8", newline="") as file:
-        rows = [(row[fields[0]], row[fields[1]]) for row in csv.DictReader(file)]
+    texts, labels = read(options.labelled, options)
+    rows = list(zip(labels, texts, strict=True))
     rng.shuffle(rows)
     copies = []
     for _ in range(options.copies):

@@ -6,8 +6,10 @@ As figure 3 of Radford et al. 2017, *Learning to Generate Reviews and Discoverin
 """
 
 import argparse
-import csv
 from pathlib import Path
+
+import numpy as np
+from labels import read
 
 import charrnn
 
@@ -22,19 +24,16 @@ def main() -> None:
     parser.add_argument("--field", default="sentence")
     options = parser.parse_args()
     layer, state, number = options.unit.split("/")
-    with open(options.texts, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    vectors = charrnn.load(options.run).embed(
-        (row[options.field] for row in rows), layer=int(layer.removeprefix("layer")), state=state
-    )
+    texts, labels = read(options.texts, options)
+    vectors = charrnn.load(options.run).embed(texts, layer=int(layer.removeprefix("layer")), state=state)
     values = vectors[:, int(number)]
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.subplots()
-    for label in sorted({row[options.label_field] for row in rows}):
-        of_label = [value for value, row in zip(values, rows, strict=True) if row[options.label_field] == label]
-        bins = [values.min() + place * (values.max() - values.min()) / 40 for place in range(41)]
+    bins = np.linspace(values.min(), values.max(), 41)
+    for label in sorted(set(labels)):
+        of_label = values[np.array(labels) == label]
         axes.hist(of_label, bins, alpha=0.6, label=f"{label} ({len(of_label):,} texts)")
     axes.set_xlabel(f"mean of {options.unit} over the text")
     axes.set_ylabel("texts")
