@@ -115,11 +115,15 @@ def as_command(call: str) -> str:
     words = ["charrnn", "train" if function == "resume" else function]
     for name, value in sorted({**named, **given}.items(), key=lambda item: item[0] != "corpus"):
         for one in value if isinstance(value, list) else [value]:
-            words += [
-                *([] if name == "corpus" else [_option(name)]),
-                *([] if one is True else ["0" if one is None else str(one)]),
-            ]
+            words += [*([] if name == "corpus" else [_option(name)]), *([] if one is True else [_typed(one)])]
     return shlex.join(words) + with_cells()
+
+
+def _typed(value: str | float | None) -> str:
+    """Return a value as a user would type it: 2, not 2.0; 0 for what is switched off."""
+    if value is None:
+        return "0"
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _option(name: str) -> str:

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from charrnn.cli.console import LAYOUT, TextWriter, as_options, each_printable, printable, say
+from charrnn.cli.console import LAYOUT, TextWriter, as_command, as_options, each_printable, printable, say
 from charrnn.cli.views.table import aligned
 from charrnn.config import TextConfig
 from charrnn.text.vocabulary import Vocabulary
@@ -74,6 +74,20 @@ def test_what_a_terminal_would_obey_or_hide_is_escaped(text):
 )
 def test_what_the_library_names_is_spelled_as_it_is_typed(said, shown):
     assert as_options(said) == shown
+
+
+@pytest.mark.parametrize(
+    "call, command",
+    [
+        (
+            "charrnn.train('notes-1.0', minutes=2.0, lr=0.0181, patience=None)",
+            "notes-1.0 --minutes 2 --lr 0.0181 --patience 0",
+        ),
+        ("charrnn.train(['a b', 'c'], lower=True, val=0.5)", "'a b' c --lower --val 0.5"),
+    ],
+)
+def test_a_call_becomes_the_command_that_a_user_would_type(call, command):
+    assert as_command(call) == f"charrnn train {command}"
 
 
 def test_talk_begins_on_a_line_of_its_own(monkeypatch):
