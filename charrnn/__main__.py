@@ -7,7 +7,9 @@ def main() -> None:
     """Run the command line."""
     signals.leave_early()
     from charrnn.cli import app
+    from charrnn.lean import leave_out_unneeded
 
+    leave_out_unneeded()
     try:
         app.main()
     finally:

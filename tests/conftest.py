@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 from charrnn.config import ModelConfig
+from charrnn.lean import leave_out_unneeded
 from charrnn.network.parameters import initial_weights
 from charrnn.runs.checkpoint import Checkpoint, write_checkpoint
 from charrnn.text.vocabulary import Vocabulary
@@ -47,6 +48,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_configure() -> None:
     """Let no test fill the user's caches; the commands that tests start inherit this."""
     sys.meta_path.insert(0, GATE)
+    leave_out_unneeded()
     # A shell that starts the tests in the background has SIGINT ignored, and so would the commands they start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 from charrnn.api.events import Evaluated, Event, Stepped
 from charrnn.api.own_cells import loaded_files
 from charrnn.errors import CharRNNError, NotWritten
+from charrnn.lean import leave_out_unneeded
 
 # Seconds between two steps that are told; each step would cost both processes time.
 TOLD_EVERY = 0.2
@@ -198,6 +199,7 @@ def child(writing: int) -> None:
     """Train as stdin says, and tell the events to a descriptor; does not return."""
     began = time.perf_counter()
     _die_first()
+    leave_out_unneeded()
     # Never closed: a thread may be waiting for its next line.
     stdin = sys.stdin.buffer
     with open(writing, "wb") as pipe:

@@ -11,7 +11,7 @@ from charrnn.errors import CharRNNError
 from charrnn.training.backends.choice import BACKENDS, choose
 from charrnn.training.backends.contract import NoSuchDevice
 from charrnn.training.backends.start import start
-from support.commands import HEAVY
+from support.commands import HEAVY, loaded_by
 
 # Trains twice, as a notebook may, on other batches; prints the shards that could be had and the losses.
 TWICE = """
@@ -86,6 +86,28 @@ def test_choosing_imports_no_backend():
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert "charrnn" in found and not HEAVY & set(found)
+
+
+@pytest.mark.trains
+def test_a_command_imports_of_keras_only_what_is_needed(tmp_path):
+    (tmp_path / "text.txt").write_text("to be or not to be\n" * 60)
+    result, loaded = loaded_by(tmp_path, "train", "text.txt", "--units", "4", "--seq", "8", "--steps", "1")
+    assert result.returncode == 0, result.stderr
+    assert {"keras", "keras.wrappers"} <= loaded and not {"sklearn", "matplotlib"} & loaded
+
+
+def test_what_keras_does_not_need_can_be_imported_before_and_after_it(tmp_path):
+    keras = "try: import sklearn\nexcept ImportError: sklearn = None\nimport other, matplotlib"
+    for name, text in {"keras": keras, "sklearn": "", "matplotlib": "", "other": ""}.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import matplotlib, charrnn.lean as lean\n"
+        "lean.leave_out_unneeded(); import keras; print(keras.sklearn, keras.matplotlib is matplotlib)\n"
+        "import sklearn; print(sklearn.__name__)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "None True\nsklearn\n"
 
 
 @pytest.mark.trains
