@@ -11,6 +11,7 @@ import argparse
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -31,6 +32,7 @@ FILTERS = {
     "--top-k 20 --min-p 0.05": ("--top-k", "20", "--min-p", "0.05"),
     "--typical 0.9": ("--typical", "0.9"),
 }
+_SAMPLE = (CHARRNN, "sample", "--seed", "0")
 
 
 def seconds(command: Sequence[str]) -> float:
@@ -47,15 +49,15 @@ def speed(command: Callable[[int], Sequence[str]], short: int, long: int, charac
 
 def one_stream(path: Path, filters: Sequence[str]) -> Callable[[int], list[str]]:
     """Return the command that draws one text of a length."""
-    return lambda length: [CHARRNN, "sample", str(path), "-n", str(length), "--seed", "0", *filters]
+    return lambda length: [*_SAMPLE, str(path), "-n", str(length), *filters]
 
 
-def many(path: Path, count: int) -> Callable[[int], list[str]]:
+def many(path: Path, count: int, engine: str) -> Callable[[int], list[str]]:
     """Return the command that draws `count` texts of a length."""
-    return lambda length: [CHARRNN, "sample", str(path), "-n", str(length), "--seed", "0", "--count", str(count)]
+    return lambda length: [*_SAMPLE, str(path), "-n", str(length), "--count", str(count), "--engine", engine]
 
 
-def scored(path: Path, folder: Path) -> Callable[[int], list[str]]:
+def scored(path: Path, folder: Path, engine: str) -> Callable[[int], list[str]]:
     """Return the command that scores so many lines of 40 characters."""
     rng, symbols = np.random.default_rng(0), np.array(VOCAB.symbols)
 
@@ -66,7 +68,7 @@ def scored(path: Path, folder: Path) -> Callable[[int], list[str]]:
                 for _ in range(0, lines, 1000):
                     block = rng.choice(symbols, (1000, 40))
                     file.writelines("".join(line) + "\n" for line in block)
-        return [CHARRNN, "score", str(path), str(text)]
+        return [CHARRNN, "score", str(path), str(text), "--engine", engine]
 
     return command
 
@@ -95,16 +97,21 @@ def print_filters(paths: dict[tuple[int, int], Path], repeats: int, length: int)
         print(f"| {dims[0]}x{dims[1]} | " + " | ".join(cells) + " |", flush=True)
 
 
-def print_batches(rows: list[tuple[str, tuple[int, int], Callable[[], float]]], repeats: int) -> None:
-    """Print how fast many texts are drawn or scored, beside the peak."""
-    print("\n| | LSTM | characters/s | peak, GFLOPS | of the peak |\n|---|---|---|---|---|")
+def print_batches(rows: list[tuple[str, tuple[int, int], Callable[[str], float]]], repeats: int) -> None:
+    """Print how fast many texts are drawn or scored, beside the peak, and how much faster than with NumPy alone."""
+    print("\n| | LSTM | characters/s | peak, GFLOPS | of the peak | NumPy alone, of the peak | to NumPy |")
+    print("|---|---|---|---|---|---|---|")
     for name, dims, rate in rows:
-        pairs = [(peak(), rate()) for _ in range(repeats)]
-        peaks, rates = ([pair[place] for pair in pairs] for place in (0, 1))
-        of_peak = [share(rate, dims, gflops) for gflops, rate in pairs]
+        triples = [(peak(), rate("auto"), rate("numpy")) for _ in range(repeats)]
+        peaks, rates, of_numpy = ([triple[place] for triple in triples] for place in range(3))
+        shares = [
+            [share(rate, dims, gflops) for rate, gflops in zip(found, peaks, strict=True)]
+            for found in (rates, of_numpy)
+        ]
+        ratios = [rate / slower for rate, slower in zip(rates, of_numpy, strict=True)]
         print(
             f"| {name} | {dims[0]}x{dims[1]} | {spread(rates, ',.0f')} | {spread(peaks, ',.0f')} | "
-            f"{spread(of_peak, '.0%')} |",
+            f"{spread(shares[0], '.0%')} | {spread(shares[1], '.0%')} | {median(ratios):.2f}x |",
             flush=True,
         )
 
@@ -121,16 +128,16 @@ def main() -> None:
         folder = Path(name)
         paths = write_models(sorted({*args.sizes, (2, 256), (2, 512)}), folder)
         print_filters({dims: paths[dims] for dims in args.sizes}, args.repeats, args.length)
-        lines = scored(paths[2, 256], folder)
-        lines(args.lines), lines(1000)
-        rows: list[tuple[str, tuple[int, int], Callable[[], float]]] = [
-            ("sample --count 256", (2, 512), lambda: speed(many(paths[2, 512], 256), 20, 220, 256)),
-            ("sample --count 256", (2, 256), lambda: speed(many(paths[2, 256], 256), 20, 420, 256)),
-            ("score", (2, 256), lambda: speed(lines, 1000, args.lines, 40)),
+        lines = partial(scored, paths[2, 256], folder)
+        lines("auto")(args.lines), lines("auto")(1000)
+        rows: list[tuple[str, tuple[int, int], Callable[[str], float]]] = [
+            ("sample --count 256", (2, 512), lambda engine: speed(many(paths[2, 512], 256, engine), 20, 220, 256)),
+            ("sample --count 256", (2, 256), lambda engine: speed(many(paths[2, 256], 256, engine), 20, 420, 256)),
+            ("score", (2, 256), lambda engine: speed(lines(engine), 1000, args.lines, 40)),
         ]
         print_batches(rows, args.repeats)
         for count in (1000, args.lines):
-            print(f"\nMemory of scoring {count:,} lines: {peak_memory(lines(count)):,.0f} MB.", flush=True)
+            print(f"\nMemory of scoring {count:,} lines: {peak_memory(lines('auto')(count)):,.0f} MB.", flush=True)
 
 
 if __name__ == "__main__":
