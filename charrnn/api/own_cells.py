@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from charrnn.cells import CELLS, Cell
@@ -51,7 +51,7 @@ def _run(path: Path, name: str) -> None:
     # Code that looks up its own module, as a dataclass does, must find it.
     sys.modules[module.__name__] = module
     try:
-        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+        exec(_compiled(path), module.__dict__)
     except OSError as error:
         if error.filename != str(path):
             raise _failed(path, name, error) from error
@@ -63,6 +63,14 @@ def _run(path: Path, name: str) -> None:
         raise CharRNNError(f"{name}{line}: this is not valid Python: {error.msg}.", _HINT) from None
     except (Exception, SystemExit) as error:
         raise _failed(path, name, error) from error
+
+
+def _compiled(path: Path) -> CodeType:
+    try:
+        return compile(path.read_bytes(), str(path), "exec")
+    except ValueError as error:
+        # Before Python 3.11.4, null bytes were no SyntaxError.
+        raise SyntaxError(str(error)) from error
 
 
 def _check(path: Path, name: str, before: dict[str, Cell]) -> None:
