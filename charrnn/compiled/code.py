@@ -97,6 +97,13 @@ class Code(Activations):
         known = self.module.globals.get(name)
         return known or ir.Function(self.module, ir.FunctionType(result, arguments), name)
 
+    def pause(self) -> None:
+        """Tell the processor that this thread waits."""
+        if self.machine.x86:
+            self.b.call(self._declared("llvm.x86.sse2.pause", ir.VoidType(), []), [])
+        elif self.machine.triple.startswith(("aarch64", "arm64")):
+            self.b.call(self._declared("llvm.aarch64.hint", ir.VoidType(), [I32]), [ir.Constant(I32, 1)])
+
     def library(self, name: str, x: ir.Value) -> ir.Value:
         """Call a function of the C library on each number."""
         function = self._declared(name, self.real, [self.real])

@@ -22,6 +22,9 @@ class ScanCode:
     outputs, are those of the layout, in its order.
     """
 
+    # What else a product is given.
+    more: tuple[ir.Value, ...] = ()
+
     def __init__(self, products: Products, name: str, layout: Layout, backwards: bool):
         self.products, self.name, self.layout = products, name, layout
         self.code = code = Code(products.module, products.machine, products.real, name, [PTR, PTR])
@@ -102,7 +105,7 @@ class ScanCode:
     def _product(self, product: Product, a: Rows, c: Rows, z: Rows | None) -> None:
         """Emit c = z + a M for all rows, where M is the matrix of a product; without z, c = a M."""
         packed, tile = self.pointers[f"packed {product.matrix}", "all"], self.pointers["tile", "all"]
-        self.products.multiply(self.code, product.rows, product.columns, self.rows, a, packed, c, z, tile)
+        self.products.multiply(self.code, product.rows, product.columns, self.rows, a, packed, c, z, tile, *self.more)
 
     def _of_step(self, array: Array, following: bool) -> ir.Value:
         """Return the address of an array's rows of this step, or of the following one."""

@@ -19,13 +19,17 @@ from charrnn.compiled.layout import Layout
 from charrnn.compiled.machine import Machine
 from charrnn.compiled.product import Products, library
 from charrnn.compiled.program import forward_only
-from charrnn.compiled.row import WIDE, RowProducts, packed_row
+from charrnn.compiled.row import WIDE, RowProducts, is_shared, packed_row
 from charrnn.compiled.scan import this_machine
 from charrnn.compiled.step import step_of
-from charrnn.compiled.stream import NUMBERS, REALS, Pointers, StepCode, emit_pack, emit_read
+from charrnn.compiled.stream import NUMBERS, REALS, Pointers, StepCode, emit_help, emit_pack, emit_read
+from charrnn.compiled.team import JOB, MOST, Helpers
+from charrnn.cores import usable_cores
 
 # Arrays begin at a multiple of this many bytes, so that no vector is in two lines of the cache.
 ALIGNMENT = 64
+# The number of multiply-adds from which on it is worthwhile to call other threads.
+HELPED = 10_000_000
 
 
 def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
@@ -69,6 +73,7 @@ class CompiledNetwork:
         vectors_of_step = list(step.vectors.values())
         self.layout = Layout(program, vectors_of_step, panel=panel * lanes, tile=tile * lanes, functions=functions)
         self.places = Pointers(self.layout).place
+        self.is_shared = one and any(is_shared(k, n, lanes) for _, _, k, n in self.layout.matrices)
         *_, logits = step.states.values()
         self.fields = cell.state_fields[:-1]
         self.vocab = logits.width
@@ -81,6 +86,8 @@ class CompiledNetwork:
             emit_read(code, one)
             if one:
                 DrawCode(code)
+                if self.is_shared:
+                    emit_help(code)
             else:
                 emit_pack(code)
             return machine.object_code(module)
@@ -93,6 +100,7 @@ class CompiledNetwork:
         if look_back is not None and distances is not None:
             self.shared["distances"] = np.ascontiguousarray(distances)
         matrices = {name: np.ascontiguousarray(matrix) for name, matrix in matrices.items()}
+        self.products = sum(matrix.size for matrix in matrices.values())
         for argument in self.layout.outputs:
             if argument.name.startswith("packed "):
                 matrix = matrices[argument.name.removeprefix("packed ")]
@@ -106,9 +114,14 @@ class CompiledNetwork:
             Memory(self, 1, matrices).pack()
 
     @cached_property
+    def helpers(self) -> Helpers:
+        """Return the other threads that compute a text together with the one that reads it."""
+        return Helpers(min(usable_cores(), MOST) - 1 if self.is_shared else 0)
+
+    @cached_property
     def functions(self) -> dict[str, Any]:
         """Return the compiled functions by name; ctypes releases the GIL while they run."""
-        names = ("read", "draw") if self.one else ("read", "pack")
+        names = ["read", "draw" if self.one else "pack", *(["help"] if self.is_shared else [])]
         return {name: ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.loaded.address(f"call {name}")) for name in names}
 
 
@@ -128,7 +141,8 @@ class Memory:
     ):
         self.network, self.rows, self.t = network, rows, 0
         self.numbers, self.reals = np.zeros(len(NUMBERS), np.int64), np.zeros(len(REALS))
-        caller = {"table": network.table, "numbers": self.numbers, "reals": self.reals}
+        self.job = aligned((JOB,), np.int64)
+        caller = {"table": network.table, "numbers": self.numbers, "reals": self.reals, "job": self.job}
         self.arrays = {**network.shared, **caller, "weights": aligned((network.vocab,)), **more}
         if network.look_back is not None:
             self.arrays["scores"] = aligned((network.look_back.n + 1,))
@@ -157,11 +171,20 @@ class Memory:
         fields = [self.fields[f"s_{name}"][:, half] for name in self.network.fields]
         return [field[:, 0] if self.network.one else field[0] for field in fields]
 
-    def _call(self, name: str, table: int = 0, **caller: np.ndarray) -> None:
-        """Call a function with arrays of the caller."""
+    def _call(self, name: str, table: int = 0, steps: int = 0, **caller: np.ndarray) -> None:
+        """Call a function with arrays of the caller; if it makes many steps of one text, other threads help."""
+        network, address = self.network, self.tables[table].ctypes.data
         for argument, array in caller.items():
-            self.tables[table, self.network.places[argument]] = array.ctypes.data
-        self.network.functions[name](self.tables[table].ctypes.data)
+            self.tables[table, network.places[argument]] = array.ctypes.data
+        if not network.is_shared or steps * network.products < HELPED:
+            network.functions[name](address)
+            return
+
+        def step() -> int:
+            network.functions[name](address)
+            return int(self.numbers[0])
+
+        network.helpers.run(step, lambda: network.functions["help"](address), self.job)
 
     def pack(self) -> None:
         """Pack the matrices."""
@@ -173,7 +196,7 @@ class Memory:
         self.numbers[:] = (len(ids), self.rows, self.t, stride, 0)
         ids = np.ascontiguousarray(ids.T if self.network.one else ids[None], np.int64)
         for table, own in enumerate(ids):
-            self._call("read", table, ids=own, logits=logits[:, table] if self.network.one else logits)
+            self._call("read", table, len(own), ids=own, logits=logits[:, table] if self.network.one else logits)
         self.t += int(self.numbers[0])
 
     def draw(
@@ -196,7 +219,7 @@ class Memory:
         """
         self.numbers[:] = (len(uniforms), 1, self.t, logits.shape[1] if len(logits) > 1 else 0, top_k)
         self.reals[:] = (temperature, top_p, min_p)
-        self._call("draw", ids=ids, logits=logits, uniforms=uniforms, mask=mask, stops=stops)
+        self._call("draw", steps=len(uniforms), ids=ids, logits=logits, uniforms=uniforms, mask=mask, stops=stops)
         made = int(self.numbers[0])
         self.t += made
         return made

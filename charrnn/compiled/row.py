@@ -11,10 +11,13 @@ import numpy as np
 from charrnn.compiled.code import I8, I32, I64, PTR, Code, zeros
 from charrnn.compiled.forms import BYTES, integers_of, upper_halves
 from charrnn.compiled.machine import Machine
+from charrnn.compiled.team import Team
 
 # Vectors of a panel: as many sums as hide the latency of an addition.
 WIDE = 8
 UNROLL = 4
+# Several threads compute a product of at least so many multiply-adds; a smaller one is done before they have met.
+SHARED = 1 << 17
 
 
 def panels(n: int, form: str, lanes: int) -> list[tuple[int, int]]:
@@ -24,6 +27,11 @@ def panels(n: int, form: str, lanes: int) -> list[tuple[int, int]]:
     # Two vectors of bfloat16 share one of 32 bits.
     vectors += vectors % 2 if form == "bf16" else 0
     return [(j * WIDE * lanes, WIDE) for j in range(whole)] + ([(whole * WIDE * lanes, vectors)] if rest else [])
+
+
+def is_shared(k: int, n: int, lanes: int) -> bool:
+    """Return whether several threads compute the product with a matrix (k, n)."""
+    return k * n >= SHARED and n >= 2 * WIDE * lanes
 
 
 def scale_bytes(n: int, form: str, lanes: int) -> int:
@@ -61,6 +69,7 @@ class RowProducts:
         self.lanes = machine.vector_bytes // 4
         self.panel = WIDE * self.lanes
         self._kernels: dict[int, ir.Function] = {}
+        self._team: Team | None = None
 
     def multiply(
         self,
@@ -73,11 +82,13 @@ class RowProducts:
         c: tuple[ir.Value, int],
         z: tuple[ir.Value, int] | None,
         tile: ir.Value,
+        job: ir.Value,
     ) -> None:
-        """Emit c = z + a P for one row; without z, c = a P. `tile`: memory for a last panel."""
+        """Emit c = z + a P for one row; without z, c = a P. `tile`: memory for a last panel. `job`: of helpers."""
         b, parts = code.b, panels(n, self.form, self.lanes)
         weights = code.at(packed, scale_bytes(n, self.form, self.lanes), I8)
         whole = [low for low, vectors in parts if vectors == WIDE and low + self.panel <= n]
+        shared = is_shared(k, n, self.lanes)
         # One call does all whole panels.
         for low, vectors in ([parts[0]] if whole else []) + parts[len(whole) :]:
             panel = code.at(weights, low * k * BYTES[self.form], I8)
@@ -92,8 +103,18 @@ class RowProducts:
                     start = [tile, code.i(1)]
                 b.call(self._kernel(vectors), [*given, *start, tile, code.i(count)])
                 self._copy(code, tile, code.at(c[0], low), rest)
+            elif shared and low == 0:
+                self.team(code).announce(code, job, [*given, *start, code.at(c[0], low)], count)
             else:
                 b.call(self._kernel(vectors), [*given, *start, code.at(c[0], low), code.i(count)])
+
+        if shared:
+            self.team(code).finish(code, job, len(whole))
+
+    def team(self, code: Code) -> Team:
+        """Return the functions that share panels, made at the first call."""
+        self._team = self._team or Team(self._kernel(WIDE), code, self.form, self.panel)
+        return self._team
 
     @staticmethod
     def _copy(code: Code, source: ir.Value, to: ir.Value, columns: int) -> None:

@@ -20,8 +20,9 @@ F64 = ir.DoubleType()
 # NUMBERS. reals: float64, in the order of REALS. ids: int64. logits: those of a step are `stride` numbers after those
 # of the step before; with 0, only the last ones are kept. mask: is added to the logits before a draw. uniforms:
 # float64, one for each draw. stops: a byte for every id, not 0 if drawing ends after it; and one more, for a draw from
-# what is not a number. weights: memory for one row of logits. The others are those of attention.
-CALLER = ("table", "numbers", "reals", "ids", "logits", "mask", "uniforms", "stops", "weights", *Ring._fields)
+# what is not a number. weights: memory for one row of logits. job: what several threads do together, for one text
+# (`charrnn.compiled.team`). The others are those of attention.
+CALLER = ("table", "numbers", "reals", "ids", "logits", "mask", "uniforms", "stops", "weights", "job", *Ring._fields)
 NUMBERS = ("count", "rows", "t", "stride", "top_k")
 REALS = ("temperature", "top_p", "min_p")
 
@@ -58,6 +59,7 @@ class StepCode(ScanCode):
         table, rows, self.t, ids = code.function.args
         self.rows = code.i(1) if one else rows
         self.recording = code.i(0)
+        self.more = (Pointers(layout).load(code, table, "job"),) if one else ()
         self.table, self.zx, self.logits = Pointers(layout), zx, logits
         self.pointers = {
             (argument.name, argument.role): self.table.load(code, table, argument.name)
@@ -126,6 +128,13 @@ def emit_read(step: StepCode, one: bool) -> None:
     with code.flushing(), code.loop(0, caller.numbers["count"]) as n:
         caller.steps(n, 1 if one else caller.numbers["rows"])
     code.b.ret_void()
+
+
+def emit_help(step: StepCode) -> None:
+    """Emit `help`: compute panels of products that another thread announces."""
+    caller, products = Caller(step, "help"), step.products
+    assert isinstance(products, RowProducts)
+    products.team(caller.code).help(caller.code, caller.given["job"])
 
 
 def emit_pack(step: StepCode) -> None:

@@ -28,8 +28,8 @@ PATIENCE = 2_500_000_000
 CALLS = 1_000_000
 # With fewer rows than this, each is read by the code for one text.
 FEW = 8
-# With larger matrices than this, in bytes, memory limits the speed of a single text.
-LARGE = 8 << 20
+# With larger matrices than this, in bytes, memory limits the speed of a single text; BLAS reads it faster.
+LARGE = 32 << 20
 # A call draws at most this many characters, and fewer if they need more multiply-adds than LONGEST: what is drawn is
 # not shown before the call returns.
 CHUNK = 64
@@ -52,7 +52,6 @@ class Compiled:
         if self.model.engine == "compiled":
             return 0
         if rows == 1 and self.model.form == "float32" and self.products * BYTES["float32"] > LARGE:
-            # Memory limits a single text, and two threads of BLAS read it faster than one.
             return None
         return PATIENCE // (CALLS + rows * self.products) + 1
 

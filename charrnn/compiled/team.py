@@ -1,0 +1,144 @@
+"""Products of one row that several threads compute together.
+
+A product consists of panels (`charrnn.compiled.row`), and any thread can compute any of them with the same result. The
+thread that steps announces a product in a job: it writes what the kernel is given, and then the ticket, which says how
+many panels are left. Whoever takes a panel lowers the ticket, the announcing thread like the helpers. So it never waits
+for a helper that has not come yet, only for one that has begun a panel.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from time import perf_counter
+
+import llvmlite.ir as ir
+import numpy as np
+
+from charrnn.compiled.code import I8, I64, PTR, Code
+from charrnn.compiled.forms import BYTES
+
+# A job is JOB numbers of 64 bits, of which these are written by different threads, each in a line of the cache of its
+# own. ticket: the number of the product in the upper half, and how many panels are left in the lower one. done: how
+# many panels are computed. GIVEN: what the kernel is given for the first panel.
+TICKET, DONE, NUMBER, GIVEN, JOB = 0, 16, 32, 33, 48
+# The ticket that sends helpers away.
+STOP = -1 << 32
+_LEFT = (1 << 32) - 1
+# After so many calls it is measured again which way is faster.
+AGAIN = 32
+# More threads than this would wait for memory, and for each other.
+MOST = 4
+
+
+class Team:
+    """The functions of a module that share panels. kernel: for panels of `wide` numbers with a form of weights."""
+
+    def __init__(self, kernel: ir.Function, of: Code, form: str, wide: int):
+        self.kernel, self.wide, self.line = kernel, wide, wide * BYTES[form]
+        self.take = self._emit_take(of)
+
+    def announce(self, code: Code, job: ir.Value, given: Sequence[ir.Value], count: int) -> None:
+        """Emit that a product of `count` panels is there to be computed."""
+        b = code.b
+        for place, value in enumerate(given):
+            b.store(value, code.at(job, GIVEN + place, I64), align=8)
+        b.store(code.i(0), code.at(job, DONE, I64), align=8)
+        number = b.add(b.load(code.at(job, NUMBER, I64), align=8, typ=I64), code.i(1))
+        b.store(number, code.at(job, NUMBER, I64), align=8)
+        ticket = b.or_(b.shl(number, code.i(32)), code.i(count))
+        b.atomic_rmw("xchg", code.at(job, TICKET, I64), ticket, "release")
+
+    def finish(self, code: Code, job: ir.Value, count: int) -> None:
+        """Emit the computation of what no helper has taken, and then wait for the rest."""
+        b = code.b
+        b.call(self.take, [job])
+        wait, after = b.append_basic_block(), b.append_basic_block()
+        b.branch(wait)
+        b.position_at_end(wait)
+        code.pause()
+        done = b.load_atomic(code.at(job, DONE, I64), "acquire", 8, typ=I64)
+        b.cbranch(b.icmp_signed("==", done, code.i(count)), after, wait)
+        b.position_at_end(after)
+
+    def _emit_take(self, of: Code) -> ir.Function:
+        """Emit `take(job)`: compute panels until none is left."""
+        code = Code(of.module, of.machine, of.real, "take", [PTR])
+        code.private()
+        b, (job,) = code.b, code.function.args
+        look, lower, panel, after = (b.append_basic_block() for _ in range(4))
+        b.branch(look)
+        b.position_at_end(look)
+        address = code.at(job, TICKET, I64)
+        ticket = b.load_atomic(address, "acquire", 8, typ=I64)
+        left = b.and_(ticket, code.i(_LEFT))
+        b.cbranch(b.icmp_signed("==", left, code.i(0)), after, lower)
+        b.position_at_end(lower)
+        # It fails if somebody else has taken one, or if the product is another one now.
+        lowered = b.cmpxchg(address, ticket, b.sub(ticket, code.i(1)), "acq_rel", "monotonic")
+        b.cbranch(b.extract_value(lowered, 1), panel, look)
+        b.position_at_end(panel)
+        kinds = (PTR, PTR, PTR, I64, PTR, I64, PTR)
+        x, weights, scales, k, z, moves, y = (
+            b.load(code.at(job, GIVEN + place, I64), align=8, typ=kind) for place, kind in enumerate(kinds)
+        )
+        j = b.sub(left, code.i(1))
+        column = b.mul(j, code.i(self.wide))
+        own = [code.at(weights, b.mul(b.mul(j, k), code.i(self.line)), I8), code.at(scales, column), k]
+        at = [code.at(z, b.mul(column, moves)), moves, code.at(y, column)]
+        b.call(self.kernel, [x, *own, *at, code.i(1)])
+        b.atomic_rmw("add", code.at(job, DONE, I64), code.i(1), "release")
+        b.branch(look)
+        b.position_at_end(after)
+        b.ret_void()
+        return code.function
+
+    def help(self, code: Code, job: ir.Value) -> None:
+        """Emit what a helper does: to take panels, until it is sent away."""
+        b = code.b
+        look, work, after = (b.append_basic_block() for _ in range(3))
+        with code.flushing():
+            b.branch(look)
+            b.position_at_end(look)
+            code.pause()
+            ticket = b.load_atomic(code.at(job, TICKET, I64), "acquire", 8, typ=I64)
+            b.cbranch(b.icmp_signed("==", ticket, code.i(STOP)), after, work)
+            b.position_at_end(work)
+            b.call(self.take, [job])
+            b.branch(look)
+            b.position_at_end(after)
+        b.ret_void()
+
+
+class Helpers:
+    """Threads that help the one that steps, as long as it is faster with them: other programs may need the cores."""
+
+    def __init__(self, count: int):
+        self.count, self._calls = count, 0
+        self._pool = ThreadPoolExecutor(count, "charrnn-helper") if count else None
+        # Of a step without and with help, when it was measured last.
+        self._seconds = [float("inf"), 0.0]
+
+    def run(self, steps: Callable[[], int], help: Callable[[], None], job: np.ndarray) -> None:
+        """Call `steps`, which returns how many it has made; with the threads, which call `help`, if that was faster."""
+        if self._pool is None:
+            steps()
+            return
+        self._calls += 1
+        helped = (self._seconds[1] <= self._seconds[0]) != (self._calls % AGAIN == 0)
+        began = perf_counter()
+        with self._helping(self._pool, help, job) if helped else nullcontext():
+            made = steps()
+        self._seconds[helped] = (perf_counter() - began) / max(1, made)
+
+    @contextmanager
+    def _helping(self, pool: ThreadPoolExecutor, help: Callable[[], None], job: np.ndarray) -> Iterator[None]:
+        job[TICKET] = 0
+        coming = [pool.submit(help) for _ in range(self.count)]
+        try:
+            yield
+        finally:
+            job[TICKET] = STOP
+            for one in coming:
+                # One that has not begun need not come.
+                if not one.cancel():
+                    one.result()
