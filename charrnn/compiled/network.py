@@ -15,6 +15,7 @@ from charrnn.compiled.attention import LookBack
 from charrnn.compiled.cache import cached, described, key
 from charrnn.compiled.draw import DrawCode
 from charrnn.compiled.graph import Kind
+from charrnn.compiled.helpers import MOST, Helpers
 from charrnn.compiled.layout import Layout
 from charrnn.compiled.machine import Machine
 from charrnn.compiled.product import Products, library
@@ -23,7 +24,7 @@ from charrnn.compiled.row import WIDE, RowProducts, is_shared, packed_row
 from charrnn.compiled.scan import this_machine
 from charrnn.compiled.step import step_of
 from charrnn.compiled.stream import NUMBERS, REALS, Pointers, StepCode, emit_help, emit_pack, emit_read
-from charrnn.compiled.team import JOB, MOST, Helpers
+from charrnn.compiled.team import JOB
 from charrnn.cores import usable_cores
 
 # Arrays begin at a multiple of this many bytes, so that no vector is in two lines of the cache.
@@ -184,7 +185,11 @@ class Memory:
             network.functions[name](address)
             return int(self.numbers[0])
 
-        network.helpers.run(step, lambda: network.functions["help"](address), self.job)
+        def help() -> None:
+            # As long as it runs, it keeps this memory.
+            network.functions["help"](self.tables[table].ctypes.data)
+
+        network.helpers.run(step, help, self.job)
 
     def pack(self) -> None:
         """Pack the matrices."""

@@ -1,33 +1,23 @@
 """Products of one row that several threads compute together.
 
 A product consists of panels (`charrnn.compiled.row`), and any thread can compute any of them with the same result. The
-thread that steps announces a product in a job: it writes what the kernel is given, and then the ticket, which says how
-many panels are left. Whoever takes a panel lowers the ticket, the announcing thread like the helpers. So it never waits
-for a helper that has not come yet, only for one that has begun a panel.
+thread that steps announces a product in a job: it writes what the kernel is given, and then the ticket, which is the
+number of panels that are left. Whoever takes a panel lowers the ticket, the announcing thread like the helpers
+(`charrnn.compiled.helpers`). So it never waits for a helper that has not come yet, only for one that has begun a panel.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
-from time import perf_counter
+from collections.abc import Sequence
 
 import llvmlite.ir as ir
-import numpy as np
 
 from charrnn.compiled.code import I8, I64, PTR, Code
 from charrnn.compiled.forms import BYTES
 
-# A job is JOB numbers of 64 bits, of which these are written by different threads, each in a line of the cache of its
-# own. ticket: the number of the product in the upper half, and how many panels are left in the lower one. done: how
-# many panels are computed. GIVEN: what the kernel is given for the first panel.
-TICKET, DONE, NUMBER, GIVEN, JOB = 0, 16, 32, 33, 48
+# A job is JOB numbers of 64 bits. TICKET: how many panels are left. DONE: how many are computed. Many threads write
+# these two, so each has a line of the cache of its own. GIVEN: what the kernel is given for the first panel.
+TICKET, DONE, GIVEN, JOB = 0, 16, 32, 48
 # The ticket that sends helpers away.
-STOP = -1 << 32
-_LEFT = (1 << 32) - 1
-# After so many calls it is measured again which way is faster.
-AGAIN = 32
-# More threads than this would wait for memory, and for each other.
-MOST = 4
+STOP = -1
 
 
 class Team:
@@ -43,10 +33,7 @@ class Team:
         for place, value in enumerate(given):
             b.store(value, code.at(job, GIVEN + place, I64), align=8)
         b.store(code.i(0), code.at(job, DONE, I64), align=8)
-        number = b.add(b.load(code.at(job, NUMBER, I64), align=8, typ=I64), code.i(1))
-        b.store(number, code.at(job, NUMBER, I64), align=8)
-        ticket = b.or_(b.shl(number, code.i(32)), code.i(count))
-        b.atomic_rmw("xchg", code.at(job, TICKET, I64), ticket, "release")
+        b.atomic_rmw("xchg", code.at(job, TICKET, I64), code.i(count), "release")
 
     def finish(self, code: Code, job: ir.Value, count: int) -> None:
         """Emit the computation of what no helper has taken, and then wait for the rest."""
@@ -69,19 +56,18 @@ class Team:
         b.branch(look)
         b.position_at_end(look)
         address = code.at(job, TICKET, I64)
-        ticket = b.load_atomic(address, "acquire", 8, typ=I64)
-        left = b.and_(ticket, code.i(_LEFT))
-        b.cbranch(b.icmp_signed("==", left, code.i(0)), after, lower)
+        left = b.load_atomic(address, "acquire", 8, typ=I64)
+        b.cbranch(b.icmp_signed(">", left, code.i(0)), lower, after)
         b.position_at_end(lower)
-        # It fails if somebody else has taken one, or if the product is another one now.
-        lowered = b.cmpxchg(address, ticket, b.sub(ticket, code.i(1)), "acq_rel", "monotonic")
+        # It fails if somebody else has taken one. The product may be another one by now: what is given is read later.
+        j = b.sub(left, code.i(1))
+        lowered = b.cmpxchg(address, left, j, "acq_rel", "monotonic")
         b.cbranch(b.extract_value(lowered, 1), panel, look)
         b.position_at_end(panel)
         kinds = (PTR, PTR, PTR, I64, PTR, I64, PTR)
         x, weights, scales, k, z, moves, y = (
             b.load(code.at(job, GIVEN + place, I64), align=8, typ=kind) for place, kind in enumerate(kinds)
         )
-        j = b.sub(left, code.i(1))
         column = b.mul(j, code.i(self.wide))
         own = [code.at(weights, b.mul(b.mul(j, k), code.i(self.line)), I8), code.at(scales, column), k]
         at = [code.at(z, b.mul(column, moves)), moves, code.at(y, column)]
@@ -107,38 +93,3 @@ class Team:
             b.branch(look)
             b.position_at_end(after)
         b.ret_void()
-
-
-class Helpers:
-    """Threads that help the one that steps, as long as it is faster with them: other programs may need the cores."""
-
-    def __init__(self, count: int):
-        self.count, self._calls = count, 0
-        self._pool = ThreadPoolExecutor(count, "charrnn-helper") if count else None
-        # Of a step without and with help, when it was measured last.
-        self._seconds = [float("inf"), 0.0]
-
-    def run(self, steps: Callable[[], int], help: Callable[[], None], job: np.ndarray) -> None:
-        """Call `steps`, which returns how many it has made; with the threads, which call `help`, if that was faster."""
-        if self._pool is None:
-            steps()
-            return
-        self._calls += 1
-        helped = (self._seconds[1] <= self._seconds[0]) != (self._calls % AGAIN == 0)
-        began = perf_counter()
-        with self._helping(self._pool, help, job) if helped else nullcontext():
-            made = steps()
-        self._seconds[helped] = (perf_counter() - began) / max(1, made)
-
-    @contextmanager
-    def _helping(self, pool: ThreadPoolExecutor, help: Callable[[], None], job: np.ndarray) -> Iterator[None]:
-        job[TICKET] = 0
-        coming = [pool.submit(help) for _ in range(self.count)]
-        try:
-            yield
-        finally:
-            job[TICKET] = STOP
-            for one in coming:
-                # One that has not begun need not come.
-                if not one.cancel():
-                    one.result()
