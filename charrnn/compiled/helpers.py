@@ -1,7 +1,7 @@
 """Threads that help the one that steps: they compute panels of its products (`charrnn.compiled.team`)."""
 
-import math
 import os
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -16,8 +16,8 @@ from charrnn.compiled.team import STOP, TICKET
 MOST = 4
 # After so many calls it is measured again which way is faster.
 AGAIN = 32
-# How much the last measurement counts.
-LATEST = 0.3
+# Of so many last measurements of a way the fastest counts: others were interrupted, or were the first to touch memory.
+KEPT = 4
 
 
 class Helpers:
@@ -26,7 +26,7 @@ class Helpers:
     def __init__(self, count: int):
         self.count, self._calls = count, 0
         # Of a step without and with help.
-        self._seconds = [math.nan, math.nan]
+        self._seconds: tuple[deque[float], deque[float]] = (deque(maxlen=KEPT), deque(maxlen=KEPT))
         # Of several threads that step, they help one.
         self._free = Lock()
         self._process = 0
@@ -40,17 +40,17 @@ class Helpers:
         try:
             helped, began = self._choice(), perf_counter()
             made = self._helped(steps, help, job) if helped else steps()
-            seconds, before = (perf_counter() - began) / max(1, made), self._seconds[helped]
-            self._seconds[helped] = seconds if math.isnan(before) else before + LATEST * (seconds - before)
+            self._seconds[helped].append((perf_counter() - began) / max(1, made))
         finally:
             self._free.release()
 
     def _choice(self) -> bool:
-        """Return whether to be helped: the first call is and the second is not, then the faster way, mostly."""
+        """Return whether to be helped: every second of the first four calls is, then the faster way is gone, mostly."""
         self._calls += 1
-        if self._calls <= 2:
-            return self._calls == 1
-        return (self._seconds[1] <= self._seconds[0]) != (self._calls % AGAIN == 0)
+        if self._calls <= 4:
+            return self._calls % 2 == 1
+        alone, helped = map(min, self._seconds)
+        return (helped <= alone) != (self._calls % AGAIN == 0)
 
     def _helped(self, steps: Callable[[], int], help: Callable[[], None], job: np.ndarray) -> int:
         coming: list[Future[None]] = []
