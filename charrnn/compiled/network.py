@@ -15,7 +15,6 @@ from charrnn.compiled.attention import LookBack
 from charrnn.compiled.cache import cached, described, key
 from charrnn.compiled.draw import DrawCode
 from charrnn.compiled.graph import Kind
-from charrnn.compiled.helpers import MOST, Helpers
 from charrnn.compiled.layout import Layout
 from charrnn.compiled.machine import Machine
 from charrnn.compiled.product import Products, library
@@ -25,6 +24,7 @@ from charrnn.compiled.scan import this_machine
 from charrnn.compiled.step import step_of
 from charrnn.compiled.stream import NUMBERS, REALS, Pointers, StepCode, emit_help, emit_pack, emit_read
 from charrnn.compiled.team import JOB
+from charrnn.compiled.team_threads import MOST, Helpers
 from charrnn.cores import usable_cores
 
 # Arrays begin at a multiple of this many bytes, so that no vector is in two lines of the cache.
@@ -177,7 +177,7 @@ class Memory:
         network, address = self.network, self.tables[table].ctypes.data
         for argument, array in caller.items():
             self.tables[table, network.places[argument]] = array.ctypes.data
-        if not network.is_shared or steps * network.products < HELPED:
+        if steps * network.products < HELPED:
             network.functions[name](address)
             return
 

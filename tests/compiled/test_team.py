@@ -8,12 +8,12 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
-from charrnn.compiled import helpers, network, team
-from charrnn.compiled.helpers import Helpers
+from charrnn.compiled import network, team, team_threads
 from charrnn.compiled.machine import Machine
 from charrnn.compiled.network import CompiledNetwork, Memory, aligned
 from charrnn.compiled.row import WIDE, packed_row, scale_bytes
 from charrnn.compiled.team import DONE, GIVEN, STOP, TICKET
+from charrnn.compiled.team_threads import Helpers
 from charrnn.config import ModelConfig
 from charrnn.inference.compiled import compiled_network
 from charrnn.inference.model import Model
@@ -246,8 +246,8 @@ def test_threads_help_one_at_a_time():
 def test_what_was_faster_of_late_is_done(monkeypatch):
     """Help costs time at first, later saves it, and then costs time again; a few slow calls do not count."""
     now, helped, job = [0.0], [], np.full(team.JOB, STOP)
-    monkeypatch.setattr(helpers, "AGAIN", 10)
-    monkeypatch.setattr(helpers, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(team_threads, "AGAIN", 10)
+    monkeypatch.setattr(team_threads, "perf_counter", lambda: now[0])
     threads = Helpers(1)
 
     def steps() -> int:
