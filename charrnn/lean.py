@@ -1,7 +1,7 @@
 """Import less: what Keras takes along if it is installed, and no command needs there.
 
-Keras has wrappers for scikit-learn and pictures by matplotlib, and importing these takes more than a second. A program or
-a notebook of the user may want them, so only the processes that are charrnn's own leave them out.
+Keras has wrappers for scikit-learn and pictures by matplotlib, and importing these takes more than a second. A program
+or a notebook of the user may want them, so only the processes that are charrnn's own leave them out.
 """
 
 import sys

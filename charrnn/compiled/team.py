@@ -3,7 +3,8 @@
 A product consists of panels (`charrnn.compiled.row`), and any thread can compute any of them with the same result. The
 thread that steps announces a product in a job: it writes what the kernel is given, and then the ticket, which is the
 number of panels that are left. Whoever takes a panel lowers the ticket, the announcing thread like the helpers
-(`charrnn.compiled.team_threads`). So it never waits for a helper that has not come yet, only for one that has begun a panel.
+(`charrnn.compiled.team_threads`). So it never waits for a helper that has not come yet, only for one that has begun a
+panel.
 """
 
 from collections.abc import Sequence
