@@ -117,10 +117,10 @@ class Code(Activations):
         return result
 
     @contextmanager
-    def loop(self, start: Any, stop: Any, step: int = 1, down: bool = False) -> Iterator[ir.Value]:
+    def loop(self, start: Any, stop: Any, step: Any = 1, down: bool = False) -> Iterator[ir.Value]:
         """Yield an index that runs over start, start + step, ... < stop, or down from stop - 1 to start."""
         b = self.b
-        start, stop = (value if isinstance(value, ir.Value) else self.i(value) for value in (start, stop))
+        start, stop, step = (value if isinstance(value, ir.Value) else self.i(value) for value in (start, stop, step))
         before, head, body, after = b.block, *(b.append_basic_block() for _ in range(3))
         b.branch(head)
         b.position_at_end(head)
@@ -129,7 +129,7 @@ class Code(Activations):
         b.cbranch(b.icmp_signed("<", count, stop), body, after)
         b.position_at_end(body)
         yield b.sub(b.add(start, b.sub(stop, self.i(1))), count) if down else count
-        count.add_incoming(b.add(count, self.i(step), flags=("nsw",)), b.block)
+        count.add_incoming(b.add(count, step, flags=("nsw",)), b.block)
         b.branch(head)
         b.position_at_end(after)
 
@@ -188,6 +188,25 @@ class Code(Activations):
             )
             x = (combined or self.add)(low, high)
         return self.b.extract_element(x, ir.Constant(I32, 0))
+
+    def transposed(self, rows: Sequence[ir.Value]) -> list[ir.Value]:
+        """Return the columns of a square, as many vectors as lanes.
+
+        At each stage pairs of rows exchange blocks: the upper row gives its right one for the lower row's left one.
+        """
+        lines, size = list(rows), 1
+        while size < self.lanes:
+            for upper in (row for row in range(self.lanes) if not row & size):
+                pair = lines[upper], lines[upper + size]
+                # Numbers from `lanes` on are those of the lower row.
+                left = [n if not n & size else n - size + self.lanes for n in range(self.lanes)]
+                right = [n + size if not n & size else n + self.lanes for n in range(self.lanes)]
+                lines[upper], lines[upper + size] = (
+                    self.b.shuffle_vector(*pair, ir.Constant(ir.VectorType(I32, self.lanes), places))
+                    for places in (left, right)
+                )
+            size *= 2
+        return lines
 
     def elementwise(self, op: str, operands: Sequence[ir.Value]) -> ir.Value:
         """Return an elementwise operation of `charrnn.compiled.graph` on values."""

@@ -1,7 +1,7 @@
 """Matrix products: matrices packed into panels, and kernels that keep a block of the result in registers.
 
 A matrix (K, N) is packed once for all steps of a window: its rows are cut into chunks, its columns into panels as wide
-as a kernel; a panel's part in a chunk is contiguous, row by row. Columns that a last panel lacks are 0.
+as a kernel; a panel's part in a chunk is contiguous, row by row. Columns that a last panel lacks may be anything.
 
 The functions are the same for all cells. So they are compiled apart from them, once for a processor: `Library`.
 """
@@ -20,10 +20,13 @@ REALS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
 # Rows of a chunk, at most: a panel of that length stays in a core's cache.
 CHUNK = 512
 UNROLL = 4
-# pack, pack_transposed: matrix, packed, K, N. multiply: rows, K, N; A and the length of its rows; the packed matrix; C
-# and the length of its rows; Z, the length of its rows, and 1, or 0 if Z is one panel of zeros; memory of a tile.
-PACK = [PTR, PTR, I64, I64]
+# The length of a row is the distance from one row of a matrix to the next. transpose: a matrix and the length of its
+# rows; its transpose and the length of its rows; rows, columns. pack, pack_transposed: a matrix and the length of its
+# rows; the packed matrix; K, N. multiply: rows, K, N; A and the length of its rows; the packed matrix; C and the length
+# of its rows; Z, the length of its rows, and 1, or 0 if Z is one panel of zeros; memory of a tile.
+PACK = [PTR, I64, PTR, I64, I64]
 FUNCTIONS = {
+    "transpose": [PTR, I64, PTR, I64, I64, I64],
     "pack": PACK,
     "pack_transposed": PACK,
     "multiply": [I64, I64, I64, PTR, I64, PTR, PTR, I64, PTR, I64, I64, PTR],
@@ -33,6 +36,15 @@ FUNCTIONS = {
 def panel(machine: Machine, dtype: str) -> int:
     """Return the number of columns of a panel."""
     return machine.vectors * machine.vector_bytes // (8 if dtype == "float64" else 4)
+
+
+def chunks(code: Code, k: ir.Value) -> Iterator[tuple[ir.Value, ir.Value, ir.Value]]:
+    """Yield, in a loop, the number, the first row and the rows of each chunk; these are as equal as can be."""
+    b = code.b
+    count = b.sdiv(b.add(k, code.i(CHUNK - 1)), code.i(CHUNK))
+    with code.loop(0, count) as place:
+        low = b.sdiv(b.mul(k, place), count)
+        yield place, low, b.sub(b.sdiv(b.mul(k, b.add(place, code.i(1))), count), low)
 
 
 class Library:
@@ -67,7 +79,8 @@ class Products:
         self.module, self.machine, self.real = module, machine, REALS[dtype]
         self.panel, self._library = panel(machine, dtype), library(machine, dtype)
 
-    def _call(self, code: Code, name: str, arguments: Sequence[ir.Value]) -> None:
+    def call(self, code: Code, name: str, arguments: Sequence[ir.Value]) -> None:
+        """Emit the call of one of FUNCTIONS."""
         symbol = self._library.symbol(name)
         known = self.module.globals.get(symbol)
         code.b.call(
@@ -76,7 +89,8 @@ class Products:
 
     def pack(self, code: Code, matrix: ir.Value, packed: ir.Value, k: int, n: int, transposed: bool) -> None:
         """Emit the packing of a matrix (K, N), or of the transpose of a matrix (N, K)."""
-        self._call(code, "pack_transposed" if transposed else "pack", [matrix, packed, code.i(k), code.i(n)])
+        name, length = ("pack_transposed", k) if transposed else ("pack", n)
+        self.call(code, name, [matrix, code.i(length), packed, code.i(k), code.i(n)])
 
     def multiply(
         self,
@@ -98,7 +112,7 @@ class Products:
             [z[0], code.i(z[1]), code.i(1)] if z else [zeros(self.module, self.real, self.panel), code.i(0), code.i(0)]
         )
         sizes = [rows, code.i(k), code.i(n)]
-        self._call(code, "multiply", [*sizes, a[0], code.i(a[1]), packed, c[0], code.i(c[1]), *start, tile])
+        self.call(code, "multiply", [*sizes, a[0], code.i(a[1]), packed, c[0], code.i(c[1]), *start, tile])
 
 
 class _Functions:
@@ -110,6 +124,7 @@ class _Functions:
         # The numbers of a line of the cache.
         self.block = 64 // (8 if dtype == "float64" else 4)
         self.kernels = {rows: self._kernel(rows) for rows in range(1, machine.rows + 1)}
+        self.transpose = self._transpose()
         for transposed in (False, True):
             self._pack(transposed)
         self._multiply()
@@ -162,75 +177,84 @@ class _Functions:
         b.ret_void()
         return code.function
 
-    def _chunks(self, code: Code, k: ir.Value) -> Iterator[tuple[ir.Value, ir.Value, ir.Value]]:
-        """Yield, in a loop, the number, the first row and the rows of each chunk; these are as equal as can be."""
-        b = code.b
-        chunks = b.sdiv(b.add(k, code.i(CHUNK - 1)), code.i(CHUNK))
-        with code.loop(0, chunks) as place:
-            low = b.sdiv(b.mul(k, place), chunks)
-            yield place, low, b.sub(b.sdiv(b.mul(k, b.add(place, code.i(1))), chunks), low)
-
     def _panels(self, code: Code, n: ir.Value) -> ir.Value:
         return code.b.sdiv(code.b.add(n, code.i(self.panel - 1)), code.i(self.panel))
 
     def _pack(self, transposed: bool) -> None:
-        """Emit the packing of a matrix (K, N), or of the transpose of a matrix (N, K)."""
+        """Emit the packing of a matrix (K, N), or of the transpose of a matrix (N, K).
+
+        A few rows at a time: so the matrix is read in the order of memory, and a panel's part of it is whole lines.
+        """
         name = "pack_transposed" if transposed else "pack"
         code = self._code(name, FUNCTIONS[name])
         b = code.b
-        matrix, packed, k, n = code.function.args
+        matrix, length, packed, k, n = code.function.args
         panels = self._panels(code, n)
-        for _, low, count in self._chunks(code, k):
-            with code.loop(0, panels) as j:
-                first = b.mul(j, code.i(self.panel))
-                there = code.at(packed, b.mul(b.add(b.mul(low, panels), b.mul(j, count)), code.i(self.panel)))
-                left = b.sub(n, first)
-                wide = b.select(b.icmp_signed("<", left, code.i(self.panel)), left, code.i(self.panel))
+        for _, low, count in chunks(code, k):
+            few = count if transposed else code.i(self.block)
+            with code.loop(0, count, few) as start, code.loop(0, panels) as j:
+                lines, first = self._least(code, b.sub(count, start), few), b.mul(j, code.i(self.panel))
+                row = b.add(b.add(b.mul(low, panels), b.mul(j, count)), start)
+                there, wide = code.at(packed, b.mul(row, code.i(self.panel))), b.sub(n, first)
+                wide = self._least(code, wide, code.i(self.panel))
                 if transposed:
-                    self._transpose(code, code.at(matrix, b.add(b.mul(first, k), low)), k, there, count, wide)
+                    source = code.at(matrix, b.add(b.mul(first, length), low))
+                    b.call(self.transpose, [source, length, there, code.i(self.panel), wide, lines])
                 else:
-                    source = code.at(matrix, b.add(b.mul(low, n), first))
-                    with code.loop(0, count) as line:
-                        row, to = code.at(source, b.mul(line, n)), code.at(there, b.mul(line, code.i(self.panel)))
-                        self._copy_row(code, row, to, wide)
-                with b.if_then(b.icmp_signed("<", wide, code.i(self.panel))):
-                    code.use(1)
-                    with code.loop(0, count) as line, code.loop(wide, self.panel) as column:
-                        code.store(code.number(0.0), code.at(there, b.add(b.mul(line, code.i(self.panel)), column)))
-                    code.use(code.widest)
+                    source = code.at(matrix, b.add(b.mul(b.add(low, start), length), first))
+                    self._copy_lines(code, source, length, there, lines, wide)
         b.ret_void()
 
-    def _copy_row(self, code: Code, row: ir.Value, to: ir.Value, wide: ir.Value) -> None:
-        """Emit the copy of a panel's part of a row: of whole vectors if it is whole."""
-        whole = code.b.icmp_signed("==", wide, code.i(self.panel))
-        with code.b.if_else(whole) as (then, otherwise):
-            with then:
+    @staticmethod
+    def _least(code: Code, x: ir.Value, y: ir.Value) -> ir.Value:
+        return code.b.select(code.b.icmp_signed("<", x, y), x, y)
+
+    def _copy_lines(
+        self, code: Code, source: ir.Value, length: ir.Value, to: ir.Value, lines: ir.Value, wide: ir.Value
+    ) -> None:
+        """Emit the copy of a panel's part of some rows: of whole vectors if it is whole."""
+        b = code.b
+
+        def copy(line: ir.Value, column: ir.Value | int) -> None:
+            value = code.load(code.at(code.at(source, b.mul(line, length)), column))
+            code.store(value, code.at(code.at(to, b.mul(line, code.i(self.panel))), column))
+
+        with b.if_else(b.icmp_signed("==", wide, code.i(self.panel))) as (then, otherwise):
+            with then, code.loop(0, lines) as line:
                 for column in range(0, self.panel, code.lanes):
-                    code.store(code.load(code.at(row, column)), code.at(to, column))
+                    copy(line, column)
             with otherwise:
                 code.use(1)
-                with code.loop(0, wide) as column:
-                    code.store(code.load(code.at(row, column)), code.at(to, column))
+                with code.loop(0, lines) as line, code.loop(0, wide) as column:
+                    copy(line, column)
                 code.use(code.widest)
 
-    def _transpose(
-        self, code: Code, source: ir.Value, length: ir.Value, to: ir.Value, count: ir.Value, wide: ir.Value
-    ) -> None:
-        """Emit the transposition of `wide` rows of `count` numbers into a panel.
+    def _transpose(self) -> ir.Function:
+        """Emit the transposition of a matrix, in squares of as many rows as a vector has numbers.
 
-        A few numbers of each row at a time: if a row were passed over at every number, each would be read from memory
-        anew, as rows at a distance of a power of two share a few places of the cache.
+        A line of the cache of each row at a time: if a row were passed over at every square, each line would be read
+        from memory anew, as rows at a distance of a power of two share a few places of the cache.
         """
-        b = code.b
+        code = self._code("transpose", FUNCTIONS["transpose"])
+        b, lanes = code.b, code.widest
+        source, length, to, to_length, rows, columns = code.function.args
+        squares, whole = (b.and_(count, code.i(-lanes)) for count in (rows, columns))
+        with code.loop(0, whole, self.block) as start, code.loop(0, squares, lanes) as row:
+            end = self._least(code, b.add(start, code.i(self.block)), whole)
+            with code.loop(start, end, lanes) as column:
+                first = b.add(b.mul(row, length), column)
+                lines = [code.load(code.at(source, b.add(first, b.mul(length, code.i(n))))) for n in range(lanes)]
+                first = b.add(b.mul(column, to_length), row)
+                for n, line in enumerate(code.transposed(lines)):
+                    code.store(line, code.at(to, b.add(first, b.mul(to_length, code.i(n)))))
         code.use(1)
-        with code.loop(0, count, self.block) as start, code.loop(0, wide) as row:
-            left = b.sub(count, start)
-            few = b.select(b.icmp_signed("<", left, code.i(self.block)), left, code.i(self.block))
-            with code.loop(0, few) as place:
-                line = b.add(start, place)
-                value = code.load(code.at(source, b.add(b.mul(row, length), line)))
-                code.store(value, code.at(to, b.add(b.mul(line, code.i(self.panel)), row)))
-        code.use(code.widest)
+        # The columns beyond the squares, and the rows below them.
+        for first_row, last_row, first in ((code.i(0), squares, whole), (squares, rows, code.i(0))):
+            with code.loop(first_row, last_row) as row, code.loop(first, columns) as column:
+                value = code.load(code.at(source, b.add(b.mul(row, length), column)))
+                code.store(value, code.at(to, b.add(b.mul(column, to_length), row)))
+        b.ret_void()
+        return code.function
 
     def _multiply(self) -> None:
         """Emit C = Z + A P: chunk by chunk, panel by panel, in blocks of rows as equal as can be."""
@@ -242,7 +266,7 @@ class _Functions:
         parts = b.select(b.icmp_signed(">", blocks, code.i(0)), blocks, code.i(1))
         size, larger = b.sdiv(rows, parts), b.srem(rows, parts)
         panels, whole = self._panels(code, n), b.sdiv(n, code.i(self.panel))
-        for chunk, low, count in self._chunks(code, k):
+        for chunk, low, count in chunks(code, k):
             # After the first chunk, the result itself is what is added to.
             first = b.icmp_signed("==", chunk, code.i(0))
             start, lds, steps = (b.select(first, x, y) for x, y in ((z, c), (ldz, ldc), (moves, code.i(1))))

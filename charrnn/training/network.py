@@ -24,13 +24,15 @@ class NetworkOps:
     """The namespace `xp` of the network in training: the backend's, with other look-ups and products."""
 
     def __init__(self, products: str | None, native: bool):
-        self.products, self._look_up = products, partial(compiled.look_up, calls) if native else look_up
+        self.products, self.native = products, native
 
     def take(self, x: Any, indices: Any, axis: int) -> Any:
-        return self._look_up(x, indices)
+        return compiled.look_up(calls, x, indices) if self.native else look_up(x, indices)
 
     def matmul(self, x: Any, w: Any) -> Any:
-        return matmul(x, w, self.products)
+        # The products of attention are many small ones.
+        of_matrices = self.native and len(x.shape) == len(w.shape) == 2
+        return compiled.matmul(calls, x, w) if of_matrices else matmul(x, w, self.products)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(xp, name)

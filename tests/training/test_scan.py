@@ -267,6 +267,21 @@ def test_the_gradient_of_a_compiled_look_up_equals_that_of_the_framework():
     assert found[:4].all() and not found[4].any()
 
 
+def test_a_compiled_product_and_its_gradients_equal_those_of_the_framework():
+    rng = np.random.default_rng(0)
+    values = {"a": rng.normal(size=(70, 19)), "b": rng.normal(size=(19, 33))}
+    weights = rng.normal(size=(70, 33))
+
+    def value_and_gradients(multiply):
+        loss = lambda values: (xp.sum(multiply(values["a"], values["b"]) * weights), 0)  # noqa: E731
+        total, _, gradients = compiled(lambda values: loss_and_gradients(loss, values))(tensors(values))
+        return [np.array(array) for array in (total, gradients["a"], gradients["b"])]
+
+    found = value_and_gradients(lambda a, b: compiled_code.matmul(calls, a, b))
+    for array, expected in zip(found, value_and_gradients(xp.matmul), strict=True):
+        np.testing.assert_allclose(array, expected, rtol=1e-12, atol=1e-12)
+
+
 # Of whole networks of every cell, and every stack, tests/training/test_gradcheck.py takes them.
 @pytest.mark.parametrize(
     "name, with_reset",

@@ -1,6 +1,6 @@
-"""Compiled code in a backend's graph: the scan of a layer, the look-up and dropout, with their gradients.
+"""Compiled code in a backend's graph: the scan of a layer, products, the look-up and dropout, with their gradients.
 
-A backend offers `native`, which calls compiled code, and `custom_gradient`; the matrix gradients are its own products.
+A backend offers `native`, which calls compiled code, and `custom_gradient`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from charrnn.cells import Cell
 from charrnn.compiled.dropout import Dropout
 from charrnn.compiled.graph import Kind
+from charrnn.compiled.matmul import MatMul
 from charrnn.compiled.program import Place
 from charrnn.compiled.row_sums import RowSums
 from charrnn.compiled.scan import CompiledScan, Function, Native
@@ -51,6 +52,35 @@ def scan_of(cell: Cell, units: int, emitted: tuple[str, ...], resets: bool, dtyp
 
 _row_sums = cache(RowSums)
 _dropout = cache(Dropout)
+_matmul = cache(MatMul)
+
+
+class OnProcessor:
+    """What the calls of all backends have in common on a processor."""
+
+    scan_of = staticmethod(scan_of)
+
+    def transposed_product(self: Any, a: Any, b: Any) -> Any:
+        """Return a^T b."""
+        return _product(self, "atb", a, b)
+
+
+def matmul(calls: Calls, a: Any, b: Any) -> Any:
+    """Return a b for two matrices."""
+
+    def product(a: Any, b: Any) -> Any:
+        return _product(calls, "ab", a, b), lambda d: (_product(calls, "abt", d, b), _product(calls, "atb", a, d))
+
+    return calls.custom_gradient(product)(a, b)
+
+
+def _product(calls: Calls, form: str, a: Any, b: Any) -> Any:
+    """Return a product of two matrices in a form of `MatMul`."""
+    code = _matmul(form, a.dtype.name)
+    m, k = reversed(a.shape) if form == "atb" else a.shape
+    n = b.shape[0] if form == "abt" else b.shape[1]
+    memory = [Output((size,), kept=False) for size in code.memory(m, k, n)]
+    return calls.native(code, (m, k, n), [a, b], [Output((m, n)), *memory])[0]
 
 
 def look_up(calls: Calls, table: Any, ids: Any) -> Any:

@@ -15,8 +15,8 @@ import numpy as np
 
 from charrnn.compiled.machine import Loaded
 from charrnn.compiled.scan import Native, this_machine
-from charrnn.training.backends.compiled import Output, scan_of
-from charrnn.training.backends.jax.ops import product, xp
+from charrnn.training.backends.compiled import OnProcessor, Output
+from charrnn.training.backends.jax.ops import xp
 
 # The offsets are those of the C structures on 64-bit systems. When a handler is registered, XLA asks for the version of
 # the interface that it was written for (0.1), by an extension of the call frame.
@@ -111,11 +111,10 @@ def capsule_of(handler: Loaded) -> Any:
     return make(handler.address("handler"), None, None)
 
 
-class Calls:
+class Calls(OnProcessor):
     """What `charrnn.training.backends.compiled` needs of JAX."""
 
     xp = xp
-    scan_of = staticmethod(scan_of)
 
     @staticmethod
     def native(code: Native, sizes: Sequence[int], inputs: Sequence[Any], outputs: Sequence[Output]) -> list[Any]:
@@ -136,11 +135,6 @@ class Calls:
             return results, (lambda d: gradient(*d)) if isinstance(results, tuple) else gradient
 
         return jax.custom_gradient(adapted)
-
-    @staticmethod
-    def transposed_product(a: Any, b: Any) -> Any:
-        """Return a^T b."""
-        return product(a.T, b)
 
     @staticmethod
     def words(seed: int, step: Any, layer: int, first_row: Any) -> Any:

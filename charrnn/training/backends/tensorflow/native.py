@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn.compiled.scan import Native
-from charrnn.training.backends.compiled import Output, scan_of
+from charrnn.training.backends.compiled import OnProcessor, Output
 from charrnn.training.backends.tensorflow.ops import xp
 
 # TensorFlow reads an array where it is if its address is a multiple of this; otherwise it copies the array.
@@ -50,11 +50,10 @@ def _references(blocks: list[np.ndarray], place: int) -> int:
 MEMORY = Memory()
 
 
-class Calls:
+class Calls(OnProcessor):
     """What `charrnn.training.backends.compiled` needs of TensorFlow."""
 
     xp = xp
-    scan_of = staticmethod(scan_of)
 
     @staticmethod
     def native(code: Native, sizes: Sequence[int], inputs: Sequence[Any], outputs: Sequence[Output]) -> list[Any]:
@@ -77,11 +76,6 @@ class Calls:
     def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function with its own gradient."""
         return lambda *values: tf.custom_gradient(function)(*map(tf.convert_to_tensor, values))
-
-    @staticmethod
-    def transposed_product(a: Any, b: Any) -> Any:
-        """Return a^T b."""
-        return tf.matmul(a, b, transpose_a=True)
 
     @staticmethod
     def words(seed: int, step: Any, layer: int, first_row: Any) -> Any:
