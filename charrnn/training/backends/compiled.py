@@ -26,6 +26,7 @@ class Output(NamedTuple):
 class Calls(Protocol):
     """What a backend offers.
 
+    prepare(): raises an exception if compiled code cannot be called here.
     scan_of(cell, units, emitted, resets, dtype, more): the compiled scan of a layer.
     native(code, sizes, inputs, outputs): the outputs that are kept, of the type of the first input.
     custom_gradient(function): like `function`, which returns its results and a function that returns the gradients of
@@ -35,6 +36,7 @@ class Calls(Protocol):
 
     xp: Any
 
+    def prepare(self) -> None: ...
     def scan_of(
         self, cell: Cell, units: int, emitted: tuple[str, ...], resets: bool, dtype: str, more: int = 0
     ) -> Any: ...

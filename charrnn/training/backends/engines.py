@@ -5,6 +5,7 @@ from charrnn.engines import AUTO, COMPILED, FRAMEWORK, OF_TRAINING, cannot_compi
 from charrnn.errors import CharRNNError
 from charrnn.network.forward import emitted
 from charrnn.network.stacks import layers_of
+from charrnn.training.backends.choice import choose
 
 
 def check_engine(engine: str) -> None:
@@ -44,7 +45,13 @@ def _obstacle(model: ModelConfig, precision: str, on_gpu: bool, resets: bool) ->
     if why := cannot_compile():
         return why, False
     from charrnn.training.backends.compiled import scan_of
+    from charrnn.training.backends.engine import calls
 
+    try:
+        calls.prepare()
+    except Exception as error:
+        # Whoever built the backend may have left its C interface out.
+        return f"{choose().title} cannot call them ({type(error).__name__}: {error})", False
     layers = layers_of(model)
     for place, cell in enumerate(layers):
         try:

@@ -117,6 +117,10 @@ class Calls(OnProcessor):
     xp = xp
 
     @staticmethod
+    def prepare() -> None:
+        """Do nothing: JAX can always call compiled code."""
+
+    @staticmethod
     def native(code: Native, sizes: Sequence[int], inputs: Sequence[Any], outputs: Sequence[Output]) -> list[Any]:
         """Return the outputs of compiled code that are kept."""
         # As bytes, since JAX has no 64-bit integers by default.

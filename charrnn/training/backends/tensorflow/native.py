@@ -1,53 +1,180 @@
-"""Compiled code in TensorFlow's graph."""
+"""Compiled code in TensorFlow's graph, called by TensorFlow itself, without Python.
 
+charrnn registers one operation of its own, through TensorFlow's C interface for kernels (tensorflow/c/ops.h and
+kernels.h, which plug-ins for devices use too). Its kernel is compiled here: it asks for the addresses of the arrays,
+and calls the compiled code. The first input says which code, and which outputs it has. No Python runs, so the shards of
+a batch do not wait for each other.
+"""
+
+import ctypes
 import math
-import sys
 from collections.abc import Callable, Sequence
-from threading import Lock
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-import numpy as np
+import llvmlite.binding as llvm
 import tensorflow as tf
 
-from charrnn.compiled.scan import Native
+from charrnn.compiled.machine import Loaded
+from charrnn.compiled.scan import Native, this_machine
 from charrnn.training.backends.compiled import OnProcessor, Output
 from charrnn.training.backends.tensorflow.ops import xp
 
-# TensorFlow reads an array where it is if its address is a multiple of this; otherwise it copies the array.
-ALIGNMENT = 64
+NAME = "CharrnnCompiled"
+# The functions of TensorFlow that the kernel calls, with their types in LLVM.
+CALLED = {
+    "TF_NewStatus": "ptr ()",
+    "TF_DeleteStatus": "void (ptr)",
+    "TF_GetCode": "i32 (ptr)",
+    "TF_NumInputs": "i32 (ptr)",
+    "TF_NumOutputs": "i32 (ptr)",
+    "TF_GetInput": "void (ptr, i32, ptr, ptr)",
+    "TF_AllocateOutput": "ptr (ptr, i32, i32, ptr, i32, i64, ptr)",
+    "TF_TensorData": "ptr (ptr)",
+    "TF_DeleteTensor": "void (ptr)",
+    "TF_OpKernelContext_Failure": "void (ptr, ptr)",
+}
+# The first input, the header, has int64: the address of the code, the type of the outputs; then for each output its
+# size in bytes, its rank and its shape. The code is given the other inputs.
+KERNEL = """
+define void @compute(ptr %kernel, ptr %context) {
+entry:
+  %status = call ptr @TF_NewStatus()
+  %inputs_count = call i32 @TF_NumInputs(ptr %context)
+  %outputs_count = call i32 @TF_NumOutputs(ptr %context)
+  %tensors = alloca ptr, i32 %inputs_count
+  %inputs = alloca ptr, i32 %inputs_count
+  %outputs = alloca ptr, i32 %outputs_count
+  br label %input
+input:
+  %i = phi i32 [0, %entry], [%next_i, %input]
+  %tensor_at = getelementptr ptr, ptr %tensors, i32 %i
+  call void @TF_GetInput(ptr %context, i32 %i, ptr %tensor_at, ptr %status)
+  %tensor = load ptr, ptr %tensor_at
+  %data = call ptr @TF_TensorData(ptr %tensor)
+  %input_at = getelementptr ptr, ptr %inputs, i32 %i
+  store ptr %data, ptr %input_at
+  %next_i = add i32 %i, 1
+  %more_inputs = icmp slt i32 %next_i, %inputs_count
+  br i1 %more_inputs, label %input, label %header
+header:
+  %address_at = load ptr, ptr %inputs
+  %address = load i64, ptr %address_at
+  %code = inttoptr i64 %address to ptr
+  %type_at = getelementptr i64, ptr %address_at, i64 1
+  %type = load i32, ptr %type_at
+  %first_output = getelementptr i64, ptr %address_at, i64 2
+  br label %output
+output:
+  %o = phi i32 [0, %header], [%next_o, %allocated]
+  %said = phi ptr [%first_output, %header], [%next_said, %allocated]
+  %bytes = load i64, ptr %said
+  %rank_at = getelementptr i64, ptr %said, i64 1
+  %rank = load i32, ptr %rank_at
+  %shape = getelementptr i64, ptr %said, i64 2
+  %made = call ptr @TF_AllocateOutput(
+    ptr %context, i32 %o, i32 %type, ptr %shape, i32 %rank, i64 %bytes, ptr %status)
+  %failure = call i32 @TF_GetCode(ptr %status)
+  %failed = icmp ne i32 %failure, 0
+  br i1 %failed, label %fail, label %allocated
+allocated:
+  %output_data = call ptr @TF_TensorData(ptr %made)
+  %output_at = getelementptr ptr, ptr %outputs, i32 %o
+  store ptr %output_data, ptr %output_at
+  call void @TF_DeleteTensor(ptr %made)
+  %next_said = getelementptr i64, ptr %shape, i32 %rank
+  %next_o = add i32 %o, 1
+  %more_outputs = icmp slt i32 %next_o, %outputs_count
+  br i1 %more_outputs, label %output, label %run
+run:
+  %given = getelementptr ptr, ptr %inputs, i32 1
+  call void %code(ptr %outputs, ptr %given)
+  br label %release
+fail:
+  call void @TF_OpKernelContext_Failure(ptr %context, ptr %status)
+  br label %release
+release:
+  %r = phi i32 [0, %run], [0, %fail], [%next_r, %release]
+  %released_at = getelementptr ptr, ptr %tensors, i32 %r
+  %released = load ptr, ptr %released_at
+  call void @TF_DeleteTensor(ptr %released)
+  %next_r = add i32 %r, 1
+  %more_tensors = icmp slt i32 %next_r, %inputs_count
+  br i1 %more_tensors, label %release, label %end
+end:
+  call void @TF_DeleteStatus(ptr %status)
+  ret void
+}
+"""
 
 
-class Memory:
-    """Arrays that are used again when nothing else refers to them: of new ones the system has to clear every page."""
+class Library:
+    """TensorFlow's functions in C."""
 
     def __init__(self) -> None:
-        self._blocks: dict[int, list[np.ndarray]] = {}
-        self._lock = Lock()
-        self._unused = _references([np.empty(0)], 0)
+        # It is in the process already, so this loads nothing.
+        self._library = ctypes.CDLL(str(min(Path(tf.sysconfig.get_lib()).glob("libtensorflow_framework*"))))
 
-    def array(self, shape: Sequence[int], dtype: Any) -> np.ndarray:
-        """Return an array of any content, at an address as TensorFlow needs it."""
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        with self._lock:
-            block = self._free(size)
-            start = -block.ctypes.data % ALIGNMENT
-            return block[start : start + size].view(dtype).reshape(shape)
+    def address(self, name: str) -> int:
+        """Return where a function is."""
+        return ctypes.cast(getattr(self._library, name), ctypes.c_void_p).value or 0
 
-    def _free(self, size: int) -> np.ndarray:
-        blocks = self._blocks.setdefault(size, [])
-        for place in range(len(blocks)):
-            if _references(blocks, place) <= self._unused:
-                return blocks[place]
-        blocks.append(np.empty(size + ALIGNMENT, np.uint8))
-        return blocks[-1]
+    def call(self, name: str, *arguments: bytes | int | None) -> Any:
+        """Call a function whose arguments are strings or addresses, and whose result is an address or nothing."""
+        kinds = [ctypes.c_char_p if isinstance(argument, bytes) else ctypes.c_void_p for argument in arguments]
+        return ctypes.CFUNCTYPE(ctypes.c_void_p, *kinds)(self.address(name))(*arguments)
 
 
-def _references(blocks: list[np.ndarray], place: int) -> int:
-    """Return how many references to a block there are, including some of this call."""
-    return sys.getrefcount(blocks[place])
+@cache
+def register() -> Loaded:
+    """Tell TensorFlow of the operation, once; return its kernel, which must stay in memory."""
+    library, machine = Library(), this_machine()
+    for function in CALLED:
+        llvm.add_symbol(function, library.address(function))
+    declared = "".join(f"declare {kind.replace('(', f'@{function}(')}\n" for function, kind in CALLED.items())
+    kernel = machine.load(machine.object_code(declared + KERNEL))
+    operation = library.call("TF_NewOpDefinitionBuilder", NAME.encode())
+    for kind, what in (
+        ("Attr", b"Tin: list(type)"),
+        ("Attr", b"Tout: list(type)"),
+        ("Input", b"inputs: Tin"),
+        ("Output", b"outputs: Tout"),
+    ):
+        library.call(f"TF_OpDefinitionBuilderAdd{kind}", operation, what)
+    status = library.call("TF_NewStatus")
+    library.call("TF_RegisterOpDefinition", operation, status)
+    builder = library.call("TF_NewKernelBuilder", NAME.encode(), b"CPU", None, kernel.address("compute"), None)
+    library.call("TF_RegisterKernelBuilder", NAME.encode(), builder, status)
+    if code := library.call("TF_GetCode", status):
+        raise RuntimeError(f"TensorFlow refuses the operation {NAME}, with the code {code}")
+    library.call("TF_DeleteStatus", status)
+    return kernel
 
 
-MEMORY = Memory()
+# TensorFlow may call them as long as the process lives, as their addresses are in its graphs.
+_CALLED: dict[int, Native] = {}
+
+
+def _call(code: Native, sizes: Sequence[int], outputs: Sequence[Output], *inputs: Any) -> list[Any]:
+    """Put a call of compiled code into the graph; return all of its outputs."""
+    register()
+    _CALLED[code.address] = code
+    dtype = inputs[0].dtype
+    header = [code.address, dtype.as_datatype_enum]
+    for output in outputs:
+        header += [math.prod(output.shape) * dtype.size, len(output.shape), *output.shape]
+    given = [tf.constant(header, tf.int64), tf.constant(sizes, tf.int64), *inputs]
+    types = {"Tin": _types([array.dtype for array in given]), "Tout": _types([dtype] * len(outputs))}
+    operation = tf.compat.v1.get_default_graph().create_op(NAME, given, [dtype] * len(outputs), attrs=types)
+    for array, output in zip(operation.outputs, outputs, strict=True):
+        array.set_shape(output.shape)
+    return operation.outputs
+
+
+def _types(types: Sequence[tf.DType]) -> Any:
+    value = tf.compat.v1.AttrValue
+    return value(list=value.ListValue(type=[dtype.as_datatype_enum for dtype in types]))
 
 
 class Calls(OnProcessor):
@@ -56,21 +183,19 @@ class Calls(OnProcessor):
     xp = xp
 
     @staticmethod
+    def prepare() -> None:
+        """Raise an exception if this build of TensorFlow cannot call compiled code."""
+        register()
+
+    @staticmethod
     def native(code: Native, sizes: Sequence[int], inputs: Sequence[Any], outputs: Sequence[Output]) -> list[Any]:
         """Return the outputs of compiled code that are kept."""
-        dtype = inputs[0].dtype
-
-        def call(*arrays: np.ndarray) -> list[np.ndarray]:
-            filled = [MEMORY.array(output.shape, dtype.as_numpy_dtype) for output in outputs]
-            code.run(sizes, arrays, filled)
-            return [array for array, output in zip(filled, outputs, strict=True) if output.kept]
-
-        kept = [output for output in outputs if output.kept]
-        # If it had state, it would wait for the calls of the other shards.
-        found = tf.nest.flatten(tf.numpy_function(call, inputs, [dtype] * len(kept), stateful=False))
-        for array, output in zip(found, kept, strict=True):
-            array.set_shape(output.shape)
-        return found
+        call = _call
+        if tf.executing_eagerly():
+            # It is called in a graph of its own, whose gradient nobody may ask for: `custom_gradient` says what it is.
+            call, inputs = tf.function(_call, autograph=False), [tf.stop_gradient(array) for array in inputs]
+        found = call(code, tuple(sizes), tuple(outputs), *inputs)
+        return [array for array, output in zip(found, outputs, strict=True) if output.kept]
 
     @staticmethod
     def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
