@@ -130,10 +130,15 @@ class _Masking:
 
     def _product(self, word: ir.Value, multiplier: int) -> tuple[ir.Value, ir.Value]:
         """Return the high and the low word of a product."""
-        b, wide = self.code.b, self._words(I64)
-        factor = ir.Constant(I64, multiplier)
-        shift = ir.Constant(I64, 32)
-        if self.code.lanes > 1:
-            factor, shift = (ir.Constant(wide, [one] * self.code.lanes) for one in (factor, shift))
-        product = b.mul(b.zext(word, wide), factor)
-        return b.trunc(b.lshr(product, shift), self._words()), b.trunc(product, self._words())
+        b, lanes = self.code.b, self.code.lanes
+        if lanes == 1:
+            whole = b.mul(b.zext(word, I64), ir.Constant(I64, multiplier))
+            return b.trunc(b.lshr(whole, ir.Constant(I64, 32)), I32), b.trunc(whole, I32)
+        # A processor multiplies the lower halves of 64 bits: the words in even places, then those in odd ones.
+        pairs, words = ir.VectorType(I64, lanes // 2), self._words()
+        factor, low, half = (ir.Constant(pairs, [n] * (lanes // 2)) for n in (multiplier, 2**32 - 1, 32))
+        both = b.bitcast(word, pairs)
+        even, odd = b.mul(b.and_(both, low), factor), b.mul(b.lshr(both, half), factor)
+        upper = b.or_(b.lshr(even, half), b.and_(odd, b.not_(low)))
+        lower = b.or_(b.and_(even, low), b.shl(odd, half))
+        return b.bitcast(upper, words), b.bitcast(lower, words)

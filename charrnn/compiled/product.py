@@ -144,7 +144,7 @@ class _Functions:
         def of(base: ir.Value, length: ir.Value, row: int, vector: int) -> ir.Value:
             return code.at(code.at(base, b.mul(length, code.i(row))), vector * lanes)
 
-        sums = {cell: code.load(of(z, ldz, *cell)) for cell in cells}
+        sums: dict = dict.fromkeys(cells, code.number(0.0))
         whole = b.and_(k, code.i(-UNROLL))
         for start, stop, unroll in ((code.i(0), whole, UNROLL), (whole, k, 1)):
             before, head, body, after = b.block, *(b.append_basic_block() for _ in range(3))
@@ -173,7 +173,7 @@ class _Functions:
             b.position_at_end(after)
             sums = dict(phis)
         for cell in cells:
-            code.store(sums[cell], of(c, ldc, *cell))
+            code.store(code.add(code.load(of(z, ldz, *cell)), sums[cell]), of(c, ldc, *cell))
         b.ret_void()
         return code.function
 
