@@ -133,7 +133,10 @@ class _Functions:
         return Code(self.module, self.machine, self.real, name, arguments)
 
     def _kernel(self, rows: int) -> ir.Function:
-        """Emit C = Z + A P for some rows and a panel P (K, its width); lda, ldc, ldz: the lengths of the rows."""
+        """Emit C = Z + A P for some rows and a panel P (K, its width); lda, ldc, ldz: the lengths of the rows.
+
+        Z is added last: so the products need not wait for it to come from memory.
+        """
         code = self._code(f"kernel{rows}", [PTR, I64, PTR, I64, PTR, I64, PTR, I64])
         code.private()
         b, lanes = code.b, code.lanes
@@ -144,7 +147,7 @@ class _Functions:
         def of(base: ir.Value, length: ir.Value, row: int, vector: int) -> ir.Value:
             return code.at(code.at(base, b.mul(length, code.i(row))), vector * lanes)
 
-        sums: dict = dict.fromkeys(cells, code.number(0.0))
+        sums: dict[tuple[int, int], ir.Value] = dict.fromkeys(cells, code.number(0.0))
         whole = b.and_(k, code.i(-UNROLL))
         for start, stop, unroll in ((code.i(0), whole, UNROLL), (whole, k, 1)):
             before, head, body, after = b.block, *(b.append_basic_block() for _ in range(3))

@@ -9,6 +9,7 @@ from keras import ops
 
 from charrnn.cells import CELLS, Cell, Hidden, Matrix, Vector
 from charrnn.cells import HiddenAndMemory as Two
+from charrnn.compiled.dropout import Dropout
 from charrnn.inference import ops as numpy_ops
 from charrnn.network.gated_feedback import gated_feedback
 from charrnn.network.grid import grid
@@ -280,6 +281,22 @@ def test_a_compiled_product_and_its_gradients_equal_those_of_the_framework():
     found = value_and_gradients(lambda a, b: compiled_code.matmul(calls, a, b))
     for array, expected in zip(found, value_and_gradients(xp.matmul), strict=True):
         np.testing.assert_allclose(array, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.skipif(not ON_TENSORFLOW, reason="JAX allocates the outputs before it calls")
+def test_a_call_whose_outputs_do_not_fit_into_memory_fails_and_nothing_else_does():
+    import tensorflow as tf
+
+    x = tf.ones((2, 3, 5))
+
+    def call(size: int) -> Any:
+        code, words = Dropout(5, 0.5, "float32"), tf.zeros(6, tf.uint32)
+        outputs = [compiled_code.Output((2, 3, 5)), compiled_code.Output((size,), kept=False)]
+        return compiled(lambda x: calls.native(code, (2, 3), [x, words], outputs)[0])(x)
+
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        call(1 << 50)
+    assert set(np.unique(call(1))) == {0.0, 2.0}
 
 
 # Of whole networks of every cell, and every stack, tests/training/test_gradcheck.py takes them.
