@@ -39,9 +39,13 @@ def panel(machine: Machine, dtype: str) -> int:
 
 
 def chunks(code: Code, k: ir.Value) -> Iterator[tuple[ir.Value, ir.Value, ir.Value]]:
-    """Yield, in a loop, the number, the first row and the rows of each chunk; these are as equal as can be."""
+    """Yield, in a loop, the number, the first row and the rows of each chunk; these are as equal as can be.
+
+    There is always one, if only without rows: a sum of nothing is 0.
+    """
     b = code.b
     count = b.sdiv(b.add(k, code.i(CHUNK - 1)), code.i(CHUNK))
+    count = b.select(b.icmp_signed(">", count, code.i(0)), count, code.i(1))
     with code.loop(0, count) as place:
         low = b.sdiv(b.mul(k, place), count)
         yield place, low, b.sub(b.sdiv(b.mul(k, b.add(place, code.i(1))), count), low)

@@ -30,7 +30,7 @@ class NetworkOps:
         return compiled.look_up(calls, x, indices) if self.native else look_up(x, indices)
 
     def matmul(self, x: Any, w: Any) -> Any:
-        # The products of attention are many small ones.
+        # Attention also has products for each text, which are many small ones.
         of_matrices = self.native and len(x.shape) == len(w.shape) == 2
         return compiled.matmul(calls, x, w) if of_matrices else matmul(x, w, self.products)
 

@@ -283,6 +283,14 @@ def test_a_compiled_product_and_its_gradients_equal_those_of_the_framework():
         np.testing.assert_allclose(array, expected, rtol=1e-12, atol=1e-12)
 
 
+def test_a_product_whose_operands_do_not_fit_is_refused():
+    for a, b in (((4, 3), (2, 5)), ((4, 3), (3, 5))):
+        values = tensors({"a": np.ones(a), "b": np.ones(b)})
+        other = ops.cast(values["a"], "float32") if a[1] == b[0] else values["a"]
+        with pytest.raises(AssertionError):
+            compiled(lambda a, b: compiled_code.matmul(calls, a, b))(other, values["b"])
+
+
 @pytest.mark.skipif(not ON_TENSORFLOW, reason="JAX allocates the outputs before it calls")
 def test_a_call_whose_outputs_do_not_fit_into_memory_fails_and_nothing_else_does():
     import tensorflow as tf
@@ -297,6 +305,20 @@ def test_a_call_whose_outputs_do_not_fit_into_memory_fails_and_nothing_else_does
     with pytest.raises(tf.errors.ResourceExhaustedError):
         call(1 << 50)
     assert set(np.unique(call(1))) == {0.0, 2.0}
+
+
+@pytest.mark.skipif(not ON_TENSORFLOW, reason="JAX has its own interface")
+def test_a_build_of_tensorflow_that_lacks_a_function_is_asked_once(monkeypatch):
+    """TensorFlow ends the process if an operation is registered twice."""
+    from charrnn.training.backends.tensorflow import native
+
+    calls.prepare()
+    monkeypatch.setattr(native, "_outcome", [])
+    monkeypatch.setattr(native, "REGISTERING", (*native.REGISTERING, "TF_IsNotThere"))
+    for _ in range(2):
+        with pytest.raises(AttributeError, match="TF_IsNotThere"):
+            calls.prepare()
+    assert len(native._outcome) == 1
 
 
 # Of whole networks of every cell, and every stack, tests/training/test_gradcheck.py takes them.

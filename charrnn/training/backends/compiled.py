@@ -26,7 +26,7 @@ class Output(NamedTuple):
 class Calls(Protocol):
     """What a backend offers.
 
-    prepare(): raises an exception if compiled code cannot be called here.
+    prepare(): raises an exception if compiled code cannot be called on this processor; nothing calls it on a GPU.
     scan_of(cell, units, emitted, resets, dtype, more): the compiled scan of a layer.
     native(code, sizes, inputs, outputs): the outputs that are kept, of the type of the first input.
     custom_gradient(function): like `function`, which returns its results and a function that returns the gradients of
@@ -80,7 +80,9 @@ def _product(calls: Calls, form: str, a: Any, b: Any) -> Any:
     """Return a product of two matrices in a form of `MatMul`."""
     code = _matmul(form, a.dtype.name)
     m, k = reversed(a.shape) if form == "atb" else a.shape
-    n = b.shape[0] if form == "abt" else b.shape[1]
+    n, inner = b.shape if form == "abt" else reversed(b.shape)
+    # The code would read beyond the arrays.
+    assert inner == k and a.dtype == b.dtype, (form, a.shape, b.shape, a.dtype, b.dtype)
     memory = [Output((size,), kept=False) for size in code.memory(m, k, n)]
     return calls.native(code, (m, k, n), [a, b], [Output((m, n)), *memory])[0]
 

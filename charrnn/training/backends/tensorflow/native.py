@@ -8,9 +8,9 @@ a batch do not wait for each other.
 
 import ctypes
 import math
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -35,8 +35,19 @@ CALLED = {
     "TF_DeleteTensor": "void (ptr)",
     "TF_OpKernelContext_Failure": "void (ptr, ptr)",
 }
+REGISTERING = (
+    "TF_Message",
+    "TF_NewOpDefinitionBuilder",
+    "TF_OpDefinitionBuilderAddAttr",
+    "TF_OpDefinitionBuilderAddInput",
+    "TF_OpDefinitionBuilderAddOutput",
+    "TF_RegisterOpDefinition",
+    "TF_NewKernelBuilder",
+    "TF_RegisterKernelBuilder",
+)
 # The first input, the header, has int64: the address of the code, the type of the outputs; then for each output its
-# size in bytes, its rank and its shape. The code is given the other inputs.
+# size in bytes, its rank and its shape. The code is given the other inputs. An output may not fit into memory, but an
+# input is always there.
 KERNEL = """
 define void @compute(ptr %kernel, ptr %context) {
 entry:
@@ -110,45 +121,66 @@ end:
 
 
 class Library:
-    """TensorFlow's functions in C."""
+    """Functions of TensorFlow's C interface; raises OSError or AttributeError if this build lacks one."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Iterable[str]):
+        folder = tf.sysconfig.get_lib()
+        found = sorted(Path(folder).glob("libtensorflow_framework*"))
+        if not found:
+            raise OSError(f"{folder} has no libtensorflow_framework")
         # It is in the process already, so this loads nothing.
-        self._library = ctypes.CDLL(str(min(Path(tf.sysconfig.get_lib()).glob("libtensorflow_framework*"))))
+        library = ctypes.CDLL(str(found[0]))
+        self.addresses = {name: ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in names}
 
-    def address(self, name: str) -> int:
-        """Return where a function is."""
-        return ctypes.cast(getattr(self._library, name), ctypes.c_void_p).value or 0
-
-    def call(self, name: str, *arguments: bytes | int | None) -> Any:
-        """Call a function whose arguments are strings or addresses, and whose result is an address or nothing."""
+    def call(self, name: str, *arguments: bytes | int | None, result: Any = ctypes.c_void_p) -> Any:
+        """Call a function whose arguments are strings or addresses; the result is an address by default, or nothing."""
         kinds = [ctypes.c_char_p if isinstance(argument, bytes) else ctypes.c_void_p for argument in arguments]
-        return ctypes.CFUNCTYPE(ctypes.c_void_p, *kinds)(self.address(name))(*arguments)
+        return ctypes.CFUNCTYPE(result, *kinds)(self.addresses[name])(*arguments)
+
+    def register(self, what: str, *arguments: bytes | int | None) -> None:
+        """Call a function whose last argument is a status; raise RuntimeError if TensorFlow refuses."""
+        status = self.call("TF_NewStatus")
+        self.call(what, *arguments, status)
+        refused = self.call("TF_GetCode", status, result=ctypes.c_int)
+        why = self.call("TF_Message", status, result=ctypes.c_char_p).decode(errors="replace")
+        self.call("TF_DeleteStatus", status)
+        if refused:
+            raise RuntimeError(f"{what}: {why}")
 
 
-@cache
-def register() -> Loaded:
-    """Tell TensorFlow of the operation, once; return its kernel, which must stay in memory."""
-    library, machine = Library(), this_machine()
+# What `register` came to, as TensorFlow ends the process if an operation is registered twice.
+_outcome: list[Loaded | Exception] = []
+_once = Lock()
+
+
+def register() -> None:
+    """Tell TensorFlow of the operation, if it does not know it; raise an exception if that is not possible."""
+    with _once:
+        if not _outcome:
+            try:
+                _outcome.append(_registered())
+            except Exception as error:
+                _outcome.append(error)
+    if isinstance(_outcome[0], Exception):
+        raise _outcome[0]
+
+
+def _registered() -> Loaded:
+    """Register the operation and its kernel, which must stay in memory, and return the kernel."""
+    # First everything that may be missing.
+    library, machine, name = Library([*CALLED, *REGISTERING]), this_machine(), NAME.encode()
     for function in CALLED:
-        llvm.add_symbol(function, library.address(function))
+        llvm.add_symbol(function, library.addresses[function])
     declared = "".join(f"declare {kind.replace('(', f'@{function}(')}\n" for function, kind in CALLED.items())
     kernel = machine.load(machine.object_code(declared + KERNEL))
-    operation = library.call("TF_NewOpDefinitionBuilder", NAME.encode())
-    for kind, what in (
-        ("Attr", b"Tin: list(type)"),
-        ("Attr", b"Tout: list(type)"),
-        ("Input", b"inputs: Tin"),
-        ("Output", b"outputs: Tout"),
-    ):
-        library.call(f"TF_OpDefinitionBuilderAdd{kind}", operation, what)
-    status = library.call("TF_NewStatus")
-    library.call("TF_RegisterOpDefinition", operation, status)
-    builder = library.call("TF_NewKernelBuilder", NAME.encode(), b"CPU", None, kernel.address("compute"), None)
-    library.call("TF_RegisterKernelBuilder", NAME.encode(), builder, status)
-    if code := library.call("TF_GetCode", status):
-        raise RuntimeError(f"TensorFlow refuses the operation {NAME}, with the code {code}")
-    library.call("TF_DeleteStatus", status)
+    operation = library.call("TF_NewOpDefinitionBuilder", name)
+    for types in (b"Tin: list(type)", b"Tout: list(type)"):
+        library.call("TF_OpDefinitionBuilderAddAttr", operation, types)
+    library.call("TF_OpDefinitionBuilderAddInput", operation, b"inputs: Tin")
+    library.call("TF_OpDefinitionBuilderAddOutput", operation, b"outputs: Tout")
+    library.register("TF_RegisterOpDefinition", operation)
+    builder = library.call("TF_NewKernelBuilder", name, b"CPU", None, kernel.address("compute"), None)
+    library.register("TF_RegisterKernelBuilder", name, builder)
     return kernel
 
 
