@@ -291,6 +291,7 @@ def test_a_product_whose_operands_do_not_fit_is_refused():
             compiled(lambda a, b: compiled_code.matmul(calls, a, b))(other, values["b"])
 
 
+@pytest.mark.slow  # TensorFlow tries for ten seconds.
 @pytest.mark.skipif(not ON_TENSORFLOW, reason="JAX allocates the outputs before it calls")
 def test_a_call_whose_outputs_do_not_fit_into_memory_fails_and_nothing_else_does():
     import tensorflow as tf
