@@ -72,6 +72,10 @@ class Code(Activations):
         one = self.b.insert_element(nothing, value, ir.Constant(I32, 0))
         return self.b.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes))
 
+    def least(self, x: ir.Value, y: ir.Value) -> ir.Value:
+        """Return the smaller of two integers."""
+        return self.b.select(self.b.icmp_signed("<", x, y), x, y)
+
     def at(self, pointer: ir.Value, offset: Any, of: ir.Type | None = None) -> ir.Value:
         """Return the address `offset` numbers (or other elements) after a pointer."""
         offset = offset if isinstance(offset, ir.Value) else self.i(offset)

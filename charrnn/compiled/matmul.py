@@ -64,8 +64,7 @@ class MatMul(Native):
                     products.call(code, "transpose", [code.at(left, b.mul(low, m)), m, a, length, count, m])
                 first = b.icmp_signed("==", chunk, code.i(0))
                 with code.loop(0, m, STRIP * machine.rows) as row:
-                    rest, most = b.sub(m, row), code.i(STRIP * machine.rows)
-                    height = b.select(b.icmp_signed("<", rest, most), rest, most)
+                    height = code.least(b.sub(m, row), code.i(STRIP * machine.rows))
                     result = code.at(c, b.mul(row, n))
                     # After the first chunk, the result itself is what is added to.
                     start = [b.select(first, x, y) for x, y in ((nothing, result), (code.i(0), n))]

@@ -200,10 +200,10 @@ class _Functions:
         for _, low, count in chunks(code, k):
             few = count if transposed else code.i(self.block)
             with code.loop(0, count, few) as start, code.loop(0, panels) as j:
-                lines, first = self._least(code, b.sub(count, start), few), b.mul(j, code.i(self.panel))
+                lines, first = code.least(b.sub(count, start), few), b.mul(j, code.i(self.panel))
                 row = b.add(b.add(b.mul(low, panels), b.mul(j, count)), start)
                 there, wide = code.at(packed, b.mul(row, code.i(self.panel))), b.sub(n, first)
-                wide = self._least(code, wide, code.i(self.panel))
+                wide = code.least(wide, code.i(self.panel))
                 if transposed:
                     source = code.at(matrix, b.add(b.mul(first, length), low))
                     b.call(self.transpose, [source, length, there, code.i(self.panel), wide, lines])
@@ -211,10 +211,6 @@ class _Functions:
                     source = code.at(matrix, b.add(b.mul(b.add(low, start), length), first))
                     self._copy_lines(code, source, length, there, lines, wide)
         b.ret_void()
-
-    @staticmethod
-    def _least(code: Code, x: ir.Value, y: ir.Value) -> ir.Value:
-        return code.b.select(code.b.icmp_signed("<", x, y), x, y)
 
     def _copy_lines(
         self, code: Code, source: ir.Value, length: ir.Value, to: ir.Value, lines: ir.Value, wide: ir.Value
@@ -247,7 +243,7 @@ class _Functions:
         source, length, to, to_length, rows, columns = code.function.args
         squares, whole = (b.and_(count, code.i(-lanes)) for count in (rows, columns))
         with code.loop(0, whole, self.block) as start, code.loop(0, squares, lanes) as row:
-            end = self._least(code, b.add(start, code.i(self.block)), whole)
+            end = code.least(b.add(start, code.i(self.block)), whole)
             with code.loop(start, end, lanes) as column:
                 first = b.add(b.mul(row, length), column)
                 lines = [code.load(code.at(source, b.add(first, b.mul(length, code.i(n))))) for n in range(lanes)]

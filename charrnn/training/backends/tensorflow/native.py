@@ -184,14 +184,14 @@ def _registered() -> Loaded:
     return kernel
 
 
-# TensorFlow may call them as long as the process lives, as their addresses are in its graphs.
-_CALLED: dict[int, Native] = {}
+# TensorFlow may call this code as long as the process lives, as its address is in graphs.
+_KEPT: dict[int, Native] = {}
 
 
 def _call(code: Native, sizes: Sequence[int], outputs: Sequence[Output], *inputs: Any) -> list[Any]:
     """Put a call of compiled code into the graph; return all of its outputs."""
     register()
-    _CALLED[code.address] = code
+    _KEPT[code.address] = code
     dtype = inputs[0].dtype
     header = [code.address, dtype.as_datatype_enum]
     for output in outputs:
