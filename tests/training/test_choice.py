@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -89,25 +90,63 @@ def test_choosing_imports_no_backend():
 
 
 @pytest.mark.trains
-def test_a_command_imports_of_keras_only_what_is_needed(tmp_path):
+@pytest.mark.parametrize(
+    "backend, needed, unneeded", [("tensorflow", "tensorflow.lite", "jax"), ("jax", "jax", "tensorflow")]
+)
+def test_a_command_imports_only_what_is_needed(backend, needed, unneeded, tmp_path):
     (tmp_path / "text.txt").write_text("to be or not to be\n" * 60)
-    result, loaded = loaded_by(tmp_path, "train", "text.txt", "--units", "4", "--seq", "8", "--steps", "1")
+    settings = ("--units", "4", "--seq", "8", "--steps", "1", "--backend", backend)
+    result, loaded = loaded_by(tmp_path, "train", "text.txt", *settings)
     assert result.returncode == 0, result.stderr
-    assert {"keras", "keras.wrappers"} <= loaded and not {"sklearn", "matplotlib"} & loaded
+    assert {"keras", "keras.wrappers", needed} <= loaded and not {"sklearn", "matplotlib", unneeded} & loaded
 
 
-def test_what_keras_does_not_need_can_be_imported_before_and_after_it(tmp_path):
+def printed_by(folder: Path, script: str) -> str:
+    """Return what a script prints for which the packages in the folder are the installed ones."""
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, sys.argv[1])\n{script}", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_what_a_package_does_not_need_can_be_imported_before_and_after_it(tmp_path):
     keras = "try: import sklearn\nexcept ImportError: sklearn = None\nimport other, matplotlib"
-    for name, text in {"keras": keras, "sklearn": "", "matplotlib": "", "other": ""}.items():
+    tensorflow = "try: from jax import jit\nexcept ImportError: jit = None\nimport sklearn"
+    packages = {"keras": keras, "tensorflow": tensorflow, "jax": "jit = 1"}
+    for name, text in {**packages, "sklearn": "", "matplotlib": "", "other": ""}.items():
         (tmp_path / f"{name}.py").write_text(text)
     script = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import matplotlib, charrnn.lean as lean\n"
         "lean.leave_out_unneeded(); import keras; print(keras.sklearn, keras.matplotlib is matplotlib)\n"
-        "import sklearn; print(sklearn.__name__)"
+        "import tensorflow; print(tensorflow.jit, tensorflow.sklearn.__name__)\n"
+        "import jax, sklearn; print(jax.jit, sklearn.__name__)"
     )
-    command = [sys.executable, "-c", script, str(tmp_path)]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "None True\nsklearn\n"
+    assert printed_by(tmp_path, script) == "None True\nNone sklearn\n1 sklearn\n"
+
+
+# Python looks for garbage again afterwards; what was there is left alone only in a process that is charrnn's own.
+@pytest.mark.parametrize("own, before", [(True, True), (False, True), (False, False)])
+def test_no_garbage_is_looked_for_while_keras_is_imported(own, before, tmp_path):
+    (tmp_path / "keras.py").write_text("import gc; print(gc.isenabled())\nraise ZeroDivisionError")
+    script = (
+        "import gc, charrnn.lean as lean\n"
+        f"if {own}: lean.leave_out_unneeded()\n"
+        f"if not {before}: gc.disable()\n"
+        "try:\n    with lean.uncollected(): import keras\n"
+        "except ZeroDivisionError: print(gc.isenabled(), gc.get_freeze_count() > 1000)"
+    )
+    assert printed_by(tmp_path, script) == f"False\n{before} {own}\n"
+
+
+def test_what_is_there_is_left_alone_only_once(tmp_path):
+    (tmp_path / "keras.py").write_text("")
+    script = (
+        "import gc, charrnn.lean as lean\n"
+        "lean.leave_out_unneeded()\n"
+        "with lean.uncollected(): import keras\n"
+        "once = gc.get_freeze_count(); more = [[] for _ in range(1000)]\n"
+        "with lean.uncollected(): import keras\n"
+        "print(gc.get_freeze_count() - once < 1000)"
+    )
+    assert printed_by(tmp_path, script) == "True\n"
 
 
 @pytest.mark.trains

@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 
 from charrnn.cores import usable_cores
 from charrnn.errors import CharRNNError
+from charrnn.lean import uncollected
 from charrnn.runs.progress import Progress
 from charrnn.training.backends.choice import choose
 from charrnn.training.backends.contract import NoSuchDevice
@@ -66,7 +67,7 @@ def start(shards: int, float64: bool = False, device: str = "auto", processes: P
     global _computes_on
     backend = choose()
     # With several processes, the output of native code is held back already.
-    with nullcontext() if processes.count > 1 else stderr_held_back():
+    with uncollected(), nullcontext() if processes.count > 1 else stderr_held_back():
         try:
             count = backend.start(shards, float64, device, processes)
             here = "gpu" if backend.engine().on_gpu() else "cpu"
