@@ -19,24 +19,22 @@ from charrnn.compiled.cuda.source import Kernel
 from charrnn.compiled.cuda.tiles import Tiles
 from charrnn.compiled.graph import Kind
 
-HEADER = Path(__file__).with_name("cuda_on_host.h")
-STANDARD = ("atomic", "barrier", "chrono", "cmath", "cstdint", "cstring", "memory", "thread", "vector")
+HERE = Path(__file__).parent
 
 
 def _compile(*arguments: Any) -> None:
-    command = ["g++", "-std=c++20", "-w", "-fno-strict-aliasing", "-fPIC", "-pthread", *arguments]
+    command = ["g++", "-std=c++20", "-w", "-fno-strict-aliasing", "-fPIC", "-pthread", "-I", HERE, *arguments]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[:4000]
 
 
 @cache
-def _standard() -> Path:
-    """Return a folder with the headers of the standard library, compiled once: they take most of the time."""
+def _threads() -> Path:
+    """Return the object file of what runs the threads of all kernels."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    (folder / "standard.h").write_text("".join(f"#include <{name}>\n" for name in STANDARD))
-    _compile("-x", "c++-header", "-o", folder / "standard.h.gch", folder / "standard.h")
-    return folder
+    _compile("-c", "-o", folder / "threads.o", HERE / "cuda_threads.cpp")
+    return folder / "threads.o"
 
 
 class HostKernel:
@@ -49,11 +47,15 @@ class HostKernel:
         self.kernel, tiles = kernel, kernel.tiles
         # A library that is loaded must not be overwritten.
         path = folder / f"{len(list(folder.iterdir()))}.cpp"
-        call = f"run_all({kernel.name}, *pointers, {tiles.across}, {tiles.down}, {tiles.threads}, {kernel.shared});"
-        define = f"#define BF16 {int(kernel.bf16)}\n"
-        text = define + "#define SLOW 1\n" * slow + HEADER.read_text() + kernel.source.replace(define, "")
-        path.write_text(f'#include "standard.h"\n{text}extern "C" void launch(const Pointers *pointers) {{ {call} }}\n')
-        _compile("-I", _standard(), "-shared", "-o", path.with_suffix(".so"), path)
+        first = ["#define SLOW 1"] * slow + [f"#define BF16 {int(kernel.bf16)}", '#include "cuda_on_host.h"']
+        begin = f"{kernel.name}(*(const Pointers *)pointers);"
+        run = f"run_all(begin, pointers, {tiles.across}, {tiles.down}, {tiles.threads}, {kernel.shared});"
+        last = [
+            f"static void begin(const void *pointers) {{ {begin} }}",
+            f'extern "C" void launch(const void *pointers) {{ {run} }}',
+        ]
+        path.write_text("\n".join([*first, kernel.source, *last]))
+        _compile("-shared", "-o", path.with_suffix(".so"), path, _threads())
         self.library = ctypes.CDLL(str(path.with_suffix(".so")))
 
     def __call__(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
