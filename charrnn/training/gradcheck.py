@@ -71,13 +71,15 @@ class Problem:
     def numeric(self, name: str, step: float) -> np.ndarray:
         """Return the gradient of a parameter by central differences."""
         value = self.values[name]
+        # As arrays, all would be converted for every loss.
+        others = {other: ops.convert_to_tensor(self.values[other]) for other in self.values}
         gradient = np.empty_like(value)
         for place in np.ndindex(*value.shape):
             total = 0.0
             for shift, weight in ((-2, 1), (-1, -8), (1, 8), (2, -1)):
                 moved = value.copy()
                 moved[place] += shift * step
-                total += weight * float(self.loss({**self.values, name: moved}))
+                total += weight * float(self.loss({**others, name: ops.convert_to_tensor(moved)}))
             gradient[place] = total / (12 * step)
         return gradient
 
