@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -15,8 +16,8 @@ from support.harness import STEPS, Chain, differences, write_text
 from support.labelled import write_labelled
 from support.tally import SOAK, Tally, share
 
-# A third of the kills at least is to land inside a save; half of them or more try to.
-AIMS = {"save": 5, "step": 3, "start": 2} if SOAK else {"save": 3, "step": 1, "start": 1}
+# Where the kills are to land.
+AIMS = {"save": 5, "step": 3, "start": 2} if SOAK else {"save": 2, "step": 1, "start": 1}
 
 pytestmark = pytest.mark.trains
 
@@ -81,7 +82,7 @@ def _killed_and_resumed(reference: Chain, folder: Path, rng: random.Random, aims
     names = [[path.name for path in run.checkpoints()] for run in (reference.run, chain.run)]
     tally.check(names[0] == names[1], f"checkpoints: {names}")
     tally.check(not chain.left_over(), "temporary files were left")
-    assert tally.landed >= tally.injected * 0.3, f"{tally.landed} of {tally.injected} kills landed inside a save"
+    assert tally.landed >= aims["save"], f"{tally.landed} of {tally.injected} kills landed inside a save"
 
 
 def _reach(aim: str, chain: Chain, process: subprocess.Popen, before: set[str], rng: random.Random) -> bool:
@@ -93,12 +94,22 @@ def _reach(aim: str, chain: Chain, process: subprocess.Popen, before: set[str], 
     if aim == "step":
         time.sleep(rng.uniform(0, 0.01))
         return process.poll() is None
-    for _ in range(rng.randint(1, 3)):
+    saves = rng.randint(1, 3)
+    while True:
         seen = chain.left_over()
         # It is there for milliseconds.
         if not chain.wait_for(process, lambda seen=seen: chain.left_over() - seen, every=0.0002):
             return False
-    return True
+        saves -= 1
+        if saves <= 0 and _stopped(process) and chain.left_over() - seen:
+            return True
+        process.send_signal(signal.SIGCONT)
+
+
+def _stopped(process: subprocess.Popen) -> bool:
+    """Stop a process; return whether it did not end before."""
+    process.send_signal(signal.SIGSTOP)
+    return os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
 
 
 @pytest.mark.slow
