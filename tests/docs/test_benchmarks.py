@@ -28,7 +28,7 @@ def table(script, *arguments):
 def test_train(tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("the quick brown fox jumps over the lazy dog\n" * 60)
-    sizes = ("--sizes", "1x8:4:8", "--repeats", "1", "--seconds", "0.2")
+    sizes = ("--sizes", "1x8:4:8", "--repeats", "1", "--seconds", "1")
     (heads, *rows), result = table("train.py", "--text", str(text), "--cells", "lstm", "gru", "rnn", *sizes)
     assert heads == ["cell", "size", "charrnn", "Keras", "to Keras", "of the peak"]
     assert [row[:2] for row in rows] == [[cell, "1x8, batch 4, seq 8"] for cell in ("lstm", "gru", "rnn")]
@@ -55,6 +55,14 @@ def test_sample():
     assert [row[0] for row in rows[:2]] == ["LSTM", "1x8"]
     assert rows[1][2].endswith(" MB")
     assert [row[0] for row in rows[4:]] == ["`charrnn --help`", "`charrnn sample, 1x8, to the first character`"]
+
+
+@slow
+@pytest.mark.trains
+def test_start():
+    (heads, *rows), _ = table("start.py", "--repeats", "1")
+    assert heads == ["from the shell", "seconds", "peak memory"] and len(rows) == 4
+    assert all(float(row[1].split()[0]) > 0 and row[2].endswith(" MB") for row in rows)
 
 
 @slow
@@ -97,8 +105,9 @@ def test_vocabulary():
 def test_cells():
     small = ("--units", "4", "--batch", "4", "--seq", "8", "--repeats", "1", "--seconds", "0.2")
     (heads, *rows), _ = table("cells.py", "--cells", "rnn", "mingru", *small)
-    assert heads[:3] == ["cell", "characters/s", "to lstm"] and [row[0] for row in rows] == ["rnn", "mingru"]
-    assert all(row[2].endswith("%") for row in rows)
+    assert heads[:5] == ["cell", "compiled", "framework", "ratio", "to lstm"]
+    assert [row[0] for row in rows] == ["rnn", "mingru"]
+    assert all(row[3].endswith("x") and row[4].endswith("%") for row in rows)
 
 
 def shell(script, *arguments):
@@ -161,8 +170,9 @@ def test_gpu_within_its_budget(monkeypatch):
 def test_backends():
     small = ("--sizes", "1x8:4:8", "--repeats", "1", "--seconds", "0.1")
     (heads, *rows), _ = table("backends.py", *small)
-    assert heads == ["LSTM", "way", "characters/s", "to TensorFlow"]
-    assert [row[1] for row in rows] == ["TensorFlow", "TensorFlow, bf16", "JAX", "JAX, bf16", "JAX, one device"]
+    assert heads == ["LSTM", "way", "characters/s", "to TensorFlow, compiled"]
+    ways = ["TensorFlow, compiled", "TensorFlow", "TensorFlow, bf16"]
+    assert [row[1] for row in rows] == [*ways, "JAX, compiled", "JAX", "JAX, bf16", "JAX, one device"]
     assert rows[0][3] == "1.00x" and all(float(row[3][:-1]) > 0 for row in rows)
 
 

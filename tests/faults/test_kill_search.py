@@ -43,14 +43,17 @@ def children(process: subprocess.Popen) -> list[int]:
 
 def test_a_search_that_is_killed_ten_times_is_the_same(tmp_path):
     text, rng, kills, aims = write_text(tmp_path / "text.txt"), random.Random(3), 0, []
+    began = time.monotonic()
     reference = start(tmp_path / "unbroken", *new(tmp_path, text))
     assert reference.wait() == 0, reference.stderr.read().decode()
+    unbroken = time.monotonic() - began
     reference.stderr.close()
     words = new(tmp_path, text)
     while kills < KILLS:
         process = start(tmp_path / "killed", *words)
-        aim, seconds = rng.choice(["parent", "child", "both"]), rng.uniform(1, 8)
-        deadline = time.monotonic() + seconds
+        aim = rng.choice(["parent", "child", "both"])
+        # On average a start and a little more, so that the search is not over too soon.
+        deadline = time.monotonic() + rng.uniform(0, unbroken / 4)
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         if process.poll() is None:
