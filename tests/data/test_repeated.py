@@ -78,6 +78,14 @@ def test_stretches_are_counted_wherever_they_begin(monkeypatch, block):
     assert repeated(Part(train[:9]), [Part(train[:100])]).count == 0
 
 
+def test_a_single_stretch_is_found_whatever_its_number():
+    # NumPy 2.0 cannot look for numbers of 64 bits in its quickest way, the one for few numbers.
+    train = np.random.default_rng(3).integers(0, 90, 500).astype(np.uint8)
+    for low in range(20):
+        found = repeated(Part(train), [Part(train[low : low + 64])])
+        assert (found.pieces, found.count) == (1, 1)
+
+
 def test_of_what_is_large_the_beginning_is_looked_at(monkeypatch):
     monkeypatch.setattr(counting, "PIECES", 3)
     monkeypatch.setattr(counting, "CHARACTERS", 8)
