@@ -55,6 +55,7 @@ def test_every_gradient_of_every_cell_is_right(name, embedding, stack):
         ModelConfig("gru", 2, 4, classes=("a", "b", "c")),
         case(ModelConfig("gru", 3, 4, 2, "residual", attention=8), fast=False),
         case(ModelConfig("rnn", 1, 4, attention=6), fast=False),
+        case(ModelConfig("lstm", 2, 8, attention=3), fast=False),
         case(ModelConfig("lstm", 2, 4, None, "grid", attention=2), fast=False),
     ],
 )
