@@ -30,22 +30,8 @@ def main() -> None:
         for backend in ("tensorflow", "jax"):
             imports = f"import os; os.environ['KERAS_BACKEND'] = '{backend}'; import {backend}, keras"
             contenders[f"import {backend}, keras"] = [sys.executable, "-c", imports]
-            command = [
-                CHARRNN,
-                "train",
-                str(text),
-                "--backend",
-                backend,
-                "--steps",
-                "1",
-                "--val",
-                "0",
-                "-qq",
-                "--checkpoints",
-                name,
-            ]
-            # Another name for each run.
-            contenders[f"charrnn train --backend {backend}"] = [*command, "--name"]
+            options = f"--backend {backend} --steps 1 --val 0 -qq --checkpoints {name} --name"
+            contenders[f"charrnn train --backend {backend}"] = [CHARRNN, "train", str(text), *options.split()]
         times: dict[str, list[float]] = {contender: [] for contender in contenders}
         runs = count()
         for number in range(args.repeats + 1):
@@ -59,7 +45,7 @@ def main() -> None:
 
 
 def named(command: list[str], number: int) -> list[str]:
-    """Return a command with a name for its run, if it wants one."""
+    """Return a command with a new name for its run, if it trains."""
     return [*command, f"run{number}"] if command[-1] == "--name" else command
 
 
