@@ -35,9 +35,9 @@ class _Hidden(MetaPathFinder):
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Let Python look for no garbage while Keras is imported: there is none, and looking takes a fifth of the time.
+    """Pause the search for garbage while Keras is imported: it would go through all new objects again and again.
 
-    In a process that is charrnn's own it never looks at what is there now: modules stay until the end.
+    In a process that is charrnn's own, it will never go through what was there at the end: modules stay.
     """
     first, enabled = "keras" not in sys.modules, gc.isenabled()
     gc.disable()

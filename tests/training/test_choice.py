@@ -102,7 +102,7 @@ def test_a_command_imports_only_what_is_needed(backend, needed, unneeded, tmp_pa
 
 
 def printed_by(folder: Path, script: str) -> str:
-    """Return what a script prints for which the packages in the folder are the installed ones."""
+    """Return what a script prints that finds the packages of a folder before all others."""
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, sys.argv[1])\n{script}", str(folder)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
